@@ -1,0 +1,31 @@
+"""Mote's CoAP: a server and client for constrained nodes (RFC 7252).
+
+    from coap import Node
+    from coap.transports.udp import run
+
+    node = Node()
+
+    @node.get("hello")
+    def hello(request, reply):
+        return b"world"
+
+    run(node)
+
+Names are loaded when they are first used, so that a node pays for what it takes.
+"""
+
+_HOME = {
+    "Node": "defaults",
+    "Resource": "resource",
+    "CoapError": "resource",
+    "LATER": "resource",
+}
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(name)
+    module = __import__("coap." + _HOME[name], None, None, (name,))
+    value = getattr(module, name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,360 @@
+"""The message layer: at most once, and until acknowledged (RFC 7252 section 4).
+
+Requests with side effects are remembered by (peer, MID) with their reply, so that a repeat is
+answered and not executed. What we send confirmably lies in a slot until it is acknowledged,
+rejected or given up; its owner writes the message anew each time, so no slot holds a message.
+
+An owner has two methods: `transmit(slot, mid)` writes the message of `slot` into tx and returns its
+length (0: there is nothing to send any more), and `settled(slot, how)` hears its end once.
+"""
+
+from array import array
+
+import coap.counters as count
+import coap.scan as s
+from coap.numbers import SERVICE_UNAVAILABLE
+from coap.scan import ABSENT, copy, random16, seen
+
+# How an exchange ended
+ACKNOWLEDGED = 0
+REJECTED = 1
+GIVEN_UP = 2
+
+MASK = 0x3FFFFFFF  # the clock is counted modulo 2**30
+HALF = 0x20000000
+
+# Words of a slot
+_STATE = 0
+_MID = 1
+_NEXT_MS = 2
+_TIMEOUT_MS = 3
+_SENT = 4  # how many times
+_WORDS = 5
+
+_FREE = 0
+_WAITING = 1  # for its turn: NSTART exchanges with this peer are open
+_OPEN = 2
+
+
+class Exchange:
+    """MIDs, duplicates, acknowledgements and retransmission for one node.
+
+    remembered: requests whose reply is kept; reply_bytes: the longest kept whole; peers: senders
+    that are told apart; exchanges: confirmable messages of ours in flight; the rest are the
+    transmission parameters of RFC 7252 section 4.8.
+    """
+
+    def __init__(
+        self,
+        node,
+        remembered=16,
+        reply_bytes=64,
+        peers=16,
+        exchanges=4,
+        ack_timeout_ms=2000,
+        ack_random_pct=150,
+        max_retransmit=4,
+        nstart=1,
+        exchange_lifetime_ms=247000,
+        non_lifetime_ms=145000,
+    ):
+        self.node = node
+        self.ack_timeout_ms = ack_timeout_ms
+        self.ack_random_pct = ack_random_pct
+        self.max_retransmit = max_retransmit
+        self.nstart = nstart
+        ring = [remembered, exchange_lifetime_ms, non_lifetime_ms]
+        ring += [ABSENT, 0, 0] * remembered + [0] * peers
+        self.ring = array("i", ring)
+        self.replies = bytearray(remembered * reply_bytes)
+        self.reply_bytes = reply_bytes
+        self.entry = 0  # of the request at hand
+        self.swept_ms = -1
+        # The numbers of peers. The dict gets its final size now: adding to one that is as large as
+        # it will ever be allocates nothing.
+        self.names = [None] * peers
+        self.numbers = {}
+        for i in range(peers + 4):
+            self.numbers[i] = 0
+        self.numbers.clear()
+        self.turn = 0
+        self.slots = array("i", [0] * (_WORDS * exchanges))
+        self.owners = [None] * exchanges
+        self.peers = [None] * exchanges
+        self.open = 0  # slots in use
+        self.random = array("i", [0])
+        self.mid = 0
+        self.answers = None  # who takes responses: the client, where there is one
+
+    def seed(self, entropy):
+        """Start MIDs and the random source from `entropy`, at least 4 bytes (RFC 7252 4.4)."""
+        value = 0
+        for byte in entropy:
+            value = (value * 257 + byte) & 0xFFFFFF
+        self.random[0] = value
+        self.mid = random16(self.random)
+
+    def next_mid(self):
+        """The MID for a message of ours."""
+        self.mid = (self.mid + 1) & 0xFFFF
+        return self.mid
+
+    # Incoming
+
+    def arrive(self, view, flags):
+        """Deal with what is no new request: bytes in tx (0: no answer). -1: a request to execute."""
+        if flags & (s.SILENT | s.REFUSE):
+            self.node.counters[count.MALFORMED] += 1
+            return self.reset(view) if flags & s.REFUSE else 0
+        if flags & s.OTHER:
+            return self._other(view)
+        if flags & s.UNSAFE:
+            who = self.numbers.get(view.peer)
+            if who is None:
+                who = self.meet(view.peer)
+            view.who = who
+            self.entry = seen(self.ring, view.r, who, view.now_ms)
+            return self._recall(view, self.entry)
+        return self.node.later.recall(view)
+
+    def depart(self, view, n):
+        """Stamp and remember the reply of n bytes to the request at hand: its length."""
+        r = view.r
+        tx = self.node.tx
+        if r[s.TYPE] and n:
+            mid = self.next_mid()
+            tx[2] = mid >> 8
+            tx[3] = mid & 255
+        if r[s.FLAGS] & s.UNSAFE:
+            kept = n
+            if n > self.reply_bytes:
+                # too long to keep: a repeat learns the code
+                kept = r[s.HEAD]
+                if kept > self.reply_bytes:
+                    kept = 0
+            copy(self.replies, self.entry * self.reply_bytes, tx, 0, kept)
+            self.ring[s.RING_FIRST + s.RING_STEP * self.entry + 2] = kept
+        return n
+
+    def reset(self, view):
+        """An RST for the message at hand, in tx."""
+        tx = self.node.tx
+        tx[0] = 0x70
+        tx[1] = 0
+        tx[2] = view.buf[2]
+        tx[3] = view.buf[3]
+        return 4
+
+    def acknowledge(self, view):
+        """An empty ACK for the message at hand, in tx; nothing for a NON."""
+        if view.r[s.TYPE]:
+            return 0
+        n = self.reset(view)
+        self.node.tx[0] = 0x60
+        return n
+
+    def meet(self, peer):
+        """Give a peer that is not known a number, taking it from the one that had it longest.
+
+        A verified peer loses its number to another verified peer at most.
+        """
+        peers = len(self.names)
+        trust = s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES]
+        who = self.turn
+        tries = peers
+        while tries and self.ring[trust + who]:
+            who = who + 1 if who + 1 < peers else 0
+            tries -= 1
+        self.turn = who + 1 if who + 1 < peers else 0
+        old = self.names[who]
+        if old is not None:
+            self.node.counters[count.PEERS_PUSHED_OUT] += 1
+            del self.numbers[old]
+            self.ring[trust + who] = 0
+            at = s.RING_FIRST
+            while at < trust:
+                if self.ring[at] >> 16 == who:
+                    self.ring[at] = ABSENT
+                at += s.RING_STEP
+            self.node.forget(who)
+        self.names[who] = peer
+        self.numbers[peer] = who
+        return who
+
+    def trust(self, peer):
+        """The peer receives at its address: it returned our Echo or acknowledged our CON."""
+        who = self.numbers.get(peer)
+        if who is None:
+            who = self.meet(peer)
+        self.ring[s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES] + who] = 1
+
+    def trusts(self, peer):
+        """Is the peer verified?"""
+        who = self.numbers.get(peer)
+        if who is None:
+            return False
+        return self.ring[s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES] + who] != 0
+
+    def _recall(self, view, entry):
+        entries = self.ring[s.RING_ENTRIES]
+        if entry >= entries:
+            if entry >= 2 * entries:
+                self.node.counters[count.REPLIES_PUSHED_OUT] += 1
+                entry -= entries
+            self.entry = entry - entries
+            return -1
+        if entry < 0:
+            # nothing may be pushed out: not to remember would be to execute twice
+            self.node.counters[count.REFUSED] += 1
+            return self.node.fail(SERVICE_UNAVAILABLE)
+        self.node.counters[count.DUPLICATES] += 1
+        if view.r[s.TYPE]:
+            return 0
+        n = self.ring[s.RING_FIRST + s.RING_STEP * entry + 2]
+        copy(self.node.tx, 0, self.replies, entry * self.reply_bytes, n)
+        return n
+
+    def _other(self, view):
+        r = view.r
+        if r[s.TYPE] >= 2:
+            slot = self._find(view)
+            if slot < 0:
+                return 0
+            if r[s.TYPE] == 3:
+                self._settle(slot, REJECTED)
+            elif r[s.CODE] == 0:
+                self.trust(view.peer)
+                self._settle(slot, ACKNOWLEDGED)
+            elif self.answers is not None:
+                self.answers.response(view, slot)
+            return 0
+        if r[s.CODE] == 0:
+            return self.reset(view)  # ping
+        if r[s.CODE] > 31 and self.answers is not None:
+            n = self.answers.response(view, -1)
+            if n >= 0:
+                return n
+        return 0 if r[s.TYPE] else self.reset(view)
+
+    def _find(self, view):
+        slots = self.slots
+        mid = view.r[s.MID]
+        slot = len(self.owners)
+        while slot:
+            slot -= 1
+            at = slot * _WORDS
+            if slots[at] == _OPEN and slots[at + _MID] == mid and self.peers[slot] == view.peer:
+                return slot
+        return -1
+
+    # Outgoing
+
+    def begin(self, owner, peer):
+        """A slot for a confirmable message to `peer`; -1 when all are taken.
+
+        `owner.transmit()` is called from due() as soon as the peer's turn comes.
+        """
+        slot = len(self.owners)
+        while slot:
+            slot -= 1
+            if self.owners[slot] is None:
+                self.owners[slot] = owner
+                self.peers[slot] = peer
+                self.slots[slot * _WORDS] = _WAITING
+                self.slots[slot * _WORDS + _SENT] = 0
+                self.open += 1
+                self.node.hurry()
+                return slot
+        self.node.counters[count.NO_EXCHANGE] += 1
+        return -1
+
+    def end(self, slot):
+        """Free a slot without telling its owner."""
+        self.owners[slot] = None
+        self.peers[slot] = None
+        self.slots[slot * _WORDS] = _FREE
+        self.open -= 1
+        self.node.hurry()
+
+    def due(self, now_ms):
+        """Send or give up what is due: bytes in tx for node.peer, 0 when nothing is left to do."""
+        if self.swept_ms < 0 or (now_ms - self.swept_ms) & MASK > HALF >> 2:
+            self._sweep(now_ms)
+        slots = self.slots
+        slot = 0 if self.open else len(self.owners)
+        while slot < len(self.owners):
+            at = slot * _WORDS
+            if slots[at] == _WAITING and self._turn(slot):
+                slots[at] = _OPEN
+                slots[at + _MID] = self.next_mid()
+                slots[at + _NEXT_MS] = now_ms
+                span = self.ack_timeout_ms * (self.ack_random_pct - 100) // 100
+                slots[at + _TIMEOUT_MS] = (
+                    self.ack_timeout_ms + span * (random16(self.random) >> 4) // 4096
+                )
+            if slots[at] == _OPEN and (now_ms - slots[at + _NEXT_MS]) & MASK < HALF:
+                n = self._transmit(slot, at, now_ms)
+                if n:
+                    return n
+            slot += 1
+        return 0
+
+    def wait_ms(self, now_ms):
+        """Milliseconds until due() has something to do; at most 2**27, about a day and a half."""
+        nearest = HALF >> 2
+        slots = self.slots
+        slot = len(self.owners) if self.open else 0
+        while slot:
+            slot -= 1
+            at = slot * _WORDS
+            if slots[at] == _OPEN:
+                left = (slots[at + _NEXT_MS] - now_ms) & MASK
+                if left >= HALF:
+                    return 0
+                if left < nearest:
+                    nearest = left
+            elif slots[at] == _WAITING and self._turn(slot):
+                return 0
+        return nearest
+
+    def _transmit(self, slot, at, now_ms):
+        slots = self.slots
+        if slots[at + _SENT] > self.max_retransmit:
+            self.node.counters[count.GIVEN_UP] += 1
+            self._settle(slot, GIVEN_UP)
+            return 0
+        n = self.owners[slot].transmit(slot, slots[at + _MID])
+        if n:
+            if slots[at + _SENT]:
+                self.node.counters[count.RETRANSMISSIONS] += 1
+            slots[at + _SENT] += 1
+            slots[at + _NEXT_MS] = (now_ms + slots[at + _TIMEOUT_MS]) & MASK
+            slots[at + _TIMEOUT_MS] *= 2
+            self.node.peer = self.peers[slot]
+        elif self.owners[slot] is not None:
+            self.end(slot)
+        return n
+
+    def _turn(self, slot):
+        busy = 0
+        other = len(self.owners)
+        while other:
+            other -= 1
+            if self.slots[other * _WORDS] == _OPEN and self.peers[other] == self.peers[slot]:
+                busy += 1
+        return busy < self.nstart
+
+    def _settle(self, slot, how):
+        owner = self.owners[slot]
+        self.end(slot)
+        owner.settled(slot, how)
+
+    def _sweep(self, now_ms):
+        # An entry must not see the clock come round and look young again.
+        self.swept_ms = now_ms
+        ring = self.ring
+        at = s.RING_FIRST + s.RING_STEP * ring[s.RING_ENTRIES]
+        while at > s.RING_FIRST:
+            at -= s.RING_STEP
+            if (now_ms - ring[at + 1]) & MASK >= ring[s.RING_CON_MS]:
+                ring[at] = ABSENT

@@ -1,0 +1,166 @@
+"""Separate responses: promised in a handler, given when the application has them (RFC 7252 5.2.2).
+
+A promise keeps who asked, the token and, once it is answered, the parts of the response; the
+message layer has the response written anew for each retransmission.
+"""
+
+from array import array
+
+import coap.counters as count
+import coap.scan as s
+from coap.exchange import HALF, MASK
+from coap.message import Writer
+from coap.numbers import CON, CONTENT, CONTENT_FORMAT, ETAG, MAX_AGE, NON, SERVICE_UNAVAILABLE
+from coap.scan import ABSENT
+
+# Words of a promise
+_STATE = 0
+_MID = 1  # of the request
+_TYPE = 2  # of the request
+_SINCE_MS = 3
+_CODE = 4
+_FORMAT = 5
+_MAX_AGE = 6
+_SLOT = 7  # in the message layer
+_WORDS = 8
+
+_FREE = 0
+_MADE = 1
+_KEPT = 2  # answered, and not yet settled
+
+_PATIENCE_MS = 247000
+
+
+class Later:
+    """The promises of a node: a fixed number of them."""
+
+    def __init__(self, node, slots):
+        self.node = node
+        self.words = array("i", [0] * (_WORDS * slots))
+        self.peers = [None] * slots
+        self.tokens = [b""] * slots
+        self.payloads = [b""] * slots
+        self.etags = [b""] * slots
+        self.open = 0
+        self.turn = 0  # makes each ticket a new one
+        self.writer = Writer(node.tx)
+
+    def promise(self, view):
+        """A ticket for the request at hand, an int; -1 when no promise can be made."""
+        for i in range(len(self.peers)):
+            at = i * _WORDS
+            if self.words[at] == _FREE:
+                self.turn = (self.turn + 1) & 0xFFFF
+                self.words[at] = _MADE
+                self.words[at + _MID] = view.r[s.MID]
+                self.words[at + _TYPE] = view.r[s.TYPE]
+                self.words[at + _SINCE_MS] = view.now_ms
+                self.words[at + _SLOT] = self.turn
+                self.peers[i] = view.peer
+                self.tokens[i] = view.token()
+                self.open += 1
+                self.node.rewatch()
+                return self.turn * len(self.peers) + i
+        self.node.counters[count.REFUSED] += 1
+        return -1
+
+    def recall(self, view):
+        """Is the request at hand one whose answer is promised? Then its ACK, in tx; else -1."""
+        if self.open:
+            for i in range(len(self.peers)):
+                at = i * _WORDS
+                if self.words[at] == _MADE and self.words[at + _MID] == view.r[s.MID]:
+                    if self.peers[i] == view.peer:
+                        self.node.counters[count.DUPLICATES] += 1
+                        return self.node.exchange.acknowledge(view)
+        return -1
+
+    def respond(self, ticket, code, payload, content_format, max_age_s, etag):
+        """Answer a promise. False: the ticket is not open any more."""
+        i = ticket % len(self.peers)
+        at = i * _WORDS
+        words = self.words
+        if words[at] != _MADE or words[at + _SLOT] != ticket // len(self.peers):
+            return False
+        words[at] = _KEPT
+        words[at + _SLOT] = -1
+        words[at + _CODE] = code
+        words[at + _FORMAT] = ABSENT if content_format is None else content_format
+        words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
+        self.payloads[i] = payload
+        self.etags[i] = etag
+        self.node.rewatch()
+        self.node.hurry()
+        return True
+
+    def due(self, now_ms):
+        """Send responses to NON requests, and hand those to CON requests to the message layer."""
+        if not self.open:
+            return 0
+        words = self.words
+        for i in range(len(self.peers)):
+            at = i * _WORDS
+            if words[at] == _MADE:
+                if (now_ms - words[at + _SINCE_MS]) & MASK >= _PATIENCE_MS:
+                    ticket = words[at + _SLOT] * len(self.peers) + i
+                    self.respond(ticket, SERVICE_UNAVAILABLE, b"", None, None, b"")
+            if words[at] == _KEPT and words[at + _SLOT] < 0:
+                if words[at + _TYPE] == NON:
+                    n = self._write(i, NON, self.node.exchange.next_mid())
+                    self.node.peer = self.peers[i]
+                    self._free(i)
+                    return n
+                words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
+        return 0
+
+    def wait_ms(self, now_ms):
+        nearest = HALF >> 2
+        if self.open:
+            for i in range(len(self.peers)):
+                at = i * _WORDS
+                state = self.words[at]
+                if state == _MADE:
+                    left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & MASK
+                    if left >= HALF:
+                        return 0
+                    if left < nearest:
+                        nearest = left
+                elif state == _KEPT and self.words[at + _SLOT] < 0:
+                    # it waits for a free exchange: whoever frees one hurries the node
+                    if self.node.exchange.open < len(self.node.exchange.owners):
+                        return 0
+        return nearest
+
+    # As an owner of exchanges
+
+    def transmit(self, slot, mid):
+        i = self._holder(slot)
+        return self._write(i, CON, mid)
+
+    def settled(self, slot, _how):
+        self._free(self._holder(slot))
+
+    def _holder(self, slot):
+        for i in range(len(self.peers)):
+            if self.words[i * _WORDS] == _KEPT and self.words[i * _WORDS + _SLOT] == slot:
+                return i
+        raise ValueError("no promise has this exchange")
+
+    def _free(self, i):
+        self.words[i * _WORDS] = _FREE
+        self.peers[i] = None
+        self.payloads[i] = self.tokens[i] = self.etags[i] = b""
+        self.open -= 1
+        self.node.rewatch()
+
+    def _write(self, i, kind, mid):
+        at = i * _WORDS
+        words = self.words
+        writer = self.writer.begin(kind, words[at + _CODE], mid, self.tokens[i])
+        if self.etags[i]:
+            writer.option(ETAG, self.etags[i])
+        if words[at + _FORMAT] != ABSENT and (self.payloads[i] or words[at + _CODE] == CONTENT):
+            writer.uint(CONTENT_FORMAT, words[at + _FORMAT])
+        if words[at + _MAX_AGE] != ABSENT:
+            writer.uint(MAX_AGE, words[at + _MAX_AGE])
+        return max(writer.payload(self.payloads[i]).n, 0)

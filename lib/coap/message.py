@@ -1,0 +1,151 @@
+"""A message in a buffer: View reads one where it lies, Writer appends one (RFC 7252 section 3).
+
+ 0                   1                   2                   3
+|Ver| T |  TKL  |      Code     |          Message ID           |
+|   Token (if any, TKL bytes) ...                               |
+|   Options (if any) ...                                        |
+|1 1 1 1 1 1 1 1|    Payload (if any) ...                       |
+"""
+
+import coap.scan as s
+from coap.scan import copy, equal, head, index, step
+
+
+class View:
+    """The message of the datagram at hand: its buffer, who sent it, and its index.
+
+    `r` is filled by scan(); see there. Nothing is copied: a View is valid until the next datagram.
+    """
+
+    def __init__(self, room=1024, token_max=8):
+        self.r = index(room, token_max)
+        self.buf = b""
+        self.peer = None
+        self.who = 0  # the peer's number in the message layer, once it has one
+        self.now_ms = 0
+
+    def has(self, slot):
+        """Is the option there?"""
+        return self.r[s.FLAGS] >> slot & 1 != 0
+
+    def uint(self, slot, missing=None):
+        """The value of a uint option, `missing` when it is absent."""
+        return self.r[slot] if self.r[s.FLAGS] >> slot & 1 else missing
+
+    def token(self):
+        """A copy of the token."""
+        return bytes(self.buf[self.r[s.TOKEN] : self.r[s.HEAD]])
+
+    def payload(self):
+        """The payload as a memoryview on the datagram."""
+        r = self.r
+        return memoryview(self.buf)[r[s.PAYLOAD] : r[s.SIZE]]
+
+    def values(self, slot):
+        """Copies of the values of an option that is no uint, in order."""
+        found = []
+        r = self.r
+        if self.has(slot):
+            at = r[slot]
+            end = r[s.ENDS + slot]
+            while at < end:
+                at = step(self.buf, at, r)
+                found.append(bytes(self.buf[r[s.VALUE] : at]))
+        return found
+
+    def holds(self, slot, value):
+        """Is one of the values of an opaque option this one? Allocates nothing."""
+        r = self.r
+        if self.has(slot):
+            at = r[slot]
+            end = r[s.ENDS + slot]
+            while at < end:
+                at = step(self.buf, at, r)
+                if r[s.LENGTH] == len(value):
+                    if equal(self.buf, r[s.VALUE], value, 0, len(value)):
+                        return True
+        return False
+
+
+class Writer:
+    """Append one message to a buffer, options in ascending order of their numbers.
+
+    Overflow is sticky: whatever does not fit makes `n` -1 for good, and only the last one asks.
+    """
+
+    def __init__(self, buf):
+        self.buf = buf
+        self.n = 0
+        self.number = 0
+
+    def begin(self, kind, code, mid, token=b""):
+        """Start a message. A token longer than 12 bytes is written as RFC 8974 says."""
+        length = len(token)
+        self.n = 4
+        self.number = 0
+        if self._room(length + 2):
+            buf = self.buf
+            buf[0] = 0x40 | kind << 4 | (length if length < 13 else 13 if length < 269 else 14)
+            buf[1] = code
+            buf[2] = mid >> 8
+            buf[3] = mid & 255
+            if length > 268:
+                buf[4] = (length - 269) >> 8
+                buf[5] = (length - 269) & 255
+                self.n = 6
+            elif length > 12:
+                buf[4] = length - 13
+                self.n = 5
+            copy(buf, self.n, token, 0, length)
+            self.n += length
+        return self
+
+    def resume(self, n):
+        """Go on behind a header and token that lie in buf[0:n]."""
+        self.n = n
+        self.number = 0
+        return self
+
+    def option(self, number, value):
+        """Append an option with the bytes `value`."""
+        if number < self.number:
+            raise ValueError("write options in ascending order of their numbers")
+        if self._room(len(value) + 5):
+            self.n = head(self.buf, self.n, number - self.number, len(value))
+            copy(self.buf, self.n, value, 0, len(value))
+            self.n += len(value)
+            self.number = number
+        return self
+
+    def uint(self, number, value):
+        """Append a uint option, as short as it goes (RFC 7252 section 3.2)."""
+        if number < self.number:
+            raise ValueError("write options in ascending order of their numbers")
+        if self._room(9):
+            length = 0
+            while value >> 8 * length:
+                length += 1
+            at = head(self.buf, self.n, number - self.number, length)
+            self.number = number
+            while length:
+                length -= 1
+                self.buf[at] = value >> 8 * length & 255
+                at += 1
+            self.n = at
+        return self
+
+    def payload(self, source, start=0, length=None):
+        """Append source[start:start+length]; an empty payload gets no marker."""
+        if length is None:
+            length = len(source) - start
+        if length and self._room(length + 1):
+            self.buf[self.n] = 0xFF
+            copy(self.buf, self.n + 1, source, start, length)
+            self.n += length + 1
+        return self
+
+    def _room(self, more):
+        if self.n < 0 or self.n + more > len(self.buf):
+            self.n = -1
+            return False
+        return True

@@ -1,0 +1,147 @@
+"""What a handler sees of a request: RFC 7252 sections 5.1 to 5.4 without their bytes.
+
+One Request serves every request of a node. It shows the datagram at hand, so keep nothing of it
+beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `ticket()`.
+"""
+
+import coap.scan as s
+from coap.numbers import NOT_ACCEPTABLE
+
+
+class Request:
+    """The request at hand.
+
+    Properties that make a new object allocate it; `number`-like ones are small ints.
+    """
+
+    def __init__(self, view, node):
+        self._view = view
+        self._node = node
+
+    @property
+    def method(self):
+        """GET, POST, PUT, DELETE, FETCH, PATCH or IPATCH."""
+        return self._view.r[s.CODE]
+
+    @property
+    def mid(self):
+        return self._view.r[s.MID]
+
+    @property
+    def token(self):
+        """The token, copied into bytes."""
+        return self._view.token()
+
+    @property
+    def peer(self):
+        """Who asks: hashable, comparable, otherwise the port's own affair."""
+        return self._view.peer
+
+    @property
+    def now_ms(self):
+        """The node's clock when the datagram came; wraps at 2**30."""
+        return self._view.now_ms
+
+    @property
+    def confirmable(self):
+        return self._view.r[s.TYPE] == 0
+
+    @property
+    def payload(self):
+        """The payload as a memoryview on the datagram: valid within the handler."""
+        return self._view.payload()
+
+    def payload_bytes(self):
+        """The payload, copied."""
+        return bytes(self._view.payload())
+
+    @property
+    def payload_length(self):
+        r = self._view.r
+        return r[s.SIZE] - r[s.PAYLOAD]
+
+    @property
+    def content_format(self):
+        """The Content-Format of the payload, None when the request does not say."""
+        return self._view.uint(s.CONTENT_FORMAT)
+
+    @property
+    def accept(self):
+        """The Content-Format that is asked for, None when any will do."""
+        return self._view.uint(s.ACCEPT)
+
+    def negotiate(self, formats):
+        """The first of `formats` that the request accepts; raises 4.06 when there is none."""
+        accept = self._view.uint(s.ACCEPT)
+        if accept is None:
+            return formats[0]
+        if accept in formats:
+            return accept
+        from coap.resource import CoapError
+
+        raise CoapError(NOT_ACCEPTABLE)
+
+    def path(self):
+        """The Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
+        return [_text(value) for value in self._view.values(s.URI_PATH)]
+
+    def queries(self):
+        """The Uri-Query options as a list of str."""
+        return [_text(value) for value in self._view.values(s.URI_QUERY)]
+
+    def query(self, name):
+        """The value of the first query `name=value`; "" for `name` alone; None without."""
+        for text in self.queries():
+            if text == name:
+                return ""
+            if text.startswith(name + "="):
+                return text[len(name) + 1 :]
+        return None
+
+    def option(self, number):
+        """The values of option `number` as a list of bytes, whether the engine knows it or not."""
+        view = self._view
+        r = view.r
+        at = r[s.HEAD]
+        end = r[s.PAYLOAD] - (r[s.PAYLOAD] < r[s.SIZE])
+        found = []
+        current = 0
+        while at < end:
+            first = view.buf[at]
+            delta = first >> 4
+            if delta == 13:
+                delta = 13 + view.buf[at + 1]
+            elif delta == 14:
+                delta = 269 + (view.buf[at + 1] << 8 | view.buf[at + 2])
+            current += delta
+            at = s.step(view.buf, at, r)
+            if current == number:
+                found.append(bytes(view.buf[r[s.VALUE] : at]))
+        return found
+
+    def holds_if_match(self, etag):
+        """Does If-Match, where given, allow for a state with this ETag (None: no such resource)?
+
+        For resources that see to their own preconditions: RFC 7252 section 5.10.8.
+        """
+        view = self._view
+        if view.has(s.IF_NONE_MATCH) and etag is not None:
+            return False
+        if not view.has(s.IF_MATCH):
+            return True
+        return etag is not None and (view.holds(s.IF_MATCH, b"") or view.holds(s.IF_MATCH, etag))
+
+    def ticket(self):
+        """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).
+
+        Raises CoapError 5.03 when the node has promised all that it can.
+        """
+        return self._node.promise()
+
+
+def _text(value):
+    try:
+        return str(value, "utf-8")
+    except (UnicodeError, ValueError):
+        # a name that is no text is nobody's name; the engine itself compares bytes
+        return "".join([chr(c) if c < 128 else "?" for c in value])

@@ -1,0 +1,74 @@
+"""The application's own deadlines, kept on the node's clock so that tests need not wait."""
+
+from coap.exchange import HALF, MASK
+
+_FUNCTION = 0
+_NEXT_MS = 1  # -1: counted from the next due()
+_DELAY_MS = 2
+_AGAIN = 3
+_LONGEST_MS = 1 << 29
+
+
+class Timers:
+    """A fixed number of timers; node.every() and node.after() set them."""
+
+    def __init__(self, node, slots):
+        self.node = node
+        self.slots = [[None, -1, 0, False] for _ in range(slots)]
+        self.running = 0
+
+    def start(self, delay_ms, function, again):
+        """Call function(now_ms) in delay_ms, 1 to 2**29 - 1; a timer that can be given to stop()."""
+        if not 0 < delay_ms < _LONGEST_MS:
+            raise ValueError("a timer runs 1 to 536870911 ms: count longer spans yourself")
+        for slot in self.slots:
+            if slot[_FUNCTION] is None:
+                slot[_FUNCTION] = function
+                slot[_NEXT_MS] = -1
+                slot[_DELAY_MS] = delay_ms
+                slot[_AGAIN] = again
+                self.running += 1
+                self.node.hurry()
+                return slot
+        raise ValueError("all timers are taken: give Node a larger timers=")
+
+    def stop(self, timer):
+        """The timer will not run any more."""
+        if timer[_FUNCTION] is not None:
+            timer[_FUNCTION] = None
+            self.running -= 1
+
+    def due(self, now_ms):
+        """Run what is due. The period counts from when it was due, unless that is long past."""
+        if self.running:
+            for slot in self.slots:
+                if slot[_FUNCTION] is not None:
+                    self._run(slot, now_ms)
+        return 0
+
+    def wait_ms(self, now_ms):
+        nearest = HALF >> 2
+        if self.running:
+            for slot in self.slots:
+                if slot[_FUNCTION] is not None:
+                    left = (slot[_NEXT_MS] - now_ms) & MASK
+                    if slot[_NEXT_MS] < 0 or left >= HALF:
+                        return 0
+                    if left < nearest:
+                        nearest = left
+        return nearest
+
+    def _run(self, slot, now_ms):
+        if slot[_NEXT_MS] < 0:
+            slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & MASK
+            return
+        late = (now_ms - slot[_NEXT_MS]) & MASK
+        if late >= HALF:
+            return
+        function = slot[_FUNCTION]
+        if slot[_AGAIN]:
+            start = now_ms if late >= slot[_DELAY_MS] else slot[_NEXT_MS]
+            slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & MASK
+        else:
+            self.stop(slot)
+        self.node.call(function, now_ms)

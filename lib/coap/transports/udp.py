@@ -1,0 +1,216 @@
+"""A node on UDP sockets: the one file that knows sockets, and the quirks that ports have.
+
+What ports do, and why the code is as it is:
+
+- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so an
+  empty datagram makes us open the socket anew.
+- recvfrom() is the only call that keeps datagrams apart (readinto() joins them) and it allocates,
+  even when nothing is there: it is only called when poll says so.
+- Pico W: a socket bound to "" gets no IPv4 (micropython issue 16740), hence "0.0.0.0".
+- A peer is a tuple on boards and packed bytes on unix: it is handed back as it came.
+- A truncated datagram looks like a whole one, so one byte more than a message may have is asked for.
+"""
+
+import os
+import select
+import socket
+import time
+
+import coap.counters as count
+import coap.scan as s
+
+_BURST = 16  # datagrams that may come before due() gets its turn
+_PATIENCE = 8  # faults without a datagram in between until the socket is opened anew
+_EAGAIN = 11
+_EAGAIN_MAC = 35
+_POLLIN = 1
+# What sendto() says of the network, the peer or the memory, and not of the socket:
+# EPERM, ENOMEM, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers
+_PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
+
+
+class Udp:
+    """One node on one UDP port.
+
+    Raises OSError when the port can not be bound at first; afterwards no fault of the network
+    leaves step(): it is counted, and the socket opened anew where that helps.
+    """
+
+    def __init__(self, node, host="0.0.0.0", port=5683):
+        self.node = node
+        self.host = host
+        self.port = port
+        self.size = node.view.r[s.LIMIT] + 1
+        self.poller = _Poller()
+        self.watched = []
+        self.sock = None
+        self.wait_ms = 0
+        self.faults = 0
+        self.datagrams = 0  # when the last fault came
+        self._open()
+        node.seed(os.urandom(8))
+
+    def step(self, max_ms=-1):
+        """Wait for datagrams, max_ms at most (-1: as long as nothing is due), and serve them."""
+        node = self.node
+        wait_ms = node.wait_ms(ticks_ms())
+        if 0 <= max_ms < wait_ms:
+            wait_ms = max_ms
+        self.wait_ms = wait_ms
+        self._guarded()
+        n = node.due(ticks_ms())
+        while n:
+            self.send(n, node.peer)
+            n = node.due(ticks_ms())
+
+    def send(self, n, peer):
+        """Send the n bytes that the node has written to `peer`."""
+        try:
+            self.sock.sendto(self.node.out(n), peer)
+        except OSError as error:
+            self._fault(error)
+
+    def watch(self, stream, callback):
+        """Call callback(stream) whenever `stream` can be read, from step()."""
+        self.watched.append((stream, callback))
+        self.poller.register(stream, _POLLIN)
+
+    def unwatch(self, stream):
+        """Look at `stream` no more."""
+        self.watched = [pair for pair in self.watched if pair[0] is not stream]
+        self.poller.unregister(stream)
+
+    def close(self):
+        """Give the port back."""
+        if self.sock is not None:
+            self.poller.unregister(self.sock)
+            self.sock.close()
+            self.sock = None
+
+    def reopen(self):
+        """Open the socket anew, after a fault or when the link came back."""
+        self.node.counters[count.REOPENED] += 1
+        try:
+            self.close()
+            self._open()
+        except OSError as error:
+            # the network is not there yet: the next step tries again
+            self.sock = None
+            self.node.last_error = repr(error)
+
+    def _open(self):
+        address = socket.getaddrinfo(self.host, self.port)[0]
+        sock = socket.socket(address[0], socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.bind(address[-1])
+        except OSError:
+            sock.close()
+            raise
+        self.sock = sock
+        self.poller.register(sock, _POLLIN)
+
+    # The frames below stay within 11 words, so that MicroPython needs no heap for them.
+
+    def _guarded(self):
+        try:
+            self._drain()
+        except OSError as error:
+            self._fault(error)
+
+    def _drain(self):
+        burst = _BURST
+        while burst:
+            burst -= 1
+            more = False
+            for ready in self.poller.ipoll(self.wait_ms):
+                if ready[0] is self.sock:
+                    more = self.take()
+                else:
+                    self._stir(ready[0])
+            if not more:
+                return
+            self.wait_ms = 0
+
+    def take(self):
+        """Serve the datagram that waits. False: the socket had to be opened anew."""
+        buf, peer = self.sock.recvfrom(self.size)
+        if not buf:
+            self.reopen()
+            return False
+        n = self.node.datagram(buf, len(buf), peer, ticks_ms())
+        if n:
+            self.sock.sendto(self.node.out(n), peer)
+        return True
+
+    def _stir(self, stream):
+        for other, callback in self.watched:
+            if other is stream:
+                callback(stream)
+                return
+
+    def _fault(self, error):
+        code = error.errno
+        node = self.node
+        if self.sock is not None and code in _PASSING:
+            if code != _EAGAIN and code != _EAGAIN_MAC:
+                node.counters[count.SEND_ERRORS] += 1
+                node.last_error = repr(error)
+            datagrams = node.view.r[s.COUNT]
+            if datagrams != self.datagrams:
+                self.datagrams = datagrams
+                self.faults = 0
+            self.faults += 1
+            if self.faults < _PATIENCE:
+                return
+        self.faults = 0
+        self.reopen()
+
+
+def run(node, host="0.0.0.0", port=5683):
+    """Serve for ever."""
+    udp = Udp(node, host, port)
+    try:
+        while True:
+            udp.step()
+    finally:
+        udp.close()
+
+
+async def serve(node, host="0.0.0.0", port=5683):
+    """Serve for ever beside other asyncio tasks."""
+    from coap.transports.aio import serve
+
+    await serve(Udp(node, host, port))
+
+
+if hasattr(time, "ticks_ms"):
+    ticks_ms = time.ticks_ms
+else:
+
+    def ticks_ms():
+        """CPython's clock as MicroPython counts it: milliseconds modulo 2**30."""
+        return time.monotonic_ns() // 1000000 & 0x3FFFFFFF
+
+
+class _HostPoller:
+    """CPython's poll as MicroPython has it: objects instead of file numbers, and ipoll()."""
+
+    def __init__(self):
+        self.poll = select.poll()
+        self.objects = {}
+
+    def register(self, stream, events):
+        self.objects[stream.fileno()] = stream
+        self.poll.register(stream, events)
+
+    def unregister(self, stream):
+        del self.objects[stream.fileno()]
+        self.poll.unregister(stream)
+
+    def ipoll(self, wait_ms):
+        for number, event in self.poll.poll(wait_ms):
+            yield self.objects[number], event
+
+
+_Poller = select.poll if hasattr(select.poll(), "ipoll") else _HostPoller
