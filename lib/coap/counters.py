@@ -15,6 +15,11 @@ HANDLER_ERRORS = const(9)  # exceptions in handlers and timers
 TOO_LONG = const(10)  # requests and replies that did not fit
 REOPENED = const(11)  # sockets opened anew
 SEND_ERRORS = const(12)
+OBSERVERS_REFUSED = const(13)  # registrations answered without Observe
+OBSERVERS_PUSHED_OUT = const(14)  # strangers that made room for a verified peer
+BLOCKS_REFUSED = const(15)  # transfers that found no room
+LIMITED = const(16)  # requests beyond a peer's rate
+GROUP_DROPPED = const(17)  # requests to a group beyond what can be answered later
 NAMES = (
     "datagrams",
     "malformed",
@@ -29,4 +34,9 @@ NAMES = (
     "too_long",
     "reopened",
     "send_errors",
+    "observers_refused",
+    "observers_pushed_out",
+    "blocks_refused",
+    "limited",
+    "group_dropped",
 )

@@ -1,14 +1,53 @@
-"""A node as most want it: with the usual features."""
+"""A node as most want it: with the usual features, in the sizes of a board."""
 
 import coap.node as node
+
+_OPTIONS_BYTES = 128  # of a message, beside its payload
 
 
 class Node(node.Node):
     """coap.node.Node; without features it gets the usual ones."""
 
     def __init__(self, *features, **settings):
-        if not features:
-            from coap.link import WellKnownCore
+        super().__init__(*(features or usual()), **settings)
 
-            features = (WellKnownCore(),)
-        super().__init__(*features, **settings)
+
+def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
+    """The features that most nodes want. observers, blocks: slots, 0 leaves the feature out;
+    block_bytes: the longest payload that is put together; rate: requests a second that each peer
+    may send, 0 for no limit; group: answer to 224.0.1.187 too.
+    """
+    from coap.link import WellKnownCore
+    from coap.silence import NoResponse
+
+    features = [WellKnownCore(), NoResponse()]
+    if observers:
+        from coap.observe import Observe
+
+        features.append(Observe(observers))
+    if blocks:
+        from coap.block import Block
+
+        features.append(Block(blocks, block_bytes))
+    if rate:
+        from coap.limit import Limit
+
+        # before all others: it may narrow what they do
+        features.insert(0, Limit(rate, 2 * rate))
+    if group:
+        from coap.multicast import Multicast
+
+        features.append(Multicast())
+    return features
+
+
+def for_board(slots, recv_max, rate=0, group=False):
+    """A node in the sizes of a board: its tables, and the longest datagram that it takes.
+
+    slots: a dict with remembered, exchanges, peers, observers, blocks and block_bytes.
+    """
+    sizes = dict(slots)
+    features = usual(
+        sizes.pop("observers"), sizes.pop("blocks"), sizes.pop("block_bytes", 2048), rate, group
+    )
+    return node.Node(*features, room=recv_max - _OPTIONS_BYTES, **sizes)

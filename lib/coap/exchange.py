@@ -4,8 +4,8 @@ Requests with side effects are remembered by (peer, MID) with their reply, so th
 answered and not executed. What we send confirmably lies in a slot until it is acknowledged,
 rejected or given up; its owner writes the message anew each time, so no slot holds a message.
 
-An owner has two methods: `transmit(slot, mid)` writes the message of `slot` into tx and returns its
-length (0: there is nothing to send any more), and `settled(slot, how)` hears its end once.
+An owner has two methods: `transmit(slot, mid)` writes the message of `slot` into tx and returns
+its length (0: there is nothing to send any more), and `settled(slot, how)` hears its end once.
 """
 
 from array import array
@@ -84,6 +84,7 @@ class Exchange:
         self.open = 0  # slots in use
         self.random = array("i", [0])
         self.mid = 0
+        self.gate = None  # who may turn requests away: the rate limit, where there is one
         self.answers = None  # who takes responses: the client, where there is one
 
     def seed(self, entropy):
@@ -102,12 +103,14 @@ class Exchange:
     # Incoming
 
     def arrive(self, view, flags):
-        """Deal with what is no new request: bytes in tx (0: no answer). -1: a request to execute."""
+        """Answer what is no new request: bytes in tx (0: none). -1: a request to execute."""
         if flags & (s.SILENT | s.REFUSE):
             self.node.counters[count.MALFORMED] += 1
             return self.reset(view) if flags & s.REFUSE else 0
         if flags & s.OTHER:
             return self._other(view)
+        if self.gate is not None and not self.gate.admits(view):
+            return self.gate.refuse(view)
         if flags & s.UNSAFE:
             who = self.numbers.get(view.peer)
             if who is None:
@@ -119,22 +122,22 @@ class Exchange:
 
     def depart(self, view, n):
         """Stamp and remember the reply of n bytes to the request at hand: its length."""
-        r = view.r
-        tx = self.node.tx
-        if r[s.TYPE] and n:
+        if view.r[s.TYPE] and n:
             mid = self.next_mid()
-            tx[2] = mid >> 8
-            tx[3] = mid & 255
-        if r[s.FLAGS] & s.UNSAFE:
-            kept = n
-            if n > self.reply_bytes:
-                # too long to keep: a repeat learns the code
-                kept = r[s.HEAD]
-                if kept > self.reply_bytes:
-                    kept = 0
-            copy(self.replies, self.entry * self.reply_bytes, tx, 0, kept)
-            self.ring[s.RING_FIRST + s.RING_STEP * self.entry + 2] = kept
+            self.node.tx[2] = mid >> 8
+            self.node.tx[3] = mid & 255
+        if view.r[s.FLAGS] & s.UNSAFE:
+            self._remember(view, n)
         return n
+
+    def _remember(self, view, n):
+        if n > self.reply_bytes:
+            # too long to keep: a repeat learns the code
+            n = view.r[s.HEAD]
+            if n > self.reply_bytes:
+                n = 0
+        copy(self.replies, self.entry * self.reply_bytes, self.node.tx, 0, n)
+        self.ring[s.RING_FIRST + s.RING_STEP * self.entry + 2] = n
 
     def reset(self, view):
         """An RST for the message at hand, in tx."""
@@ -163,23 +166,26 @@ class Exchange:
         who = self.turn
         tries = peers
         while tries and self.ring[trust + who]:
+            # verified: a stranger takes a number from another stranger
             who = who + 1 if who + 1 < peers else 0
             tries -= 1
         self.turn = who + 1 if who + 1 < peers else 0
-        old = self.names[who]
-        if old is not None:
-            self.node.counters[count.PEERS_PUSHED_OUT] += 1
-            del self.numbers[old]
-            self.ring[trust + who] = 0
-            at = s.RING_FIRST
-            while at < trust:
-                if self.ring[at] >> 16 == who:
-                    self.ring[at] = ABSENT
-                at += s.RING_STEP
-            self.node.forget(who)
+        if self.names[who] is not None:
+            self._push_out(who, trust)
         self.names[who] = peer
         self.numbers[peer] = who
         return who
+
+    def _push_out(self, who, trust):
+        self.node.counters[count.PEERS_PUSHED_OUT] += 1
+        del self.numbers[self.names[who]]
+        self.ring[trust + who] = 0
+        at = s.RING_FIRST
+        while at < trust:
+            if self.ring[at] >> 16 == who:
+                self.ring[at] = ABSENT
+            at += s.RING_STEP
+        self.node.forget(who)
 
     def trust(self, peer):
         """The peer receives at its address: it returned our Echo or acknowledged our CON."""
@@ -219,6 +225,8 @@ class Exchange:
         if r[s.TYPE] >= 2:
             slot = self._find(view)
             if slot < 0:
+                if r[s.TYPE] == 3:
+                    self.node.rejected(view)
                 return 0
             if r[s.TYPE] == 3:
                 self._settle(slot, REJECTED)
@@ -268,6 +276,16 @@ class Exchange:
         self.node.counters[count.NO_EXCHANGE] += 1
         return -1
 
+    def free(self):
+        """Is there a slot for begin()?"""
+        return self.open < len(self.owners)
+
+    def renew(self, slot):
+        """The message of `slot` is not the one that was sent: it gets another MID."""
+        mid = self.next_mid()
+        self.slots[slot * _WORDS + _MID] = mid
+        return mid
+
     def end(self, slot):
         """Free a slot without telling its owner."""
         self.owners[slot] = None
@@ -280,23 +298,12 @@ class Exchange:
         """Send or give up what is due: bytes in tx for node.peer, 0 when nothing is left to do."""
         if self.swept_ms < 0 or (now_ms - self.swept_ms) & MASK > HALF >> 2:
             self._sweep(now_ms)
-        slots = self.slots
-        slot = 0 if self.open else len(self.owners)
-        while slot < len(self.owners):
-            at = slot * _WORDS
-            if slots[at] == _WAITING and self._turn(slot):
-                slots[at] = _OPEN
-                slots[at + _MID] = self.next_mid()
-                slots[at + _NEXT_MS] = now_ms
-                span = self.ack_timeout_ms * (self.ack_random_pct - 100) // 100
-                slots[at + _TIMEOUT_MS] = (
-                    self.ack_timeout_ms + span * (random16(self.random) >> 4) // 4096
-                )
-            if slots[at] == _OPEN and (now_ms - slots[at + _NEXT_MS]) & MASK < HALF:
-                n = self._transmit(slot, at, now_ms)
-                if n:
-                    return n
-            slot += 1
+        slot = len(self.owners) if self.open else 0
+        while slot:
+            slot -= 1
+            n = self._attend(slot, slot * _WORDS, now_ms)
+            if n:
+                return n
         return 0
 
     def wait_ms(self, now_ms):
@@ -317,20 +324,37 @@ class Exchange:
                 return 0
         return nearest
 
-    def _transmit(self, slot, at, now_ms):
+    def _attend(self, slot, at, now_ms):
         slots = self.slots
+        if slots[at] == _WAITING and self._turn(slot):
+            slots[at] = _OPEN
+            slots[at + _MID] = self.next_mid()
+            slots[at + _NEXT_MS] = now_ms
+            slots[at + _TIMEOUT_MS] = self._first_timeout_ms()
+        if slots[at] != _OPEN or (now_ms - slots[at + _NEXT_MS]) & MASK >= HALF:
+            return 0
         if slots[at + _SENT] > self.max_retransmit:
             self.node.counters[count.GIVEN_UP] += 1
             self._settle(slot, GIVEN_UP)
             return 0
+        return self._transmit(slot, at, now_ms)
+
+    def _first_timeout_ms(self):
+        # RFC 7252 section 4.8: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR
+        span_ms = self.ack_timeout_ms * (self.ack_random_pct - 100) // 100
+        return self.ack_timeout_ms + (span_ms * (random16(self.random) >> 6) >> 10)
+
+    def _transmit(self, slot, at, now_ms):
+        slots = self.slots
+        self.node.peer = self.peers[slot]
         n = self.owners[slot].transmit(slot, slots[at + _MID])
         if n:
             if slots[at + _SENT]:
                 self.node.counters[count.RETRANSMISSIONS] += 1
             slots[at + _SENT] += 1
-            slots[at + _NEXT_MS] = (now_ms + slots[at + _TIMEOUT_MS]) & MASK
+            now_ms += slots[at + _TIMEOUT_MS]
+            slots[at + _NEXT_MS] = now_ms & MASK
             slots[at + _TIMEOUT_MS] *= 2
-            self.node.peer = self.peers[slot]
         elif self.owners[slot] is not None:
             self.end(slot)
         return n

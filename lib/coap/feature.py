@@ -9,8 +9,10 @@ class Feature:
     """Base of all features. Slots that a subclass does not need cost it nothing."""
 
     wants = 0  # bits of scan(): requests that have one are shown to before() and after()
+    special = 0  # bits of scan(): requests that have one need the long way; usually as `wants`
     understands = 0  # critical options that need not be refused
     watches = 0  # bits of scan(): messages that have one pass the message layer
+    timed = False  # has due(now_ms) and wait_ms(now_ms), as Node has them
 
     def attach(self, node):
         """The node is made: add resources, keep a reference."""
@@ -25,6 +27,16 @@ class Feature:
 
     def changed(self, resource):
         """The state of `resource` is new."""
+
+    def rejected(self, view):
+        """An RST came, and no exchange has its MID."""
+
+    def state(self):
+        """What must survive a reset, at most 255 bytes."""
+        return b""
+
+    def restore(self, part):
+        """Go on from what state() returned."""
 
     def forget(self, who):
         """The number of a peer goes to another one."""

@@ -127,7 +127,7 @@ class Later:
                         nearest = left
                 elif state == _KEPT and self.words[at + _SLOT] < 0:
                     # it waits for a free exchange: whoever frees one hurries the node
-                    if self.node.exchange.open < len(self.node.exchange.owners):
+                    if self.node.exchange.free():
                         return 0
         return nearest
 

@@ -1,12 +1,14 @@
-"""Discovery: /.well-known/core in the link format (RFC 6690)."""
+"""Discovery: /.well-known/core in the link format, and its filters (RFC 6690)."""
 
+import coap.scan as s
 from coap.feature import Feature
 from coap.numbers import LINK_FORMAT
 from coap.resource import Resource
+from coap.scan import links, step
 
 
 class WellKnownCore(Feature):
-    """Adds /.well-known/core, which lists the node's resources."""
+    """Adds /.well-known/core, which lists the node's resources; Block2 makes pieces of it."""
 
     def attach(self, node):
         self.node = node
@@ -18,13 +20,29 @@ class _Core(Resource):
     listed = False
 
     def get(self, request, reply):
-        first = True
-        for resource in self.node.resources:
-            if resource.listed:
-                if not first:
-                    reply.write(b",")
-                first = False
-                reply.write(link(resource))
+        reply.write(b"")
+        view = self.node.view
+        i = 0
+        while i < len(self.node.resources):
+            resource = self.node.resources[i]
+            i += 1
+            if resource.listed and resource.exists:
+                if resource.link is None:
+                    resource.link = link(resource)
+                if not view.has(s.URI_QUERY) or _passes(view, view.r, resource.link):
+                    if reply.at:
+                        reply.write(b",")
+                    reply.write(resource.link)
+
+
+def _passes(view, r, text):
+    """Does the link match every query of the request?"""
+    at = r[s.URI_QUERY]
+    while at < r[s.ENDS + s.URI_QUERY]:
+        at = step(view.buf, at, r)
+        if not links(text, len(text), view.buf, r[s.VALUE], at):
+            return False
+    return True
 
 
 def link(resource):

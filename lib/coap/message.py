@@ -8,7 +8,7 @@
 """
 
 import coap.scan as s
-from coap.scan import copy, equal, head, index, step
+from coap.scan import copy, head, holds, index, step
 
 
 class View:
@@ -23,6 +23,17 @@ class View:
         self.peer = None
         self.who = 0  # the peer's number in the message layer, once it has one
         self.now_ms = 0
+        self.group = False  # it was sent to a group
+        self.forget()
+
+    def forget(self):
+        """The next request is a plain one: its payload is in the datagram."""
+        self.body = None  # a payload that came in blocks, once it is whole
+        self.length = 0  # of it
+        self.offset = 0  # of the block at hand in the payload
+        self.more = False  # blocks will follow
+        self.transfer = -1  # number of the transfer
+        self.fresh = False  # the request brought a good Echo
 
     def has(self, slot):
         """Is the option there?"""
@@ -37,8 +48,10 @@ class View:
         return bytes(self.buf[self.r[s.TOKEN] : self.r[s.HEAD]])
 
     def payload(self):
-        """The payload as a memoryview on the datagram."""
+        """The payload as a memoryview on the datagram, or on what its blocks were put into."""
         r = self.r
+        if self.body is not None:
+            return memoryview(self.body)[: self.length]
         return memoryview(self.buf)[r[s.PAYLOAD] : r[s.SIZE]]
 
     def values(self, slot):
@@ -55,16 +68,7 @@ class View:
 
     def holds(self, slot, value):
         """Is one of the values of an opaque option this one? Allocates nothing."""
-        r = self.r
-        if self.has(slot):
-            at = r[slot]
-            end = r[s.ENDS + slot]
-            while at < end:
-                at = step(self.buf, at, r)
-                if r[s.LENGTH] == len(value):
-                    if equal(self.buf, r[s.VALUE], value, 0, len(value)):
-                        return True
-        return False
+        return holds(self.buf, self.r, slot, value) != 0
 
 
 class Writer:

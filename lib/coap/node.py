@@ -12,13 +12,13 @@ from array import array
 import coap.counters as count
 import coap.scan as s
 from coap.exchange import HALF, MASK, Exchange
+from coap.guard import guard
 from coap.later import Later
 from coap.message import View
 from coap.numbers import (
     BAD_OPTION,
     CHANGED,
     CONTENT,
-    CREATED,
     DELETE,
     DELETED,
     FETCH,
@@ -31,21 +31,23 @@ from coap.numbers import (
     PROXYING_NOT_SUPPORTED,
     REQUEST_ENTITY_TOO_LARGE,
     SERVICE_UNAVAILABLE,
-    SIZE1,
     UNSUPPORTED_CONTENT_FORMAT,
     VALID,
 )
 from coap.request import Request
-from coap.resource import LATER, CoapError, Reply, Resource, route, route_hash
-from coap.scan import ABSENT, bare, ready, same, scan, under
+from coap.resource import LATER, CoapError, Reply, Resource, route_hash
+from coap.scan import bare, holds, ready, same, scan, under
 from coap.timers import Timers
 from micropython import const
 
 _CODE = const(50)  # scan.CODE
+_FLAGS = const(48)  # scan.FLAGS
 _HASH = const(54)  # scan.HASH
 _UNSAFE = const(1 << 24)  # scan.UNSAFE
 
+_STATE_VERSION = const(1)
 _VIEWS = 48  # lengths whose memoryview is kept
+_PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
 _UNDERSTOOD = (
     1 << s.IF_MATCH
     | 1 << s.URI_HOST
@@ -88,37 +90,49 @@ class Node:
         self.resources = []
         self.prefixes = []
         self.last_error = ""
+        self.entropy = b""
+        self.challenge = None  # set by the feature Echo
+        self.group = None  # set by the feature Multicast
         self.exchange = Exchange(self, **exchange)
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
-        self.timed = [self.timers, self.later, self.exchange]
+        self.timed = [self.timers, self.later]
         self.calm = False  # nothing is due before calm_until_ms
         self.calm_until_ms = 0
         self.wants = 0
+        self.special = _SPECIAL
         refuse = s.CRITICAL & ~_UNDERSTOOD
         for feature in features:
             self.wants |= feature.wants
+            self.special |= feature.special
             refuse &= ~feature.understands
         self.refuse = refuse
-        self.special = _SPECIAL | self.wants | refuse
+        self.special |= refuse
         self.watch = 0
         self.rewatch()
         for feature in features:
             feature.attach(self)
+            if feature.timed:
+                self.timed.append(feature)
+        self.timed.append(self.exchange)  # last: it sends what the others have begun
 
     # Set-up
 
     def add(self, path, resource):
         """Serve `resource` at `path`, segments separated by "/" and none in front."""
+        if path.startswith("/"):
+            raise ValueError("a path begins without a slash: write " + path[1:])
+        if resource.echo and self.challenge is None:
+            raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
         resource.bind(self, path)
-        key = route_hash(self.view, resource.route)
+        key = route_hash(resource.route)
         if key in self.routes:
             raise ValueError("/" + path + " is taken, or its hash is: choose another path")
         self.routes[key] = resource
         if not path:
             # the root is also one empty segment (RFC 7252 section 6.4)
-            self.routes[route_hash(self.view, b"\0\0\0\0\xb0")] = resource
+            self.routes[route_hash(b"\0\0\0\0\xb0")] = resource
         if resource.prefix:
             self.prefixes.append(resource)
             self.prefixes.sort(key=lambda one: -len(one.path))
@@ -145,6 +159,14 @@ class Node:
         """Decorator: the function answers FETCH for `path` (RFC 8132)."""
         return self._route(path, FETCH, attributes)
 
+    def patch(self, path, **attributes):
+        """Decorator: the function answers PATCH for `path` (RFC 8132)."""
+        return self._route(path, 6, attributes)
+
+    def ipatch(self, path, **attributes):
+        """Decorator: the function answers iPATCH for `path` (RFC 8132)."""
+        return self._route(path, 7, attributes)
+
     def at(self, path):
         """The resource at `path`, None when there is none."""
         for resource in self.resources:
@@ -166,6 +188,7 @@ class Node:
 
     def seed(self, entropy):
         """Start MIDs, tokens and jitter from a few random bytes; transports do."""
+        self.entropy = bytes(entropy)
         self.exchange.seed(entropy)
 
     # The way of one datagram
@@ -179,7 +202,7 @@ class Node:
         n = scan(buf, n, view.r)
         if n & self.watch:
             return self._arrive(view, n)
-        return self._request(view, n)
+        return self._request(view)
 
     def out(self, n):
         """The first n bytes of tx, to be sent before the next call."""
@@ -195,19 +218,25 @@ class Node:
         if self.calm and (self.calm_until_ms - now_ms - 1) & MASK < HALF:
             return 0
         self.calm = True
+        self.view.now_ms = now_ms
         for part in self.timed:
             n = part.due(now_ms)
             if n:
                 self.calm = False
                 return n
         if self.calm:
-            nearest = HALF >> 2
-            for part in self.timed:
-                left = part.wait_ms(now_ms)
-                if left < nearest:
-                    nearest = left
-            self.calm_until_ms = (now_ms + nearest) & MASK
+            self._rest(now_ms)
         return 0
+
+    def _rest(self, now_ms):
+        nearest = HALF >> 2
+        i = len(self.timed)
+        while i:
+            i -= 1
+            left = self.timed[i].wait_ms(now_ms)
+            if left < nearest:
+                nearest = left
+        self.calm_until_ms = (now_ms + nearest) & MASK
 
     def wait_ms(self, now_ms):
         """Milliseconds until due() must be called, if no datagram comes before."""
@@ -255,6 +284,37 @@ class Node:
         for feature in self.features:
             feature.forget(who)
 
+    def rejected(self, view):
+        """An RST came for a message that was not confirmable."""
+        for feature in self.features:
+            feature.rejected(view)
+
+    def replay(self, n):
+        """Answer the request of n bytes that was put into `view.buf`, kept from `view.peer`, as if
+        it came now: the length of the answer in tx.
+        """
+        scan(self.view.buf, n, self.view.r)
+        return self._request(self.view)
+
+    def state(self):
+        """What must survive deep sleep or a reset, as bytes for restore()."""
+        mid = self.exchange.mid
+        blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
+        for feature in self.features:
+            part = feature.state()
+            blob += bytes((len(part),)) + part
+        return blob
+
+    def restore(self, blob):
+        """Go on from what state() returned, with the same features. False: it is not usable."""
+        parts = _parts(blob, len(self.features))
+        if parts is None:
+            return False
+        self.exchange.mid = blob[1] << 8 | blob[2]
+        for i, feature in enumerate(self.features):
+            feature.restore(parts[i])
+        return True
+
     def rewatch(self):
         """Settle which messages pass the message layer: all, while any of them may be a repeat."""
         watch = s.UNSAFE | s.NON | s.OTHER | s.REFUSE | s.SILENT
@@ -271,13 +331,6 @@ class Node:
             return 0  # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
         return bare(self.tx, view.buf, view.r, code)
 
-    def call(self, function, argument):
-        """Call what the application gave; its exceptions are counted and logged."""
-        try:
-            return function(argument)
-        except Exception as error:
-            self.log(error)
-
     def log(self, error):
         """An exception of the application: keep its text for /diag and print it."""
         self.counters[count.HANDLER_ERRORS] += 1
@@ -289,56 +342,76 @@ class Node:
     def _arrive(self, view, flags):
         n = self.exchange.arrive(view, flags)
         if n < 0:
-            n = self._request(view, flags)
+            n = self._request(view)
             n = self.exchange.depart(view, n)
         return n
 
-    def _request(self, view, flags):
+    def _request(self, view):
         resource = self.routes.get(view.r[_HASH])
-        if flags & self.special or resource is None or same(view.buf, view.r, resource.route) != 1:
-            return self._check(view, flags)
+        if (
+            resource is None
+            or view.r[_FLAGS] & self.special
+            or same(view.buf, view.r, resource.route) != 1
+        ):
+            return self._check(view)
+        out = resource.handlers[view.r[_CODE]]
+        if out is None:
+            return self._check(view)
         self.resource = resource
-        self.handler = handler = resource.handlers[view.r[_CODE]]
-        if handler is None:
-            return self._check(view, flags)
-        out = _guard(self)
-        if type(out) is bytes and not flags & _UNSAFE and not self.reply.touched:
-            n = ready(self.tx, view.buf, view.r, resource.options, out)
-            if n:
-                return n
+        self.handler = out
+        out = guard(self)
+        if type(out) is bytes and not (view.r[_FLAGS] & _UNSAFE or self.reply.touched):
+            return ready(self.tx, view.buf, view.r, resource.options, out) or self._complete(
+                view, out
+            )
         return self._complete(view, out)
 
-    def _check(self, view, flags):
+    def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
-        if flags & 1 << s.PROXY:
-            return self.fail(PROXYING_NOT_SUPPORTED)
-        if flags & self.refuse:
-            return self.fail(BAD_OPTION)
-        resource = self._find(view)
-        if resource is None:
-            return self.fail(NOT_FOUND)
+        refusal = 0
+        if view.r[s.FLAGS] & 1 << s.PROXY:
+            refusal = PROXYING_NOT_SUPPORTED
+        elif view.r[s.FLAGS] & self.refuse:
+            refusal = BAD_OPTION
+        else:
+            refusal = self._refusal(view, self.find(view))
+        n = self._complete(view, refusal or guard(self))
+        self.reply.reset()
+        view.forget()
+        return n
+
+    def _refusal(self, view, resource):
+        """Why the request must not reach its handler, as a code; 0: it may."""
         self.resource = resource
-        reply = self.reply
+        if resource is None:
+            return NOT_FOUND
         code = view.r[s.CODE]
         self.handler = resource.handlers[code] if code < 8 else None
         if self.handler is None:
-            return self.fail(METHOD_NOT_ALLOWED)
+            return METHOD_NOT_ALLOWED
         if view.r[s.SIZE] > view.r[s.LIMIT]:
-            return self._too_long(view, reply)
-        refusal = self._negotiate(view, resource, reply) or self._precondition(view, resource)
-        if not refusal and not resource.exists and not flags & s.UNSAFE:
-            refusal = NOT_FOUND
-        if not refusal and flags & self.wants:
-            for feature in self.features:
-                if flags & feature.wants:
-                    refusal = feature.before(view, resource)
-                    if refusal:
-                        break
-        n = self._complete(view, refusal or _guard(self))
-        reply.chosen = ABSENT
-        return n
+            return self._too_long()
+        code = self._negotiate(view, resource) or self._precondition(view, resource)
+        if not code and not resource.exists and not view.r[s.FLAGS] & s.UNSAFE:
+            code = NOT_FOUND
+        if not code and view.r[s.FLAGS] & self.wants:
+            code = self._before(view, resource)
+        if not code and resource.echo and view.r[s.FLAGS] & s.UNSAFE and not view.fresh:
+            code = self.challenge(view)
+        return code
 
-    def _find(self, view):
+    def _before(self, view, resource):
+        i = 0
+        while i < len(self.features):
+            if view.r[s.FLAGS] & self.features[i].wants:
+                refusal = self.features[i].before(view, resource)
+                if refusal:
+                    return refusal
+            i += 1
+        return 0
+
+    def find(self, view):
+        """The resource that the request at hand names, None when there is none."""
         resource = self.routes.get(view.r[s.HASH])
         if resource and same(view.buf, view.r, resource.route):
             return resource
@@ -347,13 +420,13 @@ class Node:
                 return resource
         return None
 
-    def _negotiate(self, view, resource, reply):
+    def _negotiate(self, view, resource):
         formats = resource.content_formats
         accept = view.r[s.ACCEPT]
         if accept != s.NO_ACCEPT and formats is not None:
             if accept not in formats:
                 return NOT_ACCEPTABLE
-            reply.chosen = accept
+            self.reply.chosen = accept
         if view.has(s.CONTENT_FORMAT) and resource.accepts is not None:
             if view.r[s.CONTENT_FORMAT] not in resource.accepts:
                 return UNSUPPORTED_CONTENT_FORMAT
@@ -371,47 +444,58 @@ class Node:
         if out is LATER:
             reply.touched = False
             return self.exchange.acknowledge(view)
-        if not reply.touched:
-            reply.start()
+        self._fill(view, reply, out)
+        if view.r[s.FLAGS] & self.wants or reply.at > reply.limit:
+            self._after(view, reply)
+        if reply.q[s.Q_LENGTH] > view.r[s.ROOM] or reply.cut():
+            self.counters[count.TOO_LONG] += 1
+            reply.clear(INTERNAL_SERVER_ERROR)
+        if reply.q[s.Q_CODE] == BAD_OPTION and view.r[s.TYPE]:
+            # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
+            reply.touched = False
+            return 0
+        out = reply.finish(view)
+        return self.exchange.acknowledge(view) if reply.silent else out
+
+    def _fill(self, view, reply, out):
+        """Bring code, format and payload of the reply in line with what was returned."""
         q = reply.q
-        if isinstance(out, int):
-            if out >= 0x80:
+        if out is not None and not _is_answer(out):
+            self.failed(TypeError("a handler returns None, a response code, bytes or str"))
+            out = None
+        if isinstance(out, int) and out >= 0x80:
+            if not reply.touched or q[s.Q_CODE] != out:
                 reply.clear(out)
+        elif not reply.touched:
+            reply.start()
+        if isinstance(out, int):
             q[s.Q_CODE] = out
         elif out is not None:
             reply.source = out.encode() if isinstance(out, str) else out
             q[s.Q_START] = 0
             q[s.Q_LENGTH] = reply.at = len(reply.source)
-        flags = view.r[s.FLAGS]
-        code = q[s.Q_CODE]
-        if code == 0:
-            code = q[s.Q_CODE] = _default(view.r[s.CODE])
-        if q[s.Q_ETAG] and flags & 1 << s.ETAG and code == CONTENT:
-            if view.holds(s.ETAG, reply.tag):
+        if q[s.Q_CODE] == 0:
+            q[s.Q_CODE] = _default(view.r[s.CODE])
+        if view.r[s.FLAGS] & 1 << s.ETAG and q[s.Q_ETAG] and q[s.Q_CODE] == CONTENT:
+            if holds(view.buf, view.r, s.ETAG, reply.tag):
                 q[s.Q_CODE] = VALID
-                q[s.Q_FORMAT] = ABSENT
                 q[s.Q_LENGTH] = reply.at = 0
-        if flags & self.wants or reply.at > view.r[s.ROOM]:
-            for feature in self.features:
-                if flags & feature.wants or reply.at > view.r[s.ROOM]:
-                    feature.after(view, reply)
-        if q[s.Q_LENGTH] > view.r[s.ROOM]:
-            self.counters[count.TOO_LONG] += 1
-            reply.clear(INTERNAL_SERVER_ERROR)
-        if q[s.Q_LENGTH] == 0 and q[s.Q_CODE] != CONTENT:
-            q[s.Q_FORMAT] = ABSENT  # an empty payload has no format
-        if q[s.Q_CODE] == BAD_OPTION and view.r[s.TYPE]:
-            reply.touched = False
-            return 0
-        return reply.finish(view)
 
-    def _too_long(self, view, reply):
+    def _after(self, view, reply):
+        i = 0
+        while i < len(self.features):
+            if view.r[s.FLAGS] & self.features[i].wants or reply.at > reply.limit:
+                self.features[i].after(view, reply)
+            i += 1
+
+    def _too_long(self):
         self.counters[count.TOO_LONG] += 1
-        reply.clear(REQUEST_ENTITY_TOO_LARGE)
-        reply.q[s.Q_SIZE1] = view.r[s.ROOM]
-        return reply.finish(view)
+        self.reply.clear(REQUEST_ENTITY_TOO_LARGE)
+        self.reply.q[s.Q_SIZE1] = self.view.r[s.ROOM]
+        return REQUEST_ENTITY_TOO_LARGE
 
-    def _failed(self, error):
+    def failed(self, error):
+        """The handler at hand raised: what the answer is."""
         reply = self.reply
         if isinstance(error, CoapError):
             reply.clear(error.code)
@@ -440,12 +524,15 @@ class Node:
         return decorate
 
 
-def _guard(node):
-    # A function of its own and this small: a larger frame would come from the heap.
-    try:
-        return node.handler(node.request_, node.reply)
-    except Exception as error:
-        return node._failed(error)
+def _parts(blob, n):
+    if len(blob) < 3 or blob[0] != _STATE_VERSION:
+        return None
+    parts = []
+    at = 3
+    while at < len(blob):
+        parts.append(bytes(blob[at + 1 : at + 1 + blob[at]]))
+        at += 1 + blob[at]
+    return parts if at == len(blob) and len(parts) == n else None
 
 
 def _default(method):
@@ -454,8 +541,17 @@ def _default(method):
     return DELETED if method == DELETE else CHANGED
 
 
+def _is_answer(out):
+    if isinstance(out, int):
+        return 0x3F < out < 0xC0
+    return isinstance(out, _PAYLOADS)
+
+
 def _describe(resource, attributes):
     for name, value in attributes.items():
+        if name == "content_format":
+            name = "content_formats"
+            value = (value,)
         if not hasattr(Resource, name) or callable(getattr(Resource, name)):
             raise ValueError("no such attribute: " + name + "; see coap.resource.Resource")
         setattr(resource, name, value)

@@ -57,8 +57,23 @@ class Request:
 
     @property
     def payload_length(self):
-        r = self._view.r
-        return r[s.SIZE] - r[s.PAYLOAD]
+        view = self._view
+        return view.r[s.SIZE] - view.r[s.PAYLOAD] if view.body is None else view.length
+
+    @property
+    def offset(self):
+        """Where in its whole the payload lies: for resources with `streams`."""
+        return self._view.offset
+
+    @property
+    def more(self):
+        """Will more blocks follow? For resources with `streams`."""
+        return self._view.more
+
+    @property
+    def transfer(self):
+        """The number of the transfer, a small int, which tells clients apart; -1: all in one."""
+        return self._view.transfer
 
     @property
     def content_format(self):

@@ -17,7 +17,7 @@ from coap.numbers import (
     LOCATION_QUERY,
     URI_PATH,
 )
-from coap.scan import ABSENT, copy, decimal, emit
+from coap.scan import ABSENT, copy, decimal, digest, emit
 
 LATER = object()  # what a handler returns when node.respond() will answer
 
@@ -54,7 +54,10 @@ class Resource:
     size = None  # bytes of its representation, the attribute "sz"
     observable = False
     listed = True  # in /.well-known/core
-    multicast = True  # answers requests to a group
+    confirmable = None  # notifications: True all CON, False none but the daily one, None some
+    multicast = True  # answers GET and FETCH sent to a group
+    echo = False  # what changes it needs a fresh Echo (RFC 9175)
+    streams = False  # takes a request that comes in blocks block by block
     prefix = False  # also serves every path below its own
     conditional = False  # sees to If-Match and If-None-Match itself
     exists = True  # False: GET is 4.04 and If-None-Match passes
@@ -68,6 +71,7 @@ class Resource:
         self.options = b"\0"
         self.q = array("i", [0] * s.Q_SIZE)
         self.handlers = [None] * 8
+        self.link = None  # its entry in /.well-known/core, made when it is first asked for
         self.written = (b"", True, None)  # the state that route and options were written for
 
     def bind(self, node, path):
@@ -85,7 +89,10 @@ class Resource:
         formats = self.content_formats
         form = formats[0] if formats else ABSENT
         accept = s.ANY_FORMAT if formats is None or len(formats) > 1 else form
-        self.route = route(self.path, accept if self.exists else s.LOOK)
+        self.route = route(self.path, accept if self.exists and not self.echo else s.LOOK)
+        if len(self.etag) > 8:
+            raise ValueError("an ETag has at most 8 bytes: /" + self.path)
+        self.link = None
         self.written = (self.etag, self.exists, self.max_age_s)
         q = self.q
         for i in range(s.Q_SIZE):
@@ -128,10 +135,25 @@ class Reply:
         self.source = b""  # the payload's
         self.extra = None  # options that emit() does not know: [(number, bytes)]
         self.touched = False
-        self.limit = len(node.tx) - body
-        self.at = 0  # payload bytes written so far, whether they fit or not
-        self.skip = 0  # of these, how many come before the window that is wanted
+        self.silent = False  # No-Response: nobody wants to hear it
         self.chosen = ABSENT  # the negotiated Content-Format when it is not the default
+        self.at = 0  # payload bytes written so far, whether they fit or not
+        self.digest = 0  # of them
+        # Only a part of the payload may be wanted: `limit` bytes from `skip` on, into `into`.
+        self.skip = 0
+        self.limit = 0
+        self.into = self.tx
+        self.base = body
+        self.reset()
+
+    def reset(self):
+        """The next request is a plain one: the payload from its beginning, in one message."""
+        self.silent = False
+        self.chosen = ABSENT
+        self.skip = 0
+        self.limit = self.node.view.r[s.ROOM]
+        self.into = self.tx
+        self.base = self.body
 
     def start(self):
         """The first change: begin with the resource's constants.
@@ -161,6 +183,7 @@ class Reply:
         self.source = self.tx
         self.extra = None
         self.at = 0
+        self.digest = 5381
 
     @property
     def code(self):
@@ -203,6 +226,8 @@ class Reply:
 
     @etag.setter
     def etag(self, etag):
+        if len(etag) > 8:
+            raise ValueError("an ETag has at most 8 bytes")
         if not self.touched:
             self.start()
         self.q[s.Q_ETAG] = len(etag)
@@ -246,6 +271,7 @@ class Reply:
             self.start()
         if length is None:
             length = len(piece) - start
+        self.digest = digest(piece, start, length, self.digest)
         at = self.at - self.skip
         self.at += length
         if at < 0:
@@ -258,15 +284,46 @@ class Reply:
             length = self.limit - at
             if length <= 0:
                 return
-        copy(self.tx, self.body + at, piece, start, length)
-        self.source = self.tx
-        self.q[s.Q_START] = self.body
+        copy(self.into, self.base + at, piece, start, length)
+        self.source = self.into
+        self.q[s.Q_START] = self.base
         self.q[s.Q_LENGTH] = at + length
+
+    def part(self, piece, total):
+        """The payload has `total` bytes; `piece` are those from `offset` on, `wanted` at most.
+
+        For what is too large or too slow to be written whole for each block: a file, a ring. Give
+        it an etag that changes with the content.
+        """
+        length = min(len(piece), self.limit)
+        self.write(piece, 0, 0)
+        copy(self.into, self.base, piece, 0, length)
+        self.source = self.into
+        self.q[s.Q_START] = self.base
+        self.q[s.Q_LENGTH] = length
+        self.at = total
+
+    @property
+    def offset(self):
+        """Where in the payload the part begins that is wanted."""
+        return self.skip
+
+    @property
+    def wanted(self):
+        """How many bytes of the payload are wanted."""
+        return self.limit
+
+    def cut(self):
+        """Is a part of the payload lost? Block2 says that there is more; a diagnostic may end."""
+        q = self.q
+        return self.at > self.limit and q[s.Q_BLOCK2] == ABSENT and q[s.Q_CODE] < 0x60
 
     def finish(self, view):
         """Write the reply into tx: its length."""
         self.touched = False
         q = self.q
+        if q[s.Q_LENGTH] == 0 and q[s.Q_CODE] != CONTENT:
+            q[s.Q_FORMAT] = ABSENT  # an empty payload has no format
         if self.extra:
             return self._finish_slowly(view)
         return emit(self.tx, view.buf, view.r, q, self.tag, self.source)
@@ -322,11 +379,12 @@ def route(path, accept):
     )
 
 
-def route_hash(view, route_bytes):
+def route_hash(route_bytes):
     """The hash that scan() gives to requests for this route."""
     message = b"\x40\x01\x00\x00" + route_bytes[4:]
-    s.scan(message, len(message), view.r)
-    return view.r[s.HASH]
+    r = s.index()  # not the node's: a handler may add a resource
+    s.scan(message, len(message), r)
+    return r[s.HASH]
 
 
 def _cbor_number(tx, at, value, decimals):

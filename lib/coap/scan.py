@@ -74,7 +74,7 @@ REFUSE = const(1 << 28)  # format error in a CON: RST
 SILENT = const(1 << 29)  # format error that gets no answer
 
 ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
-NO_ACCEPT = const(0xFFFF)  # index[ACCEPT] of a request without Accept
+NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
 ANY_FORMAT = const(0xFFFE)  # a route that takes more than one Accept
 LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
 
@@ -326,7 +326,7 @@ def same(buf: ptr8, r: ptr32, route: ptr8) -> int:
         return 0
     n = r[ACCEPT]
     form = route[2] << 8 | route[3]
-    if form == LOOK or (n != NO_ACCEPT and n != form):
+    if form == LOOK or (n != NO_ACCEPT and (n != form or form == ANY_FORMAT)):
         return 2
     return 1
 
@@ -377,11 +377,58 @@ def step(buf: ptr8, at: int, r: ptr32) -> int:
 
 
 @micropython.viper
+def holds(buf: ptr8, r: ptr32, slot: int, value) -> int:
+    """1 when one of the values of an opaque option is `value`."""
+    if not r[FLAGS] & 1 << slot:
+        return 0
+    wanted = ptr8(value)
+    n = int(len(value))
+    at = r[slot]
+    end = r[ENDS + slot]
+    while at < end:
+        length = buf[at] & 15
+        delta = buf[at] >> 4
+        at += 1
+        if delta == 13:
+            at += 1
+        elif delta == 14:
+            at += 2
+        if length == 13:
+            length = 13 + buf[at]
+            at += 1
+        elif length == 14:
+            length = 269 + (buf[at] << 8 | buf[at + 1])
+            at += 2
+        if length == n:
+            i = 0
+            while i < n and buf[at + i] == wanted[i]:
+                i += 1
+            if i == n:
+                return 1
+        at += length
+    return 0
+
+
+@micropython.viper
 def equal(a: ptr8, at: int, b: ptr8, start: int, n: int) -> int:
     """1 when a[at:at+n] == b[start:start+n]; both hold so many."""
     i = 0
     while i < n:
         if a[at + i] != b[start + i]:
+            return 0
+        i += 1
+    return 1
+
+
+@micropython.viper
+def same_token(a: ptr8, b: ptr8, r: ptr32) -> int:
+    """1 when message a has the token of message b, whose index is r; a has as many bytes."""
+    if (a[0] ^ b[0]) & 15:
+        return 0
+    n = r[HEAD]
+    i = 4
+    while i < n:
+        if a[i] != b[i]:
             return 0
         i += 1
     return 1
@@ -394,6 +441,103 @@ def copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
     while i < n:
         to[at + i] = source[start + i]
         i += 1
+
+
+@micropython.viper
+def digest(buf: ptr8, start: int, n: int, value: int) -> int:
+    """Continue a 30-bit digest over buf[start:start+n]."""
+    n += start
+    while start < n:
+        value = (value * 33 ^ buf[start]) & _MASK
+        start += 1
+    return value
+
+
+@micropython.viper
+def digest_option(buf: ptr8, r: ptr32, slot: int, value: int) -> int:
+    """Continue a 30-bit digest over all options of one number, present or not."""
+    value = (value * 33 ^ slot) & _MASK
+    if r[FLAGS] & 1 << slot:
+        # the first header's delta depends on the options before it
+        at = r[slot]
+        n = r[ENDS + slot]
+        value = (value * 33 ^ (buf[at] & 15)) & _MASK
+        at += 1
+        while at < n:
+            value = (value * 33 ^ buf[at]) & _MASK
+            at += 1
+    return value
+
+
+@micropython.viper
+def links(link: ptr8, n: int, query: ptr8, at: int, end: int) -> int:
+    """Does the link in link[0:n] match the filter `name=value` in query[at:end]? (RFC 6690 4.1)
+
+    `value*` matches a prefix; attributes with several words match by any; href is the target.
+    """
+    equals = at
+    while equals < end and query[equals] != 61:
+        equals += 1
+    if equals == end:
+        return 0
+    first = equals + 1
+    prefix = 0
+    if end > first and query[end - 1] == 42:
+        prefix = 1
+        end -= 1
+    length = end - first
+    i = 1
+    if equals - at == 4 and query[at] == 104 and query[at + 1] == 114:
+        if query[at + 2] == 101 and query[at + 3] == 102:  # href
+            j = 0
+            while j < length and i + j < n and link[i + j] == query[first + j]:
+                j += 1
+            if j < length:
+                return 0
+            return 1 if prefix or link[i + j] == 62 else 0
+    while i < n and link[i] != 62:
+        i += 1
+    i += 1
+    while i < n:
+        # at the ";" before an attribute
+        i += 1
+        j = at
+        while j < equals and i < n and link[i] == query[j]:
+            i += 1
+            j += 1
+        found = 0
+        if j == equals and i < n and link[i] == 61:
+            found = 1
+        while i < n and link[i] != 61 and link[i] != 59:
+            i += 1
+        if i < n and link[i] == 61:
+            i += 1
+            stop = 59
+            if link[i] == 34:
+                stop = 34
+                i += 1
+            word = 1
+            j = first
+            while i < n and link[i] != stop:
+                c = link[i]
+                if c == 92 and stop == 34:
+                    i += 1
+                    c = link[i]
+                if c == 32 and not (j < end and word and query[j] == 32):
+                    if found and word and j == end:
+                        return 1
+                    word = 1
+                    j = first
+                elif word and j < end and c == query[j]:
+                    j += 1
+                elif not (prefix and word and j == end):
+                    word = 0
+                i += 1
+            if found and word and j == end:
+                return 1
+            if stop == 34:
+                i += 1
+    return 0
 
 
 # Replies. The caller promises room: 76 bytes and the token before the payload, ROOM after.
@@ -531,7 +675,7 @@ def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> 
             number = option
             while length:
                 length -= 1
-                tx[n] = value >> (8 * length)
+                tx[n] = value >> (8 * length) & 255
                 n += 1
         field += 1
     length = q[Q_LENGTH]
@@ -556,7 +700,7 @@ def head(tx: ptr8, at: int, delta: int, length: int) -> int:
     if delta > 268:
         high = 14
         tx[at] = delta - 269 >> 8
-        tx[at + 1] = delta - 269
+        tx[at + 1] = (delta - 269) & 255
         at += 2
     elif delta > 12:
         high = 13
@@ -566,7 +710,7 @@ def head(tx: ptr8, at: int, delta: int, length: int) -> int:
     if length > 268:
         low = 14
         tx[at] = length - 269 >> 8
-        tx[at + 1] = length - 269
+        tx[at + 1] = (length - 269) & 255
         at += 2
     elif length > 12:
         low = 13
@@ -612,8 +756,8 @@ def decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
 
 # The message layer: at most once, and random numbers
 
-# The ring of remembered requests: counts and lifetimes, entries of (peer << 16 | MID, when, length of
-# the stored reply), one word a peer: is it verified?
+# The ring of remembered requests: counts and lifetimes, entries of (peer << 16 | MID, when, length
+# of the stored reply), one word a peer: is it verified?
 RING_ENTRIES = const(0)
 RING_CON_MS = const(1)
 RING_NON_MS = const(2)

@@ -1,6 +1,7 @@
 """The application's own deadlines, kept on the node's clock so that tests need not wait."""
 
 from coap.exchange import HALF, MASK
+from coap.guard import call
 
 _FUNCTION = 0
 _NEXT_MS = 1  # -1: counted from the next due()
@@ -18,15 +19,13 @@ class Timers:
         self.running = 0
 
     def start(self, delay_ms, function, again):
-        """Call function(now_ms) in delay_ms, 1 to 2**29 - 1; a timer that can be given to stop()."""
+        """Call function(now_ms) in delay_ms, 1 to 2**29 - 1; the timer, which stop() takes."""
         if not 0 < delay_ms < _LONGEST_MS:
             raise ValueError("a timer runs 1 to 536870911 ms: count longer spans yourself")
-        for slot in self.slots:
+        for i, slot in enumerate(self.slots):
             if slot[_FUNCTION] is None:
-                slot[_FUNCTION] = function
-                slot[_NEXT_MS] = -1
-                slot[_DELAY_MS] = delay_ms
-                slot[_AGAIN] = again
+                # a new list: whoever kept the timer that ran out can not stop this one
+                self.slots[i] = slot = [function, -1, delay_ms, again]
                 self.running += 1
                 self.node.hurry()
                 return slot
@@ -71,4 +70,4 @@ class Timers:
             slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & MASK
         else:
             self.stop(slot)
-        self.node.call(function, now_ms)
+        call(function, now_ms, self.node)

@@ -6,6 +6,7 @@ MicroPython's asyncio has no datagrams; its queue of streams that wait for poll 
 
 import asyncio
 
+from coap.guard import turn
 from coap.transports.udp import ticks_ms
 
 _LONGEST_MS = 60000
@@ -19,9 +20,8 @@ async def serve(udp):
         while True:
             await _readable(udp.sock)
             udp.wait_ms = 0
-            udp._guarded()
-            if not udp.node.calm:
-                wake.set()
+            turn(udp)
+            wake.set()
     finally:
         clock.cancel()
         udp.close()
@@ -30,10 +30,8 @@ async def serve(udp):
 async def _tick(udp, wake):
     node = udp.node
     while True:
-        n = node.due(ticks_ms())
-        while n:
-            udp.send(n, node.peer)
-            n = node.due(ticks_ms())
+        udp.wait_ms = 0
+        turn(udp)
         wait_ms = min(node.wait_ms(ticks_ms()), _LONGEST_MS)
         wake.clear()
         try:

@@ -8,7 +8,7 @@ What ports do, and why the code is as it is:
   even when nothing is there: it is only called when poll says so.
 - Pico W: a socket bound to "" gets no IPv4 (micropython issue 16740), hence "0.0.0.0".
 - A peer is a tuple on boards and packed bytes on unix: it is handed back as it came.
-- A truncated datagram looks like a whole one, so one byte more than a message may have is asked for.
+- A truncated datagram looks like a whole one: one byte more than a message may have is asked for.
 """
 
 import os
@@ -18,9 +18,12 @@ import time
 
 import coap.counters as count
 import coap.scan as s
+from coap.guard import turn
+from coap.transports.group import unicast_only
 
 _BURST = 16  # datagrams that may come before due() gets its turn
 _PATIENCE = 8  # faults without a datagram in between until the socket is opened anew
+_RETRY_MS = 1000  # between attempts to open a socket while there is no network
 _EAGAIN = 11
 _EAGAIN_MAC = 35
 _POLLIN = 1
@@ -43,6 +46,7 @@ class Udp:
         self.size = node.view.r[s.LIMIT] + 1
         self.poller = _Poller()
         self.watched = []
+        self.groups = []
         self.sock = None
         self.wait_ms = 0
         self.faults = 0
@@ -52,23 +56,15 @@ class Udp:
 
     def step(self, max_ms=-1):
         """Wait for datagrams, max_ms at most (-1: as long as nothing is due), and serve them."""
-        node = self.node
-        wait_ms = node.wait_ms(ticks_ms())
+        wait_ms = self.node.wait_ms(ticks_ms())
         if 0 <= max_ms < wait_ms:
             wait_ms = max_ms
+        if self.sock is None:
+            self.reopen()
+            if self.sock is None and wait_ms > _RETRY_MS:
+                wait_ms = _RETRY_MS
         self.wait_ms = wait_ms
-        self._guarded()
-        n = node.due(ticks_ms())
-        while n:
-            self.send(n, node.peer)
-            n = node.due(ticks_ms())
-
-    def send(self, n, peer):
-        """Send the n bytes that the node has written to `peer`."""
-        try:
-            self.sock.sendto(self.node.out(n), peer)
-        except OSError as error:
-            self._fault(error)
+        turn(self)
 
     def watch(self, stream, callback):
         """Call callback(stream) whenever `stream` can be read, from step()."""
@@ -82,6 +78,8 @@ class Udp:
 
     def close(self):
         """Give the port back."""
+        for group in self.groups:
+            group.leave()
         if self.sock is not None:
             self.poller.unregister(self.sock)
             self.sock.close()
@@ -95,7 +93,7 @@ class Udp:
             self._open()
         except OSError as error:
             # the network is not there yet: the next step tries again
-            self.sock = None
+            self.close()
             self.node.last_error = repr(error)
 
     def _open(self):
@@ -103,34 +101,44 @@ class Udp:
         sock = socket.socket(address[0], socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
+            if self.groups:
+                unicast_only(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address[-1])
         except OSError:
             sock.close()
             raise
         self.sock = sock
         self.poller.register(sock, _POLLIN)
+        for group in self.groups:
+            group.join()
 
     # The frames below stay within 11 words, so that MicroPython needs no heap for them.
 
-    def _guarded(self):
-        try:
-            self._drain()
-        except OSError as error:
-            self._fault(error)
+    def turn(self):
+        """Serve what came, then send what is due. Raises OSError."""
+        burst = _BURST
+        while burst and self._drain():
+            self.wait_ms = 0
+            burst -= 1
+        self.flush()
+
+    def flush(self):
+        """Send what is due, if there is a socket. Raises OSError."""
+        node = self.node
+        n = node.due(ticks_ms()) if self.sock else 0
+        while n:
+            self.sock.sendto(node.out(n), node.peer)
+            n = node.due(ticks_ms())
 
     def _drain(self):
-        burst = _BURST
-        while burst:
-            burst -= 1
-            more = False
-            for ready in self.poller.ipoll(self.wait_ms):
-                if ready[0] is self.sock:
-                    more = self.take()
-                else:
-                    self._stir(ready[0])
-            if not more:
-                return
-            self.wait_ms = 0
+        more = False
+        for ready in self.poller.ipoll(self.wait_ms):
+            if ready[0] is self.sock:
+                more = self.take()
+            else:
+                self._stir(ready[0])
+        return more
 
     def take(self):
         """Serve the datagram that waits. False: the socket had to be opened anew."""
@@ -149,7 +157,8 @@ class Udp:
                 callback(stream)
                 return
 
-    def _fault(self, error):
+    def fault(self, error):
+        """The network's error: wait until it passes, or open the socket anew."""
         code = error.errno
         node = self.node
         if self.sock is not None and code in _PASSING:

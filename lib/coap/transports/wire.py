@@ -14,8 +14,8 @@ _MASK = 0x3FFFFFFF
 class Wire:
     """Carries datagrams between named ends.
 
-    Each datagram is lost with loss_pct, doubled with duplicate_pct, and takes a time between the two
-    delay_ms; different delays reorder. The same seed does the same again.
+    Each datagram is lost with loss_pct, doubled with duplicate_pct, and takes a time between the
+    two delay_ms; different delays reorder. The same seed does the same again.
     """
 
     def __init__(self, loss_pct=0, duplicate_pct=0, delay_ms=(1, 1), seed=1, now_ms=0):

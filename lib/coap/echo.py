@@ -1,0 +1,61 @@
+"""Echo (RFC 9175): a request is fresh, and its sender is where it says.
+
+The value is the time and a keyed hash of it with the peer, so that nothing is kept for strangers.
+"""
+
+import coap.scan as s
+from coap.exchange import MASK
+from coap.feature import Feature
+from coap.numbers import ECHO, UNAUTHORIZED
+from hashlib import sha256
+
+_TAG = 8  # bytes of the hash
+
+
+class Echo(Feature):
+    """Resources with `echo` answer what changes them with 4.01 and an Echo value, until a request
+    brings one that is not older than fresh_ms. Whoever returns a value is a verified peer.
+    """
+
+    wants = special = 1 << s.ECHO
+
+    def __init__(self, fresh_ms=30000):
+        self.fresh_ms = fresh_ms
+        self.secret = None
+
+    def attach(self, node):
+        self.node = node
+        node.challenge = self.challenge
+
+    def before(self, view, resource):
+        if self._is_fresh(view):
+            self.node.exchange.trust(view.peer)
+            view.fresh = True
+        return 0
+
+    def challenge(self, view):
+        """Refuse the request at hand with a value to return: the code."""
+        reply = self.node.reply
+        reply.clear(UNAUTHORIZED)
+        reply.extra = [(ECHO, self._value(view.peer, view.now_ms))]
+        return UNAUTHORIZED
+
+    def _is_fresh(self, view):
+        value = view.values(s.ECHO)[0]
+        if len(value) != 4 + _TAG:
+            return False
+        then_ms = value[0] << 24 | value[1] << 16 | value[2] << 8 | value[3]
+        if then_ms > MASK or (view.now_ms - then_ms) & MASK > self.fresh_ms:
+            return False
+        good = self._value(view.peer, then_ms)
+        differ = 0
+        for i in range(len(value)):
+            differ |= value[i] ^ good[i]  # in constant time
+        return differ == 0
+
+    def _value(self, peer, when_ms):
+        if self.secret is None:
+            self.secret = self.node.entropy
+        time = bytes((when_ms >> 24, when_ms >> 16 & 255, when_ms >> 8 & 255, when_ms & 255))
+        name = peer if isinstance(peer, bytes) else repr(peer).encode()
+        return time + sha256(self.secret + time + name + self.secret).digest()[:_TAG]

@@ -1,0 +1,35 @@
+"""Calls of what may raise, compiled to machine code.
+
+As bytecode these functions would take their frames from the heap, at every request: a frame has
+11 words on the C stack, and `except ... as` needs more. Machine code keeps its frame on the C
+stack whatever its size.
+"""
+
+import micropython
+
+
+@micropython.native
+def guard(node):
+    """Call the handler at hand; an exception becomes what node.failed() makes of it."""
+    try:
+        return node.handler(node.request_, node.reply)
+    except Exception as error:
+        return node.failed(error)
+
+
+@micropython.native
+def call(function, argument, node):
+    """Call what the application gave; its exception is counted and logged."""
+    try:
+        return function(argument)
+    except Exception as error:
+        return node.log(error)
+
+
+@micropython.native
+def turn(transport):
+    """Let a transport have its turn; the network's errors go to transport.fault()."""
+    try:
+        return transport.turn()
+    except OSError as error:
+        return transport.fault(error)

@@ -1,0 +1,306 @@
+"""Observe (RFC 7641): clients that are told when a resource changes.
+
+An observer is its registration, kept as it came, and a notification is the answer that this
+request would get now: Accept, queries and the Block2 size of the registration hold by themselves.
+A change only marks observers; due() writes the notification from the state that then is, so that
+the newest state is what gets sent, however often it changed.
+"""
+
+from array import array
+
+import coap.counters as count
+import coap.scan as s
+from coap.exchange import ACKNOWLEDGED, MASK
+from coap.feature import Feature
+from coap.numbers import FETCH, GET, NOT_ACCEPTABLE
+from coap.scan import ABSENT, copy, same_token
+
+# Words of an observer
+_LENGTH = 0  # of the registration; 0: nobody
+_NUMBER = 1  # of the last notification
+_MID = 2  # of the last notification
+_NEW = 3  # the state is newer than the last notification
+_SLOT = 4  # in the message layer while a confirmable one is in flight; -1
+_SINCE_CON = 5  # notifications since a confirmable one
+_CON_MS = 6  # when the last confirmable one was sent
+_FORMAT = 7  # Content-Format of the first answer
+_LAST = 8  # the notification in flight is an error: the observer's last
+_WORDS = 9
+
+_REGISTER = 0
+_DEREGISTER = 1
+_JUMP = 256  # numbers skipped on a restart: more than were sent since the state was saved
+
+
+class Observe(Feature):
+    """slots: observers in all; request_bytes: the longest registration that is kept (a longer one
+    is answered without Observe); con_every: so many notifications bring a confirmable one;
+    con_ms: and so does so much time, at most 24 h (RFC 7641 section 4.5).
+    """
+
+    wants = special = 1 << s.OBSERVE
+    timed = True
+
+    def __init__(self, slots=8, request_bytes=64, con_every=20, con_ms=86400000):
+        if con_ms > 86400000:
+            raise ValueError("con_ms is at most 24 h: 86400000")
+        self.slots = slots
+        self.request_bytes = request_bytes
+        self.con_every = con_every
+        self.con_ms = con_ms
+        self.words = array("i", [0] * (_WORDS * slots))
+        self.peers = [None] * slots
+        self.resources = [None] * slots
+        self.requests = [bytearray(request_bytes) for _ in range(slots)]
+        self.number = 0  # of the last notification to anybody; 24 bits
+        self.used = 0
+        self.notifying = -1  # the observer whose notification is being written
+        self.turn = 0
+
+    def count(self, resource=None):
+        """How many observe `resource`, or anything."""
+        if resource is None:
+            return self.used
+        return sum([1 for other in self.resources if other is resource])
+
+    # At a request
+
+    def after(self, view, reply):
+        if self.notifying >= 0:
+            self._notify(reply.q)
+        elif view.r[s.CODE] == GET or view.r[s.CODE] == FETCH:
+            resource = self.node.resource
+            if resource is not None and resource.observable:
+                self._wish(view, reply.q, self._find(view))
+
+    def _wish(self, view, q, i):
+        wish = view.r[s.OBSERVE]
+        if i >= 0 and (wish == _DEREGISTER or q[s.Q_CODE] > 0x5F):
+            self._remove(i)
+        elif wish == _REGISTER and q[s.Q_CODE] <= 0x5F and self._may(view):
+            self._register(view, i, q)
+
+    def changed(self, resource):
+        if self.used:
+            words = self.words
+            i = self.slots
+            while i:
+                i -= 1
+                if self.resources[i] is resource:
+                    words[i * _WORDS + _NEW] = 1
+                    self.node.hurry()
+
+    def rejected(self, view):
+        words = self.words
+        for i in range(self.slots):
+            at = i * _WORDS
+            if words[at] and words[at + _MID] == view.r[s.MID] and self.peers[i] == view.peer:
+                self._remove(i)
+                return
+
+    # In its own time
+
+    def due(self, now_ms):
+        tries = self.slots if self.used else 0
+        while tries:
+            tries -= 1
+            # in turns, so that one whose resource changes all the time does not starve others
+            self.turn = self.turn + 1 if self.turn + 1 < self.slots else 0
+            n = self._attend(self.turn, now_ms)
+            if n:
+                return n
+        return 0
+
+    def wait_ms(self, now_ms):
+        nearest = MASK
+        if self.used:
+            i = self.slots
+            while i:
+                i -= 1
+                left = self._left_ms(i * _WORDS, now_ms)
+                if left < nearest:
+                    nearest = left
+        return nearest
+
+    def _left_ms(self, at, now_ms):
+        words = self.words
+        if words[at] == 0 or words[at + _SLOT] >= 0:
+            return MASK
+        left = self.con_ms - ((now_ms - words[at + _CON_MS]) & MASK)
+        if words[at + _NEW] or left <= 0:
+            # without a free exchange there is nothing to do before one ends
+            return 0 if self.node.exchange.free() else MASK
+        return left
+
+    # As an owner of exchanges
+
+    def transmit(self, slot, mid):
+        i = self._holder(slot)
+        at = i * _WORDS
+        words = self.words
+        if words[at + _MID] != mid:
+            self._next_number(at)
+        elif words[at + _NEW]:
+            # RFC 7641 section 4.5.2: the newer state takes the place of the one in flight
+            mid = self.node.exchange.renew(slot)
+            self._next_number(at)
+        return self._send(i, mid)
+
+    def settled(self, slot, how):
+        i = self._holder(slot)
+        at = i * _WORDS
+        self.words[at + _SLOT] = -1
+        if how != ACKNOWLEDGED:
+            self._remove_peer(self.peers[i])  # nobody is there any more
+        elif self.words[at + _LAST]:
+            self._remove(i)
+
+    # Across a restart
+
+    def state(self):
+        return bytes((self.number >> 16, self.number >> 8 & 255, self.number & 255))
+
+    def restore(self, part):
+        self.number = (part[0] << 16 | part[1] << 8 | part[2]) + _JUMP & 0xFFFFFF
+
+    def _attend(self, i, now_ms):
+        at = i * _WORDS
+        words = self.words
+        if words[at] == 0 or words[at + _SLOT] >= 0:
+            return 0
+        old = (now_ms - words[at + _CON_MS]) & MASK >= self.con_ms
+        if not old and not words[at + _NEW]:
+            return 0
+        if old or self._wants_con(i, at):
+            # without a free exchange it stays due: whoever ends one hurries the node
+            words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
+            return 0
+        self._next_number(at)
+        return self._send(i, self.node.exchange.next_mid())
+
+    def _wants_con(self, i, at):
+        if self.words[at + _SINCE_CON] + 1 >= self.con_every:
+            return True
+        confirmable = self.resources[i].confirmable
+        if confirmable is None:
+            # the first one tells whether the address is the asker's own
+            return not self.node.exchange.trusts(self.peers[i])
+        return confirmable
+
+    def _next_number(self, at):
+        self.number = self.words[at + _NUMBER] = (self.number + 1) & 0xFFFFFF
+
+    def _send(self, i, mid):
+        """Write the notification for observer i; it is confirmable when it has an exchange."""
+        view = self.node.view
+        view.buf = self.requests[i]
+        view.peer = self.peers[i]
+        self.words[i * _WORDS + _NEW] = 0
+        self.notifying = i
+        n = self.node.replay(self.words[i * _WORDS])
+        self.notifying = -1
+        self._stamp(i, mid, self.node.tx)
+        return n
+
+    def _stamp(self, i, mid, tx):
+        at = i * _WORDS
+        words = self.words
+        words[at + _MID] = mid
+        tx[2] = mid >> 8
+        tx[3] = mid & 255
+        self.node.peer = self.peers[i]
+        words[at + _LAST] = tx[1] > 0x5F
+        if words[at + _SLOT] >= 0:
+            tx[0] = tx[0] & 0x4F | 0x40
+            words[at + _SINCE_CON] = 0
+            words[at + _CON_MS] = self.node.view.now_ms
+        else:
+            tx[0] = tx[0] & 0x4F | 0x50
+            words[at + _SINCE_CON] += 1
+            if words[at + _LAST]:
+                self._remove(i)
+
+    def _notify(self, q):
+        at = self.notifying * _WORDS
+        words = self.words
+        if q[s.Q_CODE] <= 0x5F:
+            if q[s.Q_CODE] == 0x45 and q[s.Q_FORMAT] != words[at + _FORMAT]:
+                self.node.reply.clear(NOT_ACCEPTABLE)  # RFC 7641 section 4.2
+            else:
+                q[s.Q_OBSERVE] = words[at + _NUMBER]
+
+    def _register(self, view, i, q):
+        n = view.r[s.SIZE]
+        if n <= self.request_bytes and i < 0:
+            i = self._room(view)
+        if n > self.request_bytes or i < 0:
+            self.node.counters[count.OBSERVERS_REFUSED] += 1
+            return
+        copy(self.requests[i], 0, view.buf, 0, n)
+        self.requests[i][0] &= 0xCF  # as if confirmable: then no answer is silence
+        self._enter(view, i, n)
+        self.words[i * _WORDS + _FORMAT] = q[s.Q_FORMAT]
+        q[s.Q_OBSERVE] = self.number
+        self.node.hurry()
+
+    def _enter(self, view, i, n):
+        at = i * _WORDS
+        words = self.words
+        if words[at] == 0:
+            self.used += 1
+            words[at + _SLOT] = -1
+            words[at + _SINCE_CON] = 0
+            words[at + _CON_MS] = view.now_ms
+            self.peers[i] = view.peer
+        words[at] = n
+        self.resources[i] = self.node.resource
+        words[at + _MID] = ABSENT
+        words[at + _NEW] = 0
+        self._next_number(at)
+
+    def _room(self, view):
+        for i in range(self.slots):
+            if self.words[i * _WORDS] == 0:
+                return i
+        exchange = self.node.exchange
+        if exchange.trusts(view.peer):
+            for i in range(self.slots):
+                if not exchange.trusts(self.peers[i]):
+                    self.node.counters[count.OBSERVERS_PUSHED_OUT] += 1
+                    self._remove(i)
+                    return i
+        return -1
+
+    def _find(self, view):
+        i = self.slots
+        while i:
+            i -= 1
+            if self.words[i * _WORDS] and self.peers[i] == view.peer:
+                if same_token(self.requests[i], view.buf, view.r):
+                    return i
+        return -1
+
+    def _may(self, view):
+        # a later block belongs to a notification that was sent; a group is not observed
+        return not (view.group or (view.has(s.BLOCK2) and view.r[s.BLOCK2] > 15))
+
+    def _holder(self, slot):
+        for i in range(self.slots):
+            if self.words[i * _WORDS] and self.words[i * _WORDS + _SLOT] == slot:
+                return i
+        raise ValueError("no observer has this exchange")
+
+    def _remove(self, i):
+        at = i * _WORDS
+        slot = self.words[at + _SLOT]
+        self.words[at] = 0
+        self.words[at + _SLOT] = -1
+        self.peers[i] = self.resources[i] = None
+        self.used -= 1
+        if slot >= 0 and self.node.exchange.owners[slot] is self:
+            self.node.exchange.end(slot)
+
+    def _remove_peer(self, peer):
+        for i in range(self.slots):
+            if self.words[i * _WORDS] and self.peers[i] == peer:
+                self._remove(i)

@@ -1,0 +1,85 @@
+"""Membership in a multicast group, on a socket of its own (RFC 7252 section 8.1, 12.8).
+
+A second socket, bound to the group's address, tells requests to the group from those to the node.
+Ports differ: the number of IP_ADD_MEMBERSHIP (unix MicroPython before 1.27 has no name for it), no
+IPv6 groups on boards, and on ESP32 and rp2 a membership is lost with the link, so that join() must
+be called when it comes back (micropython issue 11294); Udp.reopen() does.
+"""
+
+import socket
+
+_IP_ADD_MEMBERSHIP = 35
+_IP_MULTICAST_ALL = 49
+_IPPROTO_IPV6 = 41
+_IPV6_JOIN_GROUP = 20
+ALL_NODES = "224.0.1.187"
+
+
+class Group:
+    """The node of `udp` in the group `address`; iface: the address of the interface to join on,
+    for IPv6 its number. Raises OSError when the group can not be joined.
+    """
+
+    def __init__(self, udp, address=ALL_NODES, iface="0.0.0.0"):
+        if udp.node.group is None:
+            raise ValueError("give the node coap.multicast.Multicast() to answer to a group")
+        self.udp = udp
+        self.address = address
+        self.iface = iface
+        self.sock = None
+        udp.groups.append(self)
+        udp.reopen()
+        if self.sock is None:
+            raise OSError(udp.node.last_error)
+
+    def join(self):
+        """Open the socket and join; after a loss of the link, again."""
+        address = socket.getaddrinfo(self.address, self.udp.port)[0]
+        sock = socket.socket(address[0], socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address[-1])
+            if ":" in self.address:
+                sock.setsockopt(_IPPROTO_IPV6, _IPV6_JOIN_GROUP, self._membership6())
+            else:
+                number = getattr(socket, "IP_ADD_MEMBERSHIP", _IP_ADD_MEMBERSHIP)
+                sock.setsockopt(0, number, _packed(self.address) + _packed(self.iface))
+        except OSError:
+            sock.close()
+            raise
+        self.sock = sock
+        self.udp.watch(sock, self.take)
+
+    def leave(self):
+        """Close the socket."""
+        if self.sock is not None:
+            self.udp.unwatch(self.sock)
+            self.sock.close()
+            self.sock = None
+
+    def take(self, sock):
+        """Hand the datagram that waits to the node."""
+        from coap.transports.udp import ticks_ms
+
+        buf, peer = sock.recvfrom(self.udp.size)
+        if buf:
+            self.udp.node.group.arrive(buf, len(buf), peer, ticks_ms())
+        else:
+            self.udp.reopen()
+
+    def _membership6(self):
+        number = int(self.iface) if self.iface.isdigit() else 0
+        return socket.inet_pton(socket.AF_INET6, self.address) + number.to_bytes(4, "little")
+
+
+def unicast_only(sock):
+    """Keep a socket on 0.0.0.0 from getting what is sent to groups: Linux gives it all of it."""
+    try:
+        sock.setsockopt(0, _IP_MULTICAST_ALL, bytes(4))
+    except (OSError, ValueError, TypeError):
+        pass  # only Linux has it, and only Linux needs it
+
+
+def _packed(address):
+    return bytes([int(part) for part in address.split(".")])

@@ -1,0 +1,89 @@
+"""LSM6DSOX: steps counted in hardware, and acceleration. ST data sheet DS12814.
+
+An own reader: micropython-lib's driver gives acceleration as floats and allocates on every
+register access, which an answer to a request must not do.
+"""
+
+from micropython import const
+
+from sensors.chip import Chip
+
+_FUNC_CFG_ACCESS = const(0x01)
+_USER_PAGE = const(0x00)
+_EMBEDDED_PAGE = const(0x80)
+_WHO_AM_I = const(0x0F)
+_IDENTITY = const(0x6C)
+_CTRL1_XL = const(0x10)
+_RATE_26_HZ_RANGE_4_G = const(0x28)  # 26 Hz is the least that the pedometer works with
+_CTRL3_C = const(0x12)
+_BLOCK_UPDATE_AUTO_INCREMENT = const(0x44)
+_OUTX_L_A = const(0x28)
+_UG_PER_STEP = const(122)
+
+_EMB_FUNC_EN_A = const(0x04)
+_PEDOMETER = const(0x08)
+_STEP_COUNTER_L = const(0x62)
+
+
+class Lsm6dsox(Chip):
+    """`read()` leaves the acceleration in `x_mg`, `y_mg`, `z_mg`; `read_steps()` counts on."""
+
+    unit = "mg"
+
+    def __init__(self, i2c, address=0x6A):
+        super().__init__(i2c, address)
+        self.x_mg = self.y_mg = self.z_mg = 0
+        self._axes = bytearray(6)
+        self._count = bytearray(2)
+        self._steps = 0
+        self._last = -1
+
+    def start(self):
+        self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
+        self.expect(self.load_byte(_WHO_AM_I), _IDENTITY)
+        self.store_byte(_CTRL3_C, _BLOCK_UPDATE_AUTO_INCREMENT)
+        self.store_byte(_CTRL1_XL, _RATE_26_HZ_RANGE_4_G)
+        self.store_byte(_FUNC_CFG_ACCESS, _EMBEDDED_PAGE)
+        self.store_byte(_EMB_FUNC_EN_A, _PEDOMETER)
+        count = self._load_steps()
+        if self._last < 0:
+            self._last = count  # what was counted before us is not ours
+        elif count < self._last:
+            self._last = 0  # the chip has been reset, and counts from 0
+
+    def read(self):
+        """Take the acceleration: the milli-g of its strongest axis. Raises OSError."""
+        self.wake()
+        self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
+        self.load(_OUTX_L_A, self._axes)
+        self.x_mg = self._axis_mg(0)
+        self.y_mg = self._axis_mg(2)
+        self.z_mg = self._axis_mg(4)
+        return max(abs(self.x_mg), abs(self.y_mg), abs(self.z_mg))
+
+    def read_steps(self):
+        """Steps since the node started, over the chip's 16 bits. Raises OSError."""
+        self.wake()
+        self.store_byte(_FUNC_CFG_ACCESS, _EMBEDDED_PAGE)
+        count = self._load_steps()
+        self._steps = (self._steps + ((count - self._last) & 0xFFFF)) & 0x3FFFFFFF
+        self._last = count
+        return self._steps
+
+    def sleep(self):
+        """Power down accelerometer and pedometer. Raises OSError."""
+        self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
+        self.store_byte(_CTRL1_XL, 0)
+        self.ready = False
+
+    def _load_steps(self):
+        count = self._count
+        self.load(_STEP_COUNTER_L, count)
+        return count[0] | count[1] << 8
+
+    def _axis_mg(self, at):
+        axes = self._axes
+        raw = axes[at] | axes[at + 1] << 8
+        if raw >= 0x8000:
+            raw -= 0x10000
+        return (raw * _UG_PER_STEP + 500) // 1000

@@ -1,0 +1,70 @@
+"""Heart rate and oxygen saturation: a MAX30102 and what `sensors.ppg` makes of its light.
+
+Call `sample()` at least every 0.6 s, or the sensor's FIFO overflows and the pulse starts anew.
+For interest and for sport, not a medical device.
+"""
+
+from errno import ENODEV
+
+from micropython import const
+
+from sensors.max30102 import SAMPLES_PER_S, Max30102
+from sensors.ppg import Pulse
+
+_PAUSE = const(25)  # calls that pass until a sensor that failed is asked again
+
+
+class Oximeter:
+    unit = "beat/min"
+
+    def __init__(self, i2c):
+        self.light = Max30102(i2c)
+        self.pulse = Pulse(SAMPLES_PER_S)
+        self._lost = 0
+        self._pause = 0
+
+    def probe(self):
+        """Is the sensor there? Starts it when it is."""
+        return self.light.probe()
+
+    def sample(self, now_ms=0):
+        """Take what the sensor has collected; never raises. The argument is a timer's."""
+        if self._pause:
+            self._pause -= 1  # a bus that hangs costs its timeout each time
+            return
+        try:
+            self._drain()
+        except OSError:
+            self._pause = _PAUSE
+            self.pulse.restart()
+
+    def read(self):
+        """Beats a minute, as heart_rate()."""
+        return self.heart_rate()
+
+    def heart_rate(self):
+        """Beats a minute; None without a finger, or a pulse to tell. Raises OSError."""
+        self._answering()
+        return self.pulse.heart_rate()
+
+    def spo2(self):
+        """Oxygen saturation in percent; None where it cannot be told. Raises OSError."""
+        self._answering()
+        return self.pulse.spo2()
+
+    def sleep(self):
+        """LEDs off. Raises OSError."""
+        self.pulse.restart()
+        self.light.sleep()
+
+    def _answering(self):
+        if not self.light.ready:
+            raise OSError(ENODEV, "no sensor")
+
+    def _drain(self):
+        light = self.light
+        while light.read():
+            if light.lost != self._lost:
+                self._lost = light.lost
+                self.pulse.restart()
+            self.pulse.add(light.red, light.infrared)

@@ -1,0 +1,25 @@
+"""Milliseconds that wrap at 2**30, the same on every port and on CPython."""
+
+import time
+
+from micropython import const
+
+_MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+
+if hasattr(time, "ticks_ms"):
+
+    def ticks_ms():
+        """Milliseconds since some moment, modulo 2**30."""
+        return time.ticks_ms() & _MASK
+
+else:
+
+    def ticks_ms():
+        """Milliseconds since some moment, modulo 2**30."""
+        return time.monotonic_ns() // 1_000_000 & _MASK
+
+
+def span_ms(since, until):
+    """Milliseconds from `since` to `until`, -2**29 to 2**29 - 1."""
+    return ((until - since + _HALF) & _MASK) - _HALF

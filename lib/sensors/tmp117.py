@@ -1,0 +1,48 @@
+"""TMP117: temperature to 0.1 K, for skin and air. TI data sheet SNOSD82.
+
+An own reader: two registers, and no allocation.
+"""
+
+from micropython import const
+
+from sensors.chip import Chip
+
+_TEMPERATURE = const(0x00)
+_CONFIGURATION = const(0x01)
+_DEVICE_ID = const(0x0F)
+_IDENTITY = const(0x117)  # bits 11:0; those above are the revision
+_CONTINUOUS = b"\x02\x20"  # once a second, mean of eight conversions
+_SHUTDOWN = b"\x06\x20"
+_NO_DATA = const(-32768)  # until the first conversion is done
+
+
+class Tmp117(Chip):
+    unit = "mCel"
+
+    def __init__(self, i2c, address=0x48):
+        super().__init__(i2c, address)
+        self._word = bytearray(2)
+
+    def start(self):
+        self.expect(self._load_word(_DEVICE_ID) & 0xFFF, _IDENTITY)
+        self.store(_CONFIGURATION, _CONTINUOUS)
+
+    def read(self):
+        """Milli-degrees Celsius; None before the first conversion. Raises OSError."""
+        self.wake()
+        raw = self._load_word(_TEMPERATURE)
+        if raw >= 0x8000:
+            raw -= 0x10000
+        if raw == _NO_DATA:
+            return None
+        return (raw * 125 + 8) >> 4  # 7.8125 m-Celsius a step
+
+    def sleep(self):
+        """Stop converting. Raises OSError."""
+        self.store(_CONFIGURATION, _SHUTDOWN)
+        self.ready = False
+
+    def _load_word(self, register):
+        word = self._word
+        self.load(register, word)
+        return word[0] << 8 | word[1]
