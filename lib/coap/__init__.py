@@ -23,9 +23,14 @@ _HOME = {
 
 
 def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(name)
-    module = __import__("coap." + _HOME[name], None, None, (name,))
-    value = getattr(module, name)
+    if name in _HOME:
+        module = __import__("coap." + _HOME[name], None, None, (name,))
+        value = getattr(module, name)
+    else:
+        # MicroPython asks here before it looks for a file: `from coap import numbers`
+        try:
+            value = __import__("coap." + name, None, None, ("*",))
+        except ImportError:
+            raise AttributeError("coap has no " + name)
     globals()[name] = value
     return value

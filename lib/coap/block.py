@@ -3,15 +3,13 @@
 Block2 keeps nothing: for each block the handler answers anew, and only the part that is wanted is
 collected. Block1 takes one of a fixed number of slots: the blocks are put together in its buffer
 and the handler sees the whole payload; a resource with `streams` is shown block after block and
-needs no buffer. A long answer to a request that changes something is kept in the slot, so that
+needs no buffer. A long answer to a request that changes something is kept in a slot, so that
 asking for its second block does not execute the request again.
 """
 
-from array import array
+from micropython import const
 
 import coap.counters as count
-import coap.scan as s
-from coap.exchange import HALF, MASK
 from coap.feature import Feature
 from coap.numbers import (
     BAD_REQUEST,
@@ -20,23 +18,38 @@ from coap.numbers import (
     REQUEST_ENTITY_INCOMPLETE,
     REQUEST_ENTITY_TOO_LARGE,
     SERVICE_UNAVAILABLE,
+    VALID,
 )
-from coap.scan import copy, digest, digest_option
+from coap.scan import ABSENT, copy, digest
+from coap.transfers import ANSWERED, COMING, Transfers
 
-# Words of a slot
-_STATE = 0
-_KEY = 1  # digest of what makes two requests parts of one
-_NEXT = 2  # bytes that have come; of an answer, its length
-_SINCE_MS = 3
-_CODE = 4  # of a kept answer
-_FORMAT = 5
-_WORDS = 6
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_BLOCK2 = const(11)  # scan.BLOCK2
+_BLOCK1 = const(12)  # scan.BLOCK1
+_SIZE2 = const(13)  # scan.SIZE2
+_SIZE1 = const(14)  # scan.SIZE1
+_FLAGS = const(48)  # scan.FLAGS
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_SIZE = const(56)  # scan.SIZE
+_ROOM = const(58)  # scan.ROOM
+_UNSAFE = const(1 << 24)  # scan.UNSAFE
+_Q_CODE = const(0)  # scan.Q_CODE
+_Q_ETAG = const(1)  # scan.Q_ETAG
+_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
+_Q_BLOCK2 = const(5)  # scan.Q_BLOCK2
+_Q_BLOCK1 = const(6)  # scan.Q_BLOCK1
+_Q_SIZE2 = const(7)  # scan.Q_SIZE2
+_Q_SIZE1 = const(8)  # scan.Q_SIZE1
+_Q_START = const(9)  # scan.Q_START
+_Q_LENGTH = const(10)  # scan.Q_LENGTH
+_Q_AT = const(11)  # scan.Q_AT
+_Q_DIGEST = const(12)  # scan.Q_DIGEST
+_Q_SKIP = const(13)  # scan.Q_SKIP
+_Q_LIMIT = const(14)  # scan.Q_LIMIT
+_Q_BASE = const(15)  # scan.Q_BASE
 
-_FREE = 0
-_COMING = 1
-_ANSWERED = 2
-
-_WANTED = 1 << s.BLOCK2 | 1 << s.BLOCK1
+_DIGEST_SEED = 5381
+_WANTED = 1 << _BLOCK2 | 1 << _BLOCK1
 
 
 class Block(Feature):
@@ -45,324 +58,254 @@ class Block(Feature):
     """
 
     wants = special = understands = _WANTED
+    watches = 1 << _BLOCK1  # a FETCH in blocks is executed once too
+    cuts = True
     timed = True
 
     def __init__(self, slots=2, bytes=2048, lifetime_ms=247000):
-        self.slots = slots
-        self.bytes = bytes
-        self.lifetime_ms = lifetime_ms
-        self.words = array("i", [0] * (_WORDS * slots))
-        self.peers = [None] * slots
-        self.buffers = [bytearray(bytes) for _ in range(slots)]
+        self.settings = (slots, bytes, lifetime_ms)
         self.slot = -1  # of the request at hand
-        self.used = 0
+        self.spilt = -1  # where its answer goes
         self.tag = bytearray(4)
 
     def attach(self, node):
         self.node = node
+        self.transfers = Transfers(node, *self.settings)
+        node.reply.spill = self.spill
         self.szx = 0  # the largest that fits into a message
-        while self.szx < 6 and 32 << self.szx <= node.view.r[s.ROOM]:
+        while self.szx < 6 and 32 << self.szx <= node.view.r[_ROOM]:
             self.szx += 1
 
     def before(self, view, resource):
-        self.slot = -1
-        if view.has(s.BLOCK2):
-            value = view.r[s.BLOCK2]
-            if value & 7 == 7:
-                return BAD_REQUEST
-            self._window(value, self.node.reply)
-            if value > 15 and not view.has(s.BLOCK1):
-                code = self._recall(view)
-                if code:
-                    return code
-        if view.has(s.BLOCK1):
-            if view.r[s.BLOCK1] & 7 == 7:
-                return BAD_REQUEST
+        self._release()  # one that LATER left behind
+        code = self._want(view) if view.has(_BLOCK2) else 0
+        if not code and view.has(_BLOCK1):
             code = self._take(view, resource)
-            if code:
-                return code
-        if self._keeps(view):
-            self._collect(view)
-        return 0
+        return code
 
     def after(self, view, reply):
         q = reply.q
-        if view.has(s.BLOCK1):
-            self._confirm(view, q)
-        if q[s.Q_CODE] > 0x5F or q[s.Q_CODE] == CONTINUE:
-            return
-        if not view.has(s.BLOCK2) and reply.at <= reply.limit and reply.at <= view.r[s.ROOM]:
-            return
-        szx = self._size(view, reply.limit)
-        if reply.at > 16 << szx and self._keeps(view) and not self._keep(view, reply):
-            reply.clear(INTERNAL_SERVER_ERROR)
-            return
-        self._cut(view, reply, szx)
+        if view.has(_BLOCK1):
+            self._confirm(view, reply, view.r[_BLOCK1])
+        code = q[_Q_CODE]
+        if code <= 0x5F and code != CONTINUE and code != VALID:
+            self._divide(view, reply, q)
+        if reply.into is not reply.tx:
+            reply.whole()  # into is the next one's, source is this one's
+        self.slot = self.spilt = -1
 
     def due(self, now_ms):
-        i = self.slots if self.used else 0
-        while i:
-            i -= 1
-            if self.words[i * _WORDS] and self._age(i, now_ms) >= self.lifetime_ms:
-                self._free(i)
+        self.transfers.expire(now_ms)
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = HALF
-        i = self.slots if self.used else 0
-        while i:
-            i -= 1
-            if self.words[i * _WORDS]:
-                left = self.lifetime_ms - self._age(i, now_ms)
-                if left < nearest:
-                    nearest = left if left > 0 else 0
-        return nearest
+        return self.transfers.wait_ms(now_ms)
+
+    def spill(self, reply):
+        """The answer outgrows a message: what can not be asked again for goes on in a slot."""
+        if reply.into is not reply.tx or not self._once() or reply.q[_Q_CODE] > 0x5F:
+            return
+        i = self.transfers.room(self.node.view)
+        if i >= 0:
+            q = reply.q
+            copy(self.transfers.buffers[i], 0, reply.into, q[_Q_BASE], q[_Q_LENGTH])
+            self.spilt = i
+            reply.into = reply.source = self.transfers.buffers[i]
+            q[_Q_START] = q[_Q_BASE] = 0
+            q[_Q_LIMIT] = self.transfers.size
 
     # Block2
 
-    def _window(self, value, reply):
-        # a larger block than we send is asked for: its first part, and the asker goes on with ours
+    def _want(self, view):
+        """A block is asked for: what of the payload it is, or an answer that is kept."""
+        value = view.r[_BLOCK2]
         szx = value & 7
-        reply.skip = (value >> 4) << (szx + 4)
-        size = 16 << (szx if szx < self.szx else self.szx)
-        if size < reply.limit:
-            reply.limit = size
+        if szx == 7 or (value > 15 and view.has(_BLOCK1)):
+            return BAD_REQUEST
+        q = self.node.reply.q
+        # a larger block than we send is asked for: its first part, and the asker goes on with ours
+        q[_Q_SKIP] = (value >> 4) << (szx + 4)
+        szx = 16 << (szx if szx < self.szx else self.szx)
+        if szx < q[_Q_LIMIT]:
+            q[_Q_LIMIT] = szx
+        return self._recall(view) if value > 15 else 0
 
-    def _size(self, view, limit):
+    def _recall(self, view):
+        """A later block: when the answer is kept its code, with the answer in reply."""
+        if not view.r[_FLAGS] & _UNSAFE and view.r[_PAYLOAD] < view.r[_SIZE]:
+            return 0  # a FETCH that is whole in itself
+        i = self.transfers.find(view, self.transfers.key(view), ANSWERED)
+        if i < 0:
+            return REQUEST_ENTITY_INCOMPLETE if view.r[_FLAGS] & _UNSAFE else 0
+        self.transfers.touch(i, view.now_ms)
+        self.spilt = i
+        return self.transfers.recall(i, self.node.reply)
+
+    def _divide(self, view, reply, q):
+        if not q[_Q_AT] and not q[_Q_SKIP]:
+            return  # nothing, even where a block of it was asked for
+        if not view.has(_BLOCK2) and q[_Q_AT] <= reply.most:
+            return
+        szx = self._size(view, reply.most)
+        if q[_Q_AT] > 16 << szx and self._once() and not self._keep(view, reply):
+            reply.clear(INTERNAL_SERVER_ERROR)
+        elif q[_Q_SKIP] and q[_Q_SKIP] >= q[_Q_AT]:
+            reply.clear(BAD_REQUEST)
+        else:
+            self._cut(view, reply, szx)
+
+    def _size(self, view, most):
         szx = self.szx
-        if view.has(s.BLOCK2) and view.r[s.BLOCK2] & 7 < szx:
-            szx = view.r[s.BLOCK2] & 7
-        while szx and 16 << szx > limit:
+        if view.has(_BLOCK2) and view.r[_BLOCK2] & 7 < szx:
+            szx = view.r[_BLOCK2] & 7
+        while szx and 16 << szx > most:
             szx -= 1
         return szx
 
     def _cut(self, view, reply, szx):
         """Leave of the payload the block that is wanted, and say which one it is."""
         q = reply.q
-        start = reply.skip
-        if start and start >= reply.at:
-            reply.clear(BAD_REQUEST)
-            return
+        start = q[_Q_SKIP]
+        if q[_Q_AT] > 16 << szx and not q[_Q_ETAG]:
+            self._mark(reply, q)
         if reply.source is not reply.into:
-            q[s.Q_START] = start  # the handler gave the whole: no part was collected
-        if reply.at > 16 << szx and not q[s.Q_ETAG]:
-            self._mark(reply)
-        length = reply.at - start
+            q[_Q_START] = start  # the handler gave the whole: no part was collected
+        length = q[_Q_AT] - start
         if length > 16 << szx:
             length = 16 << szx
-        q[s.Q_LENGTH] = length
-        q[s.Q_BLOCK2] = (start >> (szx + 4)) << 4 | szx
-        if start + length < reply.at:
-            q[s.Q_BLOCK2] |= 8
-        if start == 0 or view.has(s.SIZE2):
-            q[s.Q_SIZE2] = reply.at
+        q[_Q_LENGTH] = length
+        q[_Q_BLOCK2] = (start >> (szx + 4)) << 4 | szx
+        if start + length < q[_Q_AT]:
+            q[_Q_BLOCK2] |= 8
+        if start == 0 or view.has(_SIZE2):
+            q[_Q_SIZE2] = q[_Q_AT]
 
-    def _mark(self, reply):
+    def _mark(self, reply, q):
         # blocks of two states must not be put together (RFC 7959 section 2.4)
-        if reply.source is not reply.into:
-            reply.digest = digest(reply.source, 0, reply.at, 5381)
-        tag = self.tag
-        value = reply.digest
-        tag[0] = value >> 24
-        tag[1] = value >> 16 & 255
-        tag[2] = value >> 8 & 255
-        tag[3] = value & 255
-        reply.tag = tag
-        reply.q[s.Q_ETAG] = 4
+        if reply.source is not reply.into or q[_Q_DIGEST] == 0:
+            # all of it is there
+            at = 0 if reply.source is not reply.into else q[_Q_BASE]
+            q[_Q_DIGEST] = digest(reply.source, at, q[_Q_AT], _DIGEST_SEED)
+        value = q[_Q_DIGEST]
+        if value != ABSENT:
+            tag = self.tag
+            tag[0] = value >> 24
+            tag[1] = value >> 16 & 255
+            tag[2] = value >> 8 & 255
+            tag[3] = value & 255
+            reply.tag = tag
+            q[_Q_ETAG] = 4
 
     # Block1
 
     def _take(self, view, resource):
         """A block came: CONTINUE, a refusal, or 0 when the handler may run."""
-        value = view.r[s.BLOCK1]
-        length = view.r[s.SIZE] - view.r[s.PAYLOAD]
-        if length > 16 << (value & 7) or (value & 8 and length != 16 << (value & 7)):
+        value = view.r[_BLOCK1]
+        size = 16 << (value & 7)
+        length = view.r[_SIZE] - view.r[_PAYLOAD]
+        if value & 7 == 7 or length > size or (value & 8 and length != size):
             return BAD_REQUEST
-        if view.has(s.SIZE1) and view.r[s.SIZE1] > self.bytes and not resource.streams:
+        if view.has(_SIZE1) and view.r[_SIZE1] > self.transfers.size and not resource.streams:
             return self._too_large()
-        if value < 8:
-            return 0  # the first block is the last: an ordinary request
         view.offset = (value >> 4) << ((value & 7) + 4)
         view.more = value & 8 != 0
-        code = self._enter(view)
-        if code:
-            return code
-        if resource.streams:
-            view.transfer = self.slot
-            self.words[self.slot * _WORDS + _NEXT] += length
-            return 0
-        return self._append(view, self.slot, length)
+        return self._put(view, resource.streams, length)
 
-    def _enter(self, view):
-        """Find the transfer that the block continues, or begin it: a code when neither can be."""
-        key = self._key(view)
-        i = self._find(view, key)
-        at = i * _WORDS
-        if view.offset == 0:
-            if i < 0:
-                i = self._room(view)
+    def _put(self, view, streams, length):
+        """Put the block where its transfer is, or begin one: as _take()."""
+        key = self.transfers.key(view)
+        i = self.transfers.find(view, key, COMING)
+        if not view.offset:
+            if i >= 0:
+                self.transfers.free(i)  # the transfer begins anew
+            if not view.more:
+                return 0  # the first block is the last: an ordinary request
+            i = self.transfers.room(view)
             if i < 0:
                 return self._refuse()
-            self._start(i, view, key)
-        elif i < 0 or self.words[at] != _COMING or self.words[at + _NEXT] != view.offset:
+            self.transfers.begin(i, view, key)
+        elif i < 0 or self.transfers.length(i) != view.offset:
             return REQUEST_ENTITY_INCOMPLETE
-        self.words[i * _WORDS + _SINCE_MS] = view.now_ms
         self.slot = i
-        return 0
+        return self._show(view, streams, length)
 
-    def _append(self, view, i, length):
-        end = view.offset + length
-        if end > self.bytes:
-            self._free(i)
-            return self._too_large()
-        copy(self.buffers[i], view.offset, view.buf, view.r[s.PAYLOAD], length)
-        self.words[i * _WORDS + _NEXT] = end
-        if view.more:
+    def _show(self, view, streams, length):
+        """The block is the one that was to come: the handler sees it, or the whole."""
+        i = self.slot
+        if not streams:
+            if view.offset + length > self.transfers.size:
+                return self._too_large()
+            self.transfers.append(i, view, length)
+        self.transfers.touch(i, view.now_ms)
+        self.transfers.advance(i, length)
+        if streams:
+            view.transfer = i
+        elif view.more:
             return CONTINUE
-        view.body = self.buffers[i]
-        view.length = end
+        else:
+            view.body = self.transfers.buffers[i]
+            view.length = self.transfers.length(i)
         return 0
 
-    def _confirm(self, view, q):
-        """Say in the answer which block it is about, and finish the transfer with its last one."""
-        value = view.r[s.BLOCK1]
-        code = q[s.Q_CODE]
-        if code == REQUEST_ENTITY_INCOMPLETE or code == BAD_REQUEST:
-            return
-        more = value & 8
-        szx = value & 7
-        if szx > self.szx:
-            szx = self.szx
-        if more and code < 0x60:
-            q[s.Q_CODE] = CONTINUE
-            q[s.Q_LENGTH] = self.node.reply.at = 0
-        elif self.slot >= 0 and self.words[self.slot * _WORDS]:
-            self._free(self.slot)
-        q[s.Q_BLOCK1] = (value >> 4) << 4 | more | szx
+    def _confirm(self, view, reply, value):
+        """Say in the answer which block it is about, and end the transfer with its last one."""
+        code = reply.q[_Q_CODE]
+        if value & 8 and code < 0x60:
+            reply.clear(CONTINUE)
+        else:
+            self._release()
+        if code != REQUEST_ENTITY_INCOMPLETE and code != BAD_REQUEST:
+            if value & 7 > self.szx:
+                value = value & ~7 | self.szx
+            reply.q[_Q_BLOCK1] = value
+
+    def _release(self):
+        if self.slot >= 0:
+            self.transfers.free(self.slot)
+            self.slot = -1
 
     # Long answers to requests that must not be executed again for their second block
 
-    def _keeps(self, view):
-        return view.r[s.FLAGS] & s.UNSAFE or view.has(s.BLOCK1)
-
-    def _collect(self, view):
-        # where the handler writes: a slot, in case that it is more than a message
-        i = self._room(view)
-        if i >= 0:
-            reply = self.node.reply
-            reply.into = self.buffers[i]
-            reply.base = 0
-            reply.limit = self.bytes
+    def _once(self):
+        view = self.node.view
+        return view.r[_FLAGS] & _UNSAFE or view.has(_BLOCK1)
 
     def _keep(self, view, reply):
         """Put the whole answer into a slot; False when it can not be."""
-        i = self.slot
-        if i >= 0 and self.words[i * _WORDS] == _ANSWERED:
+        q = reply.q
+        i = self.spilt
+        if i >= 0 and reply.source is not self.transfers.buffers[i]:
+            i = -1
+        if i >= 0 and self.transfers.state(i) == ANSWERED:
             return True  # it is one that was kept
-        if i < 0 or self.words[i * _WORDS]:
-            i = self._room(view)
-        if i < 0 or reply.at > self.bytes or not self._is_whole(reply):
-            self.node.counters[count.BLOCKS_REFUSED] += 1
+        if q[_Q_AT] > self.transfers.size:
+            self.node.counters[count.TOO_LONG] += 1
             return False
-        if reply.source is not self.buffers[i]:
-            copy(self.buffers[i], 0, reply.source, reply.q[s.Q_START], reply.at)
-        self._start(i, view, self._key(view))
-        self._answered(i * _WORDS, reply)
-        reply.source = self.buffers[i]
+        if reply.source is reply.into and q[_Q_LENGTH] != q[_Q_AT]:
+            return False  # a part of it is lost already
+        return self._keep_at(i, view, reply)
+
+    def _keep_at(self, i, view, reply):
+        key = self.transfers.key(view)
+        other = self.transfers.find(view, key, ANSWERED)
+        if other >= 0:
+            i = other  # an earlier answer to the same question
+        elif i < 0:
+            i = self.transfers.room(view)
+        if i < 0:
+            return False
+        self.transfers.begin(i, view, key)
+        self.transfers.keep(i, reply)
         return True
 
-    def _is_whole(self, reply):
-        return reply.source is not reply.into or reply.q[s.Q_LENGTH] == reply.at
-
-    def _answered(self, at, reply):
-        words = self.words
-        words[at] = _ANSWERED
-        words[at + _NEXT] = reply.at
-        words[at + _CODE] = reply.q[s.Q_CODE]
-        words[at + _FORMAT] = reply.q[s.Q_FORMAT]
-
-    def _recall(self, view):
-        """A later block of an answer that is kept: its code, with the answer in reply."""
-        i = self._find(view, self._key(view))
-        at = i * _WORDS
-        if i < 0 or self.words[at] != _ANSWERED:
-            return REQUEST_ENTITY_INCOMPLETE if view.r[s.FLAGS] & s.UNSAFE else 0
-        self.slot = i
-        reply = self.node.reply
-        reply.start()
-        reply.q[s.Q_FORMAT] = self.words[at + _FORMAT]
-        reply.source = self.buffers[i]
-        reply.at = reply.q[s.Q_LENGTH] = self.words[at + _NEXT]
-        return self.words[at + _CODE]
-
-    # Slots
-
-    def _key(self, view):
-        """What RFC 7959 section 2.5 and RFC 9175 section 3.3 make one transfer, as a digest."""
-        r = view.r
-        value = digest_option(view.buf, r, s.IF_MATCH, r[s.CODE])
-        value = digest_option(view.buf, r, s.URI_PATH, value)
-        value = digest_option(view.buf, r, s.URI_QUERY, value)
-        return digest_option(view.buf, r, s.REQUEST_TAG, value)
-
-    def _find(self, view, key):
-        i = self.slots
-        while i:
-            i -= 1
-            at = i * _WORDS
-            if self.words[at] and self.words[at + _KEY] == key and self.peers[i] == view.peer:
-                return i
-        return -1
-
-    def _room(self, view):
-        victim = -1
-        i = self.slots
-        trusted = self.node.exchange.trusts(view.peer)
-        while i:
-            i -= 1
-            state = self.words[i * _WORDS]
-            if state == _FREE:
-                return i
-            if state == _ANSWERED and (victim < 0 or self._older(i, victim, view)):
-                if trusted or not self.node.exchange.trusts(self.peers[i]):
-                    victim = i
-            elif trusted and victim < 0 and not self.node.exchange.trusts(self.peers[i]):
-                victim = i
-        if victim >= 0:
-            self._free(victim)
-        return victim
-
-    def _older(self, i, other, view):
-        return self._age(i, view.now_ms) > self._age(other, view.now_ms)
-
-    def _age(self, i, now_ms):
-        return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & MASK
-
-    def _start(self, i, view, key):
-        at = i * _WORDS
-        if self.words[at] == _FREE:
-            self.used += 1
-        self.words[at] = _COMING
-        self.words[at + _KEY] = key
-        self.words[at + _NEXT] = 0
-        self.words[at + _SINCE_MS] = view.now_ms
-        self.peers[i] = view.peer
-        self.node.hurry()
-
-    def _free(self, i):
-        self.words[i * _WORDS] = _FREE
-        self.peers[i] = None
-        self.used -= 1
-
     def _refuse(self):
-        self.node.counters[count.BLOCKS_REFUSED] += 1
         reply = self.node.reply
         reply.clear(SERVICE_UNAVAILABLE)
-        reply.q[s.Q_MAX_AGE] = 5
+        reply.q[_Q_MAX_AGE] = 5
         return SERVICE_UNAVAILABLE
 
     def _too_large(self):
         reply = self.node.reply
         reply.clear(REQUEST_ENTITY_TOO_LARGE)
-        reply.q[s.Q_SIZE1] = self.bytes
+        reply.q[_Q_SIZE1] = self.transfers.size
         return REQUEST_ENTITY_TOO_LARGE

@@ -20,6 +20,7 @@ OBSERVERS_PUSHED_OUT = const(14)  # strangers that made room for a verified peer
 BLOCKS_REFUSED = const(15)  # transfers that found no room
 LIMITED = const(16)  # requests beyond a peer's rate
 GROUP_DROPPED = const(17)  # requests to a group beyond what can be answered later
+BLOCKS_PUSHED_OUT = const(18)  # transfers and kept answers that made room for others
 NAMES = (
     "datagrams",
     "malformed",
@@ -39,4 +40,5 @@ NAMES = (
     "blocks_refused",
     "limited",
     "group_dropped",
+    "blocks_pushed_out",
 )

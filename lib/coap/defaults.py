@@ -20,7 +20,7 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
     from coap.link import WellKnownCore
     from coap.silence import NoResponse
 
-    features = [WellKnownCore(), NoResponse()]
+    features = [WellKnownCore()]
     if observers:
         from coap.observe import Observe
 
@@ -38,6 +38,7 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
         from coap.multicast import Multicast
 
         features.append(Multicast())
+    features.append(NoResponse())  # after all that may change the code of an answer
     return features
 
 

@@ -3,11 +3,12 @@
 The value is the time and a keyed hash of it with the peer, so that nothing is kept for strangers.
 """
 
+from hashlib import sha256
+
 import coap.scan as s
 from coap.exchange import MASK
 from coap.feature import Feature
 from coap.numbers import ECHO, UNAUTHORIZED
-from hashlib import sha256
 
 _TAG = 8  # bytes of the hash
 
@@ -28,13 +29,17 @@ class Echo(Feature):
         node.challenge = self.challenge
 
     def before(self, view, resource):
-        if self._is_fresh(view):
+        if not view.fresh and self._is_fresh(view):
             self.node.exchange.trust(view.peer)
             view.fresh = True
         return 0
 
     def challenge(self, view):
-        """Refuse the request at hand with a value to return: the code."""
+        """Is the request at hand fresh? Then 0, else its refusal, with a value to return."""
+        if view.has(s.ECHO):
+            self.before(view, None)
+        if view.fresh:
+            return 0
         reply = self.node.reply
         reply.clear(UNAUTHORIZED)
         reply.extra = [(ECHO, self._value(view.peer, view.now_ms))]

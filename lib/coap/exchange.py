@@ -10,10 +10,26 @@ its length (0: there is nothing to send any more), and `settled(slot, how)` hear
 
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
-from coap.numbers import SERVICE_UNAVAILABLE
+from coap.numbers import BAD_OPTION, SERVICE_UNAVAILABLE
 from coap.scan import ABSENT, copy, random16, seen
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_FLAGS = const(48)  # scan.FLAGS
+_TYPE = const(49)  # scan.TYPE
+_CODE = const(50)  # scan.CODE
+_SCAN_MID = const(51)  # scan.MID
+_HEAD = const(53)  # scan.HEAD
+_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, and blocks of a request: scan.BLOCK1
+_OTHER = const(1 << 26)  # scan.OTHER
+_REFUSE = const(1 << 28)  # scan.REFUSE
+_SILENT = const(1 << 29)  # scan.SILENT
+_RING_ENTRIES = const(0)  # scan.RING_ENTRIES
+_RING_CON_MS = const(1)  # scan.RING_CON_MS
+_RING_FIRST = const(3)  # scan.RING_FIRST
+_RING_STEP = const(3)  # scan.RING_STEP
 
 # How an exchange ended
 ACKNOWLEDGED = 0
@@ -25,7 +41,7 @@ HALF = 0x20000000
 
 # Words of a slot
 _STATE = 0
-_MID = 1
+_MID = 1  # while it waits: its place in the order
 _NEXT_MS = 2
 _TIMEOUT_MS = 3
 _SENT = 4  # how many times
@@ -76,12 +92,14 @@ class Exchange:
         self.numbers = {}
         for i in range(peers + 4):
             self.numbers[i] = 0
-        self.numbers.clear()
+        for i in range(peers + 4):
+            del self.numbers[i]  # clear() would give the memory back
         self.turn = 0
         self.slots = array("i", [0] * (_WORDS * exchanges))
         self.owners = [None] * exchanges
         self.peers = [None] * exchanges
         self.open = 0  # slots in use
+        self.begun = 0  # exchanges since start: who waits stands in this order
         self.random = array("i", [0])
         self.mid = 0
         self.gate = None  # who may turn requests away: the rate limit, where there is one
@@ -104,17 +122,19 @@ class Exchange:
 
     def arrive(self, view, flags):
         """Answer what is no new request: bytes in tx (0: none). -1: a request to execute."""
-        if flags & (s.SILENT | s.REFUSE):
+        if flags & (_SILENT | _REFUSE):
             self.node.counters[count.MALFORMED] += 1
-            return self.reset(view) if flags & s.REFUSE else 0
-        if flags & s.OTHER:
+            return self.reset(view) if flags & _REFUSE else 0
+        if flags & _OTHER:
             return self._other(view)
         if self.gate is not None and not self.gate.admits(view):
             return self.gate.refuse(view)
-        if flags & s.UNSAFE:
+        if flags & _ONCE:
             who = self.numbers.get(view.peer)
             if who is None:
                 who = self.meet(view.peer)
+            if who < 0:
+                return self._full(view)
             view.who = who
             self.entry = seen(self.ring, view.r, who, view.now_ms)
             return self._recall(view, self.entry)
@@ -122,22 +142,24 @@ class Exchange:
 
     def depart(self, view, n):
         """Stamp and remember the reply of n bytes to the request at hand: its length."""
-        if view.r[s.TYPE] and n:
+        if view.r[_TYPE] and n:
+            if self.node.tx[1] == BAD_OPTION:
+                n = 0  # RFC 7252 section 5.4.1: a NON with such an option is rejected in silence
             mid = self.next_mid()
             self.node.tx[2] = mid >> 8
             self.node.tx[3] = mid & 255
-        if view.r[s.FLAGS] & s.UNSAFE:
+        if view.r[_FLAGS] & _ONCE:
             self._remember(view, n)
         return n
 
     def _remember(self, view, n):
         if n > self.reply_bytes:
             # too long to keep: a repeat learns the code
-            n = view.r[s.HEAD]
+            n = view.r[_HEAD]
             if n > self.reply_bytes:
                 n = 0
         copy(self.replies, self.entry * self.reply_bytes, self.node.tx, 0, n)
-        self.ring[s.RING_FIRST + s.RING_STEP * self.entry + 2] = n
+        self.ring[_RING_FIRST + _RING_STEP * self.entry + 2] = n
 
     def reset(self, view):
         """An RST for the message at hand, in tx."""
@@ -150,25 +172,30 @@ class Exchange:
 
     def acknowledge(self, view):
         """An empty ACK for the message at hand, in tx; nothing for a NON."""
-        if view.r[s.TYPE]:
+        if view.r[_TYPE]:
             return 0
         n = self.reset(view)
         self.node.tx[0] = 0x60
         return n
 
-    def meet(self, peer):
+    def meet(self, peer, verified=False):
         """Give a peer that is not known a number, taking it from the one that had it longest.
 
-        A verified peer loses its number to another verified peer at most.
+        A stranger gets -1 when all numbers are those of verified peers: such a one loses its
+        number to another, or when it has not been verified anew for an EXCHANGE_LIFETIME.
         """
         peers = len(self.names)
-        trust = s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES]
+        trust = _RING_FIRST + _RING_STEP * self.ring[_RING_ENTRIES]
         who = self.turn
         tries = peers
         while tries and self.ring[trust + who]:
             # verified: a stranger takes a number from another stranger
             who = who + 1 if who + 1 < peers else 0
             tries -= 1
+        if not tries and not verified:
+            who = self._lapsed(trust)
+            if who < 0:
+                return -1
         self.turn = who + 1 if who + 1 < peers else 0
         if self.names[who] is not None:
             self._push_out(who, trust)
@@ -176,33 +203,47 @@ class Exchange:
         self.numbers[peer] = who
         return who
 
+    def _lapsed(self, trust):
+        """The verified peer whose verification is oldest, -1 when even that is young."""
+        oldest_ms = self.ring[_RING_CON_MS] - 1
+        found = -1
+        who = len(self.names)
+        while who:
+            who -= 1
+            age_ms = (self.node.view.now_ms - self.ring[trust + who]) & MASK
+            if age_ms > oldest_ms:
+                oldest_ms = age_ms
+                found = who
+        return found
+
     def _push_out(self, who, trust):
         self.node.counters[count.PEERS_PUSHED_OUT] += 1
         del self.numbers[self.names[who]]
         self.ring[trust + who] = 0
-        at = s.RING_FIRST
+        at = _RING_FIRST
         while at < trust:
             if self.ring[at] >> 16 == who:
                 self.ring[at] = ABSENT
-            at += s.RING_STEP
+            at += _RING_STEP
         self.node.forget(who)
 
     def trust(self, peer):
         """The peer receives at its address: it returned our Echo or acknowledged our CON."""
         who = self.numbers.get(peer)
         if who is None:
-            who = self.meet(peer)
-        self.ring[s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES] + who] = 1
+            who = self.meet(peer, True)
+        at = _RING_FIRST + _RING_STEP * self.ring[_RING_ENTRIES] + who
+        self.ring[at] = self.node.view.now_ms or MASK  # when, and never 0
 
     def trusts(self, peer):
         """Is the peer verified?"""
         who = self.numbers.get(peer)
         if who is None:
             return False
-        return self.ring[s.RING_FIRST + s.RING_STEP * self.ring[s.RING_ENTRIES] + who] != 0
+        return self.ring[_RING_FIRST + _RING_STEP * self.ring[_RING_ENTRIES] + who] != 0
 
     def _recall(self, view, entry):
-        entries = self.ring[s.RING_ENTRIES]
+        entries = self.ring[_RING_ENTRIES]
         if entry >= entries:
             if entry >= 2 * entries:
                 self.node.counters[count.REPLIES_PUSHED_OUT] += 1
@@ -210,43 +251,53 @@ class Exchange:
             self.entry = entry - entries
             return -1
         if entry < 0:
-            # nothing may be pushed out: not to remember would be to execute twice
-            self.node.counters[count.REFUSED] += 1
-            return self.node.fail(SERVICE_UNAVAILABLE)
+            return self._full(view)
         self.node.counters[count.DUPLICATES] += 1
-        if view.r[s.TYPE]:
+        if view.r[_TYPE]:
             return 0
-        n = self.ring[s.RING_FIRST + s.RING_STEP * entry + 2]
+        n = self.ring[_RING_FIRST + _RING_STEP * entry + 2]
         copy(self.node.tx, 0, self.replies, entry * self.reply_bytes, n)
+        return n
+
+    def _full(self, view):
+        # nothing may be pushed out: not to remember would be to execute twice
+        self.node.counters[count.REFUSED] += 1
+        n = self.node.fail(SERVICE_UNAVAILABLE)
+        if view.r[_TYPE]:
+            mid = self.next_mid()
+            self.node.tx[2] = mid >> 8
+            self.node.tx[3] = mid & 255
         return n
 
     def _other(self, view):
         r = view.r
-        if r[s.TYPE] >= 2:
+        if r[_TYPE] >= 2:
+            if r[_CODE] and (r[_TYPE] == 3 or r[_CODE] < 32):
+                return 0  # RFC 7252 section 4.2: an RST is empty, and no ACK carries a request
             slot = self._find(view)
             if slot < 0:
-                if r[s.TYPE] == 3:
+                if r[_TYPE] == 3:
                     self.node.rejected(view)
                 return 0
-            if r[s.TYPE] == 3:
+            if r[_TYPE] == 3:
                 self._settle(slot, REJECTED)
-            elif r[s.CODE] == 0:
+            elif r[_CODE] == 0:
                 self.trust(view.peer)
                 self._settle(slot, ACKNOWLEDGED)
             elif self.answers is not None:
                 self.answers.response(view, slot)
             return 0
-        if r[s.CODE] == 0:
+        if r[_CODE] == 0:
             return self.reset(view)  # ping
-        if r[s.CODE] > 31 and self.answers is not None:
+        if r[_CODE] > 31 and self.answers is not None:
             n = self.answers.response(view, -1)
             if n >= 0:
                 return n
-        return 0 if r[s.TYPE] else self.reset(view)
+        return 0 if r[_TYPE] else self.reset(view)
 
     def _find(self, view):
         slots = self.slots
-        mid = view.r[s.MID]
+        mid = view.r[_SCAN_MID]
         slot = len(self.owners)
         while slot:
             slot -= 1
@@ -269,6 +320,8 @@ class Exchange:
                 self.owners[slot] = owner
                 self.peers[slot] = peer
                 self.slots[slot * _WORDS] = _WAITING
+                self.begun = (self.begun + 1) & MASK
+                self.slots[slot * _WORDS + _MID] = self.begun
                 self.slots[slot * _WORDS + _SENT] = 0
                 self.open += 1
                 self.node.hurry()
@@ -345,16 +398,15 @@ class Exchange:
         return self.ack_timeout_ms + (span_ms * (random16(self.random) >> 6) >> 10)
 
     def _transmit(self, slot, at, now_ms):
-        slots = self.slots
         self.node.peer = self.peers[slot]
-        n = self.owners[slot].transmit(slot, slots[at + _MID])
+        n = self.owners[slot].transmit(slot, self.slots[at + _MID])
         if n:
-            if slots[at + _SENT]:
+            if self.slots[at + _SENT]:
                 self.node.counters[count.RETRANSMISSIONS] += 1
-            slots[at + _SENT] += 1
-            now_ms += slots[at + _TIMEOUT_MS]
-            slots[at + _NEXT_MS] = now_ms & MASK
-            slots[at + _TIMEOUT_MS] *= 2
+            self.slots[at + _SENT] += 1
+            now_ms += self.slots[at + _TIMEOUT_MS]
+            self.slots[at + _NEXT_MS] = now_ms & MASK
+            self.slots[at + _TIMEOUT_MS] *= 2
         elif self.owners[slot] is not None:
             self.end(slot)
         return n
@@ -364,9 +416,16 @@ class Exchange:
         other = len(self.owners)
         while other:
             other -= 1
-            if self.slots[other * _WORDS] == _OPEN and self.peers[other] == self.peers[slot]:
+            if self.peers[other] == self.peers[slot] and self._before(other, slot):
                 busy += 1
         return busy < self.nstart
+
+    def _before(self, other, slot):
+        slots = self.slots
+        other *= _WORDS
+        if slots[other] == _WAITING:
+            return (slots[other + _MID] - slots[slot * _WORDS + _MID]) & MASK > HALF
+        return slots[other] == _OPEN
 
     def _settle(self, slot, how):
         owner = self.owners[slot]
@@ -377,8 +436,13 @@ class Exchange:
         # An entry must not see the clock come round and look young again.
         self.swept_ms = now_ms
         ring = self.ring
-        at = s.RING_FIRST + s.RING_STEP * ring[s.RING_ENTRIES]
-        while at > s.RING_FIRST:
-            at -= s.RING_STEP
-            if (now_ms - ring[at + 1]) & MASK >= ring[s.RING_CON_MS]:
+        at = _RING_FIRST + _RING_STEP * ring[_RING_ENTRIES]
+        while at > _RING_FIRST:
+            at -= _RING_STEP
+            if (now_ms - ring[at + 1]) & MASK >= ring[_RING_CON_MS]:
                 ring[at] = ABSENT
+        at = _RING_FIRST + _RING_STEP * ring[_RING_ENTRIES]
+        while at < len(ring):
+            if ring[at] and (now_ms - ring[at]) & MASK > HALF >> 2:
+                ring[at] = 0
+            at += 1

@@ -12,6 +12,7 @@ class Feature:
     special = 0  # bits of scan(): requests that have one need the long way; usually as `wants`
     understands = 0  # critical options that need not be refused
     watches = 0  # bits of scan(): messages that have one pass the message layer
+    cuts = False  # after() is also shown answers that are too long for one message
     timed = False  # has due(now_ms) and wait_ms(now_ms), as Node has them
 
     def attach(self, node):

@@ -12,7 +12,7 @@ import micropython
 def guard(node):
     """Call the handler at hand; an exception becomes what node.failed() makes of it."""
     try:
-        return node.handler(node.request_, node.reply)
+        return node.handler(node.request_, node.reply_)
     except Exception as error:
         return node.failed(error)
 

@@ -45,8 +45,11 @@ class Later:
         self.turn = 0  # makes each ticket a new one
         self.writer = Writer(node.tx)
 
-    def promise(self, view):
-        """A ticket for the request at hand, an int; -1 when no promise can be made."""
+    def promise(self, view, code):
+        """A ticket for the request at hand, an int; -1 when no promise can be made.
+
+        `code` is the response's unless respond() names another.
+        """
         for i in range(len(self.peers)):
             at = i * _WORDS
             if self.words[at] == _FREE:
@@ -55,28 +58,43 @@ class Later:
                 self.words[at + _MID] = view.r[s.MID]
                 self.words[at + _TYPE] = view.r[s.TYPE]
                 self.words[at + _SINCE_MS] = view.now_ms
+                self.words[at + _CODE] = code
                 self.words[at + _SLOT] = self.turn
                 self.peers[i] = view.peer
                 self.tokens[i] = view.token()
                 self.open += 1
                 self.node.rewatch()
+                self.node.hurry()  # its patience may end first
                 return self.turn * len(self.peers) + i
         self.node.counters[count.REFUSED] += 1
         return -1
 
     def recall(self, view):
         """Is the request at hand one whose answer is promised? Then its ACK, in tx; else -1."""
-        if self.open:
-            for i in range(len(self.peers)):
-                at = i * _WORDS
-                if self.words[at] == _MADE and self.words[at + _MID] == view.r[s.MID]:
-                    if self.peers[i] == view.peer:
-                        self.node.counters[count.DUPLICATES] += 1
-                        return self.node.exchange.acknowledge(view)
+        if self.find(view) < 0:
+            return -1
+        self.node.counters[count.DUPLICATES] += 1
+        return self.node.exchange.acknowledge(view)
+
+    def find(self, view):
+        """Which promise was made to the request at hand; -1: none."""
+        i = len(self.peers) if self.open else 0
+        while i:
+            i -= 1
+            at = i * _WORDS
+            if self.words[at] and self.words[at + _MID] == view.r[s.MID]:
+                if self.peers[i] == view.peer:
+                    return i
         return -1
 
+    def withdraw(self, view):
+        """The request at hand has been answered after all: nothing is owed to it."""
+        i = self.find(view)
+        if i >= 0 and self.words[i * _WORDS] == _MADE:
+            self._free(i)
+
     def respond(self, ticket, code, payload, content_format, max_age_s, etag):
-        """Answer a promise. False: the ticket is not open any more."""
+        """Answer a promise; code 0: the one it was made with. False: the ticket is not open."""
         i = ticket % len(self.peers)
         at = i * _WORDS
         words = self.words
@@ -84,7 +102,7 @@ class Later:
             return False
         words[at] = _KEPT
         words[at + _SLOT] = -1
-        words[at + _CODE] = code
+        words[at + _CODE] = code or words[at + _CODE]
         words[at + _FORMAT] = ABSENT if content_format is None else content_format
         words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
         self.payloads[i] = payload
@@ -95,41 +113,47 @@ class Later:
 
     def due(self, now_ms):
         """Send responses to NON requests, and hand those to CON requests to the message layer."""
-        if not self.open:
-            return 0
-        words = self.words
-        for i in range(len(self.peers)):
-            at = i * _WORDS
-            if words[at] == _MADE:
-                if (now_ms - words[at + _SINCE_MS]) & MASK >= _PATIENCE_MS:
-                    ticket = words[at + _SLOT] * len(self.peers) + i
-                    self.respond(ticket, SERVICE_UNAVAILABLE, b"", None, None, b"")
-            if words[at] == _KEPT and words[at + _SLOT] < 0:
-                if words[at + _TYPE] == NON:
-                    n = self._write(i, NON, self.node.exchange.next_mid())
-                    self.node.peer = self.peers[i]
-                    self._free(i)
-                    return n
-                words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
+        i = 0
+        while self.open and i < len(self.peers):
+            n = self._attend(i, i * _WORDS, now_ms)
+            if n:
+                return n
+            i += 1
         return 0
 
     def wait_ms(self, now_ms):
         nearest = HALF >> 2
-        if self.open:
-            for i in range(len(self.peers)):
-                at = i * _WORDS
-                state = self.words[at]
-                if state == _MADE:
-                    left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & MASK
-                    if left >= HALF:
-                        return 0
-                    if left < nearest:
-                        nearest = left
-                elif state == _KEPT and self.words[at + _SLOT] < 0:
-                    # it waits for a free exchange: whoever frees one hurries the node
-                    if self.node.exchange.free():
-                        return 0
+        i = len(self.peers) if self.open else 0
+        while i:
+            i -= 1
+            left = self._left_ms(i * _WORDS, now_ms)
+            if left < nearest:
+                nearest = left
         return nearest
+
+    def _attend(self, i, at, now_ms):
+        words = self.words
+        if words[at] == _MADE and self._left_ms(at, now_ms) == 0:
+            ticket = words[at + _SLOT] * len(self.peers) + i
+            self.respond(ticket, SERVICE_UNAVAILABLE, b"", None, None, b"")
+        if words[at] != _KEPT or words[at + _SLOT] >= 0:
+            return 0
+        if words[at + _TYPE] != NON:
+            words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
+            return 0
+        n = self._write(i, NON, self.node.exchange.next_mid())
+        self.node.peer = self.peers[i]
+        self._free(i)
+        return n
+
+    def _left_ms(self, at, now_ms):
+        if self.words[at] == _MADE:
+            left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & MASK
+            return left if left < HALF else 0
+        if self.words[at] == _KEPT and self.words[at + _SLOT] < 0:
+            # it waits for a free exchange: whoever frees one hurries the node
+            return 0 if self.node.exchange.free() else MASK
+        return MASK
 
     # As an owner of exchanges
 

@@ -7,11 +7,18 @@ than the attacker sends (RFC 9175 section 2.3, RFC 7252 section 11.3).
 
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
 from coap.exchange import MASK
 from coap.feature import Feature
 from coap.numbers import TOO_MANY_REQUESTS
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_TYPE = const(49)  # scan.TYPE
+_REQUEST = const(1 << 0)  # scan.REQUEST
+_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
+_Q_LIMIT = const(14)  # scan.Q_LIMIT
 
 _SMALL = 64  # payload that keeps an answer within 136 bytes
 
@@ -22,20 +29,21 @@ class Limit(Feature):
     with Block2.
     """
 
-    watches = s.REQUEST
+    watches = _REQUEST
 
     def __init__(self, rate=20, burst=40, amplification=False):
         self.rate = rate
         self.burst = burst
         if amplification:
-            self.wants = self.special = s.REQUEST
+            self.wants = self.special = _REQUEST
         if not rate:
             self.watches = 0
 
     def attach(self, node):
         self.node = node
-        # thousandths of a request that a peer has left, and since when
-        peers = len(node.exchange.names)
+        # thousandths of a request that a peer has left, and since when; the last is for all who
+        # got no number (-1)
+        peers = len(node.exchange.names) + 1
         self.left = array("i", [self.burst * 1000] * peers)
         self.when_ms = array("i", [0] * peers)
         if self.rate:
@@ -44,12 +52,14 @@ class Limit(Feature):
     def forget(self, who):
         # the newcomer begins with half a burst: a flood from many ports gains little by it
         self.left[who] = self.burst * 500
+        self.when_ms[who] = self.node.view.now_ms
 
     def before(self, view, resource):
         if not self.node.exchange.trusts(view.peer):
             reply = self.node.reply
-            if reply.limit > _SMALL:
-                reply.limit = _SMALL
+            reply.most = _SMALL
+            if reply.q[_Q_LIMIT] > _SMALL:
+                reply.q[_Q_LIMIT] = _SMALL
         return 0
 
     # As the gate of the message layer
@@ -74,9 +84,9 @@ class Limit(Feature):
     def refuse(self, view):
         """4.29 for the request at hand: bytes in tx, 0 for a NON."""
         self.node.counters[count.LIMITED] += 1
-        if view.r[s.TYPE]:
+        if view.r[_TYPE]:
             return 0
         reply = self.node.reply
         reply.clear(TOO_MANY_REQUESTS)
-        reply.q[s.Q_MAX_AGE] = 1 + 1 // self.rate
+        reply.q[_Q_MAX_AGE] = 1 + 1 // self.rate
         return reply.finish(view)

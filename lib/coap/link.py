@@ -6,6 +6,9 @@ from coap.numbers import LINK_FORMAT
 from coap.resource import Resource
 from coap.scan import links, step
 
+_PLAIN = (
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"  # pchar
+)
 
 class WellKnownCore(Feature):
     """Adds /.well-known/core, which lists the node's resources; Block2 makes pieces of it."""
@@ -22,6 +25,7 @@ class _Core(Resource):
     def get(self, request, reply):
         reply.write(b"")
         view = self.node.view
+        empty = True
         i = 0
         while i < len(self.node.resources):
             resource = self.node.resources[i]
@@ -29,14 +33,17 @@ class _Core(Resource):
             if resource.listed and resource.exists:
                 if resource.link is None:
                     resource.link = link(resource)
-                if not view.has(s.URI_QUERY) or _passes(view, view.r, resource.link):
-                    if reply.at:
+                if _passes(view, view.r, resource.link):
+                    if not empty:
                         reply.write(b",")
+                    empty = False
                     reply.write(resource.link)
 
 
 def _passes(view, r, text):
     """Does the link match every query of the request?"""
+    if not view.has(s.URI_QUERY):
+        return True
     at = r[s.URI_QUERY]
     while at < r[s.ENDS + s.URI_QUERY]:
         at = step(view.buf, at, r)
@@ -47,7 +54,7 @@ def _passes(view, r, text):
 
 def link(resource):
     """The link of a resource as bytes: </path>;rt="...";if="...";ct=...;obs"""
-    text = "</" + resource.path + ">"
+    text = "</" + _quoted(resource.path) + ">"
     for name, value in (
         ("rt", resource.rt),
         ("if", resource.interface),
@@ -65,3 +72,11 @@ def link(resource):
     if resource.observable:
         text += ";obs"
     return text.encode()
+
+
+def _quoted(path):
+    # what a URI reference can not hold is percent-encoded (RFC 3986 section 2.1)
+    out = ""
+    for byte in path.encode():
+        out += chr(byte) if byte < 128 and chr(byte) in _PLAIN else "%{:02X}".format(byte)
+    return out

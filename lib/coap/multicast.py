@@ -7,17 +7,32 @@ resource is not taken from a group: its sender is whoever says so, and its effec
 
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
 from coap.exchange import HALF, MASK
 from coap.feature import Feature
 from coap.scan import copy, random16, scan
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_SCAN_MID = const(51)  # scan.MID
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_SIZE = const(56)  # scan.SIZE
+_FLAGS = const(48)  # scan.FLAGS
+_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
+_NON = const(1 << 25)  # scan.NON
+_OTHER = const(1 << 26)  # scan.OTHER
+_ODD = const(1 << 27)  # scan.ODD
+_REFUSE = const(1 << 28)  # scan.REFUSE
+_SILENT = const(1 << 29)  # scan.SILENT
 
 # Words of a slot
 _LENGTH = 0  # of the request; 0: answered, or never used
 _MID = 1
 _WHEN_MS = 2
 _WORDS = 3
+
+_KNOWN_MS = 145000  # NON_LIFETIME
 
 
 class Multicast(Feature):
@@ -35,6 +50,7 @@ class Multicast(Feature):
         self.peers = [None] * slots
         self.requests = [bytearray(request_bytes) for _ in range(slots)]
         self.waiting = 0
+        self.turn = 0
 
     def attach(self, node):
         self.node = node
@@ -46,15 +62,9 @@ class Multicast(Feature):
         view.buf = buf
         view.peer = peer
         view.now_ms = now_ms
-        if not self._concerns(view, scan(buf, n, view.r)):
-            return
-        i = self._room(view)
-        if i < 0 or n > self.request_bytes:
-            self.node.counters[count.GROUP_DROPPED] += 1
-            return
-        copy(self.requests[i], 0, buf, 0, n)
-        self.peers[i] = peer
-        self._enter(i * _WORDS, view, n)
+        scan(buf, n, view.r)
+        if self._concerns(view, view.r[_FLAGS]) and not self._knows(view):
+            self._keep(view, n)
 
     def due(self, now_ms):
         i = self.slots if self.waiting else 0
@@ -81,29 +91,41 @@ class Multicast(Feature):
         return nearest
 
     def _concerns(self, view, flags):
-        if flags & (s.SILENT | s.REFUSE | s.OTHER | s.UNSAFE | s.ODD) or not flags & s.NON:
+        if flags & (_SILENT | _REFUSE | _OTHER | _ONCE | _ODD) or not flags & _NON:
             return False
         resource = self.node.find(view)
         return resource is not None and resource.multicast
 
-    def _room(self, view):
+    def _knows(self, view):
         # a slot keeps peer and MID when it is done: the same request may come by two ways
-        free = -1
         i = self.slots
         while i:
             i -= 1
             at = i * _WORDS
-            if self.words[at + _MID] == view.r[s.MID] and self.peers[i] == view.peer:
-                return -1
-            if self.words[at] == 0:
-                free = i
-        return free
+            if self.words[at + _MID] == view.r[_SCAN_MID] and self.peers[i] == view.peer:
+                if self.words[at] or (view.now_ms - self.words[at + _WHEN_MS]) & MASK < _KNOWN_MS:
+                    return True
+        return False
 
-    def _enter(self, at, view, n):
+    def _keep(self, view, n):
+        tries = self.slots if n <= self.request_bytes else 0
+        while tries:
+            tries -= 1
+            # in turns, so that what was answered last is known longest
+            self.turn = self.turn + 1 if self.turn + 1 < self.slots else 0
+            if not self.words[self.turn * _WORDS]:
+                copy(self.requests[self.turn], 0, view.buf, 0, n)
+                self._enter(self.turn, view, n)
+                return
+        self.node.counters[count.GROUP_DROPPED] += 1
+
+    def _enter(self, i, view, n):
         wait_ms = self.leisure_ms * (random16(self.node.exchange.random) >> 6) >> 10
-        self.words[at] = n
-        self.words[at + _MID] = view.r[s.MID]
-        self.words[at + _WHEN_MS] = (view.now_ms + wait_ms) & MASK
+        self.peers[i] = view.peer
+        i *= _WORDS
+        self.words[i] = n
+        self.words[i + _MID] = view.r[_SCAN_MID]
+        self.words[i + _WHEN_MS] = (view.now_ms + wait_ms) & MASK
         self.waiting += 1
         self.node.hurry()
 
@@ -125,4 +147,4 @@ class Multicast(Feature):
         # no error, and no "there is nothing", in answer to a question to all
         r = self.node.view.r
         scan(tx, n, r)
-        return 0x40 < tx[1] < 0x60 and r[s.PAYLOAD] < r[s.SIZE]
+        return 0x40 < tx[1] < 0x60 and r[_PAYLOAD] < r[_SIZE]

@@ -9,8 +9,10 @@ through _check().
 import sys
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
+from coap.answer import Answer
 from coap.exchange import HALF, MASK, Exchange
 from coap.guard import guard
 from coap.later import Later
@@ -34,36 +36,66 @@ from coap.numbers import (
     UNSUPPORTED_CONTENT_FORMAT,
     VALID,
 )
+from coap.reply import Reply
 from coap.request import Request
-from coap.resource import LATER, CoapError, Reply, Resource, route_hash
+from coap.resource import LATER, CoapError, Resource, route_hash
 from coap.scan import bare, holds, ready, same, scan, under
 from coap.timers import Timers
-from micropython import const
 
-_CODE = const(50)  # scan.CODE
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_IF_MATCH = const(1)  # scan.IF_MATCH
+_URI_HOST = const(2)  # scan.URI_HOST
+_ETAG = const(3)  # scan.ETAG
+_IF_NONE_MATCH = const(4)  # scan.IF_NONE_MATCH
+_URI_PORT = const(6)  # scan.URI_PORT
+_URI_PATH = const(7)  # scan.URI_PATH
+_CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
+_URI_QUERY = const(9)  # scan.URI_QUERY
+_ACCEPT = const(10)  # scan.ACCEPT
+_PROXY = const(15)  # scan.PROXY
 _FLAGS = const(48)  # scan.FLAGS
+_TYPE = const(49)  # scan.TYPE
+_CODE = const(50)  # scan.CODE
 _HASH = const(54)  # scan.HASH
+_SIZE = const(56)  # scan.SIZE
+_ROOM = const(58)  # scan.ROOM
+_BODY = const(59)  # scan.BODY
+_LIMIT = const(62)  # scan.LIMIT
+_REQUEST = const(1 << 0)  # scan.REQUEST
 _UNSAFE = const(1 << 24)  # scan.UNSAFE
+_NON = const(1 << 25)  # scan.NON
+_OTHER = const(1 << 26)  # scan.OTHER
+_ODD = const(1 << 27)  # scan.ODD
+_REFUSE = const(1 << 28)  # scan.REFUSE
+_SILENT = const(1 << 29)  # scan.SILENT
+_NO_ACCEPT = const(0x10000)  # scan.NO_ACCEPT
+_CRITICAL = const(8494806)  # scan.CRITICAL
+_Q_CODE = const(0)  # scan.Q_CODE
+_Q_ETAG = const(1)  # scan.Q_ETAG
+_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
+_Q_SIZE1 = const(8)  # scan.Q_SIZE1
+_Q_LENGTH = const(10)  # scan.Q_LENGTH
+_Q_AT = const(11)  # scan.Q_AT
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+
 
 _STATE_VERSION = const(1)
 _VIEWS = 48  # lengths whose memoryview is kept
 _PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
+# Codes of answers for which nobody chose one, by method
+_DEFAULTS = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 _UNDERSTOOD = (
-    1 << s.IF_MATCH
-    | 1 << s.URI_HOST
-    | 1 << s.IF_NONE_MATCH
-    | 1 << s.URI_PORT
-    | 1 << s.URI_PATH
-    | 1 << s.URI_QUERY
-    | 1 << s.ACCEPT
+    1 << _IF_MATCH
+    | 1 << _URI_HOST
+    | 1 << _IF_NONE_MATCH
+    | 1 << _URI_PORT
+    | 1 << _URI_PATH
+    | 1 << _URI_QUERY
+    | 1 << _ACCEPT
 )
 _SPECIAL = (
-    1 << s.IF_MATCH
-    | 1 << s.ETAG
-    | 1 << s.IF_NONE_MATCH
-    | 1 << s.CONTENT_FORMAT
-    | 1 << s.PROXY
-    | s.ODD
+    1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _CONTENT_FORMAT | 1 << _PROXY | _ODD
 )
 
 
@@ -77,7 +109,7 @@ class Node:
 
     def __init__(self, *features, room=1024, token_max=8, promises=4, timers=8, **exchange):
         self.view = View(room, token_max)
-        self.tx = bytearray(self.view.r[s.BODY] + room)
+        self.tx = bytearray(self.view.r[_BODY] + room)
         self.buf = memoryview(self.tx)
         self.counters = array("i", [0] * len(count.NAMES))
         self.views = {}
@@ -85,30 +117,35 @@ class Node:
         self.resource = None
         self.handler = None
         self.request_ = Request(self.view, self)
-        self.reply = Reply(self, self.view.r[s.BODY])
+        self.reply = Answer(self, self.view.r[_BODY])
+        self.reply_ = Reply(self.reply)
         self.routes = {}
         self.resources = []
         self.prefixes = []
         self.last_error = ""
         self.entropy = b""
+        self.error_format = -1  # set by the feature ProblemDetails
         self.challenge = None  # set by the feature Echo
         self.group = None  # set by the feature Multicast
+        self.client = None  # set by the feature Client
         self.exchange = Exchange(self, **exchange)
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
         self.timed = [self.timers, self.later]
         self.calm = False  # nothing is due before calm_until_ms
+        self.wake = None  # what hurry() calls: a transport that sleeps while others run
         self.calm_until_ms = 0
         self.wants = 0
         self.special = _SPECIAL
-        refuse = s.CRITICAL & ~_UNDERSTOOD
+        refuse = _CRITICAL & ~_UNDERSTOOD
         for feature in features:
             self.wants |= feature.wants
             self.special |= feature.special
             refuse &= ~feature.understands
         self.refuse = refuse
         self.special |= refuse
+        self.wants_after = self.wants | 1 << _ETAG
         self.watch = 0
         self.rewatch()
         for feature in features:
@@ -138,6 +175,21 @@ class Node:
             self.prefixes.sort(key=lambda one: -len(one.path))
         self.resources.append(resource)
         return resource
+
+    def remove(self, path):
+        """Serve `path` no more: its observers are told by a last 4.04. Handlers may call it.
+
+        Raises ValueError when nothing is there.
+        """
+        resource = self.at(path)
+        if resource is None:
+            raise ValueError("nothing is served at /" + path)
+        for key in [key for key, other in self.routes.items() if other is resource]:
+            del self.routes[key]
+        self.resources.remove(resource)
+        if resource.prefix:
+            self.prefixes.remove(resource)
+        resource.changed()
 
     def get(self, path, **attributes):
         """Decorator: the function answers GET for `path`; attributes are those of Resource."""
@@ -248,28 +300,34 @@ class Node:
     def hurry(self):
         """Something new may be due: due() must look."""
         self.calm = False
+        if self.wake is not None:
+            self.wake()
 
     # What applications and features call
 
     def promise(self):
         """A ticket for the request at hand: see Request.ticket()."""
-        ticket = self.later.promise(self.view)
+        ticket = self.later.promise(self.view, _DEFAULTS[self.view.r[_CODE]])
         if ticket < 0:
             raise CoapError(SERVICE_UNAVAILABLE, max_age_s=5)
+        if not self.reply.touched:
+            self.reply.start()  # _complete() must see whether the answer is LATER
         return ticket
 
     def respond(self, ticket, out=None, content_format=None, max_age_s=None, etag=b""):
         """Give the separate response that was promised: bytes, str, or a code.
 
+        Bytes and str come with the method's default code, and as text unless content_format says.
+
         False when the ticket is not open any more: answered, or nobody waits for it.
         """
-        code = CONTENT
+        code = 0
         if isinstance(out, int):
             code = out
             out = None
         payload = b"" if out is None else out.encode() if isinstance(out, str) else out
-        if len(payload) > self.view.r[s.ROOM]:
-            raise ValueError("a separate response has at most %d bytes" % self.view.r[s.ROOM])
+        if len(payload) > self.view.r[_ROOM]:
+            raise ValueError("a separate response has at most %d bytes" % self.view.r[_ROOM])
         if content_format is None and payload:
             content_format = 0
         return self.later.respond(ticket, code, payload, content_format, max_age_s, etag)
@@ -317,9 +375,9 @@ class Node:
 
     def rewatch(self):
         """Settle which messages pass the message layer: all, while any of them may be a repeat."""
-        watch = s.UNSAFE | s.NON | s.OTHER | s.REFUSE | s.SILENT
+        watch = _UNSAFE | _NON | _OTHER | _REFUSE | _SILENT
         if self.later.open:
-            watch |= s.REQUEST
+            watch |= _REQUEST
         for feature in self.features:
             watch |= feature.watches
         self.watch = watch
@@ -327,7 +385,7 @@ class Node:
     def fail(self, code):
         """An answer of a code alone, in tx: its length."""
         view = self.view
-        if code == BAD_OPTION and view.r[s.TYPE]:
+        if code == BAD_OPTION and view.r[_TYPE]:
             return 0  # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
         return bare(self.tx, view.buf, view.r, code)
 
@@ -348,11 +406,13 @@ class Node:
 
     def _request(self, view):
         resource = self.routes.get(view.r[_HASH])
-        if (
-            resource is None
-            or view.r[_FLAGS] & self.special
-            or same(view.buf, view.r, resource.route) != 1
-        ):
+        if view.r[_FLAGS] & self.special:
+            return self._check(view)
+        if resource is None:
+            if self.prefixes or view.r[_FLAGS] & self.wants:
+                return self._check(view)
+            return self.fail(NOT_FOUND)
+        if same(view.buf, view.r, resource.route) != 1:
             return self._check(view)
         out = resource.handlers[view.r[_CODE]]
         if out is None:
@@ -369,14 +429,15 @@ class Node:
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
         refusal = 0
-        if view.r[s.FLAGS] & 1 << s.PROXY:
+        if view.r[_FLAGS] & 1 << _PROXY:
             refusal = PROXYING_NOT_SUPPORTED
-        elif view.r[s.FLAGS] & self.refuse:
+        elif view.r[_FLAGS] & self.refuse:
             refusal = BAD_OPTION
         else:
             refusal = self._refusal(view, self.find(view))
         n = self._complete(view, refusal or guard(self))
         self.reply.reset()
+        self.reply_.negotiated = None
         view.forget()
         return n
 
@@ -385,25 +446,25 @@ class Node:
         self.resource = resource
         if resource is None:
             return NOT_FOUND
-        code = view.r[s.CODE]
+        code = view.r[_CODE]
         self.handler = resource.handlers[code] if code < 8 else None
         if self.handler is None:
             return METHOD_NOT_ALLOWED
-        if view.r[s.SIZE] > view.r[s.LIMIT]:
+        if view.r[_SIZE] > view.r[_LIMIT]:
             return self._too_long()
         code = self._negotiate(view, resource) or self._precondition(view, resource)
-        if not code and not resource.exists and not view.r[s.FLAGS] & s.UNSAFE:
+        if not code and not resource.exists and not view.r[_FLAGS] & _UNSAFE:
             code = NOT_FOUND
-        if not code and view.r[s.FLAGS] & self.wants:
-            code = self._before(view, resource)
-        if not code and resource.echo and view.r[s.FLAGS] & s.UNSAFE and not view.fresh:
+        if not code and resource.echo and view.r[_FLAGS] & _UNSAFE:
             code = self.challenge(view)
+        if not code and view.r[_FLAGS] & self.wants:
+            code = self._before(view, resource)
         return code
 
     def _before(self, view, resource):
         i = 0
         while i < len(self.features):
-            if view.r[s.FLAGS] & self.features[i].wants:
+            if view.r[_FLAGS] & self.features[i].wants:
                 refusal = self.features[i].before(view, resource)
                 if refusal:
                     return refusal
@@ -412,7 +473,7 @@ class Node:
 
     def find(self, view):
         """The resource that the request at hand names, None when there is none."""
-        resource = self.routes.get(view.r[s.HASH])
+        resource = self.routes.get(view.r[_HASH])
         if resource and same(view.buf, view.r, resource.route):
             return resource
         for resource in self.prefixes:
@@ -422,76 +483,91 @@ class Node:
 
     def _negotiate(self, view, resource):
         formats = resource.content_formats
-        accept = view.r[s.ACCEPT]
-        if accept != s.NO_ACCEPT and formats is not None:
-            if accept not in formats:
+        accept = view.r[_ACCEPT]
+        if accept != _NO_ACCEPT and formats is not None:
+            if accept in formats:
+                self.reply.chosen = accept
+            elif accept != self.error_format or not view.r[_FLAGS] & _UNSAFE:
                 return NOT_ACCEPTABLE
-            self.reply.chosen = accept
-        if view.has(s.CONTENT_FORMAT) and resource.accepts is not None:
-            if view.r[s.CONTENT_FORMAT] not in resource.accepts:
+            self.reply_.negotiated = accept
+        if view.has(_CONTENT_FORMAT) and resource.accepts is not None:
+            if view.r[_CONTENT_FORMAT] not in resource.accepts:
                 return UNSUPPORTED_CONTENT_FORMAT
         return 0
 
     def _precondition(self, view, resource):
-        if resource.conditional or not view.r[s.FLAGS] & (1 << s.IF_MATCH | 1 << s.IF_NONE_MATCH):
+        if resource.conditional or not view.r[_FLAGS] & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
             return 0
         etag = resource.etag if resource.exists else None
         return 0 if self.request_.holds_if_match(etag) else PRECONDITION_FAILED
 
     def _complete(self, view, out):
-        """Make a message of what the handler returned."""
+        """Make a message of what the handler returned, None mostly: it has filled the reply."""
         reply = self.reply
-        if out is LATER:
-            reply.touched = False
-            return self.exchange.acknowledge(view)
-        self._fill(view, reply, out)
-        if view.r[s.FLAGS] & self.wants or reply.at > reply.limit:
-            self._after(view, reply)
-        if reply.q[s.Q_LENGTH] > view.r[s.ROOM] or reply.cut():
-            self.counters[count.TOO_LONG] += 1
-            reply.clear(INTERNAL_SERVER_ERROR)
-        if reply.q[s.Q_CODE] == BAD_OPTION and view.r[s.TYPE]:
-            # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
-            reply.touched = False
-            return 0
-        out = reply.finish(view)
-        return self.exchange.acknowledge(view) if reply.silent else out
+        if out is not None or not reply.touched or self.later.open:
+            if not self._fill(view, reply, out):
+                return self.exchange.acknowledge(view)
+        q = reply.q
+        if q[_Q_CODE] == 0:
+            q[_Q_CODE] = _DEFAULTS[view.r[_CODE]]
+        if view.r[_FLAGS] & self.wants_after or q[_Q_AT] > reply.most:
+            return self._after(view, reply, q)
+        return reply.finish(view)
 
     def _fill(self, view, reply, out):
-        """Bring code, format and payload of the reply in line with what was returned."""
-        q = reply.q
-        if out is not None and not _is_answer(out):
+        """Bring the reply in line with what was returned. False: it will come later."""
+        if out is LATER:
+            if self.later.find(view) >= 0:
+                reply.touched = False
+                reply.whole()
+                return False
+            self.failed(ValueError("LATER needs a request.ticket() to answer with"))
+            return True
+        if self.later.open:
+            self.later.withdraw(view)
+        if out is None:
+            if not reply.touched:
+                reply.start()
+        elif isinstance(out, int) and not isinstance(out, bool):
+            self._code(reply, out)
+        elif isinstance(out, _PAYLOADS):
+            if not reply.touched:
+                reply.start()
+            reply.give(out.encode() if isinstance(out, str) else out)
+        else:
             self.failed(TypeError("a handler returns None, a response code, bytes or str"))
-            out = None
-        if isinstance(out, int) and out >= 0x80:
-            if not reply.touched or q[s.Q_CODE] != out:
-                reply.clear(out)
-        elif not reply.touched:
-            reply.start()
-        if isinstance(out, int):
-            q[s.Q_CODE] = out
-        elif out is not None:
-            reply.source = out.encode() if isinstance(out, str) else out
-            q[s.Q_START] = 0
-            q[s.Q_LENGTH] = reply.at = len(reply.source)
-        if q[s.Q_CODE] == 0:
-            q[s.Q_CODE] = _default(view.r[s.CODE])
-        if view.r[s.FLAGS] & 1 << s.ETAG and q[s.Q_ETAG] and q[s.Q_CODE] == CONTENT:
-            if holds(view.buf, view.r, s.ETAG, reply.tag):
-                q[s.Q_CODE] = VALID
-                q[s.Q_LENGTH] = reply.at = 0
+        return True
 
-    def _after(self, view, reply):
+    def _code(self, reply, code):
+        if not 0x40 <= code < 0xC0:
+            self.failed(ValueError("a handler returns response codes, 2.00 to 5.31"))
+        elif code >= 0x80:
+            if not reply.touched or reply.q[_Q_CODE] != code:
+                reply.clear(code)
+        else:
+            if not reply.touched:
+                reply.start()
+            reply.q[_Q_CODE] = code
+
+    def _after(self, view, reply, q):
+        """Let features complete the reply, and see whether the asker has it already."""
+        if view.r[_FLAGS] & 1 << _ETAG and q[_Q_ETAG] and q[_Q_CODE] == CONTENT:
+            if holds(view.buf, view.r, _ETAG, reply.tag):
+                q[_Q_CODE] = VALID
+                q[_Q_LENGTH] = q[_Q_AT] = 0
         i = 0
         while i < len(self.features):
-            if view.r[s.FLAGS] & self.features[i].wants or reply.at > reply.limit:
-                self.features[i].after(view, reply)
+            feature = self.features[i]
+            if view.r[_FLAGS] & feature.wants or (feature.cuts and q[_Q_AT] > reply.most):
+                feature.after(view, reply)
             i += 1
+        i = reply.finish(view)
+        return self.exchange.acknowledge(view) if reply.silent else i
 
     def _too_long(self):
         self.counters[count.TOO_LONG] += 1
         self.reply.clear(REQUEST_ENTITY_TOO_LARGE)
-        self.reply.q[s.Q_SIZE1] = self.view.r[s.ROOM]
+        self.reply.q[_Q_SIZE1] = self.view.r[_ROOM]
         return REQUEST_ENTITY_TOO_LARGE
 
     def failed(self, error):
@@ -502,7 +578,7 @@ class Node:
             if error.why:
                 reply.write(error.why.encode() if isinstance(error.why, str) else error.why)
             if error.max_age_s is not None:
-                reply.q[s.Q_MAX_AGE] = error.max_age_s
+                reply.q[_Q_MAX_AGE] = error.max_age_s
         else:
             reply.clear(INTERNAL_SERVER_ERROR)
             self.log(error)
@@ -533,18 +609,6 @@ def _parts(blob, n):
         parts.append(bytes(blob[at + 1 : at + 1 + blob[at]]))
         at += 1 + blob[at]
     return parts if at == len(blob) and len(parts) == n else None
-
-
-def _default(method):
-    if method == GET or method == FETCH:
-        return CONTENT
-    return DELETED if method == DELETE else CHANGED
-
-
-def _is_answer(out):
-    if isinstance(out, int):
-        return 0x3F < out < 0xC0
-    return isinstance(out, _PAYLOADS)
 
 
 def _describe(resource, attributes):

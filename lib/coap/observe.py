@@ -8,12 +8,25 @@ the newest state is what gets sent, however often it changed.
 
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
-from coap.exchange import ACKNOWLEDGED, MASK
+from coap.exchange import ACKNOWLEDGED, GIVEN_UP, MASK
 from coap.feature import Feature
-from coap.numbers import FETCH, GET, NOT_ACCEPTABLE
+from coap.numbers import FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 from coap.scan import ABSENT, copy, same_token
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_OBSERVE = const(5)  # scan.OBSERVE
+_BLOCK2 = const(11)  # scan.BLOCK2
+_BLOCK1 = const(12)  # scan.BLOCK1
+_NO_RESPONSE = const(18)  # scan.NO_RESPONSE
+_CODE = const(50)  # scan.CODE
+_SCAN_MID = const(51)  # scan.MID
+_SIZE = const(56)  # scan.SIZE
+_Q_CODE = const(0)  # scan.Q_CODE
+_Q_OBSERVE = const(2)  # scan.Q_OBSERVE
+_Q_FORMAT = const(3)  # scan.Q_FORMAT
 
 # Words of an observer
 _LENGTH = 0  # of the registration; 0: nobody
@@ -38,7 +51,7 @@ class Observe(Feature):
     con_ms: and so does so much time, at most 24 h (RFC 7641 section 4.5).
     """
 
-    wants = special = 1 << s.OBSERVE
+    wants = special = 1 << _OBSERVE
     timed = True
 
     def __init__(self, slots=8, request_bytes=64, con_every=20, con_ms=86400000):
@@ -68,16 +81,16 @@ class Observe(Feature):
     def after(self, view, reply):
         if self.notifying >= 0:
             self._notify(reply.q)
-        elif view.r[s.CODE] == GET or view.r[s.CODE] == FETCH:
+        elif view.r[_CODE] == GET or view.r[_CODE] == FETCH:
             resource = self.node.resource
             if resource is not None and resource.observable:
                 self._wish(view, reply.q, self._find(view))
 
     def _wish(self, view, q, i):
-        wish = view.r[s.OBSERVE]
-        if i >= 0 and (wish == _DEREGISTER or q[s.Q_CODE] > 0x5F):
+        wish = view.r[_OBSERVE]
+        if i >= 0 and (wish == _DEREGISTER or q[_Q_CODE] > 0x5F):
             self._remove(i)
-        elif wish == _REGISTER and q[s.Q_CODE] <= 0x5F and self._may(view):
+        elif wish == _REGISTER and q[_Q_CODE] <= 0x5F and self._may(view):
             self._register(view, i, q)
 
     def changed(self, resource):
@@ -94,7 +107,7 @@ class Observe(Feature):
         words = self.words
         for i in range(self.slots):
             at = i * _WORDS
-            if words[at] and words[at + _MID] == view.r[s.MID] and self.peers[i] == view.peer:
+            if words[at] and words[at + _MID] == view.r[_SCAN_MID] and self.peers[i] == view.peer:
                 self._remove(i)
                 return
 
@@ -150,9 +163,9 @@ class Observe(Feature):
         i = self._holder(slot)
         at = i * _WORDS
         self.words[at + _SLOT] = -1
-        if how != ACKNOWLEDGED:
+        if how == GIVEN_UP:
             self._remove_peer(self.peers[i])  # nobody is there any more
-        elif self.words[at + _LAST]:
+        elif how != ACKNOWLEDGED or self.words[at + _LAST]:
             self._remove(i)
 
     # Across a restart
@@ -199,6 +212,10 @@ class Observe(Feature):
         self.notifying = i
         n = self.node.replay(self.words[i * _WORDS])
         self.notifying = -1
+        if self.node.tx[1] == 0:
+            # the handler said LATER, which there is nobody to wait for
+            self.node.later.withdraw(view)
+            n = self.node.fail(INTERNAL_SERVER_ERROR)
         self._stamp(i, mid, self.node.tx)
         return n
 
@@ -223,24 +240,26 @@ class Observe(Feature):
     def _notify(self, q):
         at = self.notifying * _WORDS
         words = self.words
-        if q[s.Q_CODE] <= 0x5F:
-            if q[s.Q_CODE] == 0x45 and q[s.Q_FORMAT] != words[at + _FORMAT]:
+        if q[_Q_CODE] <= 0x5F:
+            if q[_Q_CODE] == 0x45 and q[_Q_FORMAT] != words[at + _FORMAT]:
                 self.node.reply.clear(NOT_ACCEPTABLE)  # RFC 7641 section 4.2
             else:
-                q[s.Q_OBSERVE] = words[at + _NUMBER]
+                q[_Q_OBSERVE] = words[at + _NUMBER]
 
     def _register(self, view, i, q):
-        n = view.r[s.SIZE]
+        n = view.r[_SIZE]
         if n <= self.request_bytes and i < 0:
             i = self._room(view)
         if n > self.request_bytes or i < 0:
             self.node.counters[count.OBSERVERS_REFUSED] += 1
+            if i >= 0:
+                self._remove(i)
             return
         copy(self.requests[i], 0, view.buf, 0, n)
         self.requests[i][0] &= 0xCF  # as if confirmable: then no answer is silence
         self._enter(view, i, n)
-        self.words[i * _WORDS + _FORMAT] = q[s.Q_FORMAT]
-        q[s.Q_OBSERVE] = self.number
+        self.words[i * _WORDS + _FORMAT] = q[_Q_FORMAT]
+        q[_Q_OBSERVE] = self.number
         self.node.hurry()
 
     def _enter(self, view, i, n):
@@ -256,6 +275,7 @@ class Observe(Feature):
         self.resources[i] = self.node.resource
         words[at + _MID] = ABSENT
         words[at + _NEW] = 0
+        words[at + _LAST] = 0
         self._next_number(at)
 
     def _room(self, view):
@@ -281,8 +301,13 @@ class Observe(Feature):
         return -1
 
     def _may(self, view):
-        # a later block belongs to a notification that was sent; a group is not observed
-        return not (view.group or (view.has(s.BLOCK2) and view.r[s.BLOCK2] > 15))
+        # a later block belongs to a notification that was sent; a request of several blocks can
+        # not be answered anew; a group is not observed; who wants no answers needs no more of them
+        if view.group or view.has(_NO_RESPONSE):
+            return False
+        if view.has(_BLOCK1) and view.r[_BLOCK1] > 7:
+            return False
+        return not view.has(_BLOCK2) or view.r[_BLOCK2] < 16
 
     def _holder(self, slot):
         for i in range(self.slots):

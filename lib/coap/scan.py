@@ -15,8 +15,9 @@ there. Ints stay below 2**30, the small ints of a 32-bit board, and are never ne
 reads -1 as 0xffffffff on a 64-bit one.
 """
 
-import micropython
 from array import array
+
+import micropython
 from micropython import const
 
 # Option slots
@@ -437,10 +438,11 @@ def same_token(a: ptr8, b: ptr8, r: ptr32) -> int:
 @micropython.viper
 def copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
     """to[at:at+n] = source[start:start+n], forward: it may move bytes down in one buffer."""
-    i = 0
-    while i < n:
-        to[at + i] = source[start + i]
-        i += 1
+    n += start
+    while start < n:
+        to[at] = source[start]
+        at += 1
+        start += 1
 
 
 @micropython.viper
@@ -473,28 +475,33 @@ def digest_option(buf: ptr8, r: ptr32, slot: int, value: int) -> int:
 def links(link: ptr8, n: int, query: ptr8, at: int, end: int) -> int:
     """Does the link in link[0:n] match the filter `name=value` in query[at:end]? (RFC 6690 4.1)
 
-    `value*` matches a prefix; attributes with several words match by any; href is the target.
+    `value*` matches a prefix, `name` alone any link that has the attribute; href is the target.
+    Attributes with short names (rt, if, ct, rel) hold words, and match by any of them.
     """
+    if at == end:
+        return 1
     equals = at
     while equals < end and query[equals] != 61:
         equals += 1
-    if equals == end:
-        return 0
     first = equals + 1
     prefix = 0
-    if end > first and query[end - 1] == 42:
+    if equals == end:
+        first = end
+        prefix = 1
+    elif end > first and query[end - 1] == 42:
         prefix = 1
         end -= 1
-    length = end - first
-    i = 1
+    i = 2
     if equals - at == 4 and query[at] == 104 and query[at + 1] == 114:
         if query[at + 2] == 101 and query[at + 3] == 102:  # href
-            j = 0
-            while j < length and i + j < n and link[i + j] == query[first + j]:
-                j += 1
-            if j < length:
+            i = 1
+            while first < end and link[i] != 62 and link[i] == query[first]:
+                i += 1
+                first += 1
+            if first < end:
                 return 0
-            return 1 if prefix or link[i + j] == 62 else 0
+            return 1 if prefix or link[i] == 62 else 0
+    words = 1 if equals - at < 4 else 0
     while i < n and link[i] != 62:
         i += 1
     i += 1
@@ -506,37 +513,41 @@ def links(link: ptr8, n: int, query: ptr8, at: int, end: int) -> int:
             i += 1
             j += 1
         found = 0
-        if j == equals and i < n and link[i] == 61:
+        if j == equals and (i == n or link[i] == 61 or link[i] == 59):
             found = 1
         while i < n and link[i] != 61 and link[i] != 59:
             i += 1
+        start = found
         if i < n and link[i] == 61:
             i += 1
             stop = 59
-            if link[i] == 34:
+            if i < n and link[i] == 34:
                 stop = 34
                 i += 1
-            word = 1
-            j = first
             while i < n and link[i] != stop:
-                c = link[i]
-                if c == 92 and stop == 34:
-                    i += 1
-                    c = link[i]
-                if c == 32 and not (j < end and word and query[j] == 32):
-                    if found and word and j == end:
-                        return 1
-                    word = 1
+                if start:
+                    k = i
                     j = first
-                elif word and j < end and c == query[j]:
-                    j += 1
-                elif not (prefix and word and j == end):
-                    word = 0
+                    while j < end and k < n and link[k] != stop:
+                        if link[k] == 92 and stop == 34:
+                            k += 1
+                        if link[k] != query[j]:
+                            break
+                        k += 1
+                        j += 1
+                    if j == end:
+                        if prefix or k == n or link[k] == stop or (words and link[k] == 32):
+                            return 1
+                start = 0
+                if link[i] == 92 and stop == 34:
+                    i += 1
+                elif link[i] == 32 and words:
+                    start = found
                 i += 1
-            if found and word and j == end:
-                return 1
             if stop == 34:
                 i += 1
+        if start and first == end:
+            return 1  # nothing is asked for, and nothing is there
     return 0
 
 
@@ -609,14 +620,118 @@ Q_SIZE1 = const(8)
 Q_START = const(9)  # where in its buffer the payload lies
 Q_LENGTH = const(10)
 Q_SIZE = const(11)
+# and what else is known of it
+Q_AT = const(11)  # payload bytes written so far, whether they are kept or not
+Q_DIGEST = const(12)  # of them; 0 while it is not needed
+Q_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
+Q_LIMIT = const(14)
+Q_BASE = const(15)  # where in its buffer the kept part lies
+Q_ALL = const(16)
+
+
+@micropython.viper
+def blank(q: ptr32, code: int):
+    """A reply of nothing but a code."""
+    i = Q_SIZE
+    while i:
+        i -= 1
+        q[i] = ABSENT
+    q[Q_CODE] = code
+    q[Q_ETAG] = 0
+    q[Q_START] = 0
+    q[Q_LENGTH] = 0
+    q[Q_AT] = 0
+    q[Q_DIGEST] = 0
+
+
+@micropython.viper
+def inherit(q: ptr32, base: ptr32, r: ptr32, form: int):
+    """A reply with the constants of its resource, or of the format that was negotiated."""
+    i = Q_SIZE
+    while i:
+        i -= 1
+        q[i] = ABSENT
+    q[Q_FORMAT] = form
+    if form == ABSENT:
+        q[Q_FORMAT] = base[Q_FORMAT]
+    q[Q_ETAG] = 0
+    if not r[FLAGS] & UNSAFE:
+        q[Q_ETAG] = base[Q_ETAG]
+        q[Q_MAX_AGE] = base[Q_MAX_AGE]
+    q[Q_CODE] = 0
+    q[Q_START] = 0
+    q[Q_LENGTH] = 0
+    q[Q_AT] = 0
+    q[Q_DIGEST] = 0
+
+
+@micropython.viper
+def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
+    """Append piece[start:start+length] to the payload, as far as it is wanted.
+
+    `into` has room for LIMIT bytes from BASE on. The digest is only needed, and only kept, of a
+    payload that takes more than one message.
+    """
+    base = q[Q_BASE]
+    at = q[Q_AT]
+    if q[Q_SKIP] or at + length > q[Q_LIMIT]:
+        value = q[Q_DIGEST]
+        if value == 0:
+            value = _HASH_SEED
+            i = base
+            end = base + at
+            while i < end:
+                value = (value * 33 ^ into[i]) & _MASK
+                i += 1
+        i = start
+        end = start + length
+        while i < end:
+            value = (value * 33 ^ piece[i]) & _MASK
+            i += 1
+        q[Q_DIGEST] = value
+    q[Q_AT] = at + length
+    at -= q[Q_SKIP]
+    if at < 0:
+        start -= at
+        length += at
+        at = 0
+    if at + length > q[Q_LIMIT]:
+        length = q[Q_LIMIT] - at
+    if length > 0:
+        q[Q_START] = base
+        q[Q_LENGTH] = at + length
+        at += base
+        end = start + length
+        while start < end:
+            into[at] = piece[start]
+            at += 1
+            start += 1
+
+
+@micropython.viper
+def fits(r: ptr32, q: ptr32) -> int:
+    """0 when a part of the payload is lost; Block2 says that there is more, a diagnostic may end.
+
+    Also settles that an empty payload has no format, but for a 2.05.
+    """
+    if q[Q_LENGTH] > r[ROOM]:
+        return 0
+    if q[Q_AT] > q[Q_LIMIT] and q[Q_BLOCK2] == ABSENT and q[Q_CODE] < 0x60:
+        return 0
+    q[Q_AT] = 0
+    if q[Q_LENGTH] == 0 and q[Q_CODE] != 0x45:
+        q[Q_FORMAT] = ABSENT
+    return 1
 
 
 @micropython.viper
 def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> int:
-    """The whole reply from its ints; its length in tx.
+    """The whole reply from its ints; its length in tx, 0 when it does not fit.
 
     buf lends the token, and the MID of a CON; the payload may lie in tx itself, from BODY on.
     """
+    if not int(fits(r, q)):
+        return 0
     n = r[HEAD]
     kind = 0x60
     if r[TYPE]:

@@ -7,17 +7,17 @@ from micropython import const
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 
-if hasattr(time, "ticks_ms"):
 
-    def ticks_ms():
-        """Milliseconds since some moment, modulo 2**30."""
-        return time.ticks_ms() & _MASK
+def _host_ms():
+    return time.monotonic_ns() // 1_000_000  # pyright: ignore[reportAttributeAccessIssue]
 
-else:
 
-    def ticks_ms():
-        """Milliseconds since some moment, modulo 2**30."""
-        return time.monotonic_ns() // 1_000_000 & _MASK
+_now_ms = getattr(time, "ticks_ms", _host_ms)
+
+
+def ticks_ms():
+    """Milliseconds since some moment, modulo 2**30."""
+    return _now_ms() & _MASK
 
 
 def span_ms(since, until):

@@ -10,34 +10,55 @@ from coap.guard import turn
 from coap.transports.udp import ticks_ms
 
 _LONGEST_MS = 60000
+_RETRY_MS = 1000  # between attempts to open a socket while there is no network
 
 
 async def serve(udp):
     """Serve `udp` for ever."""
+    node = udp.node
     wake = asyncio.Event()
-    clock = asyncio.create_task(_tick(udp, wake))
+    readers = {}
+    node.wake = wake.set
     try:
         while True:
-            await _readable(udp.sock)
+            wake.clear()
+            if udp.sock is None:
+                udp.reopen()
             udp.wait_ms = 0
             turn(udp)
-            wake.set()
+            _follow(udp, wake, readers)
+            wait_ms = min(node.wait_ms(ticks_ms()), _LONGEST_MS if udp.sock else _RETRY_MS)
+            try:
+                await asyncio.wait_for(wake.wait(), wait_ms / 1000)
+            except asyncio.TimeoutError:
+                pass
     finally:
-        clock.cancel()
+        node.wake = None
+        for stream in readers:
+            readers[stream].cancel()
         udp.close()
 
 
-async def _tick(udp, wake):
-    node = udp.node
-    while True:
+def _follow(udp, wake, readers):
+    """Keep one task for each stream that is read: sockets come and go."""
+    streams = [stream for stream, _callback in udp.watched]
+    if udp.sock is not None:
+        streams.append(udp.sock)
+    for stream in list(readers):
+        if stream not in streams:
+            readers.pop(stream).cancel()
+    for stream in streams:
+        if stream not in readers:
+            readers[stream] = asyncio.create_task(_read(udp, stream, wake, readers))
+
+
+async def _read(udp, stream, wake, readers):
+    while stream in readers:
+        await _readable(stream)
         udp.wait_ms = 0
         turn(udp)
-        wait_ms = min(node.wait_ms(ticks_ms()), _LONGEST_MS)
-        wake.clear()
-        try:
-            await asyncio.wait_for(wake.wait(), wait_ms / 1000)
-        except asyncio.TimeoutError:
-            pass
+        if not udp.node.calm or udp.sock is not stream:
+            wake.set()
 
 
 if hasattr(asyncio, "core"):
@@ -53,11 +74,12 @@ else:
     async def _readable(sock):
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        loop.add_reader(sock, _set, ready)
+        number = sock.fileno()  # a socket that was closed meanwhile has none
+        loop.add_reader(number, _set, ready)
         try:
             await ready
         finally:
-            loop.remove_reader(sock)
+            loop.remove_reader(number)
 
     def _set(future):
         if not future.done():

@@ -70,6 +70,7 @@ class Udp:
         """Call callback(stream) whenever `stream` can be read, from step()."""
         self.watched.append((stream, callback))
         self.poller.register(stream, _POLLIN)
+        self.node.hurry()
 
     def unwatch(self, stream):
         """Look at `stream` no more."""
@@ -88,6 +89,7 @@ class Udp:
     def reopen(self):
         """Open the socket anew, after a fault or when the link came back."""
         self.node.counters[count.REOPENED] += 1
+        self.node.hurry()
         try:
             self.close()
             self._open()
@@ -124,11 +126,12 @@ class Udp:
         self.flush()
 
     def flush(self):
-        """Send what is due, if there is a socket. Raises OSError."""
+        """Do and send what is due; without a socket it is lost. Raises OSError."""
         node = self.node
-        n = node.due(ticks_ms()) if self.sock else 0
+        n = node.due(ticks_ms())
         while n:
-            self.sock.sendto(node.out(n), node.peer)
+            if self.sock is not None:
+                self.sock.sendto(node.out(n), node.peer)
             n = node.due(ticks_ms())
 
     def _drain(self):
@@ -219,7 +222,8 @@ class _HostPoller:
 
     def ipoll(self, wait_ms):
         for number, event in self.poll.poll(wait_ms):
-            yield self.objects[number], event
+            if number in self.objects:
+                yield self.objects[number], event
 
 
 _Poller = select.poll if hasattr(select.poll(), "ipoll") else _HostPoller

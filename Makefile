@@ -1,0 +1,36 @@
+# Mote's everyday work. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first Python that is new enough; the one on PATH if none is, so that its age can be named.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p $(NEW_ENOUGH) 2>/dev/null && echo $$p && exit; done; echo python3)
+endif
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+
+HOST ?= 127.0.0.1
+PORT ?= 5683
+APP ?= both
+
+.PHONY: help run setup test
+
+## run: start a simulated node and play with it [HOST= PORT= APP=door|wearable|both|plugtest]
+run: setup
+	@$(PYTHON) tools/simulate.py --play --app '$(APP)' --host '$(HOST)' --port '$(PORT)'
+
+## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian
+setup:
+	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \
+		echo 'Python 3.11 or newer is needed: install it, or name one: make PYTHON=path' >&2; \
+		exit 2; }
+	@$(PYTHON) tools/setup
+
+## test: run every test on every interpreter [ARGS=pytest arguments]
+test: setup micropython-min
+	@$(VENV_PYTHON) -m pytest -q $(ARGS)
+
+include $(wildcard tools/make/*.mk)

@@ -1,0 +1,20 @@
+"""What every board freezes: the libraries, the application and what the port itself needs.
+
+With MicroPython's own sources (1.25 or newer) beside this folder:
+
+    make -C micropython/ports/esp32 BOARD=ESP32_GENERIC_C3 \
+        FROZEN_MANIFEST=$PWD/boards/ESP32_GENERIC_C3/manifest.py
+
+A node with such an image needs `make config` only. What `make deploy` adds later goes before the
+frozen files (see firmware/boot.py), only main.py itself stays as it was frozen.
+"""
+
+# The port's start-up files and asyncio; nothing else of its usual manifest is used here.
+freeze("$(PORT_DIR)/modules")
+include("$(MPY_DIR)/extmod/asyncio")
+
+package("coap", base_path="../lib", opt=3)
+package("sensors", base_path="../lib", opt=3)
+package("apps", base_path="../firmware", opt=3)
+for name in ("boot", "config", "main", "network_link", "startup"):
+    module(name + ".py", base_path="../firmware", opt=3)

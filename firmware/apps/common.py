@@ -1,0 +1,188 @@
+"""What every application has: the shape of a sensor's resource, /s/batt, /dev and /config.
+
+Resource types and paths follow OCF and the LwM2M object registry, so that a reader who knows
+either finds the way; neither is claimed as a whole.
+"""
+
+import json
+from binascii import hexlify
+from hashlib import sha256
+
+import machine
+from machine import ADC, Pin
+
+from apps import VERSION
+from coap import CoapError, Resource
+from coap.numbers import BAD_REQUEST, CBOR, INTERNAL_SERVER_ERROR, JSON, SERVICE_UNAVAILABLE, TEXT
+from sensors.battery import Battery
+
+RETRY_S = 5  # Max-Age of "no value now"
+_TICK_MS = 10_000
+_TICKS_MASK = 0x3FFFFFFF
+_SILENT = "sensor does not answer"
+_NO_VALUE = "no value yet"
+
+
+class Reading(Resource):
+    """A number that a sensor gives: text for people, JSON or CBOR for programs.
+
+    `take()` returns a small int, None or raises OSError, as the sensors' read() does; the value
+    shown is that number / divisor / 10**decimals. Observers hear of changes of `step` and more.
+    """
+
+    content_formats = (TEXT, JSON, CBOR)
+    interface = "core.s"
+    observable = True
+
+    def __init__(self, rt, take, decimals=0, divisor=1, step=1, title=""):
+        super().__init__()
+        self.rt = rt
+        self.title = title
+        self._take = take
+        self._decimals = decimals
+        self._divisor = divisor
+        self._step = step
+        self._told = None
+        self._why = _NO_VALUE
+
+    def get(self, request, reply):
+        value = self.value()
+        if value is None:
+            raise CoapError(SERVICE_UNAVAILABLE, self._why, RETRY_S)
+        reply.number(value, self._decimals)
+
+    def value(self):
+        """The number shown, without its decimal point; None when there is none."""
+        try:
+            value = self._take()
+        except OSError:
+            self._why = _SILENT
+            return None
+        if value is None:
+            self._why = _NO_VALUE
+            return None
+        return (value + self._divisor // 2) // self._divisor
+
+    def check(self):
+        """Measure, and tell the observers when the value has moved; for a timer."""
+        value = self.value()
+        told = self._told
+        if value is None or told is None:
+            if value is told:
+                return
+        elif abs(value - told) < self._step:
+            return
+        self._told = value
+        self.changed()
+
+
+class Device(Resource):
+    """What kind of node this is, one JSON object or one text line a field."""
+
+    content_formats = (JSON, TEXT)
+    rt = "urn:oma:lwm2m:oma:3"
+    interface = "core.rp"
+
+    def __init__(self, board, battery):
+        super().__init__()
+        self._model = board.NAME
+        self._battery = battery
+        self._uptime_s = 0
+        self._second_ms = -1  # when the last whole second of the uptime began
+
+    def get(self, request, reply):
+        self.tick(request.now_ms)
+        fields = [
+            ("manufacturer", "Mote"),
+            ("model", self._model),
+            ("serial", hexlify(machine.unique_id()).decode()),
+            ("firmware", VERSION),
+            ("uptime_s", self._uptime_s),
+        ]
+        battery_mv = self._battery.read() if self._battery else None
+        if battery_mv is not None:
+            fields.append(("battery_mv", battery_mv))
+        if reply.content_format == TEXT:
+            return "\n".join(["{}: {}".format(name, value) for name, value in fields])
+        return "{" + ",".join(['"{}":{}'.format(n, json.dumps(v)) for n, v in fields]) + "}"
+
+    def tick(self, now_ms):
+        """Count the seconds; at least once in the twelve days after which the clock wraps."""
+        if self._second_ms < 0:
+            self._second_ms = now_ms & _TICKS_MASK
+        seconds = ((now_ms - self._second_ms) & _TICKS_MASK) // 1000
+        self._uptime_s += seconds
+        self._second_ms = (self._second_ms + seconds * 1000) & _TICKS_MASK
+
+
+class Config(Resource):
+    """The settings as JSON. A PUT changes the fields that it has, all of them or none."""
+
+    content_formats = (JSON,)
+    accepts = (JSON,)
+    rt = "mote.config"
+    interface = "core.p"
+
+    def __init__(self, settings):
+        super().__init__()
+        self._settings = settings
+        self._retag()
+
+    def get(self, request, reply):
+        return self._settings.as_json()
+
+    def put(self, request, reply):
+        before = json.loads(self._settings.as_json())
+        try:
+            self._settings.update(_parse(request.payload_bytes().strip()))
+        except ValueError as error:
+            raise CoapError(BAD_REQUEST, str(error))
+        try:
+            self._settings.save()
+        except OSError:
+            self._settings.update(before)
+            raise CoapError(INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
+        self._retag()
+
+    def _retag(self):
+        self.etag = sha256(self._settings.as_json()).digest()[:8]
+        self.changed()
+
+
+def _parse(text):
+    """What the JSON text says. Raises ValueError for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
+        raise ValueError("payload: must be JSON")
+    if isinstance(value, dict) and not text.endswith(b"}"):
+        raise ValueError("payload: must be JSON")  # up to 1.25 MicroPython closes it by itself
+    return value
+
+
+def setup(node, board, settings):
+    """Add what applications share to the node, unless another one has done so."""
+    if node.at("config"):
+        return
+    battery = charge = None
+    if board.BATTERY_ADC_PIN is not None:
+        battery = Battery(
+            ADC(Pin(board.BATTERY_ADC_PIN)),
+            board.BATTERY_DIVIDER_NUM,
+            board.BATTERY_DIVIDER_DEN,
+            board.BATTERY_CHEMISTRY,
+        )
+        charge = Reading(
+            "oic.r.energy.battery urn:oma:lwm2m:ext:3411", battery.read_pct, title="percent left"
+        )
+        node.add("s/batt", charge)
+    device = node.add("dev", Device(board, battery))
+    node.add("config", Config(settings))
+
+    def tick(now_ms):
+        device.tick(now_ms)
+        if charge:
+            charge.check()
+
+    node.after(1, device.tick)
+    node.every(_TICK_MS, tick)

@@ -1,0 +1,212 @@
+"""The answer to the request at hand, while it is being made (RFC 7252 section 5.2).
+
+Its numbers lie in the array `q` (the Q_ slots of scan.py), so that machine code fills and writes
+it. Untouched, it stands for the constant options of the resource. Handlers see it as a Reply.
+"""
+
+from array import array
+
+from micropython import const
+
+import coap.scan as s
+from coap.counters import TOO_LONG
+from coap.message import Writer
+from coap.numbers import CBOR, ETAG, INTERNAL_SERVER_ERROR, JSON
+from coap.scan import ABSENT, append, blank, decimal, emit, fits, inherit
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_ROOM = const(58)  # scan.ROOM
+_Q_CODE = const(0)  # scan.Q_CODE
+_Q_ETAG = const(1)  # scan.Q_ETAG
+_Q_OBSERVE = const(2)  # scan.Q_OBSERVE
+_Q_FORMAT = const(3)  # scan.Q_FORMAT
+_Q_START = const(9)  # scan.Q_START
+_Q_LENGTH = const(10)  # scan.Q_LENGTH
+_Q_AT = const(11)  # scan.Q_AT
+_Q_DIGEST = const(12)  # scan.Q_DIGEST
+_Q_SKIP = const(13)  # scan.Q_SKIP
+_Q_LIMIT = const(14)  # scan.Q_LIMIT
+_Q_BASE = const(15)  # scan.Q_BASE
+_Q_ALL = const(16)  # scan.Q_ALL
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+
+_TRUE = (b"1", b"true", b"\xf5")
+_FALSE = (b"0", b"false", b"\xf4")
+_CBOR_SIZE = (0, 24, 25, 0, 26)
+_NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the options from Q_OBSERVE on
+
+
+class Answer:
+    """One serves all requests of a node; `body` is where in tx a payload is collected."""
+
+    def __init__(self, node, body):
+        self.node = node
+        self.tx = node.tx
+        self.r = node.view.r
+        self.body = body
+        self.q = array("i", [0] * _Q_ALL)
+        self.tag = b""  # the ETag
+        self.source = b""  # where the payload lies, from q[Q_START] on
+        self.extra = None  # options that emit() does not know: [(number, bytes)]
+        self.touched = False
+        self.silent = False  # No-Response: nobody wants to hear it
+        self.chosen = ABSENT  # the negotiated Content-Format when it is not the default
+        self.into = self.tx  # where the payload is collected, from q[Q_BASE] on
+        self.most = 0  # bytes of payload that the message may have
+        self.spill = None  # set by the feature Block: finds room for more than that
+        self.reset()
+
+    def reset(self):
+        """The next request is a plain one: the payload from its beginning, in one message."""
+        self.q[_Q_AT] = 0
+        self.most = self.r[_ROOM]
+        self.silent = False
+        self.chosen = ABSENT
+        self.whole()
+
+    def whole(self):
+        """The whole payload is wanted, as far as a message goes."""
+        q = self.q
+        q[_Q_SKIP] = 0
+        q[_Q_LIMIT] = self.most
+        q[_Q_BASE] = self.body
+        self.into = self.tx
+
+    def start(self):
+        """The first change: begin with the resource's constants.
+
+        What changes a resource answers about the change: it inherits neither ETag nor Max-Age.
+        """
+        resource = self.node.resource
+        self.touched = True
+        self.source = self.tx
+        self.extra = None
+        self.tag = resource.etag
+        inherit(self.q, resource.q, self.r, self.chosen)
+
+    def clear(self, code):
+        """An answer that owes nothing to the resource: an error, or an acknowledgement of one."""
+        self.touched = True
+        self.source = self.tx
+        self.extra = None
+        blank(self.q, code)
+        if code > 0x7F:
+            self.whole()  # of an error, also where a block was asked for
+
+    def number(self, value, decimals=0):
+        """The payload is value / 10**decimals, in the format that was negotiated.
+
+        text and JSON: 36.62 for (3662, 2). CBOR: an integer, or a decimal fraction (tag 4).
+        -2**30 < value < 2**30; allocates nothing.
+        """
+        if not self.touched:
+            self.start()
+        q = self.q
+        start = self.body
+        if q[_Q_FORMAT] == CBOR:
+            end = _cbor_number(self.tx, start, value, decimals)
+        else:
+            end = decimal(self.tx, start, value, decimals)
+        q[_Q_START] = start
+        q[_Q_LENGTH] = q[_Q_AT] = end - start
+
+    def boolean(self, flag):
+        """The payload is a truth value: `1` or `0` as text, a JSON or CBOR boolean."""
+        if not self.touched:
+            self.start()
+        form = self.q[_Q_FORMAT]
+        self.write((_TRUE if flag else _FALSE)[1 if form == JSON else 2 if form == CBOR else 0])
+
+    def write(self, piece, start=0, length=-1):
+        """Append piece[start:start+length] to the payload; only what is in the window is kept."""
+        if not self.touched:
+            self.start()
+        if length < 0:
+            length = len(piece) - start
+        if self.spill is not None and self.q[_Q_AT] + length > self.q[_Q_LIMIT]:
+            self.spill(self)
+        self.source = self.into
+        append(self.into, piece, start, length, self.q)
+
+    def part(self, piece, total):
+        """The payload has `total` bytes; `piece` are those from `offset` on, `wanted` at most.
+
+        For what is too large or too slow to be written whole for each block: a file, a ring. Give
+        it an etag that changes with the content.
+        """
+        if not self.touched:
+            self.start()
+        q = self.q
+        self.source = self.into
+        q[_Q_AT] = q[_Q_SKIP]
+        q[_Q_DIGEST] = ABSENT  # of the whole it is not known
+        append(self.into, piece, 0, len(piece), q)  # LIMIT bytes at most
+        q[_Q_AT] = total
+        q[_Q_DIGEST] = ABSENT
+
+    def give(self, payload):
+        """The payload is the whole of these bytes, which are not copied."""
+        q = self.q
+        self.source = payload
+        q[_Q_START] = 0
+        q[_Q_LENGTH] = q[_Q_AT] = len(payload)
+
+    def finish(self, view):
+        """Write the answer into tx: its length. What does not fit becomes 5.00."""
+        self.touched = False
+        n = self._finish_slowly(view) if self.extra else self._emit(view)
+        if n:
+            return n
+        self.node.counters[TOO_LONG] += 1
+        blank(self.q, INTERNAL_SERVER_ERROR)
+        return self._emit(view)
+
+    def _emit(self, view):
+        return emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
+
+    def _finish_slowly(self, view):
+        # options of two kinds: merge them in the order of their numbers
+        q = self.q
+        tx = self.tx
+        if not fits(self.r, q):
+            return 0
+        n = s.bare(tx, view.buf, view.r, q[_Q_CODE])
+        options = list(self.extra)
+        if q[_Q_ETAG]:
+            options.append((ETAG, self.tag))
+        for field, number in enumerate(_NUMBERS, _Q_OBSERVE):
+            if q[field] != ABSENT:
+                options.append((number, q[field]))
+        writer = Writer(tx).resume(n)
+        for number in sorted({number for number, _ in options}):
+            for other, value in options:
+                if other == number:
+                    if isinstance(value, int):
+                        writer.uint(number, value)
+                    else:
+                        writer.option(number, value)
+        length = q[_Q_LENGTH]
+        if self.source is tx and length and writer.n >= self.body:
+            writer.n = -1  # the options have run over the payload that lies in tx
+        return max(writer.payload(self.source, q[_Q_START], length).n, 0)
+
+
+def _cbor_number(tx, at, value, decimals):
+    if decimals:
+        tx[at] = 0xC4  # decimal fraction: [exponent, mantissa]
+        tx[at + 1] = 0x82
+        tx[at + 2] = 0x1F + decimals
+        at += 3
+    major = 0
+    if value < 0:
+        major = 0x20
+        value = -1 - value
+    size = 0 if value < 24 else 1 if value < 256 else 2 if value < 65536 else 4
+    tx[at] = major | (_CBOR_SIZE[size] if size else value)
+    at += 1
+    while size:
+        size -= 1
+        tx[at] = value >> 8 * size & 255
+        at += 1
+    return at

@@ -1,0 +1,188 @@
+"""What comes for a call: a whole answer, its blocks, notifications (RFC 7959, RFC 7641).
+
+A call is made ready for what comes next before the application hears of what came, so that its
+function may cancel it, or begin another one in its slot.
+"""
+
+from micropython import const
+
+from coap.call import BROKEN, READY, TOO_LONG, WATCHING, Response
+from coap.exchange import MASK
+from coap.guard import call as guarded
+from coap.numbers import REQUEST_ENTITY_TOO_LARGE
+from coap.scan import ABSENT, copy, equal, random16
+from coap.token import SIZE
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_OBSERVE = const(5)  # scan.OBSERVE
+_BLOCK2 = const(11)  # scan.BLOCK2
+_BLOCK1 = const(12)  # scan.BLOCK1
+_MAX_AGE = const(20)  # scan.MAX_AGE
+_CODE = const(50)  # scan.CODE
+_TOKEN = const(52)  # scan.TOKEN
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_SIZE = const(56)  # scan.SIZE
+
+_ERROR = const(0x60)  # codes from here on say no success
+_REORDER_MS = const(128000)  # RFC 7641 section 3.4
+_LONGEST_AGE_S = const(130000)  # in milliseconds it stays within the clock
+_RESTARTS = const(3)  # of an answer whose state changes while its blocks are fetched
+
+
+class Intake:
+    """Takes messages for the calls of one client."""
+
+    def __init__(self, client):
+        self.client = client
+        self.node = client.node
+        self.response = Response(client.node)
+
+    def stale(self, call, view):
+        """Is the notification at hand older than the one before? (RFC 7641 section 3.4)"""
+        if call.number == ABSENT or not view.has(_OBSERVE) or not self._watched(call, view):
+            return False
+        if view.r[_CODE] >= _ERROR or (view.now_ms - call.number_ms) & MASK > _REORDER_MS:
+            return False
+        ahead = (view.r[_OBSERVE] - call.number) & 0xFFFFFF
+        return ahead == 0 or ahead >= 0x800000
+
+    def answer(self, call, view, code):
+        """Take the message at hand."""
+        if self._watched(call, view):
+            self._note(call, view, code)
+        elif self._advance(call, view, code):
+            return
+        if code >= _ERROR:
+            self._deliver(call, view, False)
+        elif view.has(_BLOCK2):
+            self._piece(call, view, view.r[_BLOCK2])
+        elif call.offset:
+            self.fail(call, BROKEN)
+        else:
+            self._collect(call, view, False)
+
+    def fail(self, call, failure):
+        """Nothing will come any more."""
+        response = self.response
+        response.code = response.offset = response.length = 0
+        response.failure = failure
+        response.into = None
+        response.more = False
+        response.last = True
+        response.call = call
+        function = call.on_answer
+        if call.observing and failure >= BROKEN:
+            self.client.cancel(call)  # or it would go on notifying
+        else:
+            self.client.release(call)
+        if function is not None:
+            guarded(function, response, self.node)
+
+    def _watched(self, call, view):
+        """Is the message about the observation, and not about a block of a notification?"""
+        return call.observing and equal(view.buf, view.r[_TOKEN], call.watch, 0, SIZE) == 1
+
+    def _note(self, call, view, code):
+        """A notification: from now on the older ones are old."""
+        call.restart()
+        if code >= _ERROR or not view.has(_OBSERVE):
+            call.observing = False
+            return
+        call.number = view.r[_OBSERVE]
+        call.number_ms = view.now_ms
+        call.limit_ms = 0
+        age_s = view.uint(_MAX_AGE, 60)
+        if age_s > _LONGEST_AGE_S:
+            age_s = _LONGEST_AGE_S
+        # RFC 7641 section 3.3.1: 5 to 15 s later, for not all should come at once
+        wait_ms = age_s * 1000 + 5000 + (10000 * (random16(self.node.exchange.random) >> 6) >> 10)
+        call.fresh_ms = (view.now_ms + wait_ms) & MASK
+
+    def _advance(self, call, view, code):
+        """Go on with the next block of the payload. False: the answer is one to the whole."""
+        size = 16 << call.szx1
+        if len(call.payload) <= size or call.offset:
+            return False
+        szx = view.r[_BLOCK1] & 7 if view.has(_BLOCK1) else 7
+        if code == REQUEST_ENTITY_TOO_LARGE and call.sent == 0 and szx < call.szx1:
+            call.szx1 = szx  # RFC 7959 section 2.9.3: smaller blocks would do
+        elif code >= _ERROR or szx == 7 or call.sent + size >= len(call.payload):
+            return False
+        elif view.r[_BLOCK1] >> 4 != call.sent >> (call.szx1 + 4):
+            self.fail(call, BROKEN)
+            return True
+        else:
+            call.sent += size
+            if szx < call.szx1:
+                call.szx1 = szx
+        self._again(call)
+        return True
+
+    def _piece(self, call, view, value):
+        """A block of the answer."""
+        if self._is_odd(call, value, view.r[_SIZE] - view.r[_PAYLOAD]):
+            self.fail(call, BROKEN)
+        elif call.same_etag(view):
+            if value & 7 < call.largest:
+                call.szx2 = value & 7
+            self._collect(call, view, value & 8 != 0)
+        elif call.restarts == _RESTARTS:
+            self.fail(call, BROKEN)
+        else:
+            # the state changed meanwhile, and what came belongs to another
+            call.restarts += 1
+            call.restart()
+            self._again(call)
+
+    def _is_odd(self, call, value, length):
+        szx = value & 7
+        if szx == 7 or (value >> 4) << (szx + 4) != call.offset:
+            return True
+        return length > 16 << szx or (value & 8 and length != 16 << szx)
+
+    def _collect(self, call, view, more):
+        if call.into is not None:
+            length = view.r[_SIZE] - view.r[_PAYLOAD]
+            if call.offset + length > len(call.into):
+                self.fail(call, TOO_LONG)
+                return
+            copy(call.into, call.offset, view.buf, view.r[_PAYLOAD], length)
+        self._deliver(call, view, more)
+
+    def _deliver(self, call, view, more):
+        response = self.response
+        response.code = view.r[_CODE]
+        response.failure = 0
+        response.offset = call.offset
+        response.length = view.r[_SIZE] - view.r[_PAYLOAD]
+        response.into = None
+        call.offset += response.length
+        if call.into is not None and response.code < _ERROR:
+            response.into = call.into
+            response.offset = 0
+            response.length = call.offset
+        response.more = more
+        response.last = not more and not call.observing
+        response.call = call
+        self._tell(call, response)
+
+    def _tell(self, call, response):
+        function = call.on_answer
+        if response.more:
+            self._again(call)
+            if response.into is not None:
+                return  # it is heard when it is whole
+        elif call.observing:
+            call.state = WATCHING
+            call.until_ms = call.fresh_ms
+            call.restarts = 0
+            call.restart()
+            self.node.hurry()
+        else:
+            self.client.release(call)
+        if function is not None:
+            guarded(function, response, self.node)
+
+    def _again(self, call):
+        call.state = READY
+        self.node.hurry()

@@ -1,0 +1,109 @@
+"""What a handler fills in: an Answer without its bytes and numbers."""
+
+import coap.scan as s
+from coap.numbers import CREATED, LOCATION_PATH, LOCATION_QUERY
+from coap.scan import ABSENT
+
+
+class Reply:
+    """The answer to the request at hand; setters hold for this answer only.
+
+    One Reply serves every request of a node. number(), boolean(), write() and part() give the
+    payload without allocating: see Answer.
+    """
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.negotiated = None  # the Content-Format that Accept asked for, None without Accept
+        # bound once: a method of ours would cost a frame more at each call
+        self.number = answer.number
+        self.boolean = answer.boolean
+        self.write = answer.write
+        self.part = answer.part
+
+    @property
+    def code(self):
+        """The response code, 0 while the default of the method stands."""
+        answer = self._answer
+        return answer.q[s.Q_CODE] if answer.touched else 0
+
+    @code.setter
+    def code(self, code):
+        q = self._numbers()
+        q[s.Q_CODE] = code
+
+    @property
+    def content_format(self):
+        """The format that was negotiated; None when the answer has none."""
+        answer = self._answer
+        form = answer.q[s.Q_FORMAT] if answer.touched else answer.chosen
+        if form == ABSENT and not answer.touched:
+            form = answer.node.resource.q[s.Q_FORMAT]
+        return None if form == ABSENT else form
+
+    @content_format.setter
+    def content_format(self, form):
+        q = self._numbers()
+        q[s.Q_FORMAT] = ABSENT if form is None else form
+
+    @property
+    def max_age_s(self):
+        """Seconds for which the answer holds; None for the default of 60."""
+        answer = self._answer
+        q = answer.q if answer.touched else answer.node.resource.q
+        return None if q[s.Q_MAX_AGE] == ABSENT else q[s.Q_MAX_AGE]
+
+    @max_age_s.setter
+    def max_age_s(self, seconds):
+        q = self._numbers()
+        q[s.Q_MAX_AGE] = ABSENT if seconds is None else seconds
+
+    @property
+    def etag(self):
+        """The strong ETag of what is answered, at most 8 bytes; b"" for none."""
+        answer = self._answer
+        return answer.tag if answer.touched else answer.node.resource.etag
+
+    @etag.setter
+    def etag(self, etag):
+        if len(etag) > 8:
+            raise ValueError("an ETag has at most 8 bytes")
+        q = self._numbers()
+        q[s.Q_ETAG] = len(etag)
+        self._answer.tag = etag
+
+    @property
+    def offset(self):
+        """Where in the payload the part begins that is wanted; for part()."""
+        return self._answer.q[s.Q_SKIP]
+
+    @property
+    def wanted(self):
+        """How many bytes of the payload are wanted; for part()."""
+        return self._answer.q[s.Q_LIMIT]
+
+    def location(self, *segments):
+        """Where a created resource lies (RFC 7252 section 5.10.7); the code becomes 2.01."""
+        self._more(LOCATION_PATH, segments)
+
+    def location_query(self, *queries):
+        """The query part of the location."""
+        self._more(LOCATION_QUERY, queries)
+
+    def _numbers(self):
+        # To be called on its own: MicroPython makes a bound method for a call in an assignment's
+        # target.
+        answer = self._answer
+        if not answer.touched:
+            answer.start()
+        return answer.q
+
+    def _more(self, number, values):
+        q = self._numbers()
+        if q[s.Q_CODE] == 0:
+            q[s.Q_CODE] = CREATED
+        if self._answer.extra is None:
+            self._answer.extra = []
+        for value in values:
+            value = value.encode() if isinstance(value, str) else value
+            self._answer.extra.append((number, value))

@@ -1,0 +1,59 @@
+"""What a request of ours is sent to: "path/to?query=1&other" as the options it becomes.
+
+The text is that of a URI behind its first slash (RFC 7252 section 6.4), so `%2F` is a slash
+inside a segment, and a slash at the end stands for an empty segment.
+"""
+
+from coap.numbers import URI_PATH, URI_QUERY
+
+
+def options(path):
+    """The options of a path and query (str or bytes) as a tuple: number, bytes, number, ...
+
+    Raises ValueError for what is no such text.
+    """
+    text = path.encode() if isinstance(path, str) else bytes(path)
+    if text.startswith(b"/"):
+        raise ValueError("a path begins without a slash: write " + str(text[1:], "utf-8"))
+    at = text.find(b"?")
+    found = []
+    if at:
+        for segment in (text if at < 0 else text[:at]).split(b"/") if text else ():
+            found += (URI_PATH, _plain(segment))
+    if at >= 0:
+        for part in text[at + 1 :].split(b"&"):
+            found += (URI_QUERY, _plain(part))
+    return tuple(found)
+
+
+def text(segments, queries=()):
+    """The path and query that options() takes, from lists of bytes: a Location, RFC 7252 5.10.7."""
+    path = "/".join([_quoted(segment, b"/?%") for segment in segments])
+    if queries:
+        path += "?" + "&".join([_quoted(query, b"&%") for query in queries])
+    return path
+
+
+def with_option(options, number, value):
+    """The tuple with one option more, behind those of the same number."""
+    at = 0
+    while at < len(options) and options[at] <= number:
+        at += 2
+    return options[:at] + (number, value) + options[at:]
+
+
+def _plain(part):
+    pieces = part.split(b"%")
+    out = pieces[0]
+    for piece in pieces[1:]:
+        try:
+            out += bytes((int(str(piece[:2], "utf-8"), 16),)) + piece[2:]
+        except (ValueError, UnicodeError):
+            raise ValueError("a % in a path is written %25")
+    if len(out) > 255:
+        raise ValueError("a path segment or query has at most 255 bytes")
+    return out
+
+
+def _quoted(part, special):
+    return "".join([chr(c) if 32 < c < 127 and c not in special else "%%%02X" % c for c in part])

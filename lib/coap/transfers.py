@@ -1,0 +1,194 @@
+"""The slots of block-wise transfers: who sends what to us, and which long answers are kept.
+
+A slot belongs to (peer, key); the key is a digest of what makes two requests parts of one:
+RFC 7959 section 2.5 and RFC 9175 section 3.3. A stranger never takes the slot of a verified peer.
+"""
+
+from array import array
+
+from micropython import const
+
+import coap.counters as count
+from coap.exchange import HALF, MASK
+from coap.scan import copy, digest_option
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_IF_MATCH = const(1)  # scan.IF_MATCH
+_URI_PATH = const(7)  # scan.URI_PATH
+_URI_QUERY = const(9)  # scan.URI_QUERY
+_REQUEST_TAG = const(19)  # scan.REQUEST_TAG
+_SCAN_CODE = const(50)  # scan.CODE
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_Q_CODE = const(0)  # scan.Q_CODE
+_Q_ETAG = const(1)  # scan.Q_ETAG
+_Q_FORMAT = const(3)  # scan.Q_FORMAT
+_Q_START = const(9)  # scan.Q_START
+_Q_LENGTH = const(10)  # scan.Q_LENGTH
+_Q_AT = const(11)  # scan.Q_AT
+
+# Words of a slot
+_STATE = const(0)
+_KEY = const(1)
+_NEXT = const(2)  # bytes that have come; of an answer, its length
+_SINCE_MS = const(3)
+_CODE = const(4)  # of a kept answer
+_FORMAT = const(5)
+_WORDS = const(6)
+
+FREE = 0
+COMING = 1
+ANSWERED = 2
+
+
+class Transfers:
+    """A fixed number of slots, each with a buffer of `size` bytes, kept for lifetime_ms."""
+
+    def __init__(self, node, slots, size, lifetime_ms):
+        self.node = node
+        self.slots = slots
+        self.size = size
+        self.lifetime_ms = lifetime_ms
+        self.words = array("i", [0] * (_WORDS * slots))
+        self.peers = [None] * slots
+        self.tags = [b""] * slots
+        self.buffers = [bytearray(size) for _ in range(slots)]
+        self.used = 0
+
+    def state(self, i):
+        """FREE, COMING or ANSWERED."""
+        return self.words[i * _WORDS]
+
+    def length(self, i):
+        """How many bytes have come, or the answer has."""
+        return self.words[i * _WORDS + _NEXT]
+
+    def key(self, view):
+        """The key of the request at hand."""
+        r = view.r
+        value = digest_option(view.buf, r, _IF_MATCH, r[_SCAN_CODE])
+        value = digest_option(view.buf, r, _URI_PATH, value)
+        value = digest_option(view.buf, r, _URI_QUERY, value)
+        return digest_option(view.buf, r, _REQUEST_TAG, value)
+
+    def find(self, view, key, state):
+        """The sender's slot with this key in this state, -1 when there is none."""
+        i = self.slots if self.used else 0
+        while i:
+            i -= 1
+            at = i * _WORDS
+            if self.words[at] == state and self.words[at + _KEY] == key:
+                if self.peers[i] == view.peer:
+                    return i
+        return -1
+
+    def room(self, view):
+        """A free slot, made so at the cost of another where the sender may do that; -1: none.
+
+        A kept answer goes before what is coming, the oldest first.
+        """
+        victim = -1
+        i = self.slots
+        while i:
+            i -= 1
+            if self.words[i * _WORDS] == FREE:
+                return i
+            if self._yields(i, view) and (victim < 0 or self._sooner(i, victim, view.now_ms)):
+                victim = i
+        if victim >= 0:
+            self.node.counters[count.BLOCKS_PUSHED_OUT] += 1
+            self.free(victim)
+        else:
+            self.node.counters[count.BLOCKS_REFUSED] += 1
+        return victim
+
+    def begin(self, i, view, key):
+        """The slot holds nothing yet of what will come."""
+        at = i * _WORDS
+        if self.words[at] == FREE:
+            self.used += 1
+        self.words[at] = COMING
+        self.words[at + _KEY] = key
+        self.words[at + _NEXT] = 0
+        self.peers[i] = view.peer
+        self.touch(i, view.now_ms)
+
+    def touch(self, i, now_ms):
+        """The lifetime of the slot begins anew."""
+        self.words[i * _WORDS + _SINCE_MS] = now_ms
+        self.node.hurry()
+
+    def append(self, i, view, length):
+        """Put the payload of the request at hand, `length` bytes, behind what has come."""
+        copy(self.buffers[i], self.length(i), view.buf, view.r[_PAYLOAD], length)
+
+    def advance(self, i, length):
+        """So many bytes have come, kept or not."""
+        self.words[i * _WORDS + _NEXT] += length
+
+    def keep(self, i, reply):
+        """Keep the answer, which the slot has room for."""
+        q = reply.q
+        if reply.source is not self.buffers[i]:
+            copy(self.buffers[i], 0, reply.source, q[_Q_START], q[_Q_AT])
+            reply.source = self.buffers[i]
+            q[_Q_START] = 0
+        self.tags[i] = reply.tag if q[_Q_ETAG] else b""
+        i *= _WORDS
+        self.words[i] = ANSWERED
+        self.words[i + _NEXT] = q[_Q_AT]
+        self.words[i + _CODE] = q[_Q_CODE]
+        self.words[i + _FORMAT] = q[_Q_FORMAT]
+
+    def recall(self, i, reply):
+        """Put the answer that is kept into `reply`: its code."""
+        reply.start()
+        q = reply.q
+        q[_Q_FORMAT] = self.words[i * _WORDS + _FORMAT]
+        q[_Q_ETAG] = len(self.tags[i])
+        reply.tag = self.tags[i]
+        reply.source = self.buffers[i]
+        q[_Q_AT] = q[_Q_LENGTH] = self.words[i * _WORDS + _NEXT]
+        return self.words[i * _WORDS + _CODE]
+
+    def free(self, i):
+        """The slot may go to somebody else."""
+        if self.words[i * _WORDS]:
+            self.words[i * _WORDS] = FREE
+            self.peers[i] = None
+            self.tags[i] = b""
+            self.used -= 1
+
+    def expire(self, now_ms):
+        """Free what is older than its lifetime."""
+        i = self.slots if self.used else 0
+        while i:
+            i -= 1
+            if self.words[i * _WORDS] and self._age_ms(i, now_ms) >= self.lifetime_ms:
+                self.free(i)
+
+    def wait_ms(self, now_ms):
+        """Milliseconds until expire() has something to do."""
+        nearest = HALF
+        i = self.slots if self.used else 0
+        while i:
+            i -= 1
+            if self.words[i * _WORDS]:
+                left = self.lifetime_ms - self._age_ms(i, now_ms)
+                if left < nearest:
+                    nearest = left if left > 0 else 0
+        return nearest
+
+    def _yields(self, i, view):
+        trusted = self.node.exchange.trusts(view.peer)
+        if self.node.exchange.trusts(self.peers[i]):
+            return trusted and self.words[i * _WORDS] == ANSWERED
+        return trusted or self.words[i * _WORDS] == ANSWERED
+
+    def _sooner(self, i, other, now_ms):
+        kept = self.words[i * _WORDS]
+        if kept != self.words[other * _WORDS]:
+            return kept == ANSWERED
+        return self._age_ms(i, now_ms) > self._age_ms(other, now_ms)
+
+    def _age_ms(self, i, now_ms):
+        return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & MASK

@@ -1,0 +1,199 @@
+"""The rules of the engine's source that no single behaviour shows. They read files: host only."""
+
+import ast
+import re
+from pathlib import Path
+
+from support import cases, only
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = ROOT / "lib/coap"
+FILES = sorted(path.name for path in ENGINE.glob("*.py"))
+
+# Who may import whom: only what stands further up. Features stand side by side.
+LAYERS = (
+    ("numbers.py", "counters.py"),
+    ("scan.py", "guard.py"),
+    ("message.py",),
+    ("exchange.py",),
+    ("request.py", "resource.py", "answer.py"),
+    ("reply.py", "later.py", "timers.py"),
+    ("feature.py", "transfers.py"),
+    ("node.py",),
+    "features",
+    ("defaults.py",),
+    ("__init__.py",),
+)
+NOT_FEATURES = {name for layer in LAYERS if layer != "features" for name in layer}
+FEATURES = [name for name in FILES if name not in NOT_FEATURES]
+
+# What runs between a datagram and its answer, by file. A frame of more than 11 words would come
+# from the heap at every call.
+HOT = {
+    "node.py": (
+        "Node.datagram Node.out Node.due Node.wait_ms Node.hurry Node.fail Node.changed"
+        " Node._arrive Node._request Node._check Node._refusal Node._before Node._negotiate"
+        " Node._precondition Node._complete Node._fill Node._after Node._too_long Node._rest"
+    ),
+    "exchange.py": (
+        "Exchange.arrive Exchange.depart Exchange._remember Exchange.reset Exchange.acknowledge"
+        " Exchange.meet Exchange._lapsed Exchange._push_out Exchange.trust Exchange.trusts"
+        " Exchange._recall Exchange._full Exchange._other Exchange._find Exchange.begin"
+        " Exchange.renew Exchange.end Exchange.due Exchange.wait_ms Exchange._attend"
+        " Exchange._first_timeout_ms Exchange._transmit Exchange._turn Exchange._before"
+        " Exchange._settle Exchange._sweep Exchange.next_mid Exchange.free"
+    ),
+    "answer.py": (
+        "Answer.reset Answer.start Answer.clear Answer.number Answer.boolean Answer.write"
+        " Answer.give Answer.finish"
+    ),
+    "later.py": "Later.recall Later.find Later.withdraw Later.due Later.wait_ms Later._left_ms",
+    "timers.py": "Timers.due Timers.wait_ms Timers._run",
+    "request.py": "Request.payload_length Request.content_format Request.accept",
+    "message.py": "View.has View.uint View.payload",
+    "transports/udp.py": (
+        "Udp.step Udp.turn Udp.flush Udp._drain Udp.take Udp._stir Udp.fault"
+    ),
+}  # fmt: skip
+STACK_WORDS = 11
+
+
+def imports(path):
+    """The modules that a file imports, anywhere in it: "coap.scan", "socket"..."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def layer(name):
+    for rank, names in enumerate(LAYERS):
+        if name in (FEATURES if names == "features" else names):
+            return rank
+    raise AssertionError(name)
+
+
+@only("cpython")
+def test_every_file_has_its_layer():
+    assert {*FILES} == NOT_FEATURES | {*FEATURES}, "a layer names a file that is not there"
+    for name in FEATURES:
+        assert "coap.feature.Feature" in imports(ENGINE / name), (
+            f"{name} is neither layer nor feature"
+        )
+
+
+@cases(*FILES)
+@only("cpython")
+def test_a_file_imports_what_stands_above_it(name):
+    for module in imports(ENGINE / name):
+        if module.startswith("coap.transports"):
+            raise AssertionError(f"{name} imports {module}")
+        other = module.removeprefix("coap.").split(".")[0] + ".py"
+        if module.startswith("coap.") and other in FILES and other != name:
+            assert layer(other) <= layer(name), f"{name} imports {other}, which stands below it"
+            assert layer(name) != LAYERS.index("features") or other not in FEATURES, (
+                f"the feature {name} imports the feature {other}"
+            )
+
+
+@only("cpython")
+def test_imports_make_no_circle():
+    above = {}
+    for name in FILES:
+        others = {
+            module.removeprefix("coap.").split(".")[0] + ".py" for module in imports(ENGINE / name)
+        }
+        above[name] = {other for other in others if other in FILES and other != name}
+    while above:
+        free = [name for name, others in above.items() if not others & above.keys()]
+        assert free, f"a circle among {sorted(above)}"
+        for name in free:
+            del above[name]
+
+
+@cases(*FILES)
+@only("cpython")
+def test_the_protocol_knows_no_socket_clock_or_chance(name):
+    allowed = {"array", "hashlib", "micropython", "sys", "traceback"}
+    for module in imports(ENGINE / name):
+        top = module.split(".")[0]
+        assert top in allowed or top == "coap", f"{name} imports {module}"
+
+
+@only("cpython")
+def test_viper_is_in_one_file_and_native_code_in_another():
+    for name in FILES:
+        text = (ENGINE / name).read_text()
+        assert ("micropython.viper" in text) == (name == "scan.py"), name
+        assert ("micropython.native" in text) == (name == "guard.py"), name
+
+
+@only("cpython")
+def test_sensors_know_nothing_of_the_protocol():
+    for path in sorted((ROOT / "lib/sensors").glob("*.py")):
+        assert not any(module.split(".")[0] == "coap" for module in imports(path)), path.name
+
+
+COPY = re.compile(r"^_\w+ = const\((.+)\)  # (\w+)\.(\w+)$", re.MULTILINE)
+
+
+@cases(*FILES)
+@only("cpython")
+def test_copies_of_constants_equal_their_originals(name):
+    for value, module, original in COPY.findall((ENGINE / name).read_text()):
+        if (ENGINE / f"{module}.py").exists():
+            home = __import__(f"coap.{module}", fromlist=[original])
+            assert eval(value) == getattr(home, original), f"{name}: {module}.{original}"
+
+
+@only("cpython")
+def test_copies_are_found_at_all():
+    found = sum(len(COPY.findall((ENGINE / name).read_text())) for name in FILES)
+    assert found > 20, "the pattern does not match the source any more"
+
+
+@only("cpython")
+def test_a_slot_of_the_index_serves_one_purpose():
+    import coap.scan as s
+
+    slots = [
+        name for name in dir(s) if name.isupper() and not name.startswith(("_", "Q_", "RING_"))
+    ]
+    options = {name: getattr(s, name) for name in slots if 0 < getattr(s, name) < s.ENDS}
+    del options["REQUEST"]
+    assert sorted(options.values()) == list(range(1, s.UNKNOWN + 1)), options
+    facts = {name: getattr(s, name) for name in slots if s.FLAGS <= getattr(s, name) < s.TABLE}
+    assert sorted(facts.values()) == list(range(s.FLAGS, s.TABLE)), facts
+    bits = [s.UNSAFE, s.NON, s.OTHER, s.ODD, s.REFUSE, s.SILENT]
+    assert bits == [1 << bit for bit in range(24, 30)]
+    assert 1 << s.UNKNOWN < s.UNSAFE
+
+
+@cases(*sorted(HOT))
+@only("cpython")
+def test_the_frames_of_the_hot_path_fit_the_stack(name):
+    from frames import frames
+    from setup.interpreter import find
+
+    interpreter, _ = find()
+    words = {frame.name: frame.words for frame in frames(ENGINE / name, interpreter.path)}
+    for function in HOT[name].split():
+        assert function in words, f"{name} has no {function} any more: correct HOT"
+        assert words[function] <= STACK_WORDS, f"{function}: {words[function]} words"
+
+
+@only("cpython")
+def test_functions_take_no_more_arguments_than_the_stack_holds():
+    # a bound method of more than four arguments, called, allocates
+    for name, functions in HOT.items():
+        tree = ast.parse((ENGINE / name).read_bytes())
+        for scope in ast.walk(tree):
+            if isinstance(scope, ast.ClassDef):
+                for function in scope.body:
+                    if isinstance(function, ast.FunctionDef):
+                        if f"{scope.name}.{function.name}" in functions.split():
+                            assert len(function.args.args) - 1 <= 4, function.name

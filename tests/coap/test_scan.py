@@ -1,0 +1,762 @@
+"""The index that scan() makes of a message, and the other loops over bytes of scan.py."""
+
+from array import array
+
+import coap.scan as s
+from coap.numbers import ACK, CON, GET, NON, POST, RST
+from coap.resource import route
+from engine import encode, request, uint
+from support import cases, hexbytes
+
+
+def flags_of(data, **settings):
+    r = s.index(**settings)
+    return s.scan(data, len(data), r)
+
+
+def indexed(data, **settings):
+    r = s.index(**settings)
+    s.scan(data, len(data), r)
+    return r
+
+
+# Header and token
+
+
+@cases((CON,), (NON,))
+def test_header_of_a_request(kind):
+    data = encode(kind, GET, 0xABCD, b"\x01\x02\x03")
+    r = indexed(data)
+    assert (r[s.TYPE], r[s.CODE], r[s.MID]) == (kind, GET, 0xABCD)
+    assert (r[s.TOKEN], r[s.HEAD]) == (4, 7)
+    assert r[s.PAYLOAD] == r[s.SIZE] == 7
+    assert r[s.FLAGS] == s.REQUEST | (s.NON if kind == NON else 0)
+
+
+@cases((0,), (1,), (7,), (8,))
+def test_tokens_of_rfc_7252(length):
+    r = indexed(encode(CON, GET, 1, bytes(range(length)), (), b"x"))
+    assert r[s.FLAGS] == s.REQUEST
+    assert r[s.HEAD] == 4 + length
+    assert r[s.PAYLOAD] == 4 + length + 1
+
+
+@cases((9,), (10,), (11,), (12,), (13,), (14,), (15,))
+def test_token_lengths_that_are_reserved(tkl):
+    data = bytes((0x40 | tkl, 1, 0, 1)) + bytes(32)
+    assert flags_of(data) == s.REFUSE
+    assert flags_of(bytes((0x50 | tkl, 1, 0, 1)) + bytes(32)) == s.SILENT
+
+
+@cases((9,), (12,), (13,), (20,), (40,))
+def test_extended_tokens_where_configured(length):
+    data = encode(CON, GET, 1, bytes(length), (), b"x")
+    r = indexed(data, token_max=40)
+    assert r[s.FLAGS] == s.REQUEST
+    assert r[s.HEAD] - r[s.TOKEN] == length
+    assert r[s.PAYLOAD] == len(data) - 1
+
+
+@cases(
+    ("4d 01 0001 1c" + "00" * 41,),  # 41 bytes, one more than is configured
+    ("4e 01 0001 0000" + "00" * 269,),  # two bytes of length: longer than any setting
+    ("4f 01 0001" + "00" * 32,),
+    ("4d 01 0001",),  # the extended length itself is missing
+    ("4d 01 0001 00" + "00" * 12,),  # one byte short
+)
+def test_extended_tokens_that_are_refused(text):
+    assert flags_of(hexbytes(text), token_max=40) == s.REFUSE
+
+
+@cases((0,), (1,), (2,), (3,))
+def test_too_short_for_a_header(length):
+    assert flags_of(b"\x40\x01\x00\x01"[:length]) == s.SILENT
+
+
+@cases((0x00,), (0x80,), (0xC0,))
+def test_other_versions(first):
+    assert flags_of(bytes((first, 1, 0, 1))) == s.SILENT
+
+
+def test_empty_messages():
+    assert flags_of(b"\x40\x00\x00\x01") == s.OTHER  # ping
+    assert flags_of(b"\x60\x00\x00\x01") == s.OTHER
+    assert flags_of(b"\x70\x00\x00\x01") == s.OTHER
+    assert flags_of(b"\x50\x00\x00\x01") == s.SILENT  # a NON is never empty
+    assert flags_of(b"\x40\x00\x00\x01\x00") == s.REFUSE
+    assert flags_of(b"\x41\x00\x00\x01\x00") == s.REFUSE
+    assert flags_of(b"\x60\x00\x00\x01\x00") == s.SILENT
+    assert flags_of(b"\x70\x00\x00\x01\x00") == s.SILENT
+
+
+def test_every_code():
+    for code in range(1, 256):
+        flags = flags_of(bytes((0x40, code, 0, 1)))
+        family = code >> 5
+        if family == 0:
+            expected = s.REQUEST
+            if code > 7:
+                expected |= s.ODD
+            elif code not in (1, 5):
+                expected |= s.UNSAFE
+        elif family in (1, 6, 7):
+            expected = s.REFUSE
+        else:
+            expected = s.OTHER
+        assert flags == expected, code
+        # in an ACK a code is never a request to execute, nor something to answer
+        flags = flags_of(bytes((0x60, code, 0, 1)))
+        assert flags & (s.OTHER | s.SILENT) and not flags & (s.REQUEST | s.REFUSE), code
+
+
+def test_longer_than_the_node_takes():
+    room = s.index()[s.LIMIT]
+    assert flags_of(b"\x40\x01\x00\x01\xff" + bytes(room - 5)) == s.REQUEST
+    assert flags_of(b"\x40\x01\x00\x01\xff" + bytes(room - 4)) == s.REQUEST | s.ODD
+
+
+# Options
+
+
+@cases((0,), (1,), (12,), (13,), (14,), (100,), (254,), (255,))
+def test_option_lengths(length):
+    data = encode(CON, GET, 1, b"", [(11, bytes(length))], b"p")
+    r = indexed(data)
+    assert r[s.FLAGS] == s.REQUEST | 1 << s.URI_PATH
+    assert s.step(data, r[s.URI_PATH], r) == r[s.ENDS + s.URI_PATH] == len(data) - 2
+    assert r[s.LENGTH] == length
+    assert r[s.PAYLOAD] == len(data) - 1
+
+
+@cases((268,), (269,), (270,), (300,), (1034,))
+def test_long_options(length):
+    data = encode(CON, GET, 1, b"", [(35, bytes(length))], b"p")
+    r = indexed(data, room=2048)
+    assert r[s.FLAGS] == s.REQUEST | 1 << s.PROXY
+    s.step(data, r[s.PROXY], r)
+    assert r[s.LENGTH] == length
+    assert data[r[s.VALUE] - 1] == ((length - 269) & 255 if length > 268 else length - 13)
+
+
+def test_the_longest_option():
+    data = encode(CON, GET, 1, b"", [(2, bytes(65804))])
+    assert len(data) == 4 + 3 + 65804
+    r = indexed(data, room=70000)
+    assert r[s.FLAGS] == s.REQUEST
+    s.step(data, 4, r)
+    assert (r[s.VALUE], r[s.LENGTH]) == (7, 65804)
+
+
+def test_a_long_option_is_followed_by_others():
+    data = encode(CON, GET, 1, b"", [(2, bytes(700)), (11, b"a"), (60, b"\x05")])
+    r = indexed(data)
+    assert r[s.FLAGS] == s.REQUEST | 1 << s.URI_PATH | 1 << s.SIZE1
+    assert r[s.SIZE1] == 5
+
+
+@cases((12,), (13,), (14,), (268,), (269,), (270,), (1000,), (65534,))
+def test_deltas_of_elective_options(number):
+    assert flags_of(encode(CON, GET, 1, b"", [(number & ~1, b"ab")])) in (
+        s.REQUEST,
+        s.REQUEST | 1 << s.CONTENT_FORMAT,
+        s.REQUEST | 1 << s.MAX_AGE,
+    )
+
+
+@cases((9, s.OSCORE), (19, s.UNKNOWN), (21, s.UNKNOWN), (31, s.UNKNOWN), (13, s.UNKNOWN))
+def test_critical_options(number, slot):
+    assert flags_of(encode(CON, GET, 1, b"", [(number, b"")])) == s.REQUEST | 1 << slot
+
+
+@cases((281,), (537,), (1001,), (65535,))
+def test_critical_options_far_up(number):
+    data = encode(CON, GET, 1, b"", [(number, b"x")])
+    assert flags_of(data) == s.REQUEST | 1 << s.UNKNOWN
+
+
+def test_number_over_65535():
+    # 65534 and one or two more; 269 + 65535 at once
+    assert flags_of(hexbytes("40010001 e0 fef1 10")) == s.REQUEST | 1 << s.UNKNOWN
+    assert flags_of(hexbytes("40010001 e0 fef1 20")) == s.REFUSE
+    assert flags_of(hexbytes("50010001 e0 fef1 20")) == s.SILENT
+    assert flags_of(hexbytes("40010001 e0 ffff")) == s.REFUSE
+
+
+@cases(
+    ("f0",),  # delta 15
+    ("0f",),  # length 15
+    ("fe",),  # looks like a marker
+    ("f1 00",),
+    ("b2 61",),  # the value is cut
+    ("d0",),  # the extended delta is missing
+    ("e0 00",),
+    ("0d",),  # the extended length is missing
+    ("0e 00",),
+    ("dd 00",),
+    ("ee 0000 00",),
+    ("ff",),  # a marker without payload
+    ("b1 61 ff",),
+    ("bd ff 61",),
+)
+def test_malformed_options(text):
+    rest = hexbytes(text)
+    assert flags_of(b"\x40\x01\x00\x01" + rest) == s.REFUSE
+    assert flags_of(b"\x50\x01\x00\x01" + rest) == s.SILENT
+    assert flags_of(b"\x60\x45\x00\x01" + rest) == s.SILENT
+    assert flags_of(b"\x40\x45\x00\x01" + rest) == s.REFUSE
+    assert flags_of(b"\x70\x45\x00\x01" + rest) == s.SILENT
+
+
+@cases((6, s.OBSERVE, 3), (12, s.CONTENT_FORMAT, 2), (28, s.SIZE2, 4), (60, s.SIZE1, 4))
+def test_uint_options(number, slot, longest):
+    for value in (0, 1, 255, 256, 65535, 65536, 0xFFFFFF, 0x1000000, 0x3FFFFFFE):
+        data = encode(CON, GET, 1, b"", [(number, uint(value))])
+        r = indexed(data)
+        if len(uint(value)) <= longest:
+            assert r[s.FLAGS] == s.REQUEST | 1 << slot
+            assert r[slot] == value
+        else:
+            assert r[s.FLAGS] == s.REQUEST  # elective and out of its length range: not there
+
+
+def test_uint_options_with_leading_zeros():
+    assert indexed(encode(CON, GET, 1, b"", [(60, b"\0\0\0\x07")]))[s.SIZE1] == 7
+    assert indexed(encode(CON, GET, 1, b"", [(17, b"\0\x32")]))[s.ACCEPT] == 50
+
+
+def test_a_uint_beyond_small_ints_is_the_largest_one():
+    assert indexed(encode(CON, GET, 1, b"", [(60, b"\xff\xff\xff\xff")]))[s.SIZE1] == 0x3FFFFFFF
+    assert indexed(encode(CON, GET, 1, b"", [(60, b"\x40\0\0\0")]))[s.SIZE1] == 0x3FFFFFFF
+
+
+@cases(
+    (1, 9, True),
+    (3, 0, True),
+    (3, 256, True),
+    (4, 0, False),
+    (4, 9, False),
+    (5, 1, True),
+    (6, 4, False),
+    (7, 3, True),
+    (11, 256, True),
+    (12, 3, False),
+    (14, 5, False),
+    (15, 256, True),
+    (17, 3, True),
+    (23, 4, True),
+    (27, 4, True),
+    (28, 5, False),
+    (35, 0, True),
+    (35, 1035, True),
+    (39, 0, True),
+    (39, 256, True),
+    (60, 5, False),
+    (252, 0, False),
+    (252, 41, False),
+    (258, 2, False),
+    (292, 9, False),
+)
+def test_out_of_its_length_range_is_unknown(number, length, critical):
+    flags = flags_of(encode(CON, GET, 1, b"", [(number, bytes(length))]))
+    assert flags == s.REQUEST | (1 << s.UNKNOWN if critical else 0)
+
+
+@cases(
+    (1, 0), (1, 8), (3, 1), (3, 255), (4, 1), (4, 8), (5, 0), (7, 0), (7, 2), (11, 0), (15, 255),
+    (17, 0), (17, 2), (23, 3), (27, 0), (35, 1), (39, 255), (252, 40), (258, 1), (292, 0),
+    (292, 8),
+)  # fmt: skip
+def test_at_the_ends_of_its_length_range_is_known(number, length):
+    flags = flags_of(encode(CON, GET, 1, b"", [(number, bytes(length))]))
+    assert flags & 1 << s.UNKNOWN == 0
+    assert flags != s.REQUEST
+
+
+@cases((3,), (5,), (7,), (17,), (23,), (27,))
+def test_a_critical_option_that_comes_twice_is_unknown(number):
+    value = b"" if number == 5 else b"\x01"
+    first = flags_of(encode(CON, GET, 1, b"", [(number, value)]))
+    twice = flags_of(encode(CON, GET, 1, b"", [(number, value), (number, value)]))
+    assert not first & 1 << s.UNKNOWN
+    assert twice == first | 1 << s.UNKNOWN
+
+
+@cases((6, s.OBSERVE), (12, s.CONTENT_FORMAT), (60, s.SIZE1))
+def test_of_an_elective_option_that_comes_twice_the_first_counts(number, slot):
+    r = indexed(encode(CON, GET, 1, b"", [(number, b"\x01"), (number, b"\x02")]))
+    assert r[s.FLAGS] == s.REQUEST | 1 << slot
+    assert r[slot] == 1
+
+
+def test_repeatable_options_run_to_the_last():
+    data = encode(CON, GET, 1, b"", [(15, b"a"), (15, b""), (15, b"bc"), (17, b"")])
+    r = indexed(data)
+    at = r[s.URI_QUERY]
+    values = []
+    while at < r[s.ENDS + s.URI_QUERY]:
+        at = s.step(data, at, r)
+        values.append(data[r[s.VALUE] : r[s.VALUE] + r[s.LENGTH]])
+    assert values == [b"a", b"", b"bc"]
+
+
+def test_many_options_are_all_seen():
+    options = [(11, b"s")] * 60 + [(15, b"q")] * 100 + [(60, b"\x09")]
+    data = encode(CON, GET, 1, b"", options, b"payload")
+    r = indexed(data)
+    assert r[s.FLAGS] == s.REQUEST | 1 << s.URI_PATH | 1 << s.URI_QUERY | 1 << s.SIZE1
+    assert r[s.SIZE1] == 9
+    assert data[r[s.PAYLOAD] :] == b"payload"
+    # and so is a critical one behind all of them
+    data = encode(CON, GET, 1, b"", options + [(65, b"")])
+    assert flags_of(data) & 1 << s.UNKNOWN
+
+
+def test_no_prefix_of_a_message_reads_past_its_end():
+    # On CPython an index past the end raises IndexError.
+    data = encode(
+        POST and CON, POST, 1, b"tok", [(11, bytes(20)), (15, bytes(300)), (258, b"\x1a")], b"pay"
+    )
+    good = []
+    for n in range(len(data) + 1):
+        flags = flags_of(data[:n])
+        assert flags == s.SILENT or flags == s.REFUSE or flags & s.REQUEST
+        if flags & s.REQUEST:
+            good.append(n)
+    # whole are: the header, each option, and the payload from its first byte on
+    assert good == [7, 7 + 22, 7 + 22 + 303, 7 + 22 + 303 + 3, 340 - 3, 340 - 2, 340 - 1]
+
+
+def test_the_index_of_a_message_owes_nothing_to_the_one_before():
+    r = s.index()
+    first = encode(CON, POST, 7, b"abc", [(11, b"x"), (17, b"\x3c")], b"pay")
+    s.scan(first, len(first), r)
+    second = encode(CON, GET, 8)
+    assert s.scan(second, len(second), r) == s.REQUEST
+    assert r[s.ACCEPT] == s.NO_ACCEPT
+    assert r[s.PAYLOAD] == r[s.SIZE] == 4
+    assert r[s.HASH] == indexed(second)[s.HASH]
+    assert r[s.COUNT] == 2
+
+
+def test_a_message_in_a_larger_buffer_ends_where_it_is_said_to():
+    data = encode(CON, GET, 1, b"", [(11, b"abc")])
+    r = s.index()
+    assert s.scan(bytearray(data + b"\xff\xff\xff"), len(data), r) == s.REQUEST | 1 << s.URI_PATH
+    assert r[s.SIZE] == len(data)
+
+
+# Paths
+
+
+def matches(data, path, accept=0, function=s.same):
+    return function(data, indexed(data), route(path, accept))
+
+
+def test_paths_are_compared_byte_for_byte():
+    data = request(GET, "s/contact")
+    assert matches(data, "s/contact") == 1
+    for other in ("s/contacu", "s/contac", "s/contact/", "s", "s/conta/ct", "scontact", "", "t/x"):
+        assert matches(data, other) == 0, other
+
+
+def test_the_delta_before_the_path_does_not_matter():
+    for options in ([(3, b"host")], [(3, b"host"), (7, b"\x16\x33")], [(1, b""), (4, b"e")]):
+        data = request(GET, "s/contact", options=options)
+        assert matches(data, "s/contact") == 1
+        assert matches(data, "t/contact") == 0
+
+
+def test_long_segments():
+    for length in (12, 13, 14, 254, 255):
+        path = "a/" + "x" * length + "/b"
+        data = request(GET, path)
+        assert matches(data, path) == 1
+        assert matches(data, path[:-1] + "c") == 0
+        assert matches(request(GET, "x" * length), "x" * (length - 1)) == 0
+        assert matches(request(GET, "x" * length), "x" * length) == 1
+
+
+def test_the_root_has_two_forms():
+    assert matches(request(GET), "") == 1
+    assert matches(request(GET, ""), "") == 1
+    assert matches(request(GET, "/"), "") == 0  # two empty segments
+    assert matches(request(GET, "a"), "") == 0
+    assert matches(request(GET), "a") == 0
+
+
+def test_accept_of_a_route():
+    plain = request(GET, "a")
+    text = request(GET, "a", options=[(17, b"")])
+    json = request(GET, "a", options=[(17, b"\x32")])
+    assert [matches(m, "a", 0) for m in (plain, text, json)] == [1, 1, 2]
+    assert [matches(m, "a", 50) for m in (plain, text, json)] == [1, 2, 1]
+    assert [matches(m, "a", s.ANY_FORMAT) for m in (plain, text, json)] == [1, 2, 2]
+    assert [matches(m, "a", s.LOOK) for m in (plain, text, json)] == [2, 2, 2]
+
+
+def test_no_accept_is_mistaken_for_a_mark_of_ours():
+    for number in (65533, 65534, 65535):
+        data = request(GET, "a", options=[(17, uint(number))])
+        assert matches(data, "a", 0) == 2, number
+        assert matches(data, "a", s.ANY_FORMAT) == 2, number
+
+
+def test_below_a_path():
+    for path, above, expected in (
+        ("a/b/c", "a/b", 1),
+        ("a/b/c", "a/b/c", 1),
+        ("a/b", "a/b/c", 0),
+        ("a/bb", "a/b", 0),
+        ("a/c/b", "a/b", 0),
+        ("b/b/c", "a/b", 0),
+        ("a", "", 1),
+        (None, "", 1),
+        (None, "a", 0),
+    ):
+        assert matches(request(GET, path), above, 0, s.under) == expected, (path, above)
+
+
+def test_the_hash_tells_paths_apart():
+    paths = [None, "a", "b", "a/b", "ab", "a/", "b/a", "a/b/", "s/contact", "s/tamper"]
+    hashes = [indexed(request(GET, path))[s.HASH] for path in paths]
+    for i in range(len(paths)):
+        assert 0 <= hashes[i] < 1 << 30
+        assert hashes[i] not in hashes[:i], paths[i]
+
+
+# Bytes
+
+
+def test_equal():
+    assert s.equal(b"xabc", 1, b"abcd", 0, 3) == 1
+    assert s.equal(b"xabc", 1, b"abd", 0, 3) == 0
+    assert s.equal(b"", 0, b"", 0, 0) == 1
+
+
+def test_copy_moves_down_in_one_buffer():
+    buffer = bytearray(b"..abcdef")
+    s.copy(buffer, 0, buffer, 2, 6)
+    assert buffer == b"abcdefef"
+
+
+@cases(
+    (1, 0, "10"),
+    (12, 12, "cc"),
+    (13, 13, "dd 00 00"),
+    (268, 268, "dd ff ff"),
+    (269, 269, "ee 0000 0000"),
+    (268, 12, "dc ff"),
+    (5, 300, "5e 001f"),
+    (65535, 65804, "ee fef2 ffff"),
+)
+def test_option_headers(delta, length, expected):
+    buffer = bytearray(8)
+    end = s.head(buffer, 1, delta, length)
+    assert bytes(buffer[1:end]) == hexbytes(expected)
+    assert bytes(buffer[end:]) == bytes(8 - end)
+
+
+# Replies
+
+
+def reply_ints(**values):
+    q = array("i", [0] * s.Q_ALL)
+    s.blank(q, 0x45)
+    q[s.Q_LIMIT] = 1024
+    for name, value in values.items():
+        q[getattr(s, "Q_" + name)] = value
+    return q
+
+
+def emitted(data, q, etag=b"", payload=b"", **settings):
+    tx = bytearray(300)
+    n = s.emit(tx, data, indexed(data, **settings), q, etag, payload)
+    assert not any(tx[n:])
+    return bytes(tx[:n])
+
+
+def test_bare():
+    tx = bytearray(16)
+    data = encode(CON, GET, 0x1234, b"tok", [(11, b"x")])
+    assert bytes(tx[: s.bare(tx, data, indexed(data), 0x84)]) == encode(ACK, 0x84, 0x1234, b"tok")
+    data = encode(NON, GET, 0x1234, b"tok", [(11, b"x")])
+    assert bytes(tx[: s.bare(tx, data, indexed(data), 0x84)]) == encode(NON, 0x84, 0x1234, b"tok")
+
+
+def test_ready():
+    tx = bytearray(32)
+    data = encode(CON, GET, 0x1234, b"tok", [(11, b"x")])
+    r = indexed(data)
+    n = s.ready(tx, data, r, b"\x01\xc0", b"open")
+    assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok", [(12, b"")], b"open")
+    n = s.ready(tx, data, r, b"\x00", b"")
+    assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok")
+    r = indexed(data, room=4)
+    assert s.ready(tx, data, r, b"\x00", b"12345") == 0
+    assert s.ready(tx, data, r, b"\x00", b"1234") == 4 + 3 + 1 + 4
+
+
+def test_emit_nothing_but_the_code():
+    data = encode(CON, GET, 7, b"tok")
+    assert emitted(data, reply_ints(CODE=0x44)) == encode(ACK, 0x44, 7, b"tok")
+
+
+@cases(
+    (0,),
+    (1,),
+    (255,),
+    (256,),
+    (300,),
+    (65535,),
+    (65536,),
+    (0xFFFFFF,),
+    (0x1000000,),
+    (0x3FFFFFFE,),
+)
+def test_emit_writes_uints_as_short_as_they_go(value):
+    data = encode(CON, GET, 7, b"")
+    expected = encode(ACK, 0x45, 7, b"", [(14, uint(value))])
+    assert emitted(data, reply_ints(MAX_AGE=value)) == expected
+
+
+def test_emit_everything_in_order():
+    data = encode(CON, GET, 7, b"tokentok")
+    q = reply_ints(
+        ETAG=8,
+        OBSERVE=70000,
+        FORMAT=50,
+        MAX_AGE=300,
+        BLOCK2=0x1E,
+        BLOCK1=6,
+        SIZE2=65536,
+        SIZE1=1024,
+    )
+    q[s.Q_START] = 2
+    q[s.Q_LENGTH] = 3
+    assert emitted(data, q, b"etag-etag", b"..abc..") == encode(
+        ACK,
+        0x45,
+        7,
+        b"tokentok",
+        [
+            (4, b"etag-eta"),
+            (6, uint(70000)),
+            (12, b"\x32"),
+            (14, uint(300)),
+            (23, b"\x1e"),
+            (27, b"\x06"),
+            (28, uint(65536)),
+            (60, uint(1024)),
+        ],
+        b"abc",
+    )
+
+
+def test_emit_refuses_what_does_not_fit():
+    data = encode(CON, GET, 7, b"")
+    assert emitted(data, reply_ints(LENGTH=64), b"", bytes(64), room=64) != b""
+    assert emitted(data, reply_ints(LENGTH=65), b"", bytes(65), room=64) == b""
+
+
+def test_a_payload_that_was_cut_goes_out_as_block_or_diagnostic_only():
+    data = encode(CON, GET, 7, b"")
+    cut = {"LENGTH": 16, "AT": 17, "LIMIT": 16}
+    assert emitted(data, reply_ints(**cut), b"", bytes(16)) == b""
+    assert emitted(data, reply_ints(CODE=0x44, **cut), b"", bytes(16)) == b""
+    assert emitted(data, reply_ints(CODE=0x80, **cut), b"", bytes(16)) != b""
+    assert emitted(data, reply_ints(BLOCK2=8, **cut), b"", bytes(16)) != b""
+    cut["AT"] = 16
+    assert emitted(data, reply_ints(**cut), b"", bytes(16)) != b""
+
+
+def test_an_empty_payload_has_a_format_in_a_content_only():
+    data = encode(CON, GET, 7, b"")
+    expected = encode(ACK, 0x45, 7, b"", [(12, b"\x32")])
+    assert emitted(data, reply_ints(FORMAT=50)) == expected
+    assert emitted(data, reply_ints(FORMAT=50, CODE=0x44)) == encode(ACK, 0x44, 7, b"")
+    assert emitted(data, reply_ints(FORMAT=50, CODE=0x44, LENGTH=1), b"", b"x") == encode(
+        ACK, 0x44, 7, b"", [(12, b"\x32")], b"x"
+    )
+
+
+def appended(pieces, skip=0, limit=100):
+    """What lies in a payload buffer of 100 bytes after these (piece, start, length)."""
+    into = bytearray(110)
+    q = reply_ints(BASE=5, SKIP=skip, LIMIT=limit)
+    for piece, start, length in pieces:
+        s.append(into, piece, start, length, q)
+    assert not any(into[:5]) and not any(into[5 + limit :])
+    assert q[s.Q_AT] == sum([length for _, _, length in pieces])
+    return bytes(into[q[s.Q_START] : q[s.Q_START] + q[s.Q_LENGTH]]), q[s.Q_DIGEST]
+
+
+def test_append():
+    whole = bytes(range(100))
+    assert appended([(whole, 0, 100)])[0] == whole
+    assert appended([])[0] == b""
+    assert appended([(b"", 0, 0)])[0] == b""
+    thirds = [(whole, 0, 30), (whole, 30, 40), (whole, 70, 30)]
+    assert appended(thirds) == appended([(whole, 0, 100)])
+    assert appended(thirds)[1] == 0, "what fits into one message needs no digest"
+    assert appended(thirds[:2], 0, 10)[1] == s.digest(whole, 0, 70, 5381)
+    for limit in (1, 16, 30, 31, 99):
+        for skip in (0, 1, 29, 30, 31, 64, 99):
+            window = whole[skip : skip + limit]
+            assert appended(thirds, skip, limit)[0] == window, (skip, limit)
+            assert appended(thirds, skip, limit)[1] == s.digest(whole, 0, 100, 5381)
+    assert appended(thirds, 100, 16)[0] == b""
+
+
+def test_inherit():
+    base = reply_ints(ETAG=2, MAX_AGE=300, FORMAT=50)
+    q = reply_ints(OBSERVE=1, BLOCK2=1, SIZE1=1, LENGTH=4)
+    s.inherit(q, base, indexed(request(GET, "a")), s.ABSENT)
+    assert (q[s.Q_CODE], q[s.Q_ETAG], q[s.Q_MAX_AGE], q[s.Q_FORMAT]) == (0, 2, 300, 50)
+    assert q[s.Q_OBSERVE] == q[s.Q_BLOCK2] == q[s.Q_SIZE1] == s.ABSENT
+    assert q[s.Q_LENGTH] == q[s.Q_AT] == 0
+    s.inherit(q, base, indexed(request(POST, "a")), 60)
+    assert (q[s.Q_CODE], q[s.Q_ETAG], q[s.Q_MAX_AGE], q[s.Q_FORMAT]) == (0, 0, s.ABSENT, 60)
+
+
+def test_emit_each_option_alone():
+    data = encode(CON, GET, 7, b"")
+    names = ("OBSERVE", "FORMAT", "MAX_AGE", "BLOCK2", "BLOCK1", "SIZE2", "SIZE1")
+    for i in range(7):
+        expected = encode(ACK, 0x45, 7, b"", [((6, 12, 14, 23, 27, 28, 60)[i], b"\x21")])
+        assert emitted(data, reply_ints(**{names[i]: 0x21})) == expected, names[i]
+
+
+def test_emit_carries_an_extended_token():
+    data = encode(CON, GET, 7, bytes(range(30)))
+    assert emitted(data, reply_ints(CODE=0x44), token_max=40) == encode(
+        ACK, 0x44, 7, bytes(range(30))
+    )
+
+
+def test_the_longest_reply_head_has_room_before_the_payload():
+    r = s.index()
+    data = encode(CON, GET, 7, bytes(8))
+    q = reply_ints(
+        ETAG=8, OBSERVE=1 << 23, FORMAT=65000, MAX_AGE=1 << 29, BLOCK2=1 << 23, BLOCK1=1 << 23,
+        SIZE2=1 << 29, SIZE1=1 << 29, LENGTH=1,
+    )  # fmt: skip
+    assert len(emitted(data, q, bytes(8), b"x")) - 1 <= r[s.BODY]
+
+
+# Numbers
+
+
+@cases(
+    (0, 0, "0"),
+    (7, 0, "7"),
+    (10, 0, "10"),
+    (1234567890 % (1 << 30), 0, str(1234567890 % (1 << 30))),
+    (-1, 0, "-1"),
+    (3662, 2, "36.62"),
+    (5, 2, "0.05"),
+    (-5, 2, "-0.05"),
+    (0, 2, "0.00"),
+    (0, 1, "0.0"),
+    (100, 2, "1.00"),
+    (-1250, 3, "-1.250"),
+    (99, 1, "9.9"),
+    ((1 << 30) - 1, 0, "1073741823"),
+    (1 - (1 << 30), 0, "-1073741823"),
+    (1 - (1 << 30), 9, "-1.073741823"),
+)
+def test_decimal(value, decimals, expected):
+    buffer = bytearray(16)
+    end = s.decimal(buffer, 1, value, decimals)
+    assert bytes(buffer[1:end]) == expected.encode()
+    assert bytes(buffer[end:]) == bytes(16 - end)
+
+
+def test_random_numbers_spread():
+    state = array("i", [12345])
+    seen = set()
+    low = 0
+    for _ in range(1000):
+        value = s.random16(state)
+        assert 0 <= value < 65536
+        low += value < 32768
+        seen.add(value)
+    assert len(seen) > 950
+    assert 400 < low < 600
+
+
+# The ring
+
+
+def ring_of(entries, peers=4, con_ms=1000, non_ms=400):
+    words = [entries, con_ms, non_ms] + [s.ABSENT, 0, 0] * entries + [0] * peers
+    return array("i", words)
+
+
+def enter(ring, mid, who=0, now_ms=0, kind=CON):
+    return s.seen(ring, indexed(encode(kind, POST, mid)), who, now_ms)
+
+
+def test_the_ring_knows_a_request_again():
+    ring = ring_of(3)
+    assert enter(ring, 1) == 3 + 0
+    assert enter(ring, 2) == 3 + 1
+    assert enter(ring, 1) == 0
+    assert enter(ring, 2) == 1
+    assert enter(ring, 1, who=1) == 3 + 2  # the same MID of somebody else
+
+
+def test_the_oldest_entry_goes():
+    ring = ring_of(2)
+    enter(ring, 1, now_ms=0)
+    enter(ring, 2, now_ms=10)
+    assert enter(ring, 3, now_ms=20) == 2 * 2 + 0
+    assert enter(ring, 2, now_ms=30) == 1
+    assert enter(ring, 4, now_ms=30) == 2 * 2 + 1
+    assert enter(ring, 1, now_ms=30) == 2 * 2 + 0
+
+
+def test_entries_die_after_their_lifetime():
+    ring = ring_of(2)
+    enter(ring, 1, now_ms=0)
+    assert enter(ring, 1, now_ms=999) == 0
+    assert enter(ring, 1, now_ms=1000) == 2 + 0
+    enter(ring, 5, now_ms=1000, kind=NON)
+    assert enter(ring, 5, now_ms=1399, kind=NON) == 1
+    assert enter(ring, 5, now_ms=1400, kind=NON) == 2 + 1
+
+
+def test_entries_across_the_wrap_of_the_clock():
+    ring = ring_of(2)
+    enter(ring, 1, now_ms=(1 << 30) - 100)
+    assert enter(ring, 1, now_ms=899) == 0
+    assert enter(ring, 1, now_ms=900) == 2 + 0
+    ring = ring_of(2)
+    enter(ring, 2, now_ms=100, kind=NON)  # entered as if before the wrap
+    assert enter(ring, 2, now_ms=499, kind=NON) == 0
+    assert enter(ring, 2, now_ms=500, kind=NON) == 2 + 0
+
+
+def test_a_stranger_pushes_out_strangers_only():
+    ring = ring_of(2)
+    ring[s.RING_FIRST + 2 * s.RING_STEP + 1] = 1  # peer 1 is verified
+    enter(ring, 1, who=1, now_ms=0)
+    enter(ring, 1, who=2, now_ms=10)
+    assert enter(ring, 1, who=3, now_ms=20) == 2 * 2 + 1
+    assert enter(ring, 1, who=1, now_ms=20) == 0
+    enter(ring, 2, who=1, now_ms=30)
+    enter(ring, 3, who=1, now_ms=40)
+    assert enter(ring, 9, who=3, now_ms=50) == -1
+    assert enter(ring, 9, who=1, now_ms=50) == 2 * 2 + 0  # its own kind may
+
+
+def test_a_dead_entry_is_taken_before_a_living_one():
+    ring = ring_of(3)
+    enter(ring, 1, now_ms=0)
+    enter(ring, 2, now_ms=10, kind=NON)  # dies at 410
+    enter(ring, 3, now_ms=20)
+    assert enter(ring, 4, now_ms=500) == 3 + 1
+
+
+def test_rst_and_ack_with_codes_are_no_requests():
+    for kind in (ACK, RST):
+        assert not flags_of(encode(kind, POST, 1, b"", [(11, b"x")])) & s.REQUEST

@@ -1,0 +1,257 @@
+"""Settings and Wi-Fi access: what is taken, what is refused, and what a power cut leaves."""
+
+import json
+import os
+
+import config
+from config import Settings
+from support import cases, raises
+
+PATH = "build-test-config.json"
+FIELDS = ("name", "kind", "heartbeat_s", "gateway", "app")
+
+
+def remove(path=PATH):
+    for name in (path, path + ".new"):
+        try:
+            os.remove(name)
+        except OSError:
+            pass
+
+
+def write(content, path=PATH):
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def read(path=PATH):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def kept(content, function):
+    """Run the function on a file with that content, then remove it."""
+    remove()
+    if content is not None:
+        write(content)
+    try:
+        return function()
+    finally:
+        remove()
+
+
+def test_a_missing_file_gives_the_defaults():
+    settings = kept(None, lambda: Settings.load(PATH))
+    assert [getattr(settings, field) for field in FIELDS] == ["mote", "door", 3600, "", "both"]
+
+
+def test_a_file_may_lack_fields():
+    settings = kept(b'{"kind": "window"}', lambda: Settings.load(PATH))
+    assert settings.kind == "window"
+    assert settings.heartbeat_s == 3600
+
+
+def test_saved_settings_come_back():
+    def round_trip():
+        settings = Settings.load(PATH)
+        settings.update(
+            {"name": 'K\u00fcche "2" \\', "heartbeat_s": 60, "gateway": "coap://gw:5684"}
+        )
+        settings.save()
+        assert json.loads(read().decode())["name"] == 'K\u00fcche "2" \\'
+        again = Settings.load(PATH)
+        assert [getattr(again, field) for field in FIELDS] == [
+            'K\u00fcche "2" \\',
+            "door",
+            60,
+            "coap://gw:5684",
+            "both",
+        ]
+
+    kept(None, round_trip)
+
+
+def test_the_json_has_a_fixed_order():
+    assert Settings().as_json() == (
+        b'{"name":"mote","kind":"door","heartbeat_s":3600,"gateway":"","app":"both"}'
+    )
+
+
+def test_saving_replaces_the_file_as_a_whole():
+    def save_over():
+        Settings(PATH).save()
+        assert read() == Settings().as_json()
+        return PATH + ".new" in os.listdir()
+
+    assert not kept(b"x" * 5000, save_over)
+
+
+def test_a_power_cut_while_saving_leaves_the_old_file():
+    def cut():
+        write(b'{"name": "half', PATH + ".new")
+        assert Settings.load(PATH).name == "old"
+        Settings.load(PATH).save()
+        assert Settings.load(PATH).name == "old"
+
+    kept(b'{"name": "old"}', cut)
+
+
+def test_a_file_that_cannot_be_written_leaves_no_rest():
+    settings = Settings("no-such-folder/config.json")
+    raises(OSError, settings.save)
+    assert settings.name == "mote"
+
+
+def test_a_failing_rename_removes_the_temporary_file():
+    def into_a_folder():
+        raises(OSError, Settings(PATH).save)
+        return PATH + ".new" in os.listdir()
+
+    remove()
+    os.mkdir(PATH)
+    try:
+        assert not into_a_folder()
+    finally:
+        os.rmdir(PATH)
+        remove()
+
+
+def test_settings_without_a_path_stay_in_memory():
+    Settings().save()
+
+
+def test_without_a_file_nothing_is_read_but_a_folder_is_an_error():
+    raises(OSError, Settings.load, ".")
+
+
+@cases(
+    ({"name": ""}, "name"),
+    ({"name": "x" * 33}, "name"),
+    ({"name": 5}, "name"),
+    ({"name": None}, "name"),
+    ({"name": "a\nb"}, "name"),
+    ({"name": "a\x7fb"}, "name"),
+    ({"kind": "gate"}, "kind"),
+    ({"kind": ["door"]}, "kind"),
+    ({"kind": True}, "kind"),
+    ({"heartbeat_s": 9}, "heartbeat_s"),
+    ({"heartbeat_s": 86401}, "heartbeat_s"),
+    ({"heartbeat_s": -60}, "heartbeat_s"),
+    ({"heartbeat_s": "60"}, "heartbeat_s"),
+    ({"heartbeat_s": 60.0}, "heartbeat_s"),
+    ({"heartbeat_s": True}, "heartbeat_s"),
+    ({"heartbeat_s": None}, "heartbeat_s"),
+    ({"gateway": "gw"}, "gateway"),
+    ({"gateway": "http://gw"}, "gateway"),
+    ({"gateway": "coap://"}, "gateway"),
+    ({"gateway": "coap://gw/"}, "gateway"),
+    ({"gateway": "coap://gw:"}, "gateway"),
+    ({"gateway": "coap://gw:0"}, "gateway"),
+    ({"gateway": "coap://gw:65536"}, "gateway"),
+    ({"gateway": "coap://gw:+80"}, "gateway"),
+    ({"gateway": "coap://gw:5 "}, "gateway"),
+    ({"gateway": "coap://:5683"}, "gateway"),
+    ({"gateway": "coap://g w"}, "gateway"),
+    ({"gateway": "coap://user@gw"}, "gateway"),
+    ({"gateway": "coap://[fe80::1"}, "gateway"),
+    ({"gateway": "coap://[]"}, "gateway"),
+    ({"gateway": "coap://[fe80::1]x"}, "gateway"),
+    ({"gateway": "coap://" + "h" * 58}, "gateway"),
+    ({"gateway": 5}, "gateway"),
+    ({"gateway": None}, "gateway"),
+    ({"app": "window"}, "app"),
+    ({"app": None}, "app"),
+    ({"colour": "red"}, "colour"),
+    ({"": 1}, ""),
+)
+def test_a_wrong_field_is_named_and_nothing_changes(wrong, field):
+    settings = Settings()
+    fields = {"name": "front", "kind": "window", "heartbeat_s": 60, "app": "door"}
+    fields.update(wrong)
+    before = settings.as_json()
+    error = raises(ValueError, settings.update, fields)
+    assert str(error).startswith(field + ": "), str(error)
+    assert settings.as_json() == before
+
+
+@cases([], None, 5, "name", b"{}")
+def test_only_an_object_is_taken(fields):
+    raises(ValueError, Settings().update, fields)
+
+
+@cases(
+    {"name": "x" * 32},
+    {"name": "\u00fc" * 32},
+    {"heartbeat_s": 10},
+    {"heartbeat_s": 86400},
+    {"gateway": ""},
+    {"gateway": "coap://10.0.0.7"},
+    {"gateway": "coap://gw-1.local:65535"},
+    {"gateway": "coap://[2001:db8::7]:5683"},
+    {"gateway": "coap://" + "h" * 57},
+    {"app": "wearable"},
+    {},
+)
+def test_a_good_field_is_taken(fields):
+    settings = Settings()
+    settings.update(fields)
+    for field in fields:
+        assert getattr(settings, field) == fields[field]
+    assert json.loads(settings.as_json().decode())
+
+
+@cases(b"", b"{", b'{"name": "x"', b"[]", b"\xff\xfe", b'"door"', b"{'name': 'x'}", b"{} x")
+def test_a_broken_file_is_named(content):
+    error = kept(content, lambda: raises(ValueError, Settings.load, PATH))
+    assert str(error).startswith(PATH + ": "), str(error)
+
+
+def test_a_wrong_field_in_the_file_is_named_with_the_file():
+    error = kept(b'{"heartbeat_s": 5}', lambda: raises(ValueError, Settings.load, PATH))
+    assert str(error).startswith(PATH + ": heartbeat_s: "), str(error)
+
+
+def test_secrets_are_complete_or_absent():
+    assert kept(None, lambda: config.load_secrets(PATH)) is None
+    secrets = kept(b'{"ssid": "attic"}', lambda: config.load_secrets(PATH))
+    assert secrets == {"ssid": "attic", "password": "", "country": ""}
+
+
+@cases(
+    ({}, "ssid"),
+    ({"ssid": ""}, "ssid"),
+    ({"ssid": "x" * 33}, "ssid"),
+    ({"ssid": "\u00fc" * 17}, "ssid"),
+    ({"ssid": 5}, "ssid"),
+    ({"ssid": "a", "password": "seven77"}, "password"),
+    ({"ssid": "a", "password": "x" * 64}, "password"),
+    ({"ssid": "a", "password": "0" * 65}, "password"),
+    ({"ssid": "a", "password": None}, "password"),
+    ({"ssid": "a", "country": "de"}, "country"),
+    ({"ssid": "a", "country": "DEU"}, "country"),
+    ({"ssid": "a", "country": "D1"}, "country"),
+    ({"ssid": "a", "pasword": "x"}, "pasword"),
+)
+def test_wrong_secrets_are_named(fields, field):
+    error = str(raises(ValueError, config.check_secrets, fields))
+    assert error.startswith(field + ": "), error
+
+
+def test_an_error_does_not_show_the_password():
+    error = str(raises(ValueError, config.check_secrets, {"ssid": "a", "password": "hunter2"}))
+    assert "hunter2" not in error
+
+
+@cases(
+    {"ssid": "x" * 32, "password": "", "country": ""},
+    {"ssid": "a", "password": "eight888"},
+    {"ssid": "a", "password": "p" * 63},
+    {"ssid": "a", "password": "0123456789abcdefABCDEF" + "0" * 42, "country": "GB"},
+)
+def test_good_secrets_are_taken(fields):
+    config.check_secrets(fields)
+
+
+def test_the_example_is_good():
+    folder = config.__file__[: config.__file__.rfind("/") + 1]
+    assert config.load_secrets(folder + "secrets.example.json")["country"] == "DE"

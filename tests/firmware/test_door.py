@@ -1,0 +1,287 @@
+"""The door: its resources as a client sees them, /config, and no allocation."""
+
+import json
+
+import board
+from machine import clock
+
+from apps import common, door
+from asking import Asker, Timers
+from coap import Node
+from coap.numbers import CBOR, GET, JSON, LINK_FORMAT, SENML_JSON, TEXT
+from config import Settings
+from sensors import reed
+from support import allocated, cases, locked
+
+
+class Saved(Settings):
+    """Settings that count how often they were saved, and can fail to."""
+
+    saves = 0
+    broken = False
+
+    def save(self):
+        if self.broken:
+            raise OSError(28, "no space")
+        self.saves += 1
+
+
+def asker(settings=None, board=board):
+    """A client of a door node on a fresh board, in virtual time."""
+    board.power_on()
+    clock.hold(0)
+    reed.ticks_ms = clock.ms
+    node = Node()
+    door.setup(node, board, settings or Settings())
+    ask = Asker(node)
+    ask.run(20)
+    return ask
+
+
+def observe(node):
+    """The list of the paths whose change the node is told from now on."""
+    told = []
+    node.changed = lambda resource: told.append(resource.path)
+    return told
+
+
+def test_contact_and_tamper_in_all_formats():
+    ask = asker()
+    for path, turn, closed, opened in (
+        ("s/contact", board.set_door, b"closed", b"open"),
+        ("s/tamper", board.set_lid, b"ok", b"tampered"),
+    ):
+        for state, text, json_text, cbor in (
+            (False, closed, b"false", b"\xf4"),
+            (True, opened, b"true", b"\xf5"),
+        ):
+            turn(state)
+            clock.advance(30)
+            for accept, wanted, content_format in (
+                (None, text, TEXT),
+                (TEXT, text, TEXT),
+                (JSON, json_text, JSON),
+                (CBOR, cbor, CBOR),
+            ):
+                answer = ask.get(path, accept)
+                assert (answer.code, answer.payload) == ("2.05", wanted)
+                assert (answer.content_format or 0) == content_format
+            assert ask.get(path, SENML_JSON).code == "4.06"
+            assert ask.put(path, b"1", TEXT).code == "4.05"
+
+
+def test_battery():
+    ask = asker()
+    assert ask.get("s/batt").payload == b"83"
+    assert ask.get("s/batt", CBOR).payload == b"\x18\x53"
+    board.set_battery(2900)
+    assert ask.get("s/batt", JSON).payload == b"0"
+    board.set_battery(0)
+    answer = ask.get("s/batt")
+    assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+    assert answer.payload == b"no value yet"
+
+
+def test_a_change_is_told_once_and_both_edges_of_a_short_one():
+    ask = asker()
+    told = observe(ask.node)
+    ask.run(1000)
+    assert told == []
+    board.set_door(True)
+    ask.run(100)
+    assert told == ["s/contact"]
+    ask.run(1000)
+    assert told == ["s/contact"]
+    board.set_lid(True)
+    ask.run(100)
+    assert told == ["s/contact", "s/tamper"]
+    told.clear()
+    board.set_door(False)
+    clock.advance(30)
+    board.set_door(True)
+    ask.run(100)
+    assert told == ["s/contact"] and ask.get("s/contact").payload == b"open"
+
+
+def test_a_battery_that_falls_is_told():
+    ask = asker()
+    ask.run(20_000)
+    told = observe(ask.node)
+    ask.run(20_000)
+    assert told == []
+    board.set_battery(3700)
+    ask.run(20_000)
+    assert told == ["s/batt"]
+    board.set_battery(0)
+    ask.run(30_000)
+    assert told == ["s/batt", "s/batt"]
+
+
+def test_links():
+    links = asker().get(".well-known/core").payload
+    for part in (
+        b'</s/contact>;rt="oic.r.sensor.contact urn:oma:lwm2m:ext:3200"',
+        b'</s/batt>;rt="oic.r.energy.battery urn:oma:lwm2m:ext:3411"',
+        b'</dev>;rt="urn:oma:lwm2m:oma:3";if="core.rp"',
+        b"</config>",
+        b"</s/tamper>",
+        b'title="door"',
+    ):
+        assert part in links
+    assert asker().get(".well-known/core", LINK_FORMAT).code == "2.05"
+
+
+def test_the_title_says_what_kind_of_thing_it_is():
+    ask = asker()
+    assert ask.put("config", b'{"kind":"window"}', JSON).code == "2.04"
+    assert b'title="window"' in ask.get(".well-known/core").payload
+
+
+def test_device():
+    ask = asker()
+    ask.run(12_500)
+    answer = ask.get("dev")
+    assert (answer.code, answer.content_format) == ("2.05", JSON)
+    fields = json.loads(answer.payload)
+    assert fields == {
+        "manufacturer": "Mote",
+        "model": "SIMULATOR",
+        "serial": "a0b1c2d3e4f5",
+        "firmware": "0.1.0",
+        "uptime_s": 12,
+        "battery_mv": 4004,
+    }
+    text = ask.get("dev", TEXT).payload.decode().split("\n")
+    assert text[0] == "manufacturer: Mote" and "uptime_s: 12" in text
+    assert ask.get("dev", CBOR).code == "4.06"
+
+
+def test_uptime_goes_on_when_the_clock_wraps():
+    device = common.Device(board, None)
+    now_ms = 0x3FFFFFFF - 1500
+    device.tick(now_ms)
+    for _ in range(10):
+        now_ms = (now_ms + 700) & 0x3FFFFFFF
+        device.tick(now_ms)
+    assert device._uptime_s == 7
+
+
+def test_config_is_read_and_changed():
+    settings = Saved()
+    ask = asker(settings)
+    answer = ask.get("config")
+    assert (answer.code, answer.content_format) == ("2.05", JSON)
+    assert answer.payload == settings.as_json() and len(answer.etag) == 8
+    assert ask.put("config", b'{"name":"attic","heartbeat_s":60}', JSON).code == "2.04"
+    assert (settings.name, settings.heartbeat_s, settings.kind) == ("attic", 60, "door")
+    assert settings.saves == 1
+    after = ask.get("config")
+    assert json.loads(after.payload)["name"] == "attic" and after.etag != answer.etag
+
+
+def test_config_changes_only_the_state_that_was_meant():
+    settings = Saved()
+    ask = asker(settings)
+    before = ask.get("config").etag
+    assert ask.put("config", b'{"name":"a"}', JSON, before).code == "2.04"
+    assert ask.put("config", b'{"name":"b"}', JSON, before).code == "4.12"
+    assert settings.name == "a"
+    assert ask.put("config", b'{"name":"mote"}', JSON).code == "2.04"
+    assert ask.get("config").etag == before  # strong: the same bytes, the same tag
+
+
+@cases(
+    (b'{"kind":"wardrobe"}', "kind"),
+    (b'{"heartbeat_s":9}', "heartbeat_s"),
+    (b'{"heartbeat_s":true}', "heartbeat_s"),
+    (b'{"name":""}', "name"),
+    (b'{"gateway":"http://x"}', "gateway"),
+    (b'{"name":"new","colour":"red"}', "colour"),
+    (b'{"name":"new","heartbeat_s":"60"}', "heartbeat_s"),
+    (b'["name"]', "JSON object"),
+    (b"null", "JSON object"),
+    (b"{", "payload"),
+    (b'{"name":"a"', "payload"),
+    (b'{"name":"a}', "payload"),
+    (b'{"name":"\xff\xfe"}', ""),
+    (b"", "payload"),
+    (b"[" * 1000, ""),
+)
+def test_config_refuses_what_is_wrong_and_says_where(payload, named):
+    settings = Saved()
+    ask = asker(settings)
+    before = ask.get("config")
+    answer = ask.put("config", payload, JSON)
+    assert answer.code == "4.00" and named in answer.payload.decode()
+    after = ask.get("config")
+    assert (after.payload, after.etag, settings.saves) == (before.payload, before.etag, 0)
+
+
+def test_config_takes_json_only():
+    ask = asker()
+    for content_format in (TEXT, CBOR):
+        assert ask.put("config", b'{"name":"a"}', content_format).code == "4.15"
+    assert ask.get("config", TEXT).code == "4.06"
+
+
+def test_config_that_cannot_be_saved_is_not_taken():
+    settings = Saved()
+    settings.broken = True
+    ask = asker(settings)
+    before = ask.get("config")
+    answer = ask.put("config", b'{"name":"attic"}', JSON)
+    assert (answer.code, answer.payload) == ("5.00", b"settings: cannot be written to flash")
+    after = ask.get("config")
+    assert (after.payload, after.etag) == (before.payload, before.etag)
+
+
+class Bare:
+    """A board without battery measurement and lid switch."""
+
+    NAME = "BARE"
+    REED_PIN = board.REED_PIN
+    TAMPER_PIN = None
+    BATTERY_ADC_PIN = None
+    power_on = board.power_on
+
+
+def test_a_board_without_lid_switch_and_battery():
+    ask = asker(board=Bare)
+    assert ask.get("s/contact").payload == b"closed"
+    assert ask.get("s/batt").code == "4.04" and ask.get("s/tamper").code == "4.04"
+    assert "battery_mv" not in json.loads(ask.get("dev").payload)
+    ask.run(30_000)
+
+
+@cases("s/contact", "s/tamper", "s/batt")
+def test_an_answer_allocates_nothing(path):
+    ask = asker()
+    as_text, as_cbor = ask.request(GET, path), ask.request(GET, path, accept=CBOR)
+
+    def serve():
+        ask.again(as_text)
+        return ask.again(as_cbor)
+
+    assert allocated(serve, 20) == 0
+    assert locked(serve) > 6
+
+
+def test_time_that_passes_allocates_nothing():
+    asker()
+    node = Node()
+    timers = Timers(node)
+    door.setup(node, board, Settings())
+    told = [0]
+
+    def count(resource):
+        told[0] += 1
+
+    node.changed = count
+
+    def pass_time():
+        clock.advance(10)
+        board.set_door(clock.ms() & 64)
+        timers.run(clock.ms())
+
+    assert allocated(pass_time, 640) == 0
+    assert 90 <= told[0] <= 102  # the door moves every 64 ms

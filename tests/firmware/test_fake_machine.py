@@ -1,0 +1,118 @@
+"""The simulated board's `machine` module, against what boards do."""
+
+import machine
+from chips import Chip
+from machine import ADC, I2C, Pin, bus, clock, wire
+
+from support import raises
+
+
+class Heard:
+    def __init__(self):
+        self.levels = []
+
+    def handler(self, pin):
+        self.levels.append(pin.value())
+
+
+def test_handlers_hear_the_edges_they_asked_for():
+    for trigger, wanted in (
+        (Pin.IRQ_RISING, [1, 1]),
+        (Pin.IRQ_FALLING, [0, 0]),
+        (Pin.IRQ_RISING | Pin.IRQ_FALLING, [0, 1, 0, 1]),
+    ):
+        machine.power_on()
+        heard = Heard()
+        Pin(5).irq(handler=heard.handler, trigger=trigger)
+        for level in (0, 1, 1, 0, 0, 1):
+            wire(5).drive(level)
+        assert heard.levels == wanted
+
+
+def test_no_handler_no_call():
+    machine.power_on()
+    heard = Heard()
+    pin = Pin(5)
+    pin.irq(handler=heard.handler)
+    pin.irq(handler=None)
+    wire(5).drive(0)
+    assert heard.levels == [] and wire(5).pins == []
+
+
+def test_two_pins_on_one_wire_see_one_level():
+    machine.power_on()
+    out, other = Pin(5, Pin.OUT, value=0), Pin(5, Pin.IN)
+    assert other.value() == 0
+    out.on()
+    assert other() == 1
+    out(0)
+    assert other.value() == 0
+
+
+def test_an_adc_reads_microvolts_and_16_bits():
+    machine.power_on()
+    adc = ADC(Pin(34))
+    for microvolts, raw in ((0, 0), (1_650_000, 32767), (3_300_000, 65535), (5_000_000, 65535)):
+        wire(34).microvolts = microvolts
+        assert adc.read_uv() == microvolts and adc.read_u16() == raw
+
+
+def i2c():
+    machine.power_on()
+    return I2C(0, scl=Pin(22), sda=Pin(21))
+
+
+def test_registers_come_in_a_row():
+    i2c0 = i2c()
+    chip = bus(21).attach(Chip(0x40))
+    assert i2c0.scan() == [0x40]
+    i2c0.writeto_mem(0x40, 0x10, b"\x01\x02\x03")
+    assert i2c0.readfrom_mem(0x40, 0x11, 2) == b"\x02\x03"
+    i2c0.writeto(0x40, b"\xff\x09\x08")  # the pointer wraps
+    assert chip.registers[0xFF] == 9 and chip.registers[0] == 8
+    i2c0.writeto(0x40, b"\x10")
+    assert i2c0.readfrom(0x40, 3) == b"\x01\x02\x03"
+
+
+def test_nobody_answers():
+    i2c0 = i2c()
+    assert raises(OSError, i2c0.readfrom_mem, 0x40, 0, 1).errno == 19
+    chip = bus(21).attach(Chip(0x40))
+    for errno in (5, 19):
+        chip.fault = errno
+        assert raises(OSError, i2c0.writeto_mem, 0x40, 0, b"\0").errno == errno
+    bus(21).stuck = True
+    assert raises(OSError, i2c0.readfrom, 0x40, 1).errno == 110
+
+
+def test_two_buses_are_two():
+    i2c()
+    bus(21).attach(Chip(0x40))
+    assert I2C(1, scl=Pin(19), sda=Pin(18)).scan() == []
+
+
+def test_the_clock_stands_still_until_it_is_moved():
+    clock.hold(0x3FFFFFF0)
+    assert clock.ms() == 0x3FFFFFF0
+    clock.advance(32)
+    assert clock.ms() == 16
+    watchdog = machine.WDT(timeout=1000)
+    clock.advance(1000)
+    assert not watchdog.expired()
+    clock.advance(1)
+    assert watchdog.expired()
+    clock.release()
+    assert 0 <= clock.ms() <= 0x3FFFFFFF
+
+
+def test_a_new_board_remembers_nothing():
+    machine.RTC().memory(b"kept")
+    assert machine.RTC().memory() == b"kept"
+    raises(ValueError, machine.RTC().memory, bytes(2049))
+    machine.power_on(machine.DEEPSLEEP_RESET)
+    assert machine.RTC().memory() == b""
+    assert machine.reset_cause() == machine.DEEPSLEEP_RESET
+    machine.power_on()
+    assert machine.reset_cause() == machine.PWRON_RESET
+    assert len(machine.unique_id()) == 6
+    raises(SystemExit, machine.reset)

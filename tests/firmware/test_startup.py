@@ -1,0 +1,206 @@
+"""From power-on to a serving node: the window, the settings, the loop around the link, the end."""
+
+import os
+import sys
+
+import startup
+from support import cases, raises
+
+PWRON_RESET = 1
+DEEPSLEEP_RESET = 4
+
+
+class Machine:
+    PWRON_RESET = PWRON_RESET
+    DEEPSLEEP_RESET = DEEPSLEEP_RESET
+
+    def __init__(self, cause):
+        self.cause = cause
+
+    def reset_cause(self):
+        return self.cause
+
+
+class PicoMachine:
+    """Knows no deep sleep, and no name for it."""
+
+    def reset_cause(self):
+        return 3
+
+
+class Window:
+    """Runs stays_out() on a clock of ours; the button goes down at `pressed_ms`."""
+
+    def __init__(self, machine, pressed_ms=None, ctrl_c_ms=None):
+        self.now_ms = 0
+        self.pressed_ms = pressed_ms
+        self.ctrl_c_ms = ctrl_c_ms
+        self.lines = []
+        self.machine = machine
+
+    def run(self):
+        return startup.stays_out(self.machine, self.button, self.sleep_ms, self.lines.append)
+
+    def button(self):
+        return self.pressed_ms is not None and self.now_ms >= self.pressed_ms
+
+    def sleep_ms(self, ms):
+        self.now_ms += ms
+        if self.ctrl_c_ms is not None and self.now_ms >= self.ctrl_c_ms:
+            raise KeyboardInterrupt
+
+
+@cases(Machine(PWRON_RESET), Machine(2), Machine(3), Machine(5), PicoMachine())
+def test_after_a_reset_there_are_three_seconds(machine):
+    window = Window(machine)
+    assert window.run() is False
+    assert window.now_ms == 3000
+    assert "Ctrl-C" in window.lines[0]
+
+
+def test_after_deep_sleep_there_is_no_window():
+    window = Window(Machine(DEEPSLEEP_RESET), pressed_ms=0)
+    assert window.run() is False
+    assert window.now_ms == 0
+
+
+@cases(0, 1500, 2900)
+def test_the_button_keeps_the_node_off(pressed_ms):
+    assert Window(Machine(PWRON_RESET), pressed_ms).run() is True
+
+
+def test_ctrl_c_ends_the_window():
+    raises(KeyboardInterrupt, Window(Machine(PWRON_RESET), ctrl_c_ms=500).run)
+
+
+@cases(
+    (b"\x24\x0a\xc4\x00\xc0\xde", "mote-c0de"),
+    (b"\xe6\x61\x38\x52\x83\x12\x0a\x05", "mote-0a05"),
+)
+def test_the_name_comes_from_the_id(unique_id, name):
+    assert startup.hostname(unique_id) == name
+
+
+def test_a_broken_settings_file_does_not_stop_the_node():
+    path = "build-test-startup.json"
+    with open(path, "wb") as file:
+        file.write(b'{"heartbeat_s": "often"}')
+    lines = []
+    try:
+        settings = startup.load_settings(path, lines.append)
+    finally:
+        os.remove(path)
+    assert settings.heartbeat_s == 3600
+    assert settings.path == path
+    assert "heartbeat_s" in lines[0]
+
+
+class Link:
+    def __init__(self, states):
+        self.states = list(states)
+        self.up = False
+
+    def poll(self, _now_ms):
+        self.up = self.states.pop(0)
+        return self.up
+
+
+class Transport:
+    def __init__(self, log):
+        self.log = log
+
+    def step(self, max_ms):
+        assert 0 < max_ms <= 250
+        self.log.append("step")
+
+    def reopen(self):
+        self.log.append("reopen")
+
+    def close(self):
+        self.log.append("close")
+
+
+class Node:
+    """Has two messages to send whenever it is asked for a time it was not asked for before."""
+
+    def __init__(self, log):
+        self.log = log
+        self.left = 2
+
+    def due(self, _now_ms):
+        if self.left:
+            self.left -= 1
+            return 12
+        self.left = 2
+        self.log.append("due")
+        return 0
+
+
+class Bench:
+    """A Service on the fakes above; `refusals` times the transport cannot be opened."""
+
+    def __init__(self, states, refusals=0):
+        self.log = []
+        self.lines = []
+        self.refusals = refusals
+        self.states = states
+        self.service = startup.Service(
+            Node(self.log), Link(states), self.open, lambda: 5, self.sleep_ms, self.lines.append
+        )
+
+    def run(self):
+        for _ in self.states:
+            self.service.step()
+        return self.log
+
+    def open(self):
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(112)
+        self.log.append("open")
+        return Transport(self.log)
+
+    def sleep_ms(self, ms):
+        self.log.append("sleep")
+        assert ms <= 250
+
+
+def test_nothing_is_opened_before_the_link_is_up():
+    assert Bench([False, False]).run() == ["due", "sleep", "due", "sleep"]
+
+
+def test_the_transport_opens_once_and_serves():
+    assert Bench([True, True, True]).run() == ["open", "step", "step", "step"]
+
+
+def test_the_transport_opens_anew_when_the_link_comes_back():
+    # Groups are forgotten with the link on some ports.
+    log = Bench([True, False, True, True]).run()
+    assert log == ["open", "step", "due", "sleep", "reopen", "step", "step"]
+
+
+def test_a_port_that_cannot_be_opened_is_tried_again():
+    bench = Bench([True, True, True], refusals=2)
+    assert bench.run() == ["due", "sleep", "due", "sleep", "open", "step"]
+    assert len(bench.lines) == 2
+
+
+def test_closing_closes_the_transport_once():
+    bench = Bench([True])
+    bench.run()
+    bench.service.close()
+    bench.service.close()
+    assert bench.log == ["open", "step", "close"]
+
+
+def test_files_on_the_board_go_before_frozen_ones():
+    with open(startup.__file__[: startup.__file__.rfind("/") + 1] + "boot.py") as file:
+        boot = file.read()
+    before = list(sys.path)
+    try:
+        sys.path[:] = ["", ".frozen", "/lib"]  # as a board starts
+        exec(boot, {})
+        after = list(sys.path)
+    finally:
+        sys.path[:] = before
+    assert after == ["", "/lib", ".frozen"]

@@ -1,0 +1,78 @@
+"""`make bench` in short: every server answers every workload rightly, and the table says so."""
+
+import subprocess
+import sys
+
+import pytest
+from processes import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the load client needs epoll")
+
+BENCH = ROOT / "tools" / "bench" / "bench.py"
+SERVERS = {
+    "bare UDP echo on MicroPython",
+    "Mote on MicroPython",
+    "Mote on CPython",
+    "libcoap's coap-server",
+    "aiocoap on CPython",
+}
+
+
+def bench(*arguments, **options):
+    """Run the bench; return the finished process."""
+    command = [sys.executable, BENCH, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def rows_of(printed):
+    """Return the table: (workload, server) -> {column: cell}."""
+    lines = [line.strip("| ").split(" | ") for line in printed.splitlines() if line[:1] == "|"]
+    return {(cells[0], cells[1]): dict(zip(lines[0], cells, strict=True)) for cells in lines[2:]}
+
+
+def test_all_servers_and_workloads():
+    done = bench("--seconds", "0.2", "--rounds", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tools/bench/bench.py --seconds 0.2 --rounds 1" in done.stdout
+    rows = rows_of(done.stdout)
+    assert {server for workload, server in rows if workload == "GET one value"} == SERVERS
+    for what, row in rows.items():
+        assert float(row["requests/s"].replace(",", "")) > 0, what
+        assert row["errors"] == "0", what
+        if what[1] == "bare UDP echo on MicroPython":
+            assert row["of the echo"] == "1.00", what
+        else:
+            assert int(row["answer B"]) >= 4 + 4, what
+    for workload in ("GET, 4.04", "PUT configuration", "duplicate CON PUT", "discovery"):
+        for server in ("Mote on MicroPython", "Mote on CPython", "libcoap's coap-server"):
+            assert (workload, server) in rows
+    assert "libcoap GET /time" in done.stdout
+
+
+def test_ratios_are_of_the_same_round():
+    names = ["--servers", "libcoap,echo", "--workloads", "not-found"]
+    rows = rows_of(bench("--seconds", "0.1", "--rounds", "1", *names).stdout)
+    echo = rows["GET, 4.04", "bare UDP echo on MicroPython"]
+    libcoap = rows["GET, 4.04", "libcoap's coap-server"]
+    rates = [float(row["requests/s"].replace(",", "")) for row in (echo, libcoap)]
+    assert float(libcoap["of the echo"]) == pytest.approx(rates[1] / rates[0], abs=0.006)
+    assert float(echo["of libcoap"]) == pytest.approx(rates[0] / rates[1], abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "complaint"),
+    [
+        (["--servers", "apache"], {}, "--servers: apache is none of"),
+        (["--seconds", "0"], {}, "--seconds: 0 is not a number above 0"),
+        (["--rounds", "many"], {}, "--rounds: many is not"),
+        (["--servers", "libcoap"], {"PATH": "/nowhere"}, "no "),
+        (["--servers", "microcoapy"], {"MICROCOAPY": "/nowhere"}, "MICROCOAPY"),
+        (["--servers", "echo"], {"MICROPYTHON": "/nowhere"}, "MICROPYTHON"),
+    ],
+)
+def test_what_cannot_work_ends_with_one_line(arguments, environ, complaint):
+    done = bench(*arguments, env=environ)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""

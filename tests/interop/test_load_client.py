@@ -1,0 +1,219 @@
+"""The bench's load client counts right: against servers that lie, forget and fall silent."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+import aiocoap
+import pytest
+from processes import HOST, ROOT, free_port
+
+sys.path.append(str(ROOT / "tools" / "bench"))
+
+import programs  # noqa: E402
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
+
+ACK_CONTENT = bytes([0x64, 0x45])
+
+
+class Peer:
+    """A UDP server in a thread: `answer(datagram)` gives the datagrams to send back."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.requests = []
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((HOST, 0))
+        self.sock.settimeout(0.1)
+        self.port = self.sock.getsockname()[1]
+        self.ended = False
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended = True
+        self.thread.join()
+        self.sock.close()
+
+    def serve(self):
+        while not self.ended:
+            try:
+                datagram, address = self.sock.recvfrom(2048)
+            except TimeoutError:
+                continue
+            self.requests.append((address, datagram))
+            for answer in self.answer(datagram):
+                self.sock.sendto(answer, address)
+
+
+def load(port, *arguments):
+    """Run the load client for a moment; return the finished process."""
+    command = [programs.c_program("load"), "--port", port, "--warmup", 0, "--seconds", 0.2]
+    command += arguments
+    return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=30)
+
+
+def report(port, *arguments):
+    """Run the load client for a moment; return its report."""
+    done = load(port, *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def content(datagram):
+    return [ACK_CONTENT + datagram[2:8] + b"\xffopen"]
+
+
+def test_right_answers_are_counted_without_errors():
+    with Peer(content) as peer:
+        seen = report(peer.port, "--sockets", 2, "--window", 3)
+    outstanding = 2 * 3
+    assert 0 <= len(peer.requests) - seen["requests"] <= 2 * outstanding
+    assert len({address for address, _ in peer.requests}) == 2
+    assert seen["rate"] == pytest.approx(seen["requests"] / seen["seconds"], rel=0.01)
+    assert 0 < seen["p50_us"] <= seen["p99_us"]
+    assert (seen["code"], seen["answer_bytes"]) == ("2.05", 13)
+    for counter in ("errors", "bad_codes", "retransmitted", "unexpected"):
+        assert seen[counter] == 0, seen
+
+
+def test_every_request_has_a_new_mid_and_token():
+    with Peer(content) as peer:
+        report(peer.port, "--sockets", 1, "--window", 4)
+    requests = [datagram for _, datagram in peer.requests]
+    assert len({datagram[2:4] for datagram in requests}) == len(requests)
+    assert len({datagram[4:8] for datagram in requests}) == len(requests)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda d: ACK_CONTENT + d[2:7] + bytes([d[7] ^ 1]) + b"\xffopen",  # another token
+        lambda d: bytes([0x54]) + content(d)[0][1:],  # NON instead of ACK
+        lambda d: bytes([0xA4]) + content(d)[0][1:],  # version 2
+        lambda d: bytes([0x60]) + content(d)[0][1:],  # no token
+        lambda d: content(d)[0][:6],  # cut off
+    ],
+    ids=["token", "type", "version", "token-length", "short"],
+)
+def test_a_wrong_answer_is_an_error_and_settles_nothing(lie):
+    with Peer(lambda datagram: [lie(datagram), *content(datagram)]) as peer:
+        seen = report(peer.port)
+    assert seen["requests"] > 0
+    assert abs(seen["errors"] - seen["requests"]) <= 2 * 8 * 8
+
+
+def test_an_answer_with_a_foreign_mid_settles_nothing():
+    def foreign(datagram):
+        return [ACK_CONTENT + bytes([datagram[2] ^ 0x80]) + datagram[3:8], *content(datagram)]
+
+    with Peer(foreign) as peer:
+        seen = report(peer.port)
+    assert seen["errors"] == 0
+    assert abs(seen["unexpected"] - seen["requests"]) <= 2 * 8 * 8
+
+
+def test_other_codes_than_expected_are_counted():
+    with Peer(lambda d: [bytes([0x64, 0x84]) + d[2:8]]) as peer:
+        seen = report(peer.port)
+        assert seen["bad_codes"] == seen["requests"] > 0
+        assert seen["code"] == "4.04"
+        assert report(peer.port, "--expect", "4.04")["bad_codes"] == 0
+
+
+def test_a_lost_request_is_sent_again_as_it_was():
+    met = set()
+
+    def forget_the_first(datagram):
+        if datagram in met:
+            return content(datagram)
+        met.add(datagram)
+        return []
+
+    with Peer(forget_the_first) as peer:
+        seen = report(peer.port, "--sockets", 1, "--window", 2, "--retransmit-ms", 20)
+    assert seen["retransmitted"] >= seen["requests"] > 0
+    assert seen["errors"] == 0
+    assert seen["p50_us"] >= 20000
+
+
+def test_duplicates_repeat_one_message_per_socket():
+    with Peer(content) as peer:
+        seen = report(peer.port, "--duplicate", "--sockets", 2, "--window", 3)
+    assert seen["requests"] > 12
+    assert seen["errors"] == seen["unexpected"] == 0
+    assert len(set(peer.requests)) == 2
+
+
+def test_non_requests_are_matched_by_token():
+    with Peer(lambda d: [bytes([0x54, 0x45, 0, 1]) + d[4:8] + b"\xffopen"]) as peer:
+        seen = report(peer.port, "--non")
+    assert seen["requests"] > 0
+    assert seen["errors"] == seen["unexpected"] == 0
+    assert {datagram[0] for _, datagram in peer.requests} == {0x54}
+
+
+def test_count_sends_exactly_so_many():
+    with Peer(content) as peer:
+        assert report(peer.port, "--count", 100)["requests"] == 100
+        assert report(peer.port, "--count", 3)["requests"] == 3
+    assert len(peer.requests) == 103
+
+
+def test_echo_wants_the_datagram_back():
+    with Peer(lambda datagram: [datagram]) as peer:
+        seen = report(peer.port, "--echo")
+    assert seen["requests"] > 0
+    assert seen["errors"] == 0
+    with Peer(lambda d: [d[:-1] + bytes([d[-1] ^ 1]), d]) as peer:
+        assert report(peer.port, "--echo")["errors"] > 0
+
+
+def test_the_request_is_encoded_as_asked():
+    path = f"s/{'long' * 70}/x"
+    with Peer(content) as peer:
+        arguments = ["--method", "put", "--path", path, "--query", "a=1&b", "--payload", "{}"]
+        report(peer.port, *arguments, "--content-format", 50, "--accept", 11542, "--count", 1)
+    message = aiocoap.Message.decode(peer.requests[0][1])
+    assert (message.mtype, message.code) == (aiocoap.CON, aiocoap.PUT)
+    assert message.opt.uri_path == ("s", "long" * 70, "x")
+    assert message.opt.uri_query == ("a=1", "b")
+    assert (message.opt.content_format, message.opt.accept) == (50, 11542)
+    assert message.payload == b"{}"
+
+
+def test_a_raw_request_goes_out_with_new_mids_and_tokens():
+    with Peer(lambda d: [b"\x62\x45" + d[2:6]]) as peer:
+        report(peer.port, "--raw", "42010000ffffb4746f6f74", "--count", 5)
+    assert {d[:2] + d[6:] for _, d in peer.requests} == {bytes.fromhex("4201b4746f6f74")}
+    assert len({d[2:6] for _, d in peer.requests}) == len(peer.requests)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--nonsense"], "--nonsense"),
+        (["--port"], "--port"),
+        (["--port", "x"], "--port: give a number from 1 to 65535"),
+        (["--method", "steal"], "get, post"),
+        (["--raw", "4z"], "hex"),
+        (["--raw", "4901"], "whole CoAP message"),
+        (["--expect", "ok"], "2.05"),
+        (["--host", "localhost"], "numeric"),
+        (["--payload", "x" * 1500], "1500 bytes"),
+        (["--port", str(free_port())], "nothing listens"),
+    ],
+    ids=lambda value: value[-1][:12] if isinstance(value, list) else "",
+)
+def test_what_cannot_work_ends_with_one_line(arguments, complaint):
+    done = load(5683, *arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""

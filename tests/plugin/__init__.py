@@ -1,0 +1,1 @@
+"""Our pytest plugin: the portable tests run on CPython and on every MicroPython."""

@@ -1,0 +1,83 @@
+"""How requests are matched to paths, against lists of segments."""
+
+import reference
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from coap.message import View
+from coap.resource import route, route_hash
+from coap.scan import HASH, same, scan, under
+
+URI_PATH, ACCEPT = 11, 17
+DIFFERENT, EQUAL, OTHER_ACCEPT = range(3)
+
+segments = st.text(
+    st.one_of(st.sampled_from("abs~%."), st.characters(exclude_characters="/", codec="utf-8")),
+    max_size=20,
+)
+
+
+@st.composite
+def pairs_of_paths(draw):
+    """Two lists of segments: the same, one the beginning of the other, or alike."""
+    one = draw(st.lists(segments, max_size=4))
+    two = list(one)
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(two)))
+        two[at : at + draw(st.integers(0, 1))] = draw(st.lists(segments, max_size=2))
+    return one, two
+
+
+def request(path, accept=None, before=()):
+    options = [*before, *((URI_PATH, segment.encode()) for segment in path)]
+    if accept is not None:
+        options.append((ACCEPT, reference.uint(accept)))
+    return reference.encode(reference.Message(0, 1, 7, b"t", tuple(options), b"\xb1a"))
+
+
+def scanned(data):
+    view = View()
+    scan(data, len(data), view.r)
+    return view.r
+
+
+def is_root(path):
+    return path in ([], [""])
+
+
+@given(paths=pairs_of_paths(), host=st.booleans())
+@example(paths=(["s", "door"], ["s", "door", ""]), host=False)
+@example(paths=([""], []), host=False)
+@example(paths=(["", ""], []), host=False)
+@example(paths=(["a" * 13], ["a" * 12]), host=False)
+@example(paths=(["aa"], ["a", "a"]), host=False)
+@example(paths=(["\N{DOOR}" * 20], ["\N{DOOR}" * 20]), host=False)
+def test_paths_are_compared_segment_by_segment(paths, host):
+    asked, registered = paths
+    # A path as text has no way to say "one empty segment": that is the root.
+    text = "/".join(registered)
+    data = request(asked, before=[(3, b"mote")] if host else ())
+    r = scanned(data)
+    equal = asked == registered or (is_root(asked) and is_root(registered))
+    assert same(data, r, route(text, 0)) == (EQUAL if equal else DIFFERENT)
+    if asked == registered != [""]:
+        assert r[HASH] == route_hash(route(text, 0))
+
+
+@given(paths=pairs_of_paths())
+def test_a_prefix_is_whole_segments(paths):
+    asked, registered = paths
+    assume(registered != [""])
+    data = request(asked)
+    wanted = asked[: len(registered)] == registered
+    assert under(data, scanned(data), route("/".join(registered), 0)) == wanted
+
+
+@given(path=st.lists(segments, max_size=3), accept=st.integers(0, 65_000), own=st.integers(0, 200))
+def test_accept_is_met_by_the_one_format(path, accept, own):
+    assume(path != [""])
+    text = "/".join(path)
+    for asked in (None, accept, own):
+        data = request(path, asked)
+        wanted = EQUAL if asked in (None, own) else OTHER_ACCEPT
+        assert same(data, scanned(data), route(text, own)) == wanted

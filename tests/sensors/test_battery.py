@@ -1,0 +1,80 @@
+"""Battery: millivolts through the divider on either kind of ADC, and percent by chemistry."""
+
+import machine
+from machine import ADC, Pin, wire
+
+from sensors.battery import CURVES, Battery
+from support import allocated, cases, locked, raises
+
+
+class PlainADC:
+    """An ADC without calibration, as RP2040 has it."""
+
+    def __init__(self, microvolts):
+        self.raw = microvolts * 65535 // 3_300_000
+
+    def read_u16(self):
+        return self.raw
+
+
+def battery(mv, numerator=2, denominator=1, **named):
+    machine.power_on()
+    wire(34).microvolts = mv * 1000 * denominator // numerator
+    return Battery(ADC(Pin(34)), numerator, denominator, **named)
+
+
+@cases(1100, 2900, 3300, 3700, 4200, 6500)
+def test_millivolts_through_the_divider(mv):
+    assert abs(battery(mv).read() - mv) <= 2
+    assert abs(battery(mv, 3, 1).read() - mv) <= 3
+    assert abs(battery(mv, 147, 47).read() - mv) <= 4
+
+
+@cases(1200, 2900, 3700, 4200)
+def test_millivolts_without_calibration(mv):
+    assert abs(Battery(PlainADC(mv * 500), 2, 1).read() - mv) <= 2
+
+
+@cases(0, 5, 400, 990)
+def test_no_battery_is_no_value(mv):
+    cell = battery(mv)
+    assert cell.read() is None and cell.read_pct() is None and not cell.probe()
+
+
+def test_the_tables_fall_from_100_to_0():
+    for curve in CURVES.values():
+        assert curve[0][1] == 100 and curve[-1][1] == 0
+        for i in range(1, len(curve)):
+            assert curve[i - 1][0] > curve[i][0] and curve[i - 1][1] > curve[i][1]
+
+
+@cases("liion", "lifepo4", "alkaline")
+def test_percent_rises_with_the_voltage_and_meets_the_table(chemistry):
+    cell = battery(3700, chemistry=chemistry)
+    for mv, pct in CURVES[chemistry]:
+        assert cell.percent(mv) == pct
+    last = 0
+    for mv in range(500, 4500):
+        pct = cell.percent(mv)
+        assert last <= pct <= 100
+        last = pct
+    assert cell.percent(500) == 0 and last == 100
+
+
+def test_between_two_lines_of_the_table():
+    assert battery(3700).percent(4020) == 85  # half way from 3980 (80 %) to 4060 (90 %)
+
+
+def test_cells_in_series():
+    assert battery(3700, chemistry="alkaline", cells=3).percent(3 * 1230) == 40
+
+
+def test_a_chemistry_without_table_names_the_others():
+    error = raises(ValueError, battery, 3700, chemistry="lemon")
+    assert "alkaline, lifepo4, liion" in str(error)
+
+
+def test_reading_allocates_nothing():
+    cell = battery(3700)
+    assert allocated(cell.read_pct, 20) == 0
+    assert locked(cell.read_pct) == cell.percent(3700)

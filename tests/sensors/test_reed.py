@@ -1,0 +1,175 @@
+"""Reed: debounced without a timer, both edges counted, nothing allocated."""
+
+import machine
+from machine import Pin, clock, wire
+
+from sensors import reed as reed_module
+from sensors.reed import Reed
+from support import allocated, cases, locked
+
+
+def reed(level=0, start_ms=0, **named):
+    """A Reed on GPIO 14, which is at `level`, on the simulated clock."""
+    machine.power_on()
+    clock.hold(start_ms)
+    reed_module.ticks_ms = clock.ms
+    wire(14).drive(level)
+    return Reed(Pin(14, Pin.IN), **named)
+
+
+def bounce(wire, level, times=4):
+    """Drive to `level` as a reed does: a few changes within 5 ms."""
+    for _ in range(times):
+        wire.drive(level)
+        clock.advance(1)
+        wire.drive(1 - level)
+        clock.advance(1)
+    wire.drive(level)
+
+
+def test_the_state_at_the_start_is_no_change():
+    for level in (0, 1):
+        contact = reed(level)
+        assert contact.is_open() == (level == 1)
+        assert contact.read() == level
+        assert not contact.poll()
+        assert contact.edges == 0
+        assert contact.probe()
+
+
+def test_a_contact_that_closes_when_the_door_opens():
+    contact = reed(0, open_level=0)
+    assert contact.is_open()
+    wire(14).drive(1)
+    clock.advance(25)
+    assert not contact.is_open()
+
+
+def test_a_level_counts_when_it_has_lasted():
+    contact = reed()
+    wire(14).drive(1)
+    clock.advance(24)
+    assert not contact.is_open() and not contact.poll()
+    clock.advance(1)
+    assert contact.is_open()
+    assert contact.poll() and not contact.poll()
+    assert contact.edges == 1
+
+
+def test_bounces_are_one_edge():
+    contact = reed()
+    bounce(wire(14), 1)
+    clock.advance(25)
+    assert contact.poll() and contact.is_open() and contact.edges == 1
+    bounce(wire(14), 0)
+    clock.advance(25)
+    assert contact.poll() and not contact.is_open() and contact.edges == 2
+
+
+def test_a_spike_is_nothing():
+    contact = reed()
+    wire(14).drive(1)
+    clock.advance(3)
+    wire(14).drive(0)
+    clock.advance(1000)
+    assert not contact.poll() and contact.edges == 0
+
+
+def test_opened_and_closed_between_two_polls_is_two_edges():
+    contact = reed()
+    bounce(wire(14), 1)
+    clock.advance(300)
+    bounce(wire(14), 0)
+    clock.advance(25)
+    assert contact.poll()
+    assert not contact.is_open() and contact.edges == 2
+
+
+def test_many_openings_without_any_poll():
+    contact = reed()
+    for _ in range(50):
+        wire(14).drive(1)
+        clock.advance(30)
+        wire(14).drive(0)
+        clock.advance(30)
+    assert contact.poll() and contact.edges == 100
+
+
+def test_a_lost_interrupt_is_found_by_polling():
+    contact = reed()
+    wire(14).level = 1  # the level changes, and no handler runs
+    assert not contact.poll()
+    clock.advance(25)
+    assert contact.poll() and contact.is_open() and contact.edges == 1
+
+
+class InterruptedPin(Pin):
+    """Its level changes while the main program is reading it, as an interrupt allows."""
+
+    armed = False
+
+    def value(self, level=None):
+        before = super().value(level)
+        if self.armed:
+            self.armed = False
+            wire(14).drive(1 - before)
+        return before
+
+
+def test_an_interrupt_within_a_poll_loses_no_edge():
+    machine.power_on()
+    clock.hold(0)
+    reed_module.ticks_ms = clock.ms
+    wire(14).drive(0)
+    pin = InterruptedPin(14, Pin.IN)
+    contact = Reed(pin)
+    wire(14).drive(1)
+    clock.advance(30)
+    pin.armed = True  # closes within the next poll
+    assert contact.poll() and contact.edges == 1
+    clock.advance(30)
+    assert contact.poll() and contact.edges == 2 and not contact.is_open()
+
+
+@cases(0x3FFFFFFF, 0x3FFFFFF0, 0x20000000, 0x1FFFFFFF)
+def test_the_clock_wraps(start_ms):
+    contact = reed(start_ms=start_ms)
+    wire(14).drive(1)
+    clock.advance(24)
+    assert not contact.poll()
+    clock.advance(1)
+    assert contact.poll() and contact.is_open()
+
+
+def test_a_level_that_nobody_looked_at_for_a_week():
+    contact = reed()
+    wire(14).drive(1)
+    clock.advance(7 * 86_400_000 & 0x3FFFFFFF)
+    wire(14).drive(0)
+    assert contact.poll() and contact.edges == 1
+
+
+def test_asleep_it_hears_nothing():
+    contact = reed()
+    contact.sleep()
+    wire(14).drive(1)
+    assert wire(14).pins == []
+    clock.advance(25)
+    wire(14).drive(0)
+    clock.advance(25)
+    assert not contact.poll()
+
+
+def test_an_edge_and_a_poll_allocate_nothing():
+    contact = reed()
+
+    def open_and_close():
+        wire(14).drive(1)
+        clock.advance(30)
+        contact.poll()
+        wire(14).drive(0)
+        clock.advance(30)
+        return contact.is_open()
+
+    assert allocated(open_and_close, 20) == 0
+    assert locked(open_and_close) is False

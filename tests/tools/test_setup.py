@@ -1,0 +1,335 @@
+"""The set-up: which MicroPython is taken, what is said when something is missing."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from setup import debian, environment, interpreter, plain, source
+from setup.console import CACHE, ROOT, Problem, lock, run
+
+COMPLETE = ("socket", "select", "hashlib.sha256", "cryptolib", "asyncio", "viper")
+
+
+def fake(path, version="1.27.0", has=COMPLETE, name="micropython"):
+    """A program that answers the probe like a MicroPython with these abilities."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name} {version}", *(f"has {ability}" for ability in has)]
+    path.write_text("#!/bin/sh\n" + "".join(f"echo {line}\n" for line in lines))
+    path.chmod(0o755)
+    return path
+
+
+def without(*names):
+    return tuple(ability for ability in COMPLETE if ability not in names)
+
+
+# Which MicroPython
+
+
+def test_the_real_one_passes_the_probe():
+    found, _ = interpreter.find()
+    assert found.version >= (1, 25)
+
+
+def test_each_check_of_the_probe_can_fail(tmp_path):
+    for module in ("socket", "select", "hashlib", "cryptolib", "asyncio"):
+        (tmp_path / f"{module}.py").write_text("raise ImportError")
+    text = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n" + interpreter.PROBE
+    text = text.replace("return a + 1", "return a + undefined_name + 2")
+    real, _ = interpreter.find()
+    said = subprocess.run([real.path, "-c", text], capture_output=True, text=True).stdout
+    lacks = [line.split()[1] for line in said.splitlines() if line.startswith("lacks")]
+    assert lacks == list(COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"version": "1.24.1"}, "lacks age: it is 1.24.1, needed is 1.25 or newer"),
+        ({"version": "1.9.4"}, "it is 1.9.4"),
+        ({"has": without("cryptolib")}, "lacks cryptolib"),
+        ({"has": without("socket", "select")}, "lacks socket, select"),
+        ({"name": "cpython"}, "it is not a MicroPython"),
+        ({"version": "unknown"}, "it is not a MicroPython"),
+    ],
+)
+def test_what_a_candidate_lacks_is_named(tmp_path, options, complaint):
+    path = fake(tmp_path / "mpy", **options)
+    with pytest.raises(Problem) as raised:
+        interpreter.find(tmp_path, {"MICROPYTHON": str(path)})
+    assert complaint in str(raised.value)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_no_program(tmp_path):
+    path = tmp_path / "mpy"
+    path.write_text("hello")
+    with pytest.raises(Problem, match="a program that starts"):
+        interpreter.find(tmp_path, {"MICROPYTHON": str(path)})
+
+
+def test_a_program_that_hangs(tmp_path, monkeypatch):
+    monkeypatch.setattr(interpreter, "PROBE_TIMEOUT_S", 0.2)
+    path = tmp_path / "mpy"
+    path.write_text("#!/bin/sh\nexec sleep 20\n")
+    path.chmod(0o755)
+    with pytest.raises(Problem, match="not a MicroPython"):
+        interpreter.find(tmp_path, {"MICROPYTHON": str(path)})
+
+
+def test_order_of_the_candidates(tmp_path):
+    built = fake(tmp_path / interpreter.BUILT)
+    on_path = fake(tmp_path / "bin" / "micropython")
+    wheel = fake(tmp_path / interpreter.WHEEL)
+    asked = fake(tmp_path / "asked")
+    environ = {"PATH": str(on_path.parent), "MICROPYTHON": str(asked)}
+
+    def chosen():
+        found, refused = interpreter.find(tmp_path, environ)
+        assert refused == []
+        return found.path, found.origin
+
+    assert chosen() == (asked, "MICROPYTHON")
+    del environ["MICROPYTHON"]
+    assert chosen() == (wheel, "wheel")
+    wheel.unlink()
+    assert chosen() == (on_path, "PATH")
+    on_path.unlink()
+    assert chosen() == (built, "built from source")
+    built.unlink()
+    with pytest.raises(Problem, match="none is installed; run `make setup`"):
+        chosen()
+
+
+def test_an_unusable_one_is_passed_over_by_name(tmp_path):
+    wheel = fake(tmp_path / interpreter.WHEEL, has=without("cryptolib"))
+    on_path = fake(tmp_path / "bin" / "micropython")
+    found, refused = interpreter.find(tmp_path, {"PATH": str(on_path.parent)})
+    assert found.path == on_path
+    assert refused == [f"{wheel} (wheel) lacks cryptolib"]
+
+
+def test_one_without_machine_code_is_taken_when_there_is_no_better(tmp_path):
+    wheel = fake(tmp_path / interpreter.WHEEL, has=without("viper"))
+    environ = {"PATH": str(tmp_path / "bin")}
+    assert interpreter.find(tmp_path, environ)[0].path == wheel
+    on_path = fake(tmp_path / "bin" / "micropython")
+    found, refused = interpreter.find(tmp_path, environ)
+    assert (found.path, found.viper, refused) == (on_path, True, [])
+
+
+def test_plain_modules_hold_no_machine_code(tmp_path):
+    copied = plain.copy(ROOT / "lib", tmp_path)
+    assert copied == plain.copy(ROOT / "lib", tmp_path)
+    texts = {path.name: path.read_text() for path in copied.rglob("*.py")}
+    assert len(texts) == len({path.name for path in (ROOT / "lib").rglob("*.py")})
+    assert plain.POINTERS in texts["scan.py"]
+    assert not any(plain.DECORATOR.search(text) for text in texts.values())
+    real, _ = interpreter.find()
+    argv = [real.path, "-c", "from coap import scan; print(type(scan.scan))"]
+    environ = {**os.environ, "MICROPYPATH": f"{copied}:.frozen"}
+    said = subprocess.run(argv, env=environ, capture_output=True, text=True).stdout
+    assert said == "<class 'function'>\n"
+
+
+def test_all_unusable_ones_are_named(tmp_path):
+    fake(tmp_path / interpreter.WHEEL, has=without("cryptolib"))
+    on_path = fake(tmp_path / "bin" / "micropython", version="1.20.0")
+    with pytest.raises(Problem) as raised:
+        interpreter.find(tmp_path, {"PATH": str(on_path.parent)})
+    assert "(wheel) lacks cryptolib; " in str(raised.value)
+    assert "(PATH) lacks age: it is 1.20.0" in str(raised.value)
+
+
+def test_a_wrong_MICROPYTHON_ends_the_setup_with_one_line():
+    environ = {**os.environ, "MICROPYTHON": "/nowhere/micropython"}
+    argv = [sys.executable, "tools/setup", "interpreter"]
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"MICROPYTHON=/nowhere/micropython .* unset MICROPYTHON\n", done.stderr)
+
+
+def test_an_interpreter_is_built_when_none_is_usable(monkeypatch, capsys):
+    steps = importlib.import_module("setup.__main__")
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    built = []
+
+    def find():
+        if not built:
+            raise Problem("no usable MicroPython: none is installed")
+        return "the built one", []
+
+    monkeypatch.setattr(interpreter, "find", find)
+    monkeypatch.setattr(source, "oldest", lambda: built.append(True))
+    assert steps.get_interpreter() == "the built one"
+    assert "building one" in capsys.readouterr().out
+
+
+# Building it
+
+
+def test_without_a_mirror_the_oldest_is_left_out_with_one_line(tmp_path, monkeypatch, capsys):
+    steps = importlib.import_module("setup.__main__")
+    monkeypatch.delenv("DEBIAN_MIRROR", raising=False)
+    monkeypatch.setattr(debian, "KEYRING", fake(tmp_path / "keyring"))
+    for name in (*source.NEEDED, *debian.NEEDED):
+        fake(tmp_path / "bin" / name, name="nothing of")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin" / "apt-get").write_text("#!/bin/sh\n")
+    oldest = source.oldest
+    monkeypatch.setattr(source, "oldest", lambda: oldest(tmp_path / "cache"))
+    assert steps.oldest() is None
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("Tests on MicroPython 1.25 are left out: no Debian mirror is known")
+    assert "DEBIAN_MIRROR" in told
+
+
+def test_missing_build_tools_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Problem, match="needs gcc, make, python3"):
+        source.unpack(tmp_path / "cache")
+    for name in source.NEEDED:
+        fake(tmp_path / name)
+    with pytest.raises(Problem, match="needs apt-get, dpkg-source, dpkg-deb"):
+        source.unpack(tmp_path / "cache")
+
+
+def test_only_the_newest_frozen_interpreters_are_kept(tmp_path):
+    for i in range(5):
+        path = fake(tmp_path / str(i) / "micropython")
+        os.utime(path, (i, i))
+    source.forget(tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
+
+
+def test_os_release(tmp_path):
+    path = tmp_path / "os-release"
+    path.write_text('NAME="Debian GNU/Linux"\n# comment\nID=debian\nVERSION_CODENAME=bookworm\n')
+    fields = debian.os_release(path)
+    assert (fields["ID"], fields["VERSION_CODENAME"]) == ("debian", "bookworm")
+    assert debian.os_release(tmp_path / "missing") == {}
+
+
+# Packages
+
+
+def test_old_python_is_refused():
+    with pytest.raises(Problem, match="3.9 is too old: install 3.11 or newer"):
+        environment.check_python((3, 9, 18))
+    environment.check_python((3, 11, 0))
+
+
+def test_make_names_the_fix_for_an_old_python(tmp_path):
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    argv = ["make", "setup", f"PYTHON={old}"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    first, *rest = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert first == "Python 3.11 or newer is needed: install it, or name one: make PYTHON=path"
+    assert all(line.startswith("make") for line in rest)
+
+
+def test_missing_debian_packages_are_found():
+    lacking = environment.missing_packages(lambda name: None)
+    assert [package for package, _ in lacking] == ["libcoap3-bin", "gcc", "dpkg-dev"]
+    either = environment.missing_packages(lambda name: name != "coap-client-notls")
+    assert either == []
+
+
+def test_without_root_the_missing_packages_are_named_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    environment.install_packages(lambda name: name if name == "apt-get" else None)
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert "sudo apt-get install libcoap3-bin gcc dpkg-dev" in told
+
+
+def test_root_gets_the_missing_packages_installed(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(environment, "run", lambda argv, what, **options: ran.append(argv))
+    environment.install_packages(lambda name: None if name.startswith("coap-") else name)
+    assert ran[0][-1] == "update"
+    assert ran[1][0] == "apt-get"
+    assert ran[1][-2:] == ["install", "libcoap3-bin"]
+
+    def refuse(argv, what, **options):
+        raise Problem("apt-get update failed: no network")
+
+    monkeypatch.setattr(environment, "run", refuse)
+    environment.install_packages(lambda name: None if name.startswith("coap-") else name)
+    assert capsys.readouterr().out.endswith("apt-get update failed: no network\n")
+
+
+def test_without_node_the_setup_goes_on(tmp_path, capsys):
+    (tmp_path / "package-lock.json").write_text("{}")
+    environment.install_npm_packages(tmp_path, tmp_path, which=lambda name: None)
+    assert "Node.js 20 or newer" in capsys.readouterr().out
+
+
+def test_requirements_are_pinned():
+    for line in (ROOT / "requirements-dev.txt").read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            assert re.match(r"[\w-]+==[\w.]+(?=$|;|\s)", line), line
+
+
+def test_the_npm_lock_names_no_registry():
+    text = (ROOT / "tools/js/package-lock.json").read_text()
+    assert '"integrity"' in text
+    assert '"resolved"' not in text
+
+
+def test_a_second_setup_installs_nothing():
+    stamp = ROOT / ".venv" / "stamp"
+    before = stamp.stat().st_mtime_ns
+    environment.install_python_packages()
+    assert stamp.stat().st_mtime_ns == before
+
+
+# What the steps share
+
+
+def test_a_failed_step_names_its_last_line_and_the_log(tmp_path):
+    with pytest.raises(Problem) as raised:
+        run(["sh", "-c", "echo one; echo two >&2; exit 3"], "the step", tmp_path)
+    assert str(raised.value).startswith("the step failed: two (whole output: ")
+    log = Path(str(raised.value).rpartition(": ")[2].rstrip(")"))
+    assert log.read_text().splitlines()[1:] == ["one", "two"]
+
+
+def test_a_missing_program_is_a_problem(tmp_path):
+    with pytest.raises(Problem, match="cannot start /nowhere/x: No such file"):
+        run(["/nowhere/x"], "the step", tmp_path)
+
+
+def test_two_setups_take_turns(tmp_path):
+    text = "from setup.console import lock; import sys, pathlib\n"
+    text += "with lock('setup', pathlib.Path(sys.argv[1])): print('in')\n"
+    argv = [sys.executable, "-c", text, str(tmp_path)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+    with lock("setup", tmp_path):
+        other = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.3)
+    assert other.communicate(timeout=10)[0] == b"in\n"
+
+
+def test_help_shows_the_everyday_targets_first():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
+    targets = re.findall(r"^  make ([\w-]+) +\S", done.stdout, re.MULTILINE)
+    assert targets[:6] == ["run", "setup", "test", "lint", "deploy", "bench"]
+    assert len(set(targets)) == len(targets) > 6
+
+
+def test_the_cache_is_ignored_by_git():
+    for path in (CACHE, ROOT / ".venv", ROOT / "tools/js/node_modules"):
+        done = subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT)
+        assert done.returncode == 0, path

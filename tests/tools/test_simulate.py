@@ -1,0 +1,215 @@
+"""tools/simulate.py with real nodes: arguments, lines, signals, small heap, what a person sees."""
+
+import os
+import pty
+import re
+import shlex
+import signal
+import socket
+import subprocess
+
+import pytest
+from running import SIMULATE, Running, is_alive, running, simulated, wait_until
+
+from launch.address import bracketed, free_address
+from launch.ask import get
+from launch.banner import Banner
+from setup.console import ROOT, Problem
+
+HOST = "127.0.0.1"
+
+
+def both_interpreters(function):
+    return pytest.mark.parametrize("interpreter", ["micropython", "cpython"])(function)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (["--app", "window"], "choose from"),
+        (["--port", "70000"], "is not a UDP port (0 to 65535)"),
+        (["--port", "-1"], "is not a UDP port (0 to 65535)"),
+        (["--port", "coap"], "is not a UDP port (0 to 65535)"),
+        (["--port"], "expected one argument"),
+        (["--host", "256.0.0.1", "--port", "0"], "use HOST=127.0.0.1 or HOST=0.0.0.0"),
+        (["--host", "192.0.2.1", "--port", "0"], "use HOST=127.0.0.1 or HOST=0.0.0.0"),
+        (["--host", "no such host", "--port", "0"], "use HOST=127.0.0.1 or HOST=0.0.0.0"),
+        (["--interpreter", "pypy"], "choose from"),
+        (["--heap", "64q"], "64k, 2m, 65536"),
+        (["--heap", "1k"], "too small"),
+        (["--heap", "64k", "--interpreter", "cpython"], "use --interpreter micropython"),
+        (["--rate", "fast"], "whole number"),
+        (["--seed", "-3"], "whole number"),
+        (["--group", "10.0.0.1"], "224.0.1.187"),
+        (["--iface", HOST], "needs --group"),
+        (["--colour"], "--help"),
+        (["door"], "--help"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_that_names_the_fix(arguments, fix):
+    done = subprocess.run([*SIMULATE, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert fix in done.stderr
+
+
+def test_a_port_in_use_is_one_line_that_names_the_fix():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        port = taken.getsockname()[1]
+        argv = [*SIMULATE, "--port", str(port)]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"UDP port {port} of {HOST} is in use: choose another, `make run PORT={port + 1}`\n"
+    )
+
+
+def test_a_port_of_a_running_node_is_in_use():
+    with simulated() as node, pytest.raises(Problem, match="is in use"):
+        free_address(HOST, node.port)
+
+
+def test_make_run_passes_its_variables_on():
+    argv = ["make", "-n", "run", "PORT=5700", "HOST=0.0.0.0", "APP=door"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert "--app 'door' --host '0.0.0.0' --port '5700'" in done.stdout
+
+
+# Lines, signals, ends
+
+
+@both_interpreters
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_a_signal_ends_it_with_0_and_the_node_too(interpreter, number):
+    with simulated("--interpreter", interpreter) as node:
+        (child,) = node.children()
+        assert get(HOST, node.port, "/s/contact") == b"closed"
+        assert node.signal(number) == 0
+        assert not is_alive(child)
+        assert node.errors == []
+    free_address(HOST, node.port)
+
+
+@both_interpreters
+def test_lines_on_stdin_change_the_sensors(interpreter):
+    with simulated("--interpreter", interpreter) as node:
+        node.type("door open")
+        node.line("door open")
+        assert get(HOST, node.port, "/s/contact") == b"open"
+        node.type("")
+        node.line("door closed")
+        assert get(HOST, node.port, "/s/contact") == b"closed"
+        node.type("window open")
+        assert node.line("error: ")
+        assert get(HOST, node.port, "/s/contact") == b"closed"
+
+
+def test_it_goes_on_without_stdin():
+    with simulated(stdin=subprocess.DEVNULL) as node:
+        assert not wait_until(lambda: node.process.poll() is not None, 0.5)
+        assert get(HOST, node.port, "/s/contact") == b"closed"
+
+
+def test_it_goes_on_when_stdin_ends():
+    with simulated() as node:
+        node.type("door open")
+        node.process.stdin.close()
+        node.line("door open")
+        assert not wait_until(lambda: node.process.poll() is not None, 0.5)
+        assert get(HOST, node.port, "/s/contact") == b"open"
+
+
+def test_it_starts_with_stdin_closed():
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh", *SIMULATE, "--port", "0", "--play"]
+    with running(closed) as node:
+        node.line("Ctrl-C ends it.")
+        assert node.signal(signal.SIGTERM) == 0
+
+
+@both_interpreters
+def test_a_killed_parent_leaves_no_node_behind(interpreter):
+    with simulated("--interpreter", interpreter) as node:
+        (child,) = node.children()
+        assert node.signal(signal.SIGKILL) == -signal.SIGKILL
+        assert wait_until(lambda: not is_alive(child))
+
+
+def test_a_node_that_dies_ends_it_with_1():
+    with simulated() as node:
+        (child,) = node.children()
+        os.kill(child, signal.SIGKILL)
+        assert node.end() == 1
+        assert node.errors == ["the node ended by itself: signal SIGKILL"]
+
+
+def test_an_IPv6_address_stands_in_brackets():
+    assert bracketed("::1") == "[::1]"
+    banner = Banner("door", "::", 5683, "MicroPython", False)
+    assert all("coap://[::1]:5683/s/contact" in line for line in banner.clients("/s/contact"))
+
+
+# A small heap
+
+
+def test_a_heap_of_64k():
+    node = Running([*SIMULATE, "--port", "0", "--heap", "64k", "--app", "both"])
+    try:
+        # The first time it builds the interpreter.
+        port = int(node.line("ready coap://", 300).rpartition(":")[2])
+        assert get(HOST, port, "/s/contact") == b"closed"
+        assert get(HOST, port, "/s/hr") is not None
+        assert re.search(rb"</s/temp>", get(HOST, port, "/.well-known/core"))
+        node.type("door open")
+        node.line("door open")
+        assert get(HOST, port, "/s/contact") == b"open"
+        assert node.signal(signal.SIGINT) == 0
+    finally:
+        node.process.kill()
+
+
+# What a person sees
+
+
+def test_the_resources_and_two_commands_that_work():
+    with simulated("--play", stdin=subprocess.DEVNULL) as node:
+        node.line("Ctrl-C ends it.")
+        text = "\n".join(node.seen)
+        assert re.search(r"^  /s/contact +closed +oic\.r\.sensor\.contact", text, re.MULTILINE)
+        assert re.search(r"^  /s/hr +\d+ ", text, re.MULTILINE)
+        commands = [line.strip() for line in node.seen if line.endswith(node.url + "/s/contact")]
+        assert len(commands) == 2
+        for command in commands:
+            done = subprocess.run(shlex.split(command), cwd="/", capture_output=True, text=True)
+            assert done.stdout.strip() in ("open", "closed"), (command, done.stderr)
+
+
+def test_without_a_terminal_the_door_toggles_by_itself():
+    with simulated("--play", stdin=subprocess.DEVNULL) as node:
+        node.line("The door opens and closes by itself")
+        node.line("door open", 8)
+
+
+def test_on_a_terminal():
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(SIMULATE[0], [*SIMULATE, "--port", "0"])
+    shown = ""
+
+    def shows(text):
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(terminal, 4096).decode()
+
+    shows("Press Enter to open or close the door")
+    shows("Ctrl-C ends it.")
+    os.write(terminal, b"\n")
+    shows("door open")
+    os.write(terminal, b"\x03")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    assert "Traceback" not in shown

@@ -1,0 +1,29 @@
+"""One resource, s/contact, served by aiocoap. Arguments: HOST PORT."""
+
+import asyncio
+import sys
+
+import aiocoap
+from aiocoap import resource
+
+
+class Contact(resource.Resource):
+    """The least that aiocoap does for a GET: a constant payload in text/plain."""
+
+    async def render_get(self, request):
+        return aiocoap.Message(payload=b"closed", content_format=0)
+
+
+async def serve(host, port):
+    """Serve for ever."""
+    site = resource.Site()
+    site.add_resource(
+        [".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader)
+    )
+    site.add_resource(["s", "contact"], Contact())
+    # udp6 alone: TCP and the others would only idle, but they would take ports.
+    await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])
+    await asyncio.get_running_loop().create_future()
+
+
+asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,146 @@
+"""The servers under load: how each is started, pinned to a processor, watched and ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import programs
+
+HOST = "127.0.0.1"
+READY_S = 20
+STOP_S = 5
+TICKS = os.sysconf("SC_CLK_TCK")
+# Any answer will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.
+PROBE = bytes.fromhex("400100bbb3707562")
+
+
+def free_port():
+    """Return a UDP port of the loopback interface that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        return sock.getsockname()[1]
+
+
+class Server:
+    """A server process.
+
+    `kind` picks its requests in a workload; command(port) returns the words of its command line.
+    """
+
+    def __init__(self, name, kind, title, command, environ=None):
+        self.name = name
+        self.kind = kind
+        self.title = title
+        self.command = command
+        self.environ = environ
+        self.process = None
+
+    def start(self, cpu=None, prefix=()):
+        """Start on a free port and wait until it answers. `prefix` is a command around it."""
+        self.port = free_port()
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by stop()
+        self.process = subprocess.Popen(
+            [*prefix, *self.command(self.port)],
+            stdin=subprocess.PIPE,  # open and silent: the simulator reads control lines
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            env=self.environ,
+            start_new_session=True,
+            preexec_fn=None if cpu is None else lambda: os.sched_setaffinity(0, {cpu}),
+        )
+        deadline = time.monotonic() + READY_S
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.05)
+            sock.connect((HOST, self.port))
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    sock.send(PROBE)
+                    sock.recv(2048)
+                    return
+                except TimeoutError:
+                    continue
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+        self.stop()
+        raise programs.Problem(f"{self.name} does not start: {self.last_line}")
+
+    def stop(self):
+        """End the process and what it started."""
+        if self.process is None:
+            return
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self.process.poll() is None:
+                self.process.send_signal(number)
+                try:
+                    self.process.wait(STOP_S)
+                except subprocess.TimeoutExpired:
+                    continue
+        self.process.stdin.close()
+        self.output.seek(0)
+        self.last_line = (self.output.read().strip().splitlines() or ["it printed nothing"])[-1]
+        self.output.close()
+        self.process = None
+
+    def cpu_s(self):
+        """Return the processor seconds of the process and its descendants so far."""
+        children, ticks = {}, {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+            ticks[int(stat.parent.name)] = int(fields[11]) + int(fields[12])
+        family = [self.process.pid]
+        for pid in family:
+            family += children.get(pid, ())
+        return sum(ticks.get(pid, 0) for pid in family) / TICKS
+
+
+def echo():
+    command = [programs.micropython(), str(programs.HERE / "echo.py"), HOST]
+    return Server("echo", "mote", "bare UDP echo on MicroPython", lambda n: [*command, str(n)])
+
+
+def echo_c():
+    command = str(programs.c_program("echo"))
+    return Server("echo-c", "mote", "bare UDP echo in C", lambda n: [command, str(n)])
+
+
+def mote(interpreter, title):
+    simulate = [sys.executable, str(programs.ROOT / "tools" / "simulate.py"), "--app", "door"]
+    simulate += ["--host", HOST, "--rate", "0", "--interpreter", interpreter, "--port"]
+    return Server(f"mote-{interpreter}", "mote", title, lambda n: [*simulate, str(n)])
+
+
+def libcoap():
+    command = [programs.libcoap_server(), "-A", HOST, "-v", "0", "-p"]
+    return Server("libcoap", "libcoap", "libcoap's coap-server", lambda n: [*command, str(n)])
+
+
+def aiocoap():
+    command = [programs.aiocoap_python(), str(programs.HERE / "aiocoap_server.py"), HOST]
+    return Server("aiocoap", "aiocoap", "aiocoap on CPython", lambda n: [*command, str(n)])
+
+
+def microcoapy():
+    command = [programs.micropython(), str(programs.HERE / "microcoapy_server.py")]
+    command += [programs.microcoapy_folder(), HOST]
+    title = "microCoAPy on MicroPython"
+    return Server("microcoapy", "microcoapy", title, lambda n: [*command, str(n)])
+
+
+SERVERS = {
+    "echo": echo,
+    "mote-micropython": lambda: mote("micropython", "Mote on MicroPython"),
+    "mote-cpython": lambda: mote("cpython", "Mote on CPython"),
+    "libcoap": libcoap,
+    "aiocoap": aiocoap,
+    "microcoapy": microcoapy,
+    "echo-c": echo_c,
+}

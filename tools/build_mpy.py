@@ -1,0 +1,87 @@
+"""Compiles lib/ and firmware/ to .mpy for every architecture: `make mpy`.
+
+The files go to build/mpy/ARCH/, their sizes to build/mpy/sizes.json and, as a table, to stdout.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from device import ROOT, Problem, main, program
+
+ARCHS = ("xtensawin", "rv32imc", "armv6m", "armv7emsp", "x64")
+SOURCES = ("lib", "firmware")
+BUILD = ROOT / "build" / "mpy"
+FLAGS = ("-O3",)  # no asserts and no line numbers: a board has better use for the memory
+
+
+def work(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("arch", nargs="*", help=f"of {', '.join(ARCHS)}; default all")
+    archs = parser.parse_args(argv).arch or list(ARCHS)
+    for arch in archs:
+        if arch not in ARCHS:
+            raise Problem(f"Architecture {arch} is unknown: use {', '.join(ARCHS)}")
+    sizes = {arch: compile_all(arch) for arch in archs}
+    if archs == list(ARCHS):
+        (BUILD / "sizes.json").write_text(json.dumps(sizes, indent=2, sort_keys=True) + "\n")
+    print_table(sizes)
+
+
+def sources():
+    """All modules, as (path below lib/ or firmware/, file)."""
+    found = []
+    for folder in SOURCES:
+        base = ROOT / folder
+        found += [(file.relative_to(base), file) for file in sorted(base.rglob("*.py"))]
+    return found
+
+
+def compile_all(arch, modules=None, build=BUILD):
+    """Compiles the modules, by default all, for one architecture; returns {path: bytes}.
+
+    Raises Problem with the compiler's words when a module does not compile.
+    """
+    modules = sources() if modules is None else modules
+
+    def one(module):
+        path, file = module
+        target = build / arch / path.with_suffix(".mpy")
+        compile_file(file, path, target, arch)
+        return path.as_posix(), target.stat().st_size
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(pool.map(one, modules))
+
+
+def compile_file(file, name, target, arch):
+    """Compiles one file; `name` is what tracebacks call it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    argv = [program("mpy-cross"), *FLAGS, f"-march={arch}", "-s", str(name), "-o", target, file]
+    try:
+        done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
+    except OSError as error:
+        raise Problem(f"cannot start {argv[0]}: {error.strerror}; run `make setup`") from None
+    if done.returncode:
+        target.unlink(missing_ok=True)
+        words = " ".join((done.stderr + done.stdout).split()).replace(
+            "Traceback (most recent call last): ", ""
+        )
+        raise Problem(f"{name} does not compile for {arch}: {words}")
+
+
+def print_table(sizes):
+    """Prints one line per file, one column per architecture, and the sums."""
+    archs = list(sizes)
+    rows = sorted({path for column in sizes.values() for path in column})
+    width = max(map(len, rows), default=0)
+    print(f"{'bytes of .mpy':{width}}" + "".join(f"{arch:>11}" for arch in archs))
+    for row in rows:
+        print(f"{row:{width}}" + "".join(f"{sizes[arch][row]:11}" for arch in archs))
+    print(f"{'all':{width}}" + "".join(f"{sum(sizes[arch].values()):11}" for arch in archs))
+
+
+if __name__ == "__main__":
+    main(work)

@@ -1,0 +1,133 @@
+"""Gives a node its Wi-Fi access and its name: `make config DEV=`.
+
+Answers come from the terminal, the password unseen, or line by line from a pipe. They reach the
+board in files that nobody else can read and that are removed afterwards: never on a command line,
+where every user of this computer could see them.
+"""
+
+import argparse
+import contextlib
+import getpass
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from device import (
+    ROOT,
+    Problem,
+    add_device_arguments,
+    check_ports,
+    main,
+    mpremote,
+    run,
+)
+
+FIRMWARE_CONFIG = ROOT / "firmware" / "config.py"
+SETTINGS = "config.json"
+SECRETS = "secrets.json"
+HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
+
+
+def work(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_device_arguments(parser)
+    options = parser.parse_args(argv)
+    check_ports(options.dev, options.port)
+    if options.dry_run:
+        folder = Path("<private folder>")
+        fetch_settings(options.dev, folder, dry_run=True)
+        send(options.dev, folder, dry_run=True)
+        return
+    with private_folder() as folder:
+        settings = fetch_settings(options.dev, folder)
+        secrets, settings = ask(settings)
+        write_private(folder / SECRETS, json.dumps(secrets).encode())
+        write_private(folder / SETTINGS, settings.as_json())
+        send(options.dev, folder)
+    print(f"{settings.name} is configured and starts anew")
+
+
+def firmware_config():
+    """firmware/config.py: what the board will accept is decided there."""
+    spec = importlib.util.spec_from_file_location("firmware_config", FIRMWARE_CONFIG)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def fetch_settings(dev, folder, dry_run=False):
+    """Returns the settings that the board has; the defaults where it has none, or bad ones."""
+    config = firmware_config()
+    try:
+        answer = run([*mpremote(dev), "exec", HAS_SETTINGS], dry_run, capture=True)
+        if answer.strip().endswith("True") or dry_run:
+            copy = ["fs", "cp", f":{SETTINGS}", folder / SETTINGS]
+            run([*mpremote(dev), *copy], dry_run, capture=True)
+    except Problem as problem:
+        raise Problem(
+            f"{problem}: plug the board in, close other programs that use it, or name it with "
+            "DEV=/dev/tty..."
+        ) from None
+    if dry_run:
+        return None
+    try:
+        return config.Settings.load(str(folder / SETTINGS))
+    except ValueError as error:
+        print(f"The board's {error}; its other settings become the defaults")
+        return config.Settings()
+
+
+def ask(settings):
+    """Returns (secrets, settings) as answered; raises Problem naming the answer that is wrong."""
+    config = firmware_config()
+    secrets = {
+        "ssid": question("Wi-Fi network (SSID)"),
+        "password": question("Password (empty: open network)", hidden=True),
+        "country": question("Country, two letters (empty: world-wide)").upper(),
+    }
+    name = question(f"Node name [{settings.name}]") or settings.name
+    app = question(f"Application: {', '.join(config.APPS)} [{settings.app}]") or settings.app
+    try:
+        config.check_secrets(secrets)
+        settings.update({"name": name, "app": app})
+    except ValueError as error:
+        raise Problem(f"{error}; nothing was changed") from None
+    return secrets, settings
+
+
+def question(text, hidden=False):
+    """Returns the answer; from a pipe, its next line, or "" after the last."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return getpass.getpass(f"{text}: ") if hidden else input(f"{text}: ").strip()
+    except EOFError:
+        raise Problem("Nothing was changed") from None
+
+
+@contextlib.contextmanager
+def private_folder():
+    """A folder for nobody but us, removed with all that is in it."""
+    with tempfile.TemporaryDirectory(prefix="mote-") as name:
+        yield Path(name)
+
+
+def write_private(path, content):
+    """Writes a file that only its owner can read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
+def send(dev, folder, dry_run=False):
+    """Copies both files to the board and restarts it."""
+    secrets = ["fs", "cp", folder / SECRETS, f":{SECRETS}"]
+    settings = ["fs", "cp", folder / SETTINGS, f":{SETTINGS}"]
+    run([*mpremote(dev), *secrets, "+", *settings, "+", "reset"], dry_run)
+
+
+if __name__ == "__main__":
+    main(work)

@@ -1,0 +1,205 @@
+"""The plugtest's resources on aiocoap, as one writes them for it. Arguments: HOST PORT.
+
+What aiocoap leaves to its applications (preconditions, ETags, Accept) is done here, the rest is
+aiocoap's own.
+"""
+
+import asyncio
+import hashlib
+import sys
+
+import aiocoap
+from aiocoap import CHANGED, CONTENT, CREATED, DELETED, Message, resource
+from aiocoap.error import NotFound, PreconditionFailed, UnsupportedContentFormat
+
+PERIOD_S = 5
+SEPARATE_S = 2
+LARGE = b"".join(b"%02d The quick brown fox jumps over the lazy dog.\n" % i for i in range(50))
+FORMS = {0: b"21.5", 41: b"<t>21.5</t>", 50: b'{"t":21.5}', 60: b"\xa1\x61t\xf9\x4d\x60"}
+NO_FORMAT = 65535
+
+
+class Constant(resource.Resource):
+    """Always the same, with link attributes."""
+
+    def __init__(self, payload, **attributes):
+        super().__init__()
+        self.payload = payload
+        self.attributes = attributes
+
+    def get_link_description(self):
+        return self.attributes
+
+    async def render_get(self, request):
+        return Message(payload=self.payload, content_format=0)
+
+
+class Held(resource.ObservableResource):
+    """GET gives what was put."""
+
+    def __init__(self, payload=None, form=0):
+        super().__init__()
+        self.payload = payload
+        self.form = form
+
+    def tag(self):
+        return hashlib.sha256(bytes([self.form]) + self.payload).digest()[:8]
+
+    def hold(self, payload, form=0):
+        self.payload, self.form = payload, form
+        self.updated_state()
+
+    async def render_get(self, request):
+        if self.payload is None:
+            raise NotFound
+        response = Message(code=CONTENT, payload=self.payload, content_format=self.form)
+        response.opt.etag = self.tag()
+        if response.opt.etag in request.opt.etags:
+            response.code, response.payload = aiocoap.VALID, b""
+        return response
+
+    async def render_put(self, request):
+        there = self.payload is not None
+        if request.opt.if_none_match and there:
+            raise PreconditionFailed
+        if request.opt.if_match and not (
+            there and (b"" in request.opt.if_match or self.tag() in request.opt.if_match)
+        ):
+            raise PreconditionFailed
+        form = request.opt.content_format
+        self.hold(request.payload, 0 if form is None else int(form))
+        return Message(code=CHANGED if there else CREATED)
+
+    async def render_delete(self, request):
+        self.payload = None
+        self.updated_state(Message(code=aiocoap.NOT_FOUND))
+        return Message(code=DELETED)
+
+
+class Test(Held):
+    async def render_post(self, request):
+        path = ["location1", "location2", "location3"]
+        return Message(code=CREATED, location_path=path)
+
+
+class Clock(Held):
+    """Changes by itself."""
+
+    def __init__(self, size=0):
+        super().__init__(b"tick 0")
+        self.size = size
+        self.tick(0)
+
+    def tick(self, number):
+        if self.payload is not None:
+            text = f"tick {number}"
+            self.hold(text.ljust(self.size, ".").encode())
+        asyncio.get_running_loop().call_later(PERIOD_S, self.tick, number + 1)
+
+
+class Counter(resource.Resource):
+    def __init__(self):
+        super().__init__()
+        self.value = 0
+
+    async def render_get(self, request):
+        return Message(payload=str(self.value).encode(), content_format=0)
+
+    async def render_post(self, request):
+        self.value += 1
+        return Message()
+
+
+class Query(resource.Resource):
+    async def render_get(self, request):
+        return Message(payload="\n".join(request.opt.uri_query or ["no query"]).encode())
+
+
+class Separate(resource.Resource):
+    async def render_get(self, request):
+        await asyncio.sleep(SEPARATE_S)
+        return Message(payload=b"answered separately", content_format=0)
+
+
+class LocationQuery(resource.Resource):
+    async def render_post(self, request):
+        return Message(code=CREATED, location_query=["first=1", "second=2"])
+
+
+class MultiFormat(resource.Resource):
+    async def render_get(self, request):
+        accept = request.opt.accept
+        form = 0 if accept is None else int(accept)
+        if form not in FORMS:
+            return Message(code=aiocoap.NOT_ACCEPTABLE)
+        return Message(payload=FORMS[form], content_format=form)
+
+
+class LargePost(resource.Resource):
+    async def render_post(self, request):
+        form = request.opt.content_format
+        return Message(code=CHANGED, payload=request.payload, content_format=form)
+
+
+class LargeCreate(resource.Resource):
+    def __init__(self, site):
+        super().__init__()
+        self.site = site
+        self.number = 0
+
+    async def render_post(self, request):
+        path = ["large-create", str(self.number)]
+        self.number += 1
+        self.site.add_resource(path, Held(request.payload))
+        return Message(code=CREATED, location_path=path)
+
+
+class Document(resource.Resource):
+    """RFC 8132 with text alone: enough to see that the methods arrive."""
+
+    async def render_get(self, request):
+        return Message(payload=b'{"a":1,"b":2}', content_format=50)
+
+    async def render_fetch(self, request):
+        if request.opt.content_format != 0:
+            raise UnsupportedContentFormat
+        return Message(payload=b"2", content_format=50)
+
+    async def render_ipatch(self, request):
+        return Message()
+
+
+async def serve(host, port):
+    """Serve for ever."""
+    site = resource.Site()
+    found = site.get_resources_as_linkheader
+    for path, served in (
+        (".well-known/core", resource.WKCResource(found)),
+        ("test", Test(b"This is /test")),
+        ("seg1/seg2/seg3", Constant(b"three segments")),
+        ("query", Query()),
+        ("separate", Separate()),
+        ("validate", Held(b"version 1")),
+        ("create1", Held()),
+        ("location-query", LocationQuery()),
+        ("multi-format", MultiFormat()),
+        ("counter", Counter()),
+        ("large", Constant(LARGE, sz=str(len(LARGE)))),
+        ("large-update", Held(b"put here")),
+        ("large-create", LargeCreate(site)),
+        ("large-post", LargePost()),
+        ("obs", Clock()),
+        ("obs-large", Clock(1536)),
+        ("link1", Constant(b"Type1 Type2", rt="Type1 Type2", **{"if": "If1"})),
+        ("link2", Constant(b"Type2 Type3", rt="Type2 Type3", **{"if": "If2"})),
+        ("link3", Constant(b"Type1 Type3", rt="Type1 Type3", **{"if": "foo"})),
+        ("path", Constant(b"", ct="40")),
+        ("fetch", Document()),
+    ):
+        site.add_resource(path.split("/"), served)
+    # udp6 alone: TCP and the others would only idle, but they would take ports.
+    await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])
+    await asyncio.get_running_loop().create_future()
+
+
+asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,163 @@
+"""RFC 8132, 7967, 9175 and 9290."""
+
+import json
+import os
+
+from client import (
+    ACK,
+    CONTENT_FORMAT,
+    ECHO,
+    EMPTY,
+    IF_MATCH,
+    JSON,
+    MERGE_PATCH,
+    NO_RESPONSE,
+    NON,
+    PROBLEM,
+    REQUEST_TAG,
+    SILENCE_S,
+    TEXT,
+)
+from registry import check, want, want_code
+
+from .block import BODY, got_back
+
+
+def document(client, path):
+    return json.loads(want_code(client.ask("GET", path), "2.05").payload)
+
+
+@check("8132 2", "FETCH gives the part that its payload names", "fetch")
+def fetch(subject, path):
+    client = subject.client()
+    client.ask("iPATCH", path, payload=b'{"a":1,"b":2}', content_format=MERGE_PATCH)
+    answer = client.ask("FETCH", path, payload=b"b", content_format=TEXT)
+    want_code(answer, "2.05")
+    want(answer.payload == b"2" and answer.uint(CONTENT_FORMAT) == JSON, "not 2", answer)
+
+
+@check("8132 2.2", "FETCH in a format that is not taken: 4.15", "fetch")
+def fetch_format(subject, path):
+    answer = subject.client().ask("FETCH", path, payload=b"b", content_format=MERGE_PATCH)
+    want_code(answer, "4.15")
+
+
+@check("8132 3", "PATCH and iPATCH change a part", "fetch")
+def patch(subject, path):
+    client = subject.client()
+    for method in ("PATCH", "iPATCH"):
+        before = document(client, path)
+        body = json.dumps({method: len(before), "gone": None}).encode()
+        want_code(client.ask(method, path, payload=body, content_format=MERGE_PATCH), "2.04")
+        want(document(client, path) == {**before, method: len(before)}, "another document")
+        body = json.dumps({method: None}).encode()
+        want_code(client.ask(method, path, payload=body, content_format=MERGE_PATCH), "2.04")
+        want(document(client, path) == before, "another document")
+
+
+@check("8132 3.4", "PATCH: 4.15, 4.00, 4.22 and 4.12 change nothing", "fetch")
+def patch_errors(subject, path):
+    client = subject.client()
+    before = document(client, path)
+    for code, payload, form, options in (
+        ("4.15", b'{"a":3}', TEXT, []),
+        ("4.00", b'{"a":', MERGE_PATCH, []),
+        ("4.22", b"[1]", MERGE_PATCH, []),
+        ("4.12", b'{"a":3}', MERGE_PATCH, [(IF_MATCH, b"other")]),
+    ):
+        for method in ("PATCH", "iPATCH"):
+            answer = client.ask(
+                method, path, payload=payload, content_format=form, options=options
+            )
+            want_code(answer, code)
+    want(document(client, path) == before, "changed all the same")
+
+
+@check("7967 2", "No-Response: an unwanted answer to NON is not sent", ("test", "counter"))
+def no_response(subject, test, counter):
+    client = subject.client()
+    client.ask("POST", counter)
+    before = int(client.ask("GET", counter).payload)
+    for path, value in ((test, 2), (counter, 26), ("no/such", 8)):
+        method = "POST" if path == counter else "GET"
+        options = [(NO_RESPONSE, bytes([value]))]
+        client.send(client.request(method, path, kind=NON, options=options))
+        answer = client.receive(SILENCE_S)
+        want(answer is None, "answered", answer)
+    want(int(client.ask("GET", counter).payload) == before + 1, "not executed")
+
+
+@check("7967 2", "No-Response: other classes are still answered", "test")
+def still_answered(subject, test):
+    client = subject.client()
+    want_code(client.ask("GET", test, kind=NON, options=[(NO_RESPONSE, b"\x08")]), "2.05")
+    want_code(client.ask("GET", "no/such", kind=NON, options=[(NO_RESPONSE, b"\2")]), "4.04")
+
+
+@check("7967 2", "No-Response in CON: an empty ACK", "test")
+def no_response_con(subject, test):
+    client = subject.client()
+    request = client.send(client.request("GET", test, options=[(NO_RESPONSE, b"\x02")]))
+    answer = client.reaction(request)
+    want(answer is not None and answer.kind == ACK, "no ACK", answer)
+    want(answer.code == EMPTY, "not empty", answer)
+    want(client.receive(SILENCE_S) is None, "answered after all")
+
+
+@check("9175 2.3", "Echo: 4.01 with a value, and with it again 2.04", "echo-required")
+def echo(subject, path):
+    client = subject.client()
+    before = int(client.ask("GET", path).payload)
+    challenge = client.ask("POST", path)
+    want_code(challenge, "4.01")
+    values = challenge.all(ECHO)
+    want(len(values) == 1 and 1 <= len(values[0]) <= 40, "no Echo value", challenge)
+    want(int(client.ask("GET", path).payload) == before, "executed without a value")
+    want_code(client.ask("POST", path, options=[(ECHO, values[0])]), "2.04")
+    want(int(client.ask("GET", path).payload) == before + 1, "not executed")
+
+
+@check("9175 2.3", "Echo: a wrong value, or another client's: 4.01", "echo-required")
+def echo_wrong(subject, path):
+    client, thief = subject.client(), subject.client()
+    value = client.ask("POST", path).all(ECHO)
+    want(value, "no Echo value")
+    forged = value[0][:-1] + bytes([value[0][-1] ^ 1])
+    for asker, wrong in ((client, forged), (client, b"x"), (client, bytes(40)), (thief, value[0])):
+        answer = asker.ask("POST", path, options=[(ECHO, wrong)])
+        want_code(answer, "4.01")
+        want(answer.all(ECHO), "no new value", answer)
+
+
+@check("9175 3.3", "Request-Tag keeps two transfers of one client apart", "large-update")
+def request_tag(subject, path):
+    client = subject.client()
+    for at in (0, 64, 128):
+        for tag, first in ((b"one", 0), (b"two", 192)):
+            answer = client.ask(
+                "PUT",
+                path,
+                payload=BODY[first + at : first + at + 64],
+                block1=(at // 64, int(at < 128), 2),
+                content_format=TEXT,
+                options=[(REQUEST_TAG, tag)],
+            )
+            want_code(answer, *(["2.31"] if at < 128 else ["2.04", "2.01"]))
+            if at == 128:
+                got_back(client, path, BODY[first : first + 192])
+
+
+@check("9290 2", "problem details for an error under Accept 257", "problem")
+def problem(subject, _):
+    client = subject.client()
+    answer = client.ask("GET", "no/such", accept=PROBLEM)
+    want_code(answer, "4.04")
+    want(answer.uint(CONTENT_FORMAT) == PROBLEM, "in another format", answer)
+    is_map = answer.payload and answer.payload[0] >> 5 == 5
+    want(is_map and b"\x23\x18\x84" in answer.payload, "not a map with the code", answer)
+
+
+@check("9175 3.3", "Request-Tag is ignored where there are no blocks", "test")
+def tag_alone(subject, test):
+    options = [(REQUEST_TAG, os.urandom(4))]
+    want_code(subject.client().ask("GET", test, options=options), "2.05")

@@ -1,0 +1,75 @@
+"""Requests to a group (RFC 7252 section 8)."""
+
+import os
+import socket
+
+from client import CON, NON, Client, decode
+from registry import check, want, want_code
+
+LEISURE_S = 5.5
+INTERFACE = "127.0.0.1"
+
+
+class GroupClient(Client):
+    """Sends to the group, and takes answers from whoever sends them."""
+
+    def __init__(self, group, port):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        interface = socket.inet_aton(INTERFACE)
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
+        self.sock.bind((INTERFACE, 0))
+        self.group = (group, port)
+        self.mid = int.from_bytes(os.urandom(2), "big")
+        self.others = []
+        self.sender = None
+
+    def raw(self, data):
+        self.sock.sendto(data, self.group)
+
+    def receive(self, seconds=LEISURE_S):
+        self.sock.settimeout(max(seconds, 0.001))
+        try:
+            data, self.sender = self.sock.recvfrom(65536)
+        except TimeoutError:
+            return None
+        return decode(data)
+
+
+def member(subject, group):
+    client = GroupClient(group, subject.server.address[1])
+    subject.clients.append(client)
+    return client
+
+
+@check("7252 8.2", "NON GET to the group: answered from the node's own address", ("group", "test"))
+def asked(subject, group, test):
+    client = member(subject, group)
+    request = client.send(client.request("GET", test, kind=NON))
+    answer = client.reaction(request, LEISURE_S)
+    want_code(answer, "2.05")
+    want(answer.kind == NON, "not NON", answer)
+    want(client.sender == subject.server.address, f"from {client.sender}", answer)
+
+
+@check("7252 8.1", "no answer of the group to CON, no Reset, no errors, no PUT", ("group", "test"))
+def not_answered(subject, group, test):
+    client = member(subject, group)
+    client.send(client.request("GET", test, kind=CON))
+    client.send(client.request("GET", "no/such", kind=NON))
+    client.send(client.request("PUT", test, kind=NON, payload=b"to all"))
+    client.raw(b"\x40\x00\x12\x34")
+    client.raw(b"\x5f\x01\x12\x35")
+    answer = client.receive(LEISURE_S)
+    want(answer is None, "answered", answer)
+
+
+@check("6690 4", "discovery by the group: nothing that does not match", ("group", "link1"))
+def discovered(subject, group, _):
+    client = member(subject, group)
+    client.send(client.request("GET", ".well-known/core?rt=nobody", kind=NON))
+    request = client.send(client.request("GET", ".well-known/core?rt=Type1", kind=NON))
+    answer = client.reaction(request, LEISURE_S)
+    want_code(answer, "2.05")
+    want(b"Type1" in answer.payload, "without links", answer)
+    extra = client.others or [client.receive(1)]
+    want(extra == [None], "an answer without links", extra[0])

@@ -1,0 +1,78 @@
+"""The command line of tools/simulate.py; every mistake in it is one line and exit code 2."""
+
+import argparse
+import ipaddress
+import re
+
+from setup.console import fail
+
+EXAMPLES = (
+    "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
+)
+SMALLEST_HEAP = 16 << 10
+
+
+class Arguments(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message):
+        """Ends the program with one line and exit code 2."""
+        message = message.replace("argument ", "", 1)
+        fail(f"simulate.py: {message}; `python3 tools/simulate.py --help` lists the arguments")
+
+
+def port_number(text):
+    """A UDP port, 0 for a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a UDP port (0 to 65535)")
+    return int(text)
+
+
+def heap_size(text):
+    """Bytes of a heap size such as 64k, 2m or 65536."""
+    match = re.fullmatch(r"(\d{1,9})([km]?)", text.lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a heap size (64k, 2m, 65536)")
+    size = int(match[1]) << {"": 0, "k": 10, "m": 20}[match[2]]
+    if size < SMALLEST_HEAP:
+        raise argparse.ArgumentTypeError(f"'{text}' is too small for any node (64k works)")
+    return size
+
+
+def count(text):
+    """A whole number from 0 on."""
+    if not text.isdecimal() or int(text) >= 1 << 30:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number below 2**30")
+    return int(text)
+
+
+def group_address(text):
+    """An IP address of a multicast group."""
+    try:
+        if ipaddress.ip_address(text).is_multicast:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is not a multicast address (224.0.1.187)")
+
+
+def parse(argv):
+    """The command line as a namespace; ends the program when it is wrong."""
+    parser = Arguments(prog="simulate.py", description="Runs a simulated node.", epilog=EXAMPLES)
+    add = parser.add_argument
+    add("--app", choices=("door", "wearable", "both", "plugtest"), default="both")
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    add("--port", type=port_number, default=5683, help="UDP port, 0 for a free one (5683)")
+    add("--interpreter", choices=("micropython", "cpython"), default="micropython")
+    add("--heap", type=heap_size, help="MicroPython's heap in bytes, or 64k; small: all frozen in")
+    add("--rate", type=count, default=0, help="requests a second that one peer may make, 0 = off")
+    add("--seed", type=count, default=1, help="of the simulated sensors' noise")
+    add("--group", type=group_address, help="multicast group to join, such as 224.0.1.187")
+    add("--iface", help="address of the interface on which to join it")
+    add("--play", action="store_true", help="show the resources and how to play, as on a terminal")
+    options = parser.parse_args(argv)
+    if options.heap and options.interpreter == "cpython":
+        parser.error("--heap: CPython has no fixed heap; use --interpreter micropython")
+    if options.iface and not options.group:
+        parser.error("--iface: needs --group, such as --group 224.0.1.187")
+    return options

@@ -1,0 +1,1 @@
+"""Sets up this computer for Mote: Python packages, npm packages, Debian packages, MicroPython."""

@@ -1,0 +1,51 @@
+"""Runs a simulated node on this computer: the boards' own application files, on UDP.
+
+    python3 tools/simulate.py --app both --port 5683
+
+Prints `ready coap://HOST:PORT` when the node listens. Lines on stdin change its sensors; SIGINT
+and SIGTERM end it with exit code 0. Needs `make setup` once, and no package of its own.
+"""
+
+import sys
+
+from launch import arguments
+from launch.address import bracketed, free_address
+from launch.banner import Banner
+from launch.child import Child
+from launch.command import command
+from setup.console import ROOT, Problem, fail
+
+DOOR_PERIOD_S = 5
+
+
+def main(argv):
+    """Runs the node until it is told to end; returns the exit code."""
+    child = Child()
+    options = arguments.parse(argv)
+    if not (ROOT / ".venv" / "stamp").exists():
+        raise Problem("the set-up is missing: run `make setup` once")
+    options.host, options.port = free_address(options.host, options.port)
+    argv, environ, title = command(options)
+    url = f"coap://{bracketed(options.host)}:{options.port}"
+    play = options.play or is_terminal(sys.stdout)
+    by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both")
+    banner = Banner(options.app, options.host, options.port, title, by_itself)
+    return child.run(
+        argv,
+        environ,
+        url,
+        on_ready=banner.show if play else None,
+        toggle_period_s=DOOR_PERIOD_S if by_itself else None,
+    )
+
+
+def is_terminal(stream):
+    """True when a person sits at this stream; a closed one is None."""
+    return stream is not None and stream.isatty()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Problem as problem:
+        fail(problem)

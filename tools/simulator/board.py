@@ -1,0 +1,59 @@
+"""The simulated board: the same constants as a real one's board.py, and what is wired to it."""
+
+import machine
+
+NAME = "SIMULATOR"
+
+REED_PIN = 14
+TAMPER_PIN = 27
+BATTERY_ADC_PIN = 34
+BATTERY_DIVIDER_NUM = 2
+BATTERY_DIVIDER_DEN = 1
+BATTERY_CHEMISTRY = "liion"
+I2C_ID = 0
+SDA_PIN = 21
+SCL_PIN = 22
+
+SLOTS = {
+    "remembered": 16,
+    "exchanges": 4,
+    "peers": 16,
+    "observers": 8,
+    "blocks": 2,
+}
+RECV_MAX = 1152
+
+
+def set_door(is_open):
+    machine.wire(REED_PIN).drive(1 if is_open else 0)
+
+
+def set_lid(is_open):
+    machine.wire(TAMPER_PIN).drive(1 if is_open else 0)
+
+
+def set_battery(mv):
+    pin_uv = mv * 1000 * BATTERY_DIVIDER_DEN // BATTERY_DIVIDER_NUM
+    machine.wire(BATTERY_ADC_PIN).microvolts = pin_uv
+
+
+class Body:
+    """The wearer's end of the I2C bus: three chips, loaded only where there is one."""
+
+    def __init__(self, seed=1):
+        from chips.lsm6dsox import Lsm6dsox
+        from chips.max30102 import Max30102
+        from chips.tmp117 import Tmp117
+
+        bus = machine.bus(SDA_PIN)
+        self.light = bus.attach(Max30102(seed=seed))
+        self.temperature = bus.attach(Tmp117())
+        self.motion = bus.attach(Lsm6dsox())
+
+
+def power_on():
+    """A door that is closed, a lid that is on, a battery at 83 percent; no chips yet."""
+    machine.power_on()
+    set_door(False)
+    set_lid(False)
+    set_battery(4004)

@@ -1,0 +1,92 @@
+"""LSM6DSOX inertial sensor: accelerometer and step counter, as far as a wearable uses them.
+
+Two register pages at the same addresses, chosen by bit 7 of FUNC_CFG_ACCESS: the user page and
+that of the embedded functions, where the step counter lies. The pointer moves on only while
+IF_INC in CTRL3_C is set. Data sheet DS12814.
+"""
+
+from micropython import const
+
+from chips import Chip
+
+_FUNC_CFG_ACCESS = const(0x01)
+_EMBEDDED = const(0x80)
+_WHO_AM_I = const(0x0F)
+_CTRL1_XL = const(0x10)
+_CTRL3_C = const(0x12)
+_CTRL3_C_RESET = const(0x04)
+_SW_RESET = const(0x01)
+_IF_INC = const(0x04)
+_OUTX_L_A = const(0x28)
+_OUTZ_H_A = const(0x2D)
+
+_EMB_FUNC_EN_A = const(0x04)
+_PEDO_EN = const(0x08)
+_STEP_COUNTER_L = const(0x62)
+_STEP_COUNTER_H = const(0x63)
+_EMB_FUNC_SRC = const(0x64)
+_PEDO_RST_STEP = const(0x80)
+
+_ODR_26_HZ = const(0x20)
+# Micro-g a step by the FS_XL bits (3:2) of CTRL1_XL: 2, 16, 4 and 8 g full scale.
+_UG_PER_STEP = (61, 488, 122, 244)
+
+
+class Lsm6dsox(Chip):
+    """`set_mg()` is the acceleration on the chip; `walk(n)` makes n steps."""
+
+    def __init__(self, address=0x6A):
+        super().__init__(address, 128)
+        self.acceleration_mg = [0, 0, 1000]
+        self.steps = 0
+        self.embedded = bytearray(128)
+        self._reset()
+
+    def set_mg(self, x_mg, y_mg, z_mg):
+        self.acceleration_mg = [x_mg, y_mg, z_mg]
+
+    def walk(self, steps):
+        """The counter moves only with the pedometer on and the accelerometer at 26 Hz or more."""
+        if self.embedded[_EMB_FUNC_EN_A] & _PEDO_EN and self.registers[_CTRL1_XL] >= _ODR_26_HZ:
+            self.steps = (self.steps + steps) & 0xFFFF
+
+    def get(self, register):
+        if register != _FUNC_CFG_ACCESS and self.registers[_FUNC_CFG_ACCESS] & _EMBEDDED:
+            if register == _STEP_COUNTER_L:
+                return self.steps & 0xFF
+            if register == _STEP_COUNTER_H:
+                return self.steps >> 8
+            return self.embedded[register]
+        if _OUTX_L_A <= register <= _OUTZ_H_A:
+            return self._acceleration(register - _OUTX_L_A)
+        return self.registers[register]
+
+    def put(self, register, value):
+        if register != _FUNC_CFG_ACCESS and self.registers[_FUNC_CFG_ACCESS] & _EMBEDDED:
+            if register == _EMB_FUNC_SRC and value & _PEDO_RST_STEP:
+                self.steps = 0
+                return
+            self.embedded[register] = value
+        elif register == _CTRL3_C and value & _SW_RESET:
+            self._reset()
+        elif register != _WHO_AM_I:
+            self.registers[register] = value
+
+    def after(self, register):
+        return (register + 1) & 0x7F if self.registers[_CTRL3_C] & _IF_INC else register
+
+    def _acceleration(self, offset):
+        if self.registers[_CTRL1_XL] < 0x10:  # powered down: the outputs stay at 0
+            return 0
+        raw = self.acceleration_mg[offset >> 1] * 1000
+        raw //= _UG_PER_STEP[self.registers[_CTRL1_XL] >> 2 & 3]
+        raw = max(-32768, min(32767, raw))
+        return raw >> 8 & 0xFF if offset & 1 else raw & 0xFF
+
+    def _reset(self):
+        for page in (self.registers, self.embedded):
+            for i in range(128):
+                page[i] = 0
+        self.registers[_WHO_AM_I] = 0x6C
+        self.registers[_CTRL3_C] = _CTRL3_C_RESET
+        self.steps = 0

@@ -1,0 +1,183 @@
+"""MAX30102 pulse oximeter: registers, a FIFO of 32 samples, and a finger with a pulse on it.
+
+A burst from FIFO_DATA stays on that register while the read pointer moves on after each whole
+sample: red, then infrared, three bytes each, most significant first. With roll-over on, new
+samples push out the oldest, and OVF_COUNTER counts them up to 31.
+
+The light: a steady level, less what the blood takes away with each beat (a systolic wave and a
+smaller dicrotic one), a slow swing with the breath, and noise. The share that red loses against
+infrared follows from the oxygen saturation. Everything is integer and made when it is asked for.
+"""
+
+from machine import clock
+from micropython import const
+
+from chips import Chip
+
+_FIFO_WR_PTR = const(0x04)
+_OVF_COUNTER = const(0x05)
+_FIFO_RD_PTR = const(0x06)
+_FIFO_DATA = const(0x07)
+_FIFO_CONFIG = const(0x08)
+_ROLLOVER = const(0x10)
+_MODE_CONFIG = const(0x09)
+_RESET = const(0x40)
+_SHUTDOWN = const(0x80)
+_MODE_SPO2 = const(3)
+_SPO2_CONFIG = const(0x0A)
+_LED1_PA = const(0x0C)
+_LED2_PA = const(0x0D)
+_REVISION_ID = const(0xFE)
+_PART_ID = const(0xFF)
+
+_SLOTS = const(32)
+_SAMPLE_RATES = (50, 100, 200, 400, 800, 1000, 1600, 3200)
+_FULL_SCALE = const(0x3FFFF)
+_AMBIENT = const(900)  # counts without a finger
+# Absorption over one beat in 64 parts: the sum of two bells, 250 at the top. A literal of bytes
+# stays in a frozen module, and takes no memory.
+_BEAT = (
+    b"\x04\x08\x10\x1e\x34\x52\x79\xa4\xcc\xec\xfa\xf8\xef\xe0\xcb\xb3"
+    b"\x9a\x81\x6a\x57\x49\x40\x3d\x3e\x44\x4c\x54\x5b\x60\x60\x5f\x5c"
+    b"\x59\x55\x50\x4b\x45\x3e\x38\x32\x2b\x26\x20\x1b\x16\x12\x0f\x0c"
+    b"\x09\x07\x06\x04\x03\x02\x02\x01\x01\x00\x00\x00\x00\x00\x00\x01"
+)
+
+
+class Max30102(Chip):
+    """`pulse_per_min`, `spo2_pct` and `finger` are the patient; `noise` is in counts, peak."""
+
+    def __init__(self, address=0x57, seed=1):
+        super().__init__(address)
+        self.pulse_per_min = 72
+        self.spo2_pct = 97
+        self.finger = True
+        self.noise = 40
+        self.swing = 600
+        self.ahead_ms = 0
+        self.fifo = bytearray(_SLOTS * 6)
+        self._byte = 0
+        self._phase = 0  # of the beat, 2**16 a turn
+        self._breath = 0
+        self._seed = seed % 65521 or 1
+        self._reset()
+
+    def advance(self, span_ms):
+        """Let `span_ms` more go by for this chip alone, so that a demonstration need not wait."""
+        self.ahead_ms += span_ms
+
+    def get(self, register):
+        if _FIFO_WR_PTR <= register <= _FIFO_DATA:
+            self._sample()
+        if register == _FIFO_DATA:
+            return self._pop()
+        return self.registers[register]
+
+    def put(self, register, value):
+        if register == _MODE_CONFIG and value & _RESET:
+            self._reset()
+        elif register == _FIFO_DATA or register >= _REVISION_ID:
+            return
+        elif _FIFO_WR_PTR <= register <= _FIFO_RD_PTR:
+            self._sample()
+            self.registers[register] = value & 31
+            self._byte = 0
+            self._full = False
+        else:
+            self._sample()  # what went by until now was under the old settings
+            self.registers[register] = value
+
+    def after(self, register):
+        return register if register == _FIFO_DATA else (register + 1) & 0xFF
+
+    def _reset(self):
+        for i in range(256):
+            self.registers[i] = 0
+        self.registers[_PART_ID] = 0x15
+        self.registers[_REVISION_ID] = 0x03
+        self._full = False
+        self._last_ms = clock.ms() + self.ahead_ms
+        self._due = 0  # millisecond-samples not yet made into one, in 1/1000 sample
+
+    def _sample(self):
+        """Make the samples that the time since the last look has brought."""
+        now_ms = clock.ms() + self.ahead_ms
+        span_ms = (now_ms - self._last_ms) & 0x3FFFFFFF
+        self._last_ms = now_ms
+        if self.registers[_MODE_CONFIG] & 0x87 != _MODE_SPO2:
+            return
+        self._due += min(span_ms, 60_000) * self._rate()
+        while self._due >= 1000:
+            self._due -= 1000
+            self._push()
+
+    def _rate(self):
+        """Samples a second that reach the FIFO."""
+        average = min(self.registers[_FIFO_CONFIG] >> 5, 5)
+        return _SAMPLE_RATES[self.registers[_SPO2_CONFIG] >> 2 & 7] >> average
+
+    def _push(self):
+        red, infrared = 0, 1
+        self._beat()
+        if self._full:
+            self.registers[_OVF_COUNTER] = min(31, self.registers[_OVF_COUNTER] + 1)
+            if not self.registers[_FIFO_CONFIG] & _ROLLOVER:
+                return
+            self.registers[_FIFO_RD_PTR] = (self.registers[_FIFO_RD_PTR] + 1) & 31
+        at = self.registers[_FIFO_WR_PTR]
+        self._store(at * 6, self._light(red))
+        self._store(at * 6 + 3, self._light(infrared))
+        at = (at + 1) & 31
+        self.registers[_FIFO_WR_PTR] = at
+        self._full = at == self.registers[_FIFO_RD_PTR]
+
+    def _pop(self):
+        at = self.registers[_FIFO_RD_PTR]
+        value = self.fifo[at * 6 + self._byte]
+        self._byte += 1
+        if self._byte == 6:
+            self._byte = 0
+            if self._full or at != self.registers[_FIFO_WR_PTR]:
+                self.registers[_FIFO_RD_PTR] = (at + 1) & 31
+                self._full = False
+                self.registers[_OVF_COUNTER] = 0
+        return value
+
+    def _store(self, offset, value):
+        self.fifo[offset] = value >> 16 & 3
+        self.fifo[offset + 1] = value >> 8 & 0xFF
+        self.fifo[offset + 2] = value & 0xFF
+
+    def _beat(self):
+        rate = self._rate()
+        self._phase = (self._phase + self.pulse_per_min * 65536 // (60 * rate)) & 0xFFFF
+        self._breath = (self._breath + 65536 // (4 * rate)) & 0xFFFF
+
+    def _light(self, infrared):
+        """One channel's count: its steady level less pulse, breath and noise.
+
+        1.5 % of infrared goes with a beat, of red by the ratio R = (110 - SpO2) / 25.
+        """
+        if not self.finger:
+            return _AMBIENT + self._random(self.noise + 1)
+        if infrared:
+            light = self._through(self.registers[_LED2_PA] * 2800, 1500)
+        else:
+            light = self._through(self.registers[_LED1_PA] * 2300, 60 * (110 - self.spo2_pct))
+        light += self._random(2 * self.noise + 1) - self.noise
+        return max(0, min(_FULL_SCALE, light))
+
+    def _through(self, steady, share):
+        """What is left of `steady` when the blood takes `share` / 100,000 of it at each beat."""
+        share = share * self._absorbed() // 1000
+        share += abs(self._breath - 32768) * self.swing // 32768
+        return steady - steady * share // 100_000
+
+    def _absorbed(self):
+        at = self._phase >> 10
+        here = _BEAT[at]
+        return 4 * here + (_BEAT[(at + 1) & 63] - here) * (self._phase & 1023) // 256
+
+    def _random(self, span):
+        self._seed = (self._seed * 1103 + 12345) % 65521
+        return self._seed % span if span > 0 else 0

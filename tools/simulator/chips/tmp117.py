@@ -1,0 +1,58 @@
+"""TMP117 temperature sensor: four words of 16 bits, most significant byte first.
+
+The pointer names a word and stays on it: a longer burst repeats the same word's bytes.
+Data sheet SNOSD82, section 7.6.
+"""
+
+from micropython import const
+
+from chips import Chip
+
+_TEMPERATURE = const(0x00)
+_CONFIGURATION = const(0x01)
+_DEVICE_ID = const(0x0F)
+_CONFIGURATION_RESET = const(0x0220)
+_DATA_READY = const(0x2000)
+_MODE_SHUTDOWN = const(0x0400)
+_MODE_MASK = const(0x0C00)
+_NO_DATA = const(0x8000)
+
+
+class Tmp117(Chip):
+    """`set_mc()` takes milli-degrees Celsius; a chip that is shut down keeps its last value."""
+
+    def __init__(self, address=0x48):
+        super().__init__(address, 0)
+        self.words = {
+            _TEMPERATURE: _NO_DATA,
+            _CONFIGURATION: _CONFIGURATION_RESET,
+            _DEVICE_ID: 0x0117,
+        }
+        self.set_mc(36_600)
+
+    def set_mc(self, milli_celsius):
+        self.milli_celsius = milli_celsius
+        self._convert()
+
+    def forget(self):
+        """As after power-on, before the first conversion."""
+        self.words[_TEMPERATURE] = _NO_DATA
+
+    def read(self, buffer):
+        word = self.words.get(self.pointer, 0)
+        for i in range(len(buffer)):
+            buffer[i] = word & 0xFF if i & 1 else word >> 8
+        if self.pointer == _TEMPERATURE or self.pointer == _CONFIGURATION:
+            self.words[_CONFIGURATION] &= ~_DATA_READY
+
+    def write(self, data):
+        if self.pointer == _CONFIGURATION and len(data) == 2:
+            self.words[_CONFIGURATION] = (data[0] << 8 | data[1]) & 0x0FFC
+            self._convert()
+
+    def _convert(self):
+        if self.words[_CONFIGURATION] & _MODE_MASK == _MODE_SHUTDOWN:
+            return
+        raw = (self.milli_celsius * 16 + 62) // 125  # 7.8125 m-Celsius a step
+        self.words[_TEMPERATURE] = raw & 0xFFFF
+        self.words[_CONFIGURATION] |= _DATA_READY

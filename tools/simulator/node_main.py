@@ -1,0 +1,185 @@
+"""A node in an interpreter of its own: the boards' applications on the simulated board, on UDP.
+
+    node_main.py --app door|wearable|both|plugtest --host H --port N [--rate N] [--seed N]
+                 [--group G --iface I]
+
+Prints `ready coap://H:N` when it listens; with port 0 N is the port that it got. Lines on stdin
+move the world (see controls.py), and its end ends the node, as SIGINT does, with exit code 0.
+tools/simulate.py starts it.
+"""
+
+import gc
+import os
+import sys
+
+_APPS = {
+    "door": ("door",),
+    "wearable": ("wearable",),
+    "both": ("door", "wearable"),
+    "plugtest": (),
+}
+_DEFAULTS = {
+    "--app": "both",
+    "--host": "127.0.0.1",
+    "--port": "5683",
+    "--rate": "0",
+    "--seed": "0",
+    "--group": "",
+    "--iface": "",
+}
+_WHOLE = ("--port", "--rate", "--seed")
+_EADDRINUSE = (98, 48)  # Linux, macOS
+_FIRST_FREE_PORT = 49152
+_FREE_PORTS = 65536 - 49152
+_PORT_TRIES = 100
+_LONGEST_LINE = 80
+
+
+class Lines:
+    """Puts lines together from a stream that is read one byte at a time, so never blocks."""
+
+    def __init__(self, take):
+        self.ended = False
+        self._take = take
+        self._line = bytearray()
+
+    def read(self, stream):
+        byte = stream.read(1)
+        if not byte:
+            self.ended = True
+        elif byte == b"\n":
+            line = bytes(self._line)
+            self._line = bytearray()
+            self._take("".join([chr(c) if 32 <= c < 127 else "?" for c in line.strip()]))
+        elif len(self._line) < _LONGEST_LINE:
+            self._line.extend(byte)
+
+
+def parse(argv):
+    """The options as a dict without dashes. Raises ValueError that says what is wrong."""
+    options = dict(_DEFAULTS)
+    if len(argv) % 2:
+        raise ValueError(argv[-1] + " needs a value")
+    for i in range(0, len(argv), 2):
+        if argv[i] not in options:
+            raise ValueError("no option " + argv[i] + ": take one of " + " ".join(sorted(options)))
+        options[argv[i]] = argv[i + 1]
+    if options["--app"] not in _APPS:
+        raise ValueError("--app is one of " + " ".join(sorted(_APPS)))
+    for name in _WHOLE:
+        if not options[name].isdigit():
+            raise ValueError(name + " is a whole number, not " + options[name])
+        options[name] = int(options[name])
+    if options["--port"] > 65535:
+        raise ValueError("--port is at most 65535")
+    return {name[2:]: value for name, value in options.items()}
+
+
+def build(options):
+    """(node, what takes control lines): the board, the node and the applications on it."""
+    import board
+
+    from coap.defaults import for_board
+
+    board.power_on()
+    if options["app"] == "plugtest":
+        from apps import plugtest
+
+        node = plugtest.make_node(options["rate"], options["group"] != "")
+        plugtest.setup(node)
+        return node, lambda line: print("error: the plugtest server takes no lines")
+
+    from controls import Controls
+
+    from config import Settings
+
+    node = for_board(board.SLOTS, board.RECV_MAX, options["rate"], options["group"] != "")
+    settings = Settings()
+    apps = _APPS[options["app"]]
+    body = oximeter = None
+    if "door" in apps:
+        from apps import door
+
+        door.setup(node, board, settings)
+    if "wearable" in apps:
+        from apps import wearable
+
+        body = board.Body(options["seed"])
+        oximeter = wearable.setup(node, board, settings)
+    return node, Controls(node, apps, body, oximeter).line
+
+
+def serve(options):
+    """Run until stdin ends or Ctrl-C. Raises OSError when the address cannot be bound."""
+    from coap.transports.udp import Udp
+
+    node, take = build(options)
+    gc.collect()
+    udp = listen(Udp, node, options["host"], options["port"])
+    if options["group"]:
+        join(udp, options["group"], options["iface"])
+    if options["seed"]:
+        node.seed(options["seed"].to_bytes(8, "big"))
+    lines = Lines(take)
+    stdin = open(0, "rb", buffering=0)
+    try:
+        udp.watch(stdin, lines.read)
+        host = options["host"]
+        host = "[" + host + "]" if ":" in host else host
+        print("ready coap://{}:{}".format(host, udp.port))
+        while not lines.ended:
+            udp.step()
+    finally:
+        udp.close()
+
+
+def listen(Udp, node, host, port):
+    """A transport on this port, on any free one for 0: MicroPython's sockets do not say which."""
+    if port:
+        return Udp(node, host, port)
+    tries = _PORT_TRIES
+    while True:
+        low, high = os.urandom(2)
+        try:
+            return Udp(node, host, _FIRST_FREE_PORT + (low | high << 8) % _FREE_PORTS)
+        except OSError as error:
+            tries -= 1
+            if error.errno not in _EADDRINUSE or not tries:
+                raise
+
+
+def join(udp, group, iface):
+    """Let the node answer to a group too. Raises ValueError when it cannot."""
+    from coap.transports.group import Group
+
+    try:
+        Group(udp, group, *([iface] if iface else []))
+    except OSError as error:
+        raise ValueError("cannot join the group {}: {}".format(group, error))
+
+
+def main(argv):
+    """The exit code."""
+    try:
+        options = parse(argv)
+        serve(options)
+    except KeyboardInterrupt:
+        pass
+    except ValueError as error:
+        return fail(str(error))
+    except MemoryError:
+        return fail("out of memory: give it more --heap")
+    except OSError as error:
+        if error.errno in _EADDRINUSE:
+            return fail("port {} is in use (EADDRINUSE)".format(options["port"]))
+        return fail("cannot listen on {}: {}".format(options["host"], error))
+    return 0
+
+
+def fail(why):
+    print("error: " + why, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
