@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("coap", "transports", "sensors", "firmware", "plugin")
+FOLDERS = ("coap", "transports", "senml", "sensors", "firmware", "plugin")
 PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 OLDEST = "1.25"

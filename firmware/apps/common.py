@@ -1,4 +1,4 @@
-"""What every application has: the shape of a sensor's resource, /s/batt, /dev and /config.
+"""What every application has: a sensor's resource, /s/batt, /dev, /config, /diag and /diag/log.
 
 Resource types and paths follow OCF and the LwM2M object registry, so that a reader who knows
 either finds the way; neither is claimed as a whole.
@@ -11,11 +11,24 @@ from hashlib import sha256
 import machine
 from machine import ADC, Pin
 
+import senml
 from apps import VERSION
+from apps.diag import Diag, Log
+from apps.resets import FILE, Resets
 from coap import CoapError, Resource
-from coap.numbers import BAD_REQUEST, CBOR, INTERNAL_SERVER_ERROR, JSON, SERVICE_UNAVAILABLE, TEXT
+from coap.numbers import (
+    BAD_REQUEST,
+    CBOR,
+    INTERNAL_SERVER_ERROR,
+    JSON,
+    SENML_CBOR,
+    SENML_JSON,
+    SERVICE_UNAVAILABLE,
+    TEXT,
+)
 from sensors.battery import Battery
 
+FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of what a sensor gives
 RETRY_S = 5  # Max-Age of "no value now"
 _TICK_MS = 10_000
 _TICKS_MASK = 0x3FFFFFFF
@@ -23,23 +36,47 @@ _SILENT = "sensor does not answer"
 _NO_VALUE = "no value yet"
 
 
+def eui64(unique_id):
+    """The board's EUI-64 in hexadecimal, from machine.unique_id().
+
+    6 bytes are a MAC address and get ff:fe in their middle (RFC 9039 section 4.1). Any others, as
+    the 8 of a Pico, are a serial number: they become an address that is administered locally.
+    """
+    if len(unique_id) == 6:
+        return hexlify(unique_id[:3] + b"\xff\xfe" + unique_id[3:]).decode()
+    serial = bytes(8 - len(unique_id[-8:])) + unique_id[-8:]
+    return hexlify(bytes((serial[0] & 0xFC | 2,)) + serial[1:]).decode()
+
+
+# All packs of this board have its name; one is written at a time.
+PACK = senml.Pack("urn:dev:mac:" + eui64(machine.unique_id()) + ":")
+
+
+def wants_pack(reply):
+    """Does the asker want SenML?"""
+    return reply.negotiated is not None and reply.negotiated >= SENML_JSON
+
+
 class Reading(Resource):
-    """A number that a sensor gives: text for people, JSON or CBOR for programs.
+    """A number that a sensor gives: text for people, JSON, CBOR or SenML for programs.
 
     `take()` returns a small int, None or raises OSError, as the sensors' read() does; the value
     shown is that number / divisor / 10**decimals. Observers hear of changes of `step` and more.
+    field: the name and unit in SenML, of PACK.field().
     """
 
-    content_formats = (TEXT, JSON, CBOR)
+    content_formats = FORMATS
     interface = "core.s"
     observable = True
+    more_decimals = 0  # in SenML, where the unit is so much larger
 
-    def __init__(self, rt, take, decimals=0, divisor=1, step=1, title=""):
+    def __init__(self, rt, take, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
         self.rt = rt
         self.title = title
+        self._field = field
         self._take = take
-        self._decimals = decimals
+        self.decimals = decimals
         self._divisor = divisor
         self._step = step
         self._told = None
@@ -49,7 +86,16 @@ class Reading(Resource):
         value = self.value()
         if value is None:
             raise CoapError(SERVICE_UNAVAILABLE, self._why, RETRY_S)
-        reply.number(value, self._decimals)
+        if wants_pack(reply):
+            self.write_pack(reply, value)
+        else:
+            reply.number(value, self.decimals)
+
+    def write_pack(self, reply, value):
+        """The payload in SenML."""
+        PACK.begin(reply, reply.negotiated, 1)
+        PACK.number(self._field, value, self.decimals + self.more_decimals)
+        PACK.end()
 
     def value(self):
         """The number shown, without its decimal point; None when there is none."""
@@ -76,6 +122,51 @@ class Reading(Resource):
         self.changed()
 
 
+class Charge(Reading):
+    """How much is left in the battery, in percent; in SenML with its voltage."""
+
+    def __init__(self, battery):
+        super().__init__(
+            "oic.r.energy.battery urn:oma:lwm2m:ext:3411",
+            self._measure,
+            PACK.field("batt", "%EL"),
+            title="percent left",
+        )
+        self._battery = battery
+        self._voltage = PACK.field("vbat", "V")
+        self._mv = 0
+
+    def write_pack(self, reply, value):
+        PACK.begin(reply, reply.negotiated, 2)
+        PACK.number(self._field, value)
+        PACK.number(self._voltage, self._mv, 3)
+        PACK.end()
+
+    def _measure(self):
+        mv = self._battery.read()
+        if mv is None:
+            return None
+        self._mv = mv
+        return self._battery.percent(mv)
+
+
+class Uptime:
+    """`s`: whole seconds since the first tick()."""
+
+    def __init__(self):
+        self.s = 0
+        self._second_ms = -1  # when the last whole second began
+
+    def tick(self, now_ms):
+        """Count on; at least once in the twelve days after which the clock wraps. Returns `s`."""
+        if self._second_ms < 0:
+            self._second_ms = now_ms & _TICKS_MASK
+        seconds = ((now_ms - self._second_ms) & _TICKS_MASK) // 1000
+        self.s += seconds
+        self._second_ms = (self._second_ms + seconds * 1000) & _TICKS_MASK
+        return self.s
+
+
 class Device(Resource):
     """What kind of node this is, one JSON object or one text line a field."""
 
@@ -83,21 +174,19 @@ class Device(Resource):
     rt = "urn:oma:lwm2m:oma:3"
     interface = "core.rp"
 
-    def __init__(self, board, battery):
+    def __init__(self, board, battery, uptime):
         super().__init__()
         self._model = board.NAME
         self._battery = battery
-        self._uptime_s = 0
-        self._second_ms = -1  # when the last whole second of the uptime began
+        self._uptime = uptime
 
     def get(self, request, reply):
-        self.tick(request.now_ms)
         fields = [
             ("manufacturer", "Mote"),
             ("model", self._model),
             ("serial", hexlify(machine.unique_id()).decode()),
             ("firmware", VERSION),
-            ("uptime_s", self._uptime_s),
+            ("uptime_s", self._uptime.tick(request.now_ms)),
         ]
         battery_mv = self._battery.read() if self._battery else None
         if battery_mv is not None:
@@ -105,14 +194,6 @@ class Device(Resource):
         if reply.content_format == TEXT:
             return "\n".join(["{}: {}".format(name, value) for name, value in fields])
         return "{" + ",".join(['"{}":{}'.format(n, json.dumps(v)) for n, v in fields]) + "}"
-
-    def tick(self, now_ms):
-        """Count the seconds; at least once in the twelve days after which the clock wraps."""
-        if self._second_ms < 0:
-            self._second_ms = now_ms & _TICKS_MASK
-        seconds = ((now_ms - self._second_ms) & _TICKS_MASK) // 1000
-        self._uptime_s += seconds
-        self._second_ms = (self._second_ms + seconds * 1000) & _TICKS_MASK
 
 
 class Config(Resource):
@@ -172,17 +253,19 @@ def setup(node, board, settings):
             board.BATTERY_DIVIDER_DEN,
             board.BATTERY_CHEMISTRY,
         )
-        charge = Reading(
-            "oic.r.energy.battery urn:oma:lwm2m:ext:3411", battery.read_pct, title="percent left"
-        )
-        node.add("s/batt", charge)
-    device = node.add("dev", Device(board, battery))
+        charge = node.add("s/batt", Charge(battery))
+    uptime = Uptime()
+    node.add("dev", Device(board, battery, uptime))
     node.add("config", Config(settings))
+    resets = Resets(machine, FILE if settings.path else None)
+    node.add("diag", Diag(uptime, resets, PACK.base_name))
+    log = node.add("diag/log", Log(uptime))
+    log.listen()
 
     def tick(now_ms):
-        device.tick(now_ms)
+        log.look(now_ms)
         if charge:
             charge.check()
 
-    node.after(1, device.tick)
+    node.after(1, uptime.tick)
     node.every(_TICK_MS, tick)

@@ -9,7 +9,7 @@ from machine import I2C, Pin
 
 from apps import common
 from coap import CoapError, Resource
-from coap.numbers import CBOR, JSON, SERVICE_UNAVAILABLE, TEXT
+from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
 from coap.scan import decimal
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.oximeter import Oximeter
@@ -21,9 +21,12 @@ _MOVED_MG = 100
 
 
 class Acceleration(Resource):
-    """Three axes in g: `0.012 -0.004 1.001` as text, an array in JSON and CBOR."""
+    """Three axes in g: `0.012 -0.004 1.001` as text, an array in JSON and CBOR.
 
-    content_formats = (TEXT, JSON, CBOR)
+    SenML has no such unit: there it is m/s2, in a record each.
+    """
+
+    content_formats = common.FORMATS
     rt = "oic.r.sensor.acceleration urn:oma:lwm2m:ext:3313"
     interface = "core.s"
     observable = True
@@ -34,6 +37,9 @@ class Acceleration(Resource):
         self._motion = motion
         self._told_mg = 0
         self._piece = bytearray(12)
+        self._x = common.PACK.field("accel_x", "m/s2")
+        self._y = common.PACK.field("accel_y", "m/s2")
+        self._z = common.PACK.field("accel_z", "m/s2")
 
     def get(self, request, reply):
         if self._read() is None:
@@ -43,6 +49,8 @@ class Acceleration(Resource):
             self._write(reply, b"", b" ", b"")
         elif form == JSON:
             self._write(reply, b"[", b",", b"]")
+        elif common.wants_pack(reply):
+            self._write_pack(reply)
         else:
             reply.write(b"\x83")
             self._write_fraction(reply, self._motion.x_mg)
@@ -71,6 +79,14 @@ class Acceleration(Resource):
         self._write_decimal(reply, self._motion.z_mg)
         reply.write(end)
 
+    def _write_pack(self, reply):
+        pack = common.PACK
+        pack.begin(reply, reply.negotiated, 3)
+        pack.number(self._x, _mm_s2(self._motion.x_mg), 3)
+        pack.number(self._y, _mm_s2(self._motion.y_mg), 3)
+        pack.number(self._z, _mm_s2(self._motion.z_mg), 3)
+        pack.end()
+
     def _write_decimal(self, reply, mg):
         length = decimal(self._piece, 0, mg, 3)
         reply.write(self._piece, 0, length)
@@ -87,6 +103,11 @@ class Acceleration(Resource):
         reply.write(piece, 0, 3)
 
 
+def _mm_s2(mg):
+    """Milli-g in mm/s2: times 9.80665. The product stays a small int up to 5 g."""
+    return (mg * 196133 + 10000) // 20000
+
+
 def setup(node, board, settings):
     """Add the wearable's resources to the node. Returns the oximeter, for who wants to watch."""
     common.setup(node, board, settings)
@@ -97,27 +118,45 @@ def setup(node, board, settings):
     motion = Lsm6dsox(i2c)
     for sensor in (oximeter, thermometer, motion):
         sensor.probe()  # from now on it measures; one that is missing is looked for when asked
-    readings = (
-        ("s/hr", "oic.r.heartrate urn:oma:lwm2m:ext:3346", oximeter.heart_rate, "beats a minute"),
-        ("s/spo2", "oic.r.spo2 urn:oma:lwm2m:ext:3320", oximeter.spo2, "percent"),
-        ("s/steps", "oic.r.sensor.activity.count urn:oma:lwm2m:ext:3300", motion.read_steps, ""),
+    rate = common.Reading(
+        "oic.r.heartrate urn:oma:lwm2m:ext:3346",
+        oximeter.heart_rate,
+        common.PACK.field("hr", "beat/min"),
+        title="beats a minute",
     )
-    watched = []
-    for path, rt, take, title in readings:
-        watched.append(node.add(path, common.Reading(rt, take, title=title)))
+    saturation = common.Reading(
+        "oic.r.spo2 urn:oma:lwm2m:ext:3320",
+        oximeter.spo2,
+        common.PACK.field("spo2", "/"),
+        title="percent",
+    )
+    saturation.more_decimals = 2  # it is a ratio there
+    steps = common.Reading(
+        "oic.r.sensor.activity.count urn:oma:lwm2m:ext:3300",
+        motion.read_steps,
+        common.PACK.field("steps", "count"),
+    )
     temperature = common.Reading(
         "oic.r.temperature urn:oma:lwm2m:ext:3303",
         thermometer.read,
+        common.PACK.field("temp", "Cel"),
         decimals=2,
         divisor=10,  # from milli-degrees
         step=10,
         title="Celsius",
     )
-    watched.append(node.add("s/temp", temperature))
-    watched.append(node.add("s/accel", Acceleration(motion)))
+    resources = (
+        ("s/hr", rate),
+        ("s/spo2", saturation),
+        ("s/steps", steps),
+        ("s/temp", temperature),
+        ("s/accel", Acceleration(motion)),
+    )
+    for path, resource in resources:
+        node.add(path, resource)
 
     def watch(now_ms):
-        for resource in watched:
+        for _, resource in resources:
             resource.check()
 
     node.every(_SAMPLE_MS, oximeter.sample)

@@ -11,7 +11,7 @@ from micropython import const
 import coap.scan as s
 from coap.counters import TOO_LONG
 from coap.message import Writer
-from coap.numbers import CBOR, ETAG, INTERNAL_SERVER_ERROR, JSON
+from coap.numbers import CBOR, CHANGED, CONTENT, DELETED, ETAG, INTERNAL_SERVER_ERROR, JSON
 from coap.scan import ABSENT, append, blank, decimal, emit, fits, inherit
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
@@ -30,6 +30,9 @@ _Q_BASE = const(15)  # scan.Q_BASE
 _Q_ALL = const(16)  # scan.Q_ALL
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
+
+# Codes of answers for which nobody chose one, by method
+DEFAULTS = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
@@ -172,7 +175,7 @@ class Answer:
         if not fits(self.r, q):
             return 0
         n = s.bare(tx, view.buf, view.r, q[_Q_CODE])
-        options = list(self.extra)
+        options = list(self.extra or ())
         if q[_Q_ETAG]:
             options.append((ETAG, self.tag))
         for field, number in enumerate(_NUMBERS, _Q_OBSERVE):

@@ -45,10 +45,10 @@ _FIELDS = const(6)
 class Call:
     """Attributes that may be set until the node sends it, that is until the caller returns:
 
-    on_answer: the function that is told; confirmable: False sends a NON; content_format: of the payload, ABSENT for none; accept: the
-    Content-Format asked for; into: a buffer that collects the answer's payload; limit_ms: give up
-    after this time, 0 leaves it to the message layer; patience_ms: wait for a response since the
-    empty ACK, or since a NON was sent.
+    on_answer: the function that is told; confirmable: False sends a NON; content_format: of the
+    payload, ABSENT for none; accept: the Content-Format asked for; into: a buffer that collects
+    the answer's payload; limit_ms: give up after this time, 0 leaves it to the message layer;
+    patience_ms: wait for a response since the empty ACK, or since a NON was sent.
     """
 
     def __init__(self):
@@ -56,7 +56,10 @@ class Call:
         self.watch = bytearray(SIZE)  # token of the observation
         self.fields = array("i", [ABSENT] * _FIELDS)
         self.etag = bytearray(8)  # of the answer whose blocks are fetched
-        self.state = FREE
+        self.patience_ms = 0
+        self.sent_ms = self.until_ms = 0  # when it was sent, or its ACK came; when that is over
+        self.number_ms = self.fresh_ms = 0  # when a notification came; when it is no longer fresh
+        self.begin(None, 0, (), 6)
         self.clear()
 
     def clear(self):
@@ -84,7 +87,7 @@ class Call:
         self.began_ms = -1
         self.szx1 = self.szx2 = self.largest = szx
         self.wish = ABSENT
-        self.restarts = 0
+        self.retries = 0  # for blocks that do not go together
         self.restart()
 
     def restart(self):

@@ -7,12 +7,13 @@
         print(answer, answer.payload_bytes())
 
     client.get(peer, "s/door", told)
-    client.post(peer, "r/door", pack, told).content_format = SENML_CBOR
+    call = client.post(peer, "r/door", pack, told)
+    call.content_format = SENML_CBOR
     client.observe(peer, "s/temp", told)
 
 `peer` is an address as the transport has it: coap.transports.udp.peer("192.168.1.2"). A path may
 have a query; see coap.target. An answer in blocks calls the function once for each piece, or once
-when the Call was given a buffer: `client.get(...).into = bytearray(4096)`.
+when the Call was given a buffer: call.into = bytearray(4096).
 """
 
 from micropython import const
@@ -127,7 +128,8 @@ class Client(Feature):
         if self.entropy is not self.node.entropy:
             self.entropy = self.node.entropy
             self.tokens.seed(self.entropy)
-        call = self._take(peer, method, self._options(path))
+        path = self._options(path)
+        call = self._take(peer, method, path)
         call.payload = payload
         self.node.hurry()
         return call

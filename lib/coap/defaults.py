@@ -12,19 +12,21 @@ class Node(node.Node):
         super().__init__(*(features or usual()), **settings)
 
 
-def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
+def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False, requests=0):
     """The features that most nodes want. observers, blocks: slots, 0 leaves the feature out;
     block_bytes: the longest payload that is put together; rate: requests a second that each peer
-    may send, 0 for no limit; group: answer to 224.0.1.187 too.
+    may send, 0 for no limit; group: answer to 224.0.1.187 too; requests: of the node's own, at a
+    time, which node.client sends.
     """
     from coap.link import WellKnownCore
     from coap.silence import NoResponse
 
-    features = [WellKnownCore()]
+    features = [WellKnownCore()]  # type: list
     if observers:
+        from coap.conditions import Conditions
         from coap.observe import Observe
 
-        features.append(Observe(observers))
+        features += (Conditions(), Observe(observers))
     if blocks:
         from coap.block import Block
 
@@ -38,6 +40,10 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
         from coap.multicast import Multicast
 
         features.append(Multicast())
+    if requests:
+        from coap.client import Client
+
+        features.append(Client(requests))
     features.append(NoResponse())  # after all that may change the code of an answer
     return features
 
@@ -45,10 +51,11 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False):
 def for_board(slots, recv_max, rate=0, group=False):
     """A node in the sizes of a board: its tables, and the longest datagram that it takes.
 
-    slots: a dict with remembered, exchanges, peers, observers, blocks and block_bytes.
+    slots: a dict with remembered, exchanges, peers, observers, blocks, and perhaps block_bytes and
+    requests.
     """
     sizes = dict(slots)
-    features = usual(
-        sizes.pop("observers"), sizes.pop("blocks"), sizes.pop("block_bytes", 2048), rate, group
-    )
+    observers, blocks = sizes.pop("observers"), sizes.pop("blocks")
+    block_bytes, requests = sizes.pop("block_bytes", 2048), sizes.pop("requests", 0)
+    features = usual(observers, blocks, block_bytes, rate, group, requests)
     return node.Node(*features, room=recv_max - _OPTIONS_BYTES, **sizes)

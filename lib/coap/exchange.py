@@ -30,6 +30,7 @@ _RING_ENTRIES = const(0)  # scan.RING_ENTRIES
 _RING_CON_MS = const(1)  # scan.RING_CON_MS
 _RING_FIRST = const(3)  # scan.RING_FIRST
 _RING_STEP = const(3)  # scan.RING_STEP
+_RING_NON = const(1 << 16)  # scan.RING_NON
 
 # How an exchange ended
 ACKNOWLEDGED = 0
@@ -159,7 +160,8 @@ class Exchange:
             if n > self.reply_bytes:
                 n = 0
         copy(self.replies, self.entry * self.reply_bytes, self.node.tx, 0, n)
-        self.ring[_RING_FIRST + _RING_STEP * self.entry + 2] = n
+        at = _RING_FIRST + _RING_STEP * self.entry + 2
+        self.ring[at] = self.ring[at] & _RING_NON | n
 
     def reset(self, view):
         """An RST for the message at hand, in tx."""
@@ -255,7 +257,7 @@ class Exchange:
         self.node.counters[count.DUPLICATES] += 1
         if view.r[_TYPE]:
             return 0
-        n = self.ring[_RING_FIRST + _RING_STEP * entry + 2]
+        n = self.ring[_RING_FIRST + _RING_STEP * entry + 2] & (_RING_NON - 1)
         copy(self.node.tx, 0, self.replies, entry * self.reply_bytes, n)
         return n
 

@@ -28,8 +28,8 @@ def call(function, argument, node):
 
 @micropython.native
 def turn(transport):
-    """Let a transport have its turn; the network's errors go to transport.fault()."""
+    """Let a transport have its turn; what the network and the heap refuse goes to fault()."""
     try:
         return transport.turn()
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return transport.fault(error)

@@ -26,7 +26,7 @@ _SIZE = const(56)  # scan.SIZE
 _ERROR = const(0x60)  # codes from here on say no success
 _REORDER_MS = const(128000)  # RFC 7641 section 3.4
 _LONGEST_AGE_S = const(130000)  # in milliseconds it stays within the clock
-_RESTARTS = const(3)  # of an answer whose state changes while its blocks are fetched
+_RETRIES = const(3)  # for blocks that do not go together
 
 
 class Intake:
@@ -57,7 +57,8 @@ class Intake:
         elif view.has(_BLOCK2):
             self._piece(call, view, view.r[_BLOCK2])
         elif call.offset:
-            self.fail(call, BROKEN)
+            # a server that does not keep long answers repeats their code alone
+            self._retry(call)
         else:
             self._collect(call, view, False)
 
@@ -126,13 +127,10 @@ class Intake:
             if value & 7 < call.largest:
                 call.szx2 = value & 7
             self._collect(call, view, value & 8 != 0)
-        elif call.restarts == _RESTARTS:
-            self.fail(call, BROKEN)
         else:
             # the state changed meanwhile, and what came belongs to another
-            call.restarts += 1
             call.restart()
-            self._again(call)
+            self._retry(call)
 
     def _is_odd(self, call, value, length):
         szx = value & 7
@@ -175,13 +173,20 @@ class Intake:
         elif call.observing:
             call.state = WATCHING
             call.until_ms = call.fresh_ms
-            call.restarts = 0
+            call.retries = 0
             call.restart()
             self.node.hurry()
         else:
             self.client.release(call)
         if function is not None:
             guarded(function, response, self.node)
+
+    def _retry(self, call):
+        if call.retries == _RETRIES:
+            self.fail(call, BROKEN)
+        else:
+            call.retries += 1
+            self._again(call)
 
     def _again(self, call):
         call.state = READY

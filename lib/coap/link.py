@@ -10,6 +10,7 @@ _PLAIN = (
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"  # pchar
 )
 
+
 class WellKnownCore(Feature):
     """Adds /.well-known/core, which lists the node's resources; Block2 makes pieces of it."""
 

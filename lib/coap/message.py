@@ -24,6 +24,7 @@ class View:
         self.who = 0  # the peer's number in the message layer, once it has one
         self.now_ms = 0
         self.group = False  # it was sent to a group
+        self.replayed = False  # it was kept, and is answered again
         self.forget()
 
     def forget(self):
@@ -84,25 +85,29 @@ class Writer:
 
     def begin(self, kind, code, mid, token=b""):
         """Start a message. A token longer than 12 bytes is written as RFC 8974 says."""
-        length = len(token)
         self.n = 4
         self.number = 0
-        if self._room(length + 2):
+        if self._room(len(token) + 2):
             buf = self.buf
-            buf[0] = 0x40 | kind << 4 | (length if length < 13 else 13 if length < 269 else 14)
+            buf[0] = 0x40 | kind << 4
             buf[1] = code
             buf[2] = mid >> 8
             buf[3] = mid & 255
-            if length > 268:
-                buf[4] = (length - 269) >> 8
-                buf[5] = (length - 269) & 255
-                self.n = 6
-            elif length > 12:
-                buf[4] = length - 13
-                self.n = 5
-            copy(buf, self.n, token, 0, length)
-            self.n += length
+            self._token(buf, token)
         return self
+
+    def _token(self, buf, token):
+        length = len(token)
+        buf[0] |= length if length < 13 else 13 if length < 269 else 14
+        if length > 268:
+            buf[4] = (length - 269) >> 8
+            buf[5] = (length - 269) & 255
+            self.n = 6
+        elif length > 12:
+            buf[4] = length - 13
+            self.n = 5
+        copy(buf, self.n, token, 0, length)
+        self.n += length
 
     def resume(self, n):
         """Go on behind a header and token that lie in buf[0:n]."""

@@ -15,16 +15,19 @@ from coap.feature import Feature
 from coap.scan import copy, random16, scan
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
+_COUNT = const(63)  # scan.COUNT
+_FLAGS = const(48)  # scan.FLAGS
 _SCAN_MID = const(51)  # scan.MID
 _PAYLOAD = const(55)  # scan.PAYLOAD
 _SIZE = const(56)  # scan.SIZE
-_FLAGS = const(48)  # scan.FLAGS
-_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
 _NON = const(1 << 25)  # scan.NON
 _OTHER = const(1 << 26)  # scan.OTHER
 _ODD = const(1 << 27)  # scan.ODD
 _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
 
 # Words of a slot
 _LENGTH = 0  # of the request; 0: answered, or never used
@@ -147,4 +150,5 @@ class Multicast(Feature):
         # no error, and no "there is nothing", in answer to a question to all
         r = self.node.view.r
         scan(tx, n, r)
+        r[_COUNT] -= 1  # nothing came
         return 0x40 < tx[1] < 0x60 and r[_PAYLOAD] < r[_SIZE]

@@ -6,25 +6,20 @@ more: a bit in `watch` sends a message through the message layer, a bit in `spec
 through _check().
 """
 
-import sys
 from array import array
 
 from micropython import const
 
 import coap.counters as count
-from coap.answer import Answer
+from coap.answer import DEFAULTS, Answer
+from coap.application import Application
 from coap.exchange import HALF, MASK, Exchange
 from coap.guard import guard
 from coap.later import Later
 from coap.message import View
 from coap.numbers import (
     BAD_OPTION,
-    CHANGED,
     CONTENT,
-    DELETE,
-    DELETED,
-    FETCH,
-    GET,
     INTERNAL_SERVER_ERROR,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
@@ -32,17 +27,17 @@ from coap.numbers import (
     PRECONDITION_FAILED,
     PROXYING_NOT_SUPPORTED,
     REQUEST_ENTITY_TOO_LARGE,
-    SERVICE_UNAVAILABLE,
     UNSUPPORTED_CONTENT_FORMAT,
     VALID,
 )
 from coap.reply import Reply
 from coap.request import Request
-from coap.resource import LATER, CoapError, Resource, route_hash
-from coap.scan import bare, holds, ready, same, scan, under
+from coap.resource import LATER, CoapError
+from coap.scan import bare, holds, ready, same, scan
 from coap.timers import Timers
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
+_COUNT = const(63)  # scan.COUNT
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_HOST = const(2)  # scan.URI_HOST
 _ETAG = const(3)  # scan.ETAG
@@ -79,12 +74,11 @@ _Q_AT = const(11)  # scan.Q_AT
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
 
-_STATE_VERSION = const(1)
+
 _VIEWS = 48  # lengths whose memoryview is kept
 _PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
-# Codes of answers for which nobody chose one, by method
-_DEFAULTS = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 _UNDERSTOOD = (
     1 << _IF_MATCH
     | 1 << _URI_HOST
@@ -99,7 +93,7 @@ _SPECIAL = (
 )
 
 
-class Node:
+class Node(Application):
     """A CoAP end point without a socket: transports give it datagrams and the time.
 
     features: what it can beyond RFC 7252, exactly these. room: longest payload in one message;
@@ -108,6 +102,7 @@ class Node:
     """
 
     def __init__(self, *features, room=1024, token_max=8, promises=4, timers=8, **exchange):
+        super().__init__()
         self.view = View(room, token_max)
         self.tx = bytearray(self.view.r[_BODY] + room)
         self.buf = memoryview(self.tx)
@@ -119,15 +114,12 @@ class Node:
         self.request_ = Request(self.view, self)
         self.reply = Answer(self, self.view.r[_BODY])
         self.reply_ = Reply(self.reply)
-        self.routes = {}
-        self.resources = []
-        self.prefixes = []
         self.last_error = ""
         self.entropy = b""
         self.error_format = -1  # set by the feature ProblemDetails
-        self.challenge = None  # set by the feature Echo
         self.group = None  # set by the feature Multicast
         self.client = None  # set by the feature Client
+        self.conditions = None  # set by the feature Conditions, for Observe
         self.exchange = Exchange(self, **exchange)
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
@@ -153,95 +145,6 @@ class Node:
             if feature.timed:
                 self.timed.append(feature)
         self.timed.append(self.exchange)  # last: it sends what the others have begun
-
-    # Set-up
-
-    def add(self, path, resource):
-        """Serve `resource` at `path`, segments separated by "/" and none in front."""
-        if path.startswith("/"):
-            raise ValueError("a path begins without a slash: write " + path[1:])
-        if resource.echo and self.challenge is None:
-            raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
-        resource.bind(self, path)
-        key = route_hash(resource.route)
-        if key in self.routes:
-            raise ValueError("/" + path + " is taken, or its hash is: choose another path")
-        self.routes[key] = resource
-        if not path:
-            # the root is also one empty segment (RFC 7252 section 6.4)
-            self.routes[route_hash(b"\0\0\0\0\xb0")] = resource
-        if resource.prefix:
-            self.prefixes.append(resource)
-            self.prefixes.sort(key=lambda one: -len(one.path))
-        self.resources.append(resource)
-        return resource
-
-    def remove(self, path):
-        """Serve `path` no more: its observers are told by a last 4.04. Handlers may call it.
-
-        Raises ValueError when nothing is there.
-        """
-        resource = self.at(path)
-        if resource is None:
-            raise ValueError("nothing is served at /" + path)
-        for key in [key for key, other in self.routes.items() if other is resource]:
-            del self.routes[key]
-        self.resources.remove(resource)
-        if resource.prefix:
-            self.prefixes.remove(resource)
-        resource.changed()
-
-    def get(self, path, **attributes):
-        """Decorator: the function answers GET for `path`; attributes are those of Resource."""
-        return self._route(path, GET, attributes)
-
-    def post(self, path, **attributes):
-        """Decorator: the function answers POST for `path`."""
-        return self._route(path, 2, attributes)
-
-    def put(self, path, **attributes):
-        """Decorator: the function answers PUT for `path`."""
-        return self._route(path, 3, attributes)
-
-    def delete(self, path, **attributes):
-        """Decorator: the function answers DELETE for `path`."""
-        return self._route(path, DELETE, attributes)
-
-    def fetch(self, path, **attributes):
-        """Decorator: the function answers FETCH for `path` (RFC 8132)."""
-        return self._route(path, FETCH, attributes)
-
-    def patch(self, path, **attributes):
-        """Decorator: the function answers PATCH for `path` (RFC 8132)."""
-        return self._route(path, 6, attributes)
-
-    def ipatch(self, path, **attributes):
-        """Decorator: the function answers iPATCH for `path` (RFC 8132)."""
-        return self._route(path, 7, attributes)
-
-    def at(self, path):
-        """The resource at `path`, None when there is none."""
-        for resource in self.resources:
-            if resource.path == path:
-                return resource
-        return None
-
-    def every(self, period_ms, function):
-        """Call function(now_ms) every period_ms; the timer it returns can be given to cancel()."""
-        return self.timers.start(period_ms, function, True)
-
-    def after(self, delay_ms, function):
-        """Call function(now_ms) once, in delay_ms."""
-        return self.timers.start(delay_ms, function, False)
-
-    def cancel(self, timer):
-        """Stop a timer."""
-        self.timers.stop(timer)
-
-    def seed(self, entropy):
-        """Start MIDs, tokens and jitter from a few random bytes; transports do."""
-        self.entropy = bytes(entropy)
-        self.exchange.seed(entropy)
 
     # The way of one datagram
 
@@ -303,34 +206,7 @@ class Node:
         if self.wake is not None:
             self.wake()
 
-    # What applications and features call
-
-    def promise(self):
-        """A ticket for the request at hand: see Request.ticket()."""
-        ticket = self.later.promise(self.view, _DEFAULTS[self.view.r[_CODE]])
-        if ticket < 0:
-            raise CoapError(SERVICE_UNAVAILABLE, max_age_s=5)
-        if not self.reply.touched:
-            self.reply.start()  # _complete() must see whether the answer is LATER
-        return ticket
-
-    def respond(self, ticket, out=None, content_format=None, max_age_s=None, etag=b""):
-        """Give the separate response that was promised: bytes, str, or a code.
-
-        Bytes and str come with the method's default code, and as text unless content_format says.
-
-        False when the ticket is not open any more: answered, or nobody waits for it.
-        """
-        code = 0
-        if isinstance(out, int):
-            code = out
-            out = None
-        payload = b"" if out is None else out.encode() if isinstance(out, str) else out
-        if len(payload) > self.view.r[_ROOM]:
-            raise ValueError("a separate response has at most %d bytes" % self.view.r[_ROOM])
-        if content_format is None and payload:
-            content_format = 0
-        return self.later.respond(ticket, code, payload, content_format, max_age_s, etag)
+    # What the rest of the engine calls
 
     def changed(self, resource):
         """The state of `resource` is new: features that tell others are told."""
@@ -352,26 +228,11 @@ class Node:
         it came now: the length of the answer in tx.
         """
         scan(self.view.buf, n, self.view.r)
-        return self._request(self.view)
-
-    def state(self):
-        """What must survive deep sleep or a reset, as bytes for restore()."""
-        mid = self.exchange.mid
-        blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
-        for feature in self.features:
-            part = feature.state()
-            blob += bytes((len(part),)) + part
-        return blob
-
-    def restore(self, blob):
-        """Go on from what state() returned, with the same features. False: it is not usable."""
-        parts = _parts(blob, len(self.features))
-        if parts is None:
-            return False
-        self.exchange.mid = blob[1] << 8 | blob[2]
-        for i, feature in enumerate(self.features):
-            feature.restore(parts[i])
-        return True
+        self.view.r[_COUNT] -= 1  # it has been counted when it came
+        self.view.replayed = True
+        n = self._request(self.view)
+        self.view.replayed = False
+        return n
 
     def rewatch(self):
         """Settle which messages pass the message layer: all, while any of them may be a repeat."""
@@ -388,12 +249,6 @@ class Node:
         if code == BAD_OPTION and view.r[_TYPE]:
             return 0  # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
         return bare(self.tx, view.buf, view.r, code)
-
-    def log(self, error):
-        """An exception of the application: keep its text for /diag and print it."""
-        self.counters[count.HANDLER_ERRORS] += 1
-        self.last_error = repr(error)
-        _print_exception(error)
 
     # One turn more
 
@@ -471,16 +326,6 @@ class Node:
             i += 1
         return 0
 
-    def find(self, view):
-        """The resource that the request at hand names, None when there is none."""
-        resource = self.routes.get(view.r[_HASH])
-        if resource and same(view.buf, view.r, resource.route):
-            return resource
-        for resource in self.prefixes:
-            if under(view.buf, view.r, resource.route):
-                return resource
-        return None
-
     def _negotiate(self, view, resource):
         formats = resource.content_formats
         accept = view.r[_ACCEPT]
@@ -509,7 +354,7 @@ class Node:
                 return self.exchange.acknowledge(view)
         q = reply.q
         if q[_Q_CODE] == 0:
-            q[_Q_CODE] = _DEFAULTS[view.r[_CODE]]
+            q[_Q_CODE] = DEFAULTS[view.r[_CODE]]
         if view.r[_FLAGS] & self.wants_after or q[_Q_AT] > reply.most:
             return self._after(view, reply, q)
         return reply.finish(view)
@@ -582,49 +427,3 @@ class Node:
         else:
             reply.clear(INTERNAL_SERVER_ERROR)
             self.log(error)
-
-    def _route(self, path, method, attributes):
-        resource = self.at(path)
-        if resource is None:
-            resource = Resource()
-            _describe(resource, attributes)
-            self.add(path, resource)
-        elif attributes:
-            _describe(resource, attributes)
-            resource.refresh()
-
-        def decorate(function):
-            resource.handlers[method] = function
-            return function
-
-        return decorate
-
-
-def _parts(blob, n):
-    if len(blob) < 3 or blob[0] != _STATE_VERSION:
-        return None
-    parts = []
-    at = 3
-    while at < len(blob):
-        parts.append(bytes(blob[at + 1 : at + 1 + blob[at]]))
-        at += 1 + blob[at]
-    return parts if at == len(blob) and len(parts) == n else None
-
-
-def _describe(resource, attributes):
-    for name, value in attributes.items():
-        if name == "content_format":
-            name = "content_formats"
-            value = (value,)
-        if not hasattr(Resource, name) or callable(getattr(Resource, name)):
-            raise ValueError("no such attribute: " + name + "; see coap.resource.Resource")
-        setattr(resource, name, value)
-
-
-def _print_exception(error):
-    if hasattr(sys, "print_exception"):
-        sys.print_exception(error)
-    else:
-        import traceback
-
-        traceback.print_exception(error)

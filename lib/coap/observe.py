@@ -100,7 +100,7 @@ class Observe(Feature):
             while i:
                 i -= 1
                 if self.resources[i] is resource:
-                    words[i * _WORDS + _NEW] = 1
+                    words[i * _WORDS + _NEW] = self._concerns(i, resource)
                     self.node.hurry()
 
     def rejected(self, view):
@@ -139,11 +139,24 @@ class Observe(Feature):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
             return MASK
-        left = self.con_ms - ((now_ms - words[at + _CON_MS]) & MASK)
-        if words[at + _NEW] or left <= 0:
+        left = self._pause_ms(at, now_ms)
+        if left <= 0:
             # without a free exchange there is nothing to do before one ends
             return 0 if self.node.exchange.free() else MASK
         return left
+
+    def _concerns(self, i, resource):
+        conditions = self.node.conditions
+        return 1 if conditions is None or conditions.triggers(i, resource) else 0
+
+    def _pause_ms(self, at, now_ms):
+        """How long until a notification is owed, if nothing changes; 0 or less: it is."""
+        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & MASK)
+        if self.node.conditions is not None:
+            other = self.node.conditions.left_ms(at // _WORDS, self.words[at + _NEW], now_ms)
+        else:
+            other = 0 if self.words[at + _NEW] else MASK
+        return other if other < left else left
 
     # As an owner of exchanges
 
@@ -182,7 +195,7 @@ class Observe(Feature):
         if words[at] == 0 or words[at + _SLOT] >= 0:
             return 0
         old = (now_ms - words[at + _CON_MS]) & MASK >= self.con_ms
-        if not old and not words[at + _NEW]:
+        if not old and self._pause_ms(at, now_ms) > 0:
             return 0
         if old or self._wants_con(i, at):
             # without a free exchange it stays due: whoever ends one hurries the node
@@ -193,6 +206,8 @@ class Observe(Feature):
 
     def _wants_con(self, i, at):
         if self.words[at + _SINCE_CON] + 1 >= self.con_every:
+            return True
+        if self.node.conditions is not None and self.node.conditions.confirmable(i):
             return True
         confirmable = self.resources[i].confirmable
         if confirmable is None:
@@ -212,6 +227,8 @@ class Observe(Feature):
         self.notifying = i
         n = self.node.replay(self.words[i * _WORDS])
         self.notifying = -1
+        if self.node.conditions is not None:
+            self.node.conditions.told(i, self.resources[i])
         if self.node.tx[1] == 0:
             # the handler said LATER, which there is nobody to wait for
             self.node.later.withdraw(view)
@@ -276,6 +293,8 @@ class Observe(Feature):
         words[at + _MID] = ABSENT
         words[at + _NEW] = 0
         words[at + _LAST] = 0
+        if self.node.conditions is not None:
+            self.node.conditions.registered(i, self.slots, self.node.resource)
         self._next_number(at)
 
     def _room(self, view):

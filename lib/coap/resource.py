@@ -42,8 +42,9 @@ class Resource:
     title = ""
     size = None  # bytes of its representation, the attribute "sz"
     observable = False
+    decimals = 0  # of the int that value() returns, where it has one: see coap.conditions
     listed = True  # in /.well-known/core
-    confirmable = None  # notifications: True all CON, False none but the daily one, None some
+    confirmable = None  # notifications: True all CON, False only those that must be, None some
     multicast = True  # answers GET and FETCH sent to a group
     echo = False  # what changes it needs a fresh Echo (RFC 9175)
     streams = False  # takes a request that comes in blocks block by block

@@ -382,7 +382,7 @@ def holds(buf: ptr8, r: ptr32, slot: int, value) -> int:
     """1 when one of the values of an opaque option is `value`."""
     if not r[FLAGS] & 1 << slot:
         return 0
-    wanted = ptr8(value)
+    wanted = ptr8(value)  # pyright: ignore[reportCallIssue]
     n = int(len(value))
     at = r[slot]
     end = r[ENDS + slot]
@@ -577,7 +577,7 @@ def ready(tx: ptr8, buf: ptr8, r: ptr32, options: ptr8, out) -> int:
     `options` is a length byte and the bytes; `out` the payload.
     """
     n = int(len(out))
-    payload = ptr8(out)
+    payload = ptr8(out)  # pyright: ignore[reportCallIssue]
     if n > r[ROOM]:
         return 0
     at = r[HEAD]
@@ -872,12 +872,13 @@ def decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
 # The message layer: at most once, and random numbers
 
 # The ring of remembered requests: counts and lifetimes, entries of (peer << 16 | MID, when, length
-# of the stored reply), one word a peer: is it verified?
+# of the stored reply with RING_NON for a NON), one word a peer: is it verified?
 RING_ENTRIES = const(0)
 RING_CON_MS = const(1)
 RING_NON_MS = const(2)
 RING_FIRST = const(3)
 RING_STEP = const(3)
+RING_NON = const(1 << 16)
 
 
 @micropython.viper
@@ -899,7 +900,10 @@ def seen(ring: ptr32, r: ptr32, who: int, now_ms: int) -> int:
     while i < count:
         other = ring[at]
         age = (now_ms - ring[at + 1]) & _MASK
-        if other == ABSENT or age >= ring[RING_CON_MS]:
+        if other == ABSENT or (
+            # a NON is remembered for less long
+            age >= ring[RING_NON_MS] and (age >= ring[RING_CON_MS] or ring[at + 2] & RING_NON)
+        ):
             if oldest != _MASK:
                 oldest = _MASK
                 victim = i
@@ -915,11 +919,8 @@ def seen(ring: ptr32, r: ptr32, who: int, now_ms: int) -> int:
         return -1
     at = RING_FIRST + RING_STEP * victim
     ring[at] = key
-    if r[TYPE]:
-        # a NON is remembered for less long: it is entered as if it were older
-        now_ms = now_ms - ring[RING_CON_MS] + ring[RING_NON_MS]
     ring[at + 1] = now_ms & _MASK
-    ring[at + 2] = 0
+    ring[at + 2] = RING_NON if r[TYPE] else 0
     if oldest == _MASK:
         return count + victim
     return 2 * count + victim

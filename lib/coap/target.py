@@ -27,7 +27,7 @@ def options(path):
 
 
 def text(segments, queries=()):
-    """The path and query that options() takes, from lists of bytes: a Location, RFC 7252 5.10.7."""
+    """The path and query that options() takes, of a Location (RFC 7252 section 5.10.7)."""
     path = "/".join([_quoted(segment, b"/?%") for segment in segments])
     if queries:
         path += "?" + "&".join([_quoted(query, b"&%") for query in queries])

@@ -242,7 +242,7 @@ def test_discovery_in_blocks():
     node = serving(WellKnownCore(), Block())
     for i in range(70):
         node.add("r%d" % i, Value(rt="r"))
-    whole = b",".join([b"</r%d>;rt=\"r\";ct=0;obs" % i for i in range(70)])
+    whole = b",".join([b'</r%d>;rt="r";ct=0;obs' % i for i in range(70)])
     for szx in (0, 2, 6):
         body, found = collect(node, ".well-known/core", szx)
         assert body.endswith(whole) and body.startswith(b"</bytes>;")

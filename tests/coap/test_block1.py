@@ -62,9 +62,7 @@ class Stream(Resource):
         self.seen = []
 
     def put(self, request, reply):
-        self.seen.append(
-            (request.transfer, request.offset, request.more, request.payload_bytes())
-        )
+        self.seen.append((request.transfer, request.offset, request.more, request.payload_bytes()))
         if request.payload_bytes() == b"bad!" * 4:
             raise CoapError(0x96, "bad")
         return b"end" if not request.more else b"ignored"
@@ -77,7 +75,9 @@ def serving(**settings):
     return node
 
 
-def send(node, body, num, szx=2, path="store", code=PUT, peer="peer", options=(), now_ms=0, **more):
+def send(
+    node, body, num, szx=2, path="store", code=PUT, peer="peer", options=(), now_ms=0, **more
+):
     """One block of the body."""
     size = 16 << szx
     piece = body[num * size : num * size + size]
@@ -286,6 +286,16 @@ def test_a_kept_answer_makes_room_before_what_is_coming():
     assert send(node, BODY, 0, peer="three").code == 0x5F
     assert send(node, BODY, 1, peer="one").code == 0x5F
     assert ask(node, request(POST, "long", options=[block(BLOCK2, 1)]), "two").code == 0x88
+
+
+def test_a_verified_peer_too_takes_a_kept_answer_first():
+    node = serving(slots=2)
+    verify(node, "good")
+    node.add("long", Store()).handlers[POST] = lambda request, reply: BODY
+    send(node, BODY, 0, peer="one", now_ms=0)
+    ask(node, request(POST, "long"), "two", now_ms=1000)
+    assert send(node, BODY, 0, peer="good", now_ms=2000).code == 0x5F
+    assert send(node, BODY, 1, peer="one", now_ms=2000).code == 0x5F
 
 
 def test_an_error_elsewhere_does_not_touch_a_transfer():

@@ -41,7 +41,10 @@ def test_what_changes_needs_a_value_and_what_reads_does_not(code):
     assert message.code == 0x81 and len(message.all(ECHO)) == 1
     assert value.value == b"old" and value.exists
     assert plain(node).payload == b"old"
-    assert ask(node, request(code, "v", payload=b"new", options=[(ECHO, message.all(ECHO)[0])])).code < 0x60
+    assert (
+        ask(node, request(code, "v", payload=b"new", options=[(ECHO, message.all(ECHO)[0])])).code
+        < 0x60
+    )
     assert value.value == b"new" or not value.exists
 
 
@@ -51,7 +54,9 @@ def test_other_resources_do_not_ask():
     assert ask(node, request(PUT, "w", payload=b"1")).code == 0x44
 
 
-@cases((0, True), (1, True), (FRESH_MS, True), (FRESH_MS + 1, False), (1 << 29, False), (MASK, False))
+@cases(
+    (0, True), (1, True), (FRESH_MS, True), (FRESH_MS + 1, False), (1 << 29, False), (MASK, False)
+)
 def test_a_value_is_good_for_a_while(age, good):
     for start in (0, 12345678, MASK - 5):
         node = serving()

@@ -60,6 +60,18 @@ def test_a_get_may_be_answered_anew():
     assert answer(node, post) == first  # a GET takes no place
 
 
+def test_other_requests_in_between_leave_the_reply_as_it_was():
+    node, done = counting()
+    data = request(POST, "n")
+    first = answer(node, data)
+    for kind in (CON, NON):
+        for path in ("n", "nowhere"):
+            answer(node, request(GET, path, kind))
+    answer(node, encode(CON, 0, 1))
+    answer(node, encode(NON, GET, 1) + b"\xf0")
+    assert answer(node, data) == first
+
+
 def test_the_same_mid_of_another_peer_is_another_request():
     node, done = counting()
     data = request(POST, "n")
@@ -85,6 +97,17 @@ def test_a_repeated_non_is_dropped():
     assert answer(node, data, now_ms=144999) is None
     assert len(done) == 1
     assert ask(node, data, now_ms=145000).payload == b"2"
+
+
+def test_a_non_is_not_the_first_to_be_pushed_out():
+    node, done = counting(remembered=4)
+    for i in range(4):
+        answer(node, request(POST, "n"), now_ms=i)
+    data = request(POST, "n", NON)
+    answer(node, data, now_ms=10)
+    answer(node, request(POST, "n"), peer="another", now_ms=11)
+    assert answer(node, data, now_ms=12) is None
+    assert len(done) == 6
 
 
 def test_lifetimes():
@@ -322,6 +345,17 @@ def test_who_lost_its_number_is_a_stranger():
     assert ask(node, data, "c").payload == b"4"
 
 
+def test_verification_does_not_outlive_the_clock():
+    node, done = counting()
+    due(node, 1000)
+    verify(node, "friend", 1000)
+    now_ms = 1000
+    for _ in range(9):  # twelve days, and more than once round
+        assert node.exchange.trusts("friend") == (now_ms - 1000 <= 1 << 27)
+        now_ms += (1 << 27) + 1
+        due(node, now_ms % WRAP)
+
+
 # MIDs
 
 
@@ -527,7 +561,8 @@ def test_so_many_exchanges():
     assert sender.send("other", b"2") >= 0
     assert not node.exchange.free()
     assert sender.send("third", b"3") == -1
-    assert node.counters[count.NO_EXCHANGE] == 1
+    assert sender.send("fourth", b"4") == -1
+    assert node.counters[count.NO_EXCHANGE] == 2
     wire.run(10)
     answer(node, encode(ACK, 0, peer.got[0][1].mid), "peer", wire.now_ms)
     assert node.exchange.free()

@@ -355,6 +355,16 @@ def test_a_flood_from_300_ports():
         survived(node)
 
 
+def test_malformed_messages_are_counted():
+    node, _ = serving()
+    for number, data in enumerate((b"", b"\x40", b"\x80\x01\0\0", b"\x40\x01\0\0\xff"), 1):
+        answer(node, data)
+        assert node.counters[count.MALFORMED] == number
+    answer(node, request(GET, "a"))
+    answer(node, encode(CON, 0, 1))
+    assert node.counters[count.MALFORMED] == 4
+
+
 def test_every_first_byte_of_an_option():
     node, done = serving()
     for kind in (0x40, 0x50):

@@ -268,7 +268,8 @@ def test_so_many_promises():
     message = ask(node, request(GET, "slow"))
     assert (message.kind, message.code) == (ACK, SERVICE_UNAVAILABLE)
     assert message.uint(14) == 5
-    assert node.counters[count.REFUSED] == 1
+    assert ask(node, request(GET, "slow", NON)).code == SERVICE_UNAVAILABLE
+    assert node.counters[count.REFUSED] == 2
     node.respond(tickets[0], b"x")
     answer(node, encode(ACK, 0, due(node, 0)[0][1].mid))
     assert ask(node, request(GET, "slow")).code == 0

@@ -6,7 +6,10 @@ from coap.scan import links
 from features import QUERY, plain, seeded
 from support import cases
 
-DOOR = b'</s/door>;rt="oic.r.sensor contact";if="core.s core.rd";title="The \\"front\\" door";ct=0;obs'
+DOOR = (
+    b'</s/door>;rt="oic.r.sensor contact";if="core.s core.rd";'
+    b'title="The \\"front\\" door";ct=0;obs'
+)
 
 
 def passes(link, query):
@@ -130,7 +133,7 @@ def test_a_resource_that_changes_its_existence_comes_and_goes():
 
 def test_paths_are_written_as_references():
     node = seeded(WellKnownCore())
-    node.add("a b/\xe9>;\"", Resource()).content_formats = None
+    node.add('a b/\xe9>;"', Resource()).content_formats = None
     assert plain(node, ".well-known/core").payload == b"</a%20b/%C3%A9%3E;%22>"
 
 
@@ -183,7 +186,7 @@ def twin(resource, query):
             " ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)
         ]
     if pattern.endswith("*"):
-        return any([value.startswith(pattern[:-1]) for value in found])
+        return any(value.startswith(pattern[:-1]) for value in found)
     return pattern in found
 
 
@@ -205,7 +208,7 @@ def test_random_links_and_filters_as_the_twin():
         queries = [_query(random, random.choice(listed)) for _ in range(1 + random.below(2))]
         options = [(QUERY, query.encode()) for query in queries]
         payload = plain(node, ".well-known/core", options=options).payload
-        expected = [one for one in listed if all([twin(one, query) for query in queries])]
+        expected = [one for one in listed if all(twin(one, query) for query in queries)]
         assert payload == b",".join([one.link for one in expected]), queries
         hits += 0 < len(expected) < len(listed)
     assert hits > 100

@@ -39,7 +39,15 @@ def serving():
     return node, node.add("d", Document())
 
 
-@cases((GET, 0x45), (POST, 0x44), (PUT, 0x44), (DELETE, 0x42), (FETCH, 0x45), (PATCH, 0x44), (IPATCH, 0x44))
+@cases(
+    (GET, 0x45),
+    (POST, 0x44),
+    (PUT, 0x44),
+    (DELETE, 0x42),
+    (FETCH, 0x45),
+    (PATCH, 0x44),
+    (IPATCH, 0x44),
+)
 def test_each_method_has_its_code(method, code):
     node, document = serving()
     message = ask(node, request(method, "d", payload=b"body"))

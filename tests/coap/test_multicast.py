@@ -59,7 +59,7 @@ def test_the_time_is_random_over_the_whole_leisure():
 
 def test_the_answers_have_mids_of_their_own():
     node = serving()
-    for i in range(4):
+    for _i in range(4):
         tell(node, request(GET, "v", NON), now_ms=0)
     mids = [message.mid for _, _, message in answers(node)]
     assert len(set(mids)) == 4

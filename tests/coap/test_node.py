@@ -288,7 +288,9 @@ def test_a_put_that_raises_is_not_executed_again():
     assert len(calls) == 1
 
 
-@cases((1.5,), ([1],), ({},), (object,), (0,), (1,), (31,), (205,), (404,), (-1,))
+@cases(
+    (1.5,), ([1],), ({},), (object,), (0,), (1,), (31,), (0x3F,), (0xC0,), (205,), (404,), (-1,)
+)
 def test_a_handler_that_returns_nonsense(result):
     node, thing = serving()
     thing.result = result
@@ -346,6 +348,10 @@ def test_an_unknown_critical_option_is_refused_before_anything_acts(number):
         assert ask(node, request(method, "a/b", NON, options=[(number, b"x")])) is None
         assert ask(node, request(method, "nowhere", options=[(number, b"x")])).code == BAD_OPTION
     assert thing.done == []
+    thing.result = b"fine"
+    for kind in (CON, NON):
+        ask(node, request(PUT, "a/b", kind, options=[(number, b"x")]))
+        assert get(node, "a/b").payload == b"fine"
 
 
 @cases((23,), (27,))
@@ -595,8 +601,26 @@ def test_an_etag_that_changed():
 
 def test_a_resource_without_etag_is_never_valid():
     node, thing = serving()
-    thing.result = b"state"
+    other = node.add("other", Thing(etag=b"x"))
+    other.result = thing.result = b"state"
+    assert get(node, "other").all(4) == [b"x"]
     assert get(node, "a/b", (4, b"x")).code == CONTENT
+
+
+def test_only_a_content_becomes_valid():
+    node = Bare()
+
+    @node.get("a")
+    @node.post("a")
+    def handler(request, reply):
+        reply.etag = b"now"
+        if request.method == GET:
+            reply.code = DELETED
+        return b"x"
+
+    for method, code in ((GET, DELETED), (POST, CHANGED)):
+        message = ask(node, request(method, "a", options=[(4, b"now")]))
+        assert (message.code, message.payload) == (code, b"x")
 
 
 @cases(
@@ -662,10 +686,13 @@ def test_a_request_that_is_too_long():
     fits = request(PUT, "a/b", payload=bytes(limit - len(head) + 1))
     assert len(fits) == limit
     assert ask(node, fits).code == CHANGED
+    fits = request(PUT, "a/b", options=[(12, b"")], payload=bytes(limit - len(head)))
+    assert len(fits) == limit
+    assert ask(node, fits).code == CHANGED
     for kind in (CON, NON):
         message = ask(node, request(PUT, "a/b", kind, payload=bytes(limit - len(head) + 2)))
         assert (message.code, message.uint(60), message.payload) == (0x8D, 1024, b"")
-    assert thing.done == ["put"]
+    assert thing.done == ["put", "put"]
     assert node.counters[count.TOO_LONG] == 2
 
 

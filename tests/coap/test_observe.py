@@ -338,7 +338,7 @@ def test_the_turns_are_fair():
     register(node, "w", token=b"\2")
     value.become(b"1")
     tokens = []
-    for i in range(4):
+    for _i in range(4):
         busy.changed()
         assert node.due(0)
         tokens.append(bytes(node.tx[4:5]))

@@ -116,6 +116,10 @@ def test_any_option():
     ):
         assert seen(lambda r, number=number: r.option(number), data) == values, number
     assert seen(lambda r: r.option(2), request(PUT, "a/b")) == []
+    data = request(PUT, "a/b", options=[(2002, b"")])
+    assert seen(lambda r: r.option(2002), data) == [b""]
+    data = request(PUT, "a/b", options=[(12, b"")])
+    assert seen(lambda r: r.option(12), data) == [b""]
 
 
 def test_negotiate():

@@ -108,6 +108,41 @@ def test_a_code_keeps_the_pieces():
     assert (message.code, message.payload) == (CREATED, b"made")
 
 
+def test_an_error_code_keeps_no_pieces_but_a_diagnostic():
+    def half(request, reply):
+        reply.write(b"half an answer")
+        reply.max_age_s = 5
+        return request.payload_bytes()[0]
+
+    def diagnosed(request, reply):
+        reply.code = request.payload_bytes()[0]
+        reply.content_format = None
+        reply.write(b"why")
+        return request.payload_bytes()[0]
+
+    node = Node()
+    node.post("half")(half)
+    node.post("diagnosed")(diagnosed)
+    for code in (0x80, 0x84, 0xA3):
+        message = ask(node, request(POST, "half", payload=bytes((code,))))
+        assert (message.code, message.options, message.payload) == (code, [], b"")
+        message = ask(node, request(POST, "diagnosed", payload=bytes((code,))))
+        assert (message.code, message.options, message.payload) == (code, [], b"why")
+
+
+def test_parts():
+    def handler(request, reply):
+        assert (reply.offset, reply.wanted) == (0, 1024)
+        reply.part(b"abcdef", 6)
+
+    for method in (GET, PUT):
+        message = answered(handler, method=method)
+        assert (message.payload, message.options) == (b"abcdef", [(12, b"")])
+    # without Block2 the rest of it could not be had
+    message = answered(lambda request, reply: reply.part(b"abcdef", 2000))
+    assert (message.code, message.payload) == (INTERNAL_SERVER_ERROR, b"")
+
+
 def test_text():
     message = answered(lambda request, reply: "\u00fcber")
     assert (message.uint(12), message.payload) == (TEXT, "\u00fcber".encode())

@@ -17,11 +17,12 @@ LAYERS = (
     ("message.py",),
     ("exchange.py",),
     ("request.py", "resource.py", "answer.py"),
-    ("reply.py", "later.py", "timers.py"),
-    ("feature.py", "transfers.py"),
+    ("reply.py", "later.py", "timers.py", "target.py", "token.py", "repeats.py", "routes.py"),
+    ("call.py", "application.py"),
+    ("feature.py", "transfers.py", "intake.py"),
     ("node.py",),
     "features",
-    ("defaults.py",),
+    ("defaults.py", "directory.py"),
     ("__init__.py",),
 )
 NOT_FEATURES = {name for layer in LAYERS if layer != "features" for name in layer}
@@ -50,7 +51,34 @@ HOT = {
     "later.py": "Later.recall Later.find Later.withdraw Later.due Later.wait_ms Later._left_ms",
     "timers.py": "Timers.due Timers.wait_ms Timers._run",
     "request.py": "Request.payload_length Request.content_format Request.accept",
-    "message.py": "View.has View.uint View.payload",
+    "message.py": (
+        "View.has View.uint View.payload Writer.begin Writer._token Writer.resume Writer.option"
+        " Writer.uint Writer.payload Writer._room"
+    ),
+    "client.py": (
+        "Client.get Client.post Client.put Client.delete Client.fetch Client.observe"
+        " Client.request Client.free Client.cancel Client.due Client.wait_ms Client.transmit"
+        " Client.settled Client.rejected Client.response Client.release Client._options"
+        " Client._take Client._attend Client._over Client._left_ms Client._turn_ms"
+        " Client._nearest_ms Client._exchanges Client._silence_ms Client._send Client._await"
+        " Client._accept Client._find Client._names Client._drop Client._holder"
+    ),
+    "intake.py": (
+        "Intake.stale Intake.answer Intake.fail Intake._watched Intake._note Intake._advance"
+        " Intake._piece Intake._is_odd Intake._collect Intake._deliver Intake._tell Intake._retry"
+        " Intake._again"
+    ),
+    "call.py": (
+        "Call.clear Call.begin Call.restart Call.tell Call.write Call._fill Call._carries"
+        " Call._write_options Call._write_block Call.same_etag"
+    ),
+    "conditions.py": (
+        "Conditions.triggers Conditions.left_ms Conditions.told Conditions.confirmable"
+        " Conditions.before Conditions._moves Conditions._in_band Conditions._crosses"
+        " Conditions._is_edge Conditions._arm Conditions._values"
+    ),
+    "repeats.py": "Repeats.remember Repeats.knows Repeats.due",
+    "token.py": "Tokens.next Tokens.encipher",
     "transports/udp.py": (
         "Udp.step Udp.turn Udp.flush Udp._drain Udp.take Udp._stir Udp.fault"
     ),

@@ -430,6 +430,7 @@ def test_the_hash_tells_paths_apart():
 def test_equal():
     assert s.equal(b"xabc", 1, b"abcd", 0, 3) == 1
     assert s.equal(b"xabc", 1, b"abd", 0, 3) == 0
+    assert s.equal(b"xabc", 1, b"bbc", 0, 3) == 0
     assert s.equal(b"", 0, b"", 0, 0) == 1
 
 
@@ -624,6 +625,20 @@ def test_emit_each_option_alone():
     for i in range(7):
         expected = encode(ACK, 0x45, 7, b"", [((6, 12, 14, 23, 27, 28, 60)[i], b"\x21")])
         assert emitted(data, reply_ints(**{names[i]: 0x21})) == expected, names[i]
+
+
+def test_emit_any_two_options():
+    data = encode(CON, GET, 7, b"")
+    names = ("OBSERVE", "FORMAT", "MAX_AGE", "BLOCK2", "BLOCK1", "SIZE2", "SIZE1")
+    numbers = (6, 12, 14, 23, 27, 28, 60)
+    for i in range(7):
+        for j in range(i):
+            q = reply_ints(**{names[i]: 300, names[j]: 0})
+            expected = [(numbers[j], b""), (numbers[i], uint(300))]
+            assert emitted(data, q) == encode(ACK, 0x45, 7, b"", expected), (i, j)
+            q[s.Q_ETAG] = 1
+            expected = [(4, b"e")] + expected
+            assert emitted(data, q, b"e") == encode(ACK, 0x45, 7, b"", expected), (i, j)
 
 
 def test_emit_carries_an_extended_token():

@@ -21,7 +21,9 @@ def serving():
 
 def newer(number, than):
     """RFC 7641 section 3.4."""
-    return (than < number and number - than < 1 << 23) or (than > number and than - number > 1 << 23)
+    return (than < number and number - than < 1 << 23) or (
+        than > number and than - number > 1 << 23
+    )
 
 
 @cases(0, 5, 255, 256, 0xFFFF, 0x7FFFFF, 0xFFFF00, 0xFFFFFF)
@@ -34,7 +36,7 @@ def test_numbers_go_on_across_a_restart(start):
     blob = node.state()
     for i in range(200):
         # told after the state was saved, and before the power went
-        message = notice(node, value, b"%d" % i)
+        message = notice(node, value, b"%d" % i, kind=None)
         assert newer(message.uint(OBSERVE), last)
         last = message.uint(OBSERVE)
         if message.kind == 0:
@@ -83,7 +85,14 @@ def test_a_blob_that_is_not_ours_changes_nothing():
 def test_every_feature_takes_its_own_part():
     def make():
         return seeded(
-            Limit(), WellKnownCore(), Observe(), Block(), Multicast(), Echo(), ProblemDetails(), NoResponse()
+            Limit(),
+            WellKnownCore(),
+            Observe(),
+            Block(),
+            Multicast(),
+            Echo(),
+            ProblemDetails(),
+            NoResponse(),
         )
 
     node = make()

@@ -8,7 +8,7 @@ from machine import clock
 from apps import common, door
 from asking import Asker, Timers
 from coap import Node
-from coap.numbers import CBOR, GET, JSON, LINK_FORMAT, SENML_JSON, TEXT
+from coap.numbers import CBOR, GET, JSON, LINK_FORMAT, OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
 from sensors import reed
 from support import allocated, cases, locked
@@ -66,8 +66,63 @@ def test_contact_and_tamper_in_all_formats():
                 answer = ask.get(path, accept)
                 assert (answer.code, answer.payload) == ("2.05", wanted)
                 assert (answer.content_format or 0) == content_format
-            assert ask.get(path, SENML_JSON).code == "4.06"
+            assert ask.get(path, OCTET_STREAM).code == "4.06"
             assert ask.put(path, b"1", TEXT).code == "4.05"
+
+
+BASE = "urn:dev:mac:a0b1c2fffed3e4f5:"
+
+
+def pack(ask, path):
+    """The records of a resource, from JSON; in CBOR it has as many."""
+    answer = ask.get(path, SENML_JSON)
+    assert (answer.code, answer.content_format) == ("2.05", SENML_JSON)
+    records = json.loads(answer.payload)
+    answer = ask.get(path, SENML_CBOR)
+    assert (answer.code, answer.content_format) == ("2.05", SENML_CBOR)
+    assert answer.payload[0] == 0x80 | len(records)
+    return records
+
+
+def test_contacts_in_senml():
+    ask = asker()
+    for path, name, turn in (
+        ("s/contact", "contact", board.set_door),
+        ("s/tamper", "tamper", board.set_lid),
+    ):
+        for edges, state in enumerate((False, True, False)):
+            turn(state)
+            clock.advance(30)
+            assert pack(ask, path) == [
+                {"bn": BASE, "n": name, "vb": state},
+                {"n": name + "_n", "u": "count", "v": edges},
+            ]
+    assert ask.get("s/contact", SENML_CBOR).payload == (
+        b"\x82\xa3\x21\x78\x1durn:dev:mac:a0b1c2fffed3e4f5:\x00\x67contact\x04\xf4"
+        b"\xa3\x00\x69contact_n\x01\x65count\x02\x02"
+    )
+
+
+def test_battery_in_senml():
+    ask = asker()
+    board.set_battery(3910)
+    assert pack(ask, "s/batt") == [
+        {"bn": BASE, "n": "batt", "u": "%EL", "v": int(ask.get("s/batt").payload)},
+        {"n": "vbat", "u": "V", "v": 3.910},
+    ]
+    board.set_battery(0)
+    assert ask.get("s/batt", SENML_JSON).code == "5.03"
+
+
+@cases(
+    (b"\xa0\xb1\xc2\xd3\xe4\xf5", "a0b1c2fffed3e4f5"),
+    (b"\xe6\x61\x38\x52\x83\x12\x0a\x05", "e661385283120a05"),
+    (b"\xff\x61\x38\x52\x83\x12\x0a\x05", "fe61385283120a05"),
+    (b"0123456789ab", "3635363738396162"),
+    (b"\x01\x02\x03", "0200000000010203"),
+)
+def test_the_name_in_senml_comes_from_the_id(unique_id, name):
+    assert common.eui64(unique_id) == name
 
 
 def test_battery():
@@ -125,7 +180,9 @@ def test_links():
         b'</dev>;rt="urn:oma:lwm2m:oma:3";if="core.rp"',
         b"</config>",
         b"</s/tamper>",
-        b'title="door"',
+        b'title="door";ct="0 50 60 110 112";obs',
+        b'</diag>;rt="mote.diag";if="core.rp";ct="0 110 112"',
+        b'</diag/log>;rt="mote.log";if="core.rp";ct=0',
     ):
         assert part in links
     assert asker().get(".well-known/core", LINK_FORMAT).code == "2.05"
@@ -157,13 +214,13 @@ def test_device():
 
 
 def test_uptime_goes_on_when_the_clock_wraps():
-    device = common.Device(board, None)
+    uptime = common.Uptime()
     now_ms = 0x3FFFFFFF - 1500
-    device.tick(now_ms)
+    uptime.tick(now_ms)
     for _ in range(10):
         now_ms = (now_ms + 700) & 0x3FFFFFFF
-        device.tick(now_ms)
-    assert device._uptime_s == 7
+        uptime.tick(now_ms)
+    assert uptime.s == 7
 
 
 def test_config_is_read_and_changed():
@@ -256,11 +313,14 @@ def test_a_board_without_lid_switch_and_battery():
 @cases("s/contact", "s/tamper", "s/batt")
 def test_an_answer_allocates_nothing(path):
     ask = asker()
-    as_text, as_cbor = ask.request(GET, path), ask.request(GET, path, accept=CBOR)
+    accepts = (None, CBOR, SENML_JSON, SENML_CBOR)
+    requests = [ask.request(GET, path, accept=accept) for accept in accepts]
 
     def serve():
-        ask.again(as_text)
-        return ask.again(as_cbor)
+        ask.again(requests[0])
+        ask.again(requests[1])
+        ask.again(requests[2])
+        return ask.again(requests[3])
 
     assert allocated(serve, 20) == 0
     assert locked(serve) > 6

@@ -8,7 +8,7 @@ from machine import bus, clock
 from apps import common, door, wearable
 from asking import Asker, Timers
 from coap import Node
-from coap.numbers import CBOR, GET, JSON, TEXT
+from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
 from support import allocated, cases, locked
 
@@ -49,6 +49,49 @@ def test_values_as_text_json_and_cbor():
             answer = ask.get(path, accept)
             assert (answer.code, answer.payload) == ("2.05", wanted)
             assert (answer.content_format or 0) == (accept or 0)
+
+
+BASE = b"urn:dev:mac:a0b1c2fffed3e4f5:"
+
+
+def test_values_in_senml():
+    ask, body = worn()
+    body.temperature.set_mc(36_617)
+    ask.get("s/steps")
+    body.motion.walk(8123)
+    for path, json_text, cbor in (
+        ("s/hr", b'"n":"hr","u":"beat/min","v":72', b"\x62hr\x01\x68beat/min\x02\x18\x48"),
+        ("s/spo2", b'"n":"spo2","u":"/","v":0.97', b"\x64spo2\x01\x61/\x02\xc4\x82\x21\x18\x61"),
+        (
+            "s/temp",
+            b'"n":"temp","u":"Cel","v":36.62',
+            b"\x64temp\x01\x63Cel\x02\xc4\x82\x21\x19\x0e\x4e",
+        ),
+        (
+            "s/steps",
+            b'"n":"steps","u":"count","v":8123',
+            b"\x65steps\x01\x65count\x02\x19\x1f\xbb",
+        ),
+    ):
+        answer = ask.get(path, SENML_JSON)
+        assert (answer.code, answer.content_format) == ("2.05", SENML_JSON)
+        assert answer.payload == b'[{"bn":"' + BASE + b'",' + json_text + b"}]"
+        answer = ask.get(path, SENML_CBOR)
+        assert (answer.code, answer.content_format) == ("2.05", SENML_CBOR)
+        assert answer.payload == b"\x81\xa4\x21\x78\x1d" + BASE + b"\x00" + cbor
+
+
+@cases((1000, 9.807), (-1000, -9.807), (0, 0.0), (1, 0.010), (-1, -0.010), (3997, 39.197))
+def test_acceleration_in_senml(mg, m_s2):
+    ask, body = worn(1)
+    body.motion.set_mg(mg, 0, -mg)
+    assert json.loads(ask.get("s/accel", SENML_JSON).payload) == [
+        {"bn": BASE.decode(), "n": "accel_x", "u": "m/s2", "v": m_s2},
+        {"n": "accel_y", "u": "m/s2", "v": 0.0},
+        {"n": "accel_z", "u": "m/s2", "v": -m_s2},
+    ]
+    answer = ask.get("s/accel", SENML_CBOR)
+    assert answer.payload[:2] == b"\x83\xa4" and answer.payload.count(b"\x02\xc4\x82\x22") == 3
 
 
 def test_acceleration():
@@ -109,6 +152,7 @@ def test_a_sensor_that_is_missing(name):
         for path in PATHS[other]:
             answer = ask.get(path)
             assert answer.code == ("2.05" if other == name else "5.03")
+            assert ask.get(path, SENML_CBOR).code == answer.code
             if other != name:
                 assert answer.max_age_s == common.RETRY_S
                 assert answer.payload == b"sensor does not answer"
@@ -176,12 +220,15 @@ def test_door_and_wearable_on_one_node():
 @cases("s/hr", "s/spo2", "s/temp", "s/steps", "s/accel", "s/batt")
 def test_an_answer_allocates_nothing(path):
     ask, _ = worn()
-    requests = [ask.request(GET, path, accept=accept) for accept in (TEXT, JSON, CBOR)]
+    accepts = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)
+    requests = [ask.request(GET, path, accept=accept) for accept in accepts]
 
     def serve():
         ask.again(requests[0])
         ask.again(requests[1])
-        return ask.again(requests[2])
+        ask.again(requests[2])
+        ask.again(requests[3])
+        return ask.again(requests[4])
 
     assert allocated(serve, 20) == 0
     assert locked(serve) > 6

@@ -1,7 +1,7 @@
 """The foreign clients' part: tests/interop/test_plugtest_*.py, run by pytest, as results.
 
-A test is named after what it automates: test_core_01_..., and its first parameter or its file
-says which client asks.
+A test is named after what it automates, test_core_01_02_... for TD_COAP_CORE_01 and 02, its file
+after the client that asks: test_plugtest_<client>.
 """
 
 import re
@@ -15,8 +15,8 @@ from registry import FAIL, PASS
 from targets import programs
 
 TESTS = "tests/interop"
-NAME = re.compile(r"test_((?:core|obs|block|link)_\d\d)_")
-CLIENT = re.compile(r"test_plugtest_(\w+)")
+NAME = re.compile(r"test_(core|obs|block|link)((?:_\d\d)+)_")
+CLIENT = re.compile(r"test_plugtest_([a-z]+)")
 
 
 def run():
@@ -47,6 +47,7 @@ def read(root):
         if name and client:
             broken = [part for part in case if part.tag in ("failure", "error", "skipped")]
             why = broken[0].get("message", "").splitlines()[:1] if broken else []
-            key = (name[1].upper(), client[1], case.get("name"))
-            seen[key] = (FAIL, "".join(why)) if broken else (PASS, "")
+            for number in name[2].strip("_").split("_"):
+                key = (f"{name[1].upper()}_{number}", client[1], case.get("name"))
+                seen[key] = (FAIL, "".join(why)) if broken else (PASS, "")
     return seen

@@ -1,9 +1,10 @@
 """The servers under test: how each is started, and where it has the plugtest's resources.
 
 A name that a server lacks leaves out the checks that need it. `obs-delete` and `obs-format` stand
-for what /obs can do, `location` for what a POST to /test does, `get-only` for one without POST,
-`obs-abandoned` for a resource that other checks leave alone, `large-sz` for
-a size among the links, `problem` for problem details, `group` for the group it is a member of.
+for what /obs can do, `obs-clock` for one that changes by itself, `obs-abandoned` for one that no
+other check changes, `location` for what a POST to /test does, `get-only` for a resource without
+POST, `large-sz` for a size among the links, `problem` for problem details, `group` for the group
+that it is a member of.
 """
 
 import sys
@@ -51,7 +52,6 @@ LIBCOAP = {
     "obs-format": "obs",
     "store": "store",
     "get-only": "",
-    "group": GROUP,
 }
 
 
@@ -113,8 +113,7 @@ def aiocoap():
 
 
 def libcoap():
-    command = [programs.libcoap_server(), "-A", HOST, "-v", "0", "-d", "100"]
-    command += ["-g", GROUP, "-G", "lo", "-p"]
+    command = [programs.libcoap_server(), "-A", HOST, "-v", "0", "-d", "100", "-p"]
     contents = {"test": b"This is /test", "seg1/seg2/seg3": b"three segments", "obs": b"0"}
     contents["large"] = b"The quick brown fox jumps over the lazy dog.\n" * 60
     contents["example_data"] = b"put here"

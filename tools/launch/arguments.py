@@ -3,7 +3,9 @@
 import argparse
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
+from launch.address import bracketed
 from setup.console import fail
 
 EXAMPLES = (
@@ -56,6 +58,17 @@ def group_address(text):
     raise argparse.ArgumentTypeError(f"'{text}' is not a multicast address (224.0.1.187)")
 
 
+def directory(text):
+    """The URI of a resource directory, coap://HOST or coap://HOST:PORT."""
+    uri = urlsplit(text)
+    try:
+        if uri.scheme == "coap" and uri.hostname and uri.path in ("", "/"):
+            return f"coap://{bracketed(uri.hostname)}:{uri.port or 5683}"
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is not a directory (coap://192.168.1.2:5683)")
+
+
 def parse(argv):
     """The command line as a namespace; ends the program when it is wrong."""
     parser = Arguments(prog="simulate.py", description="Runs a simulated node.", epilog=EXAMPLES)
@@ -69,10 +82,13 @@ def parse(argv):
     add("--seed", type=count, default=1, help="of the simulated sensors' noise")
     add("--group", type=group_address, help="multicast group to join, such as 224.0.1.187")
     add("--iface", help="address of the interface on which to join it")
+    add("--rd", type=directory, help="resource directory to register with, coap://HOST:PORT")
     add("--play", action="store_true", help="show the resources and how to play, as on a terminal")
     options = parser.parse_args(argv)
     if options.heap and options.interpreter == "cpython":
         parser.error("--heap: CPython has no fixed heap; use --interpreter micropython")
+    if options.rd and options.app == "plugtest":
+        parser.error("--rd: the plugtest server registers nowhere; use --app both")
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options

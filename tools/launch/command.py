@@ -85,6 +85,8 @@ def node_arguments(options):
         given += ["--group", options.group]
     if options.iface:
         given += ["--iface", options.iface]
+    if options.rd:
+        given += ["--rd", options.rd]
     return given
 
 

@@ -1,7 +1,7 @@
 """A node in an interpreter of its own: the boards' applications on the simulated board, on UDP.
 
     node_main.py --app door|wearable|both|plugtest --host H --port N [--rate N] [--seed N]
-                 [--group G --iface I]
+                 [--group G --iface I] [--rd coap://H:N]
 
 Prints `ready coap://H:N` when it listens; with port 0 N is the port that it got. Lines on stdin
 move the world (see controls.py), and its end ends the node, as SIGINT does, with exit code 0.
@@ -26,6 +26,7 @@ _DEFAULTS = {
     "--seed": "0",
     "--group": "",
     "--iface": "",
+    "--rd": "",
 }
 _WHOLE = ("--port", "--rate", "--seed")
 _EADDRINUSE = (98, 48)  # Linux, macOS
@@ -93,7 +94,10 @@ def build(options):
 
     from config import Settings
 
-    node = for_board(board.SLOTS, board.RECV_MAX, options["rate"], options["group"] != "")
+    slots = dict(board.SLOTS)
+    if options["rd"]:
+        slots["requests"] = 2
+    node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "")
     settings = Settings()
     apps = _APPS[options["app"]]
     body = oximeter = None
@@ -126,6 +130,8 @@ def serve(options):
         udp.watch(stdin, lines.read)
         host = options["host"]
         host = "[" + host + "]" if ":" in host else host
+        if options["rd"]:
+            register(node, options["rd"], "mote-{}".format(udp.port))
         print("ready coap://{}:{}".format(host, udp.port))
         while not lines.ended:
             udp.step()
@@ -156,6 +162,21 @@ def join(udp, group, iface):
         Group(udp, group, *([iface] if iface else []))
     except OSError as error:
         raise ValueError("cannot join the group {}: {}".format(group, error))
+
+
+def register(node, uri, name):
+    """Keep the node registered with the resource directory at coap://HOST:PORT."""
+    from coap.directory import Directory
+    from coap.transports.udp import peer
+
+    host, _, port = uri[len("coap://") :].rpartition(":")
+    if host.startswith("["):
+        host = host[1:-1]
+    Directory(node, peer(host, int(port)), name, told=report)
+
+
+def report(directory):
+    print("directory: " + (directory.error or ("lost", "registered")[directory.registered]))
 
 
 def main(argv):

@@ -44,7 +44,7 @@ def make_node(rate=0, group=False):
         from coap.multicast import Multicast
 
         features.append(Multicast())
-    return Node(*features, remembered=64, peers=64, exchanges=8)
+    return Node(*features, remembered=64, peers=64, exchanges=8, promises=8, timers=12)
 
 
 def setup(node):

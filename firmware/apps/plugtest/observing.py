@@ -11,8 +11,8 @@ _SIZES = (16, _LARGE, 400, 2000)  # in turns; some need blocks and others do not
 class Clock(Held):
     """Changes every period_ms; the state that a PUT brings lasts one period.
 
-    confirmable: True: all notifications are CON; False: none, but for the one a day that RFC 7641
-    wants. sizes: of its states, in turns.
+    confirmable: True: all notifications are CON; False: only those by which the node sees that the
+    client is still there. sizes: of its states, in turns.
     """
 
     observable = True

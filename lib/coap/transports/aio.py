@@ -64,15 +64,15 @@ async def _read(udp, stream, wake, readers):
 if hasattr(asyncio, "core"):
 
     def _queued(sock):
-        yield asyncio.core._io_queue.queue_read(sock)
+        yield asyncio.core._io_queue.queue_read(sock)  # pyright: ignore[reportAttributeAccessIssue]
 
     async def _readable(sock):
-        await _queued(sock)
+        await _queued(sock)  # pyright: ignore[reportGeneralTypeIssues]
 
 else:
 
     async def _readable(sock):
-        loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()  # pyright: ignore[reportAttributeAccessIssue]
         ready = loop.create_future()
         number = sock.fileno()  # a socket that was closed meanwhile has none
         loop.add_reader(number, _set, ready)

@@ -12,6 +12,7 @@ _IP_ADD_MEMBERSHIP = 35
 _IP_MULTICAST_ALL = 49
 _IPPROTO_IPV6 = 41
 _IPV6_JOIN_GROUP = 20
+_IPV6_MULTICAST_ALL = 29
 ALL_NODES = "224.0.1.187"
 
 
@@ -30,6 +31,8 @@ class Group:
         udp.groups.append(self)
         udp.reopen()
         if self.sock is None:
+            udp.groups.remove(self)
+            udp.reopen()
             raise OSError(udp.node.last_error)
 
     def join(self):
@@ -39,7 +42,7 @@ class Group:
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address[-1])
+            sock.bind(self._scoped(address[-1]) if ":" in self.address else address[-1])
             if ":" in self.address:
                 sock.setsockopt(_IPPROTO_IPV6, _IPV6_JOIN_GROUP, self._membership6())
             else:
@@ -68,17 +71,26 @@ class Group:
         else:
             self.udp.reopen()
 
+    def _scoped(self, address):
+        # an address of one link is none without the number of its interface
+        number = int(self.iface) if self.iface.isdigit() else 0
+        if isinstance(address, tuple):
+            return address[:2] + (0, number)
+        return bytes(address[:24]) + number.to_bytes(4, "little")  # unix: a struct sockaddr_in6
+
     def _membership6(self):
         number = int(self.iface) if self.iface.isdigit() else 0
-        return socket.inet_pton(socket.AF_INET6, self.address) + number.to_bytes(4, "little")
+        group = socket.inet_pton(socket.AF_INET6, self.address)  # pyright: ignore[reportAttributeAccessIssue]
+        return group + number.to_bytes(4, "little")
 
 
 def unicast_only(sock):
     """Keep a socket on 0.0.0.0 from getting what is sent to groups: Linux gives it all of it."""
-    try:
-        sock.setsockopt(0, _IP_MULTICAST_ALL, bytes(4))
-    except (OSError, ValueError, TypeError):
-        pass  # only Linux has it, and only Linux needs it
+    for level, number in ((0, _IP_MULTICAST_ALL), (_IPPROTO_IPV6, _IPV6_MULTICAST_ALL)):
+        try:
+            sock.setsockopt(level, number, bytes(4))
+        except (OSError, ValueError, TypeError):
+            pass  # only Linux has it, and only Linux needs it; the other is of the other family
 
 
 def _packed(address):

@@ -11,6 +11,7 @@ What ports do, and why the code is as it is:
 - A truncated datagram looks like a whole one: one byte more than a message may have is asked for.
 """
 
+import gc
 import os
 import select
 import socket
@@ -161,22 +162,38 @@ class Udp:
                 return
 
     def fault(self, error):
-        """The network's error: wait until it passes, or open the socket anew."""
-        code = error.errno
+        """What the network or the heap refused: wait until it passes, or open the socket anew.
+
+        Raises MemoryError when there is still no room for a datagram after several collections:
+        whoever started the node can only start it again.
+        """
         node = self.node
+        datagrams = node.view.r[s.COUNT]
+        if datagrams != self.datagrams:
+            self.datagrams = datagrams
+            self.faults = 0
+        self.faults += 1
+        if isinstance(error, MemoryError):
+            node.counters[count.OUT_OF_MEMORY] += 1
+            node.last_error = repr(error)
+            gc.collect()
+            if self.faults >= _PATIENCE:
+                raise error
+            return
+        code = error.errno
         if self.sock is not None and code in _PASSING:
             if code != _EAGAIN and code != _EAGAIN_MAC:
                 node.counters[count.SEND_ERRORS] += 1
                 node.last_error = repr(error)
-            datagrams = node.view.r[s.COUNT]
-            if datagrams != self.datagrams:
-                self.datagrams = datagrams
-                self.faults = 0
-            self.faults += 1
             if self.faults < _PATIENCE:
                 return
         self.faults = 0
         self.reopen()
+
+
+def peer(host, port=5683):
+    """The address of a server, as node.client takes it. Raises OSError for an unknown name."""
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
 def run(node, host="0.0.0.0", port=5683):
@@ -202,7 +219,8 @@ else:
 
     def ticks_ms():
         """CPython's clock as MicroPython counts it: milliseconds modulo 2**30."""
-        return time.monotonic_ns() // 1000000 & 0x3FFFFFFF
+        now_ns = time.monotonic_ns()  # pyright: ignore[reportAttributeAccessIssue]
+        return now_ns // 1000000 & 0x3FFFFFFF
 
 
 class _HostPoller:

@@ -1,0 +1,112 @@
+"""What applications ask of a node beside its resources: timers, promised answers, its state."""
+
+# The parts are made by Node:
+# pyright: reportAttributeAccessIssue=false
+
+import sys
+
+from micropython import const
+
+import coap.counters as count
+from coap.answer import DEFAULTS
+from coap.numbers import SERVICE_UNAVAILABLE
+from coap.resource import CoapError
+from coap.routes import Routes
+from coap.scan import CODE, ROOM
+
+_STATE_VERSION = const(1)
+_MID_JUMP = const(256)
+
+
+class Application(Routes):
+    """The quiet half of Node, which makes the parts that are named here."""
+
+    def every(self, period_ms, function):
+        """Call function(now_ms) every period_ms; the timer it returns can be given to cancel()."""
+        return self.timers.start(period_ms, function, True)
+
+    def after(self, delay_ms, function):
+        """Call function(now_ms) once, in delay_ms."""
+        return self.timers.start(delay_ms, function, False)
+
+    def cancel(self, timer):
+        """Stop a timer."""
+        self.timers.stop(timer)
+
+    def seed(self, entropy):
+        """Start MIDs, tokens and jitter from a few random bytes; transports do."""
+        self.entropy = bytes(entropy)
+        self.exchange.seed(entropy)
+
+    def promise(self):
+        """A ticket for the request at hand: see Request.ticket()."""
+        ticket = self.later.promise(self.view, DEFAULTS[self.view.r[CODE]])
+        if ticket < 0:
+            raise CoapError(SERVICE_UNAVAILABLE, max_age_s=5)
+        if not self.reply.touched:
+            self.reply.start()  # _complete() must see whether the answer is LATER
+        return ticket
+
+    def respond(self, ticket, out=None, content_format=None, max_age_s=None, etag=b""):
+        """Give the separate response that was promised: bytes, str, or a code.
+
+        Bytes and str come with the method's default code, and as text unless content_format says.
+
+        False when the ticket is not open any more: answered, or nobody waits for it.
+        """
+        code = 0
+        if isinstance(out, int):
+            code = out
+            out = None
+        payload = b"" if out is None else out.encode() if isinstance(out, str) else out
+        if len(payload) > self.view.r[ROOM]:
+            raise ValueError("a separate response has at most %d bytes" % self.view.r[ROOM])
+        if content_format is None and payload:
+            content_format = 0
+        return self.later.respond(ticket, code, payload, content_format, max_age_s, etag)
+
+    def state(self):
+        """What must survive deep sleep or a reset, as bytes for restore()."""
+        mid = self.exchange.mid
+        blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
+        for feature in self.features:
+            part = feature.state()
+            blob += bytes((len(part),)) + part
+        return blob
+
+    def restore(self, blob):
+        """Go on from what state() returned, with the same features. False: it is not usable."""
+        parts = _parts(blob, len(self.features))
+        if parts is None:
+            return False
+        # some were used after the state was saved
+        self.exchange.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
+        for i, feature in enumerate(self.features):
+            feature.restore(parts[i])
+        return True
+
+    def log(self, error):
+        """An exception of the application: keep its text for /diag and print it."""
+        self.counters[count.HANDLER_ERRORS] += 1
+        self.last_error = repr(error)
+        _print_exception(error)
+
+
+def _parts(blob, n):
+    if len(blob) < 3 or blob[0] != _STATE_VERSION:
+        return None
+    parts = []
+    at = 3
+    while at < len(blob):
+        parts.append(bytes(blob[at + 1 : at + 1 + blob[at]]))
+        at += 1 + blob[at]
+    return parts if at == len(blob) and len(parts) == n else None
+
+
+def _print_exception(error):
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+    else:
+        import traceback
+
+        traceback.print_exception(error)

@@ -1,0 +1,7 @@
+"""Runs under the interpreter that is fuzzed: python target.py SEED COUNT"""
+
+import sys
+
+from fuzzing import main
+
+main(int(sys.argv[1]), int(sys.argv[2]))
