@@ -15,6 +15,7 @@ include("$(MPY_DIR)/extmod/asyncio")
 
 package("coap", base_path="../lib", opt=3)
 package("sensors", base_path="../lib", opt=3)
+module("senml.py", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
 for name in ("boot", "config", "main", "network_link", "startup"):
     module(name + ".py", base_path="../firmware", opt=3)

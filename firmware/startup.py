@@ -147,14 +147,17 @@ def _run(board, machine):
         return
     node = for_board(board.SLOTS, board.RECV_MAX)
     add_apps(node, board, load_settings())
+    log = node.at("diag/log")
+    say = log.say if log else print
     link = NetworkLink(
         network,
         access,
         hostname(machine.unique_id()),
         board.WIFI_OPTIONS,
         random.randrange,
+        say,
     )
-    service = Service(node, link, lambda: Udp(node), time.ticks_ms, time.sleep_ms)
+    service = Service(node, link, lambda: Udp(node), time.ticks_ms, time.sleep_ms, say)
     try:
         while True:
             service.step()

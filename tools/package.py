@@ -1,4 +1,4 @@
-"""Writes package.json, by which `mip install` finds lib/coap and lib/sensors: `make package`."""
+"""Writes package.json, by which `mip install` finds what lies in lib/: `make package`."""
 
 import json
 import re
@@ -6,7 +6,6 @@ import re
 from device import ROOT, main
 
 FILE = ROOT / "package.json"
-LIBRARIES = ("coap", "sensors")
 
 
 def work(_argv):
@@ -16,7 +15,7 @@ def work(_argv):
 def contents():
     """The text of package.json for the files that are there now."""
     lib = ROOT / "lib"
-    files = [file for name in LIBRARIES for file in sorted((lib / name).rglob("*.py"))]
+    files = sorted(lib.rglob("*.py"))
     urls = [[str(file.relative_to(lib)), str(file.relative_to(ROOT))] for file in files]
     return json.dumps({"urls": urls, "deps": [], "version": version()}, indent=2) + "\n"
 

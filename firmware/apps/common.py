@@ -10,11 +10,11 @@ from hashlib import sha256
 
 import machine
 from machine import ADC, Pin
+from micropython import const
 
 import senml
-from apps import VERSION
+from apps import VERSION, resets
 from apps.diag import Diag, Log
-from apps.resets import FILE, Resets
 from coap import CoapError, Resource
 from coap.numbers import (
     BAD_REQUEST,
@@ -30,8 +30,8 @@ from sensors.battery import Battery
 
 FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of what a sensor gives
 RETRY_S = 5  # Max-Age of "no value now"
-_TICK_MS = 10_000
-_TICKS_MASK = 0x3FFFFFFF
+_TICK_MS = const(10_000)
+_TICKS_MASK = const(0x3FFFFFFF)
 _SILENT = "sensor does not answer"
 _NO_VALUE = "no value yet"
 
@@ -158,12 +158,13 @@ class Uptime:
         self._second_ms = -1  # when the last whole second began
 
     def tick(self, now_ms):
-        """Count on; at least once in the twelve days after which the clock wraps. Returns `s`."""
+        """Count on; at least once in six days, for the clock wraps after twelve. Returns `s`."""
         if self._second_ms < 0:
             self._second_ms = now_ms & _TICKS_MASK
-        seconds = ((now_ms - self._second_ms) & _TICKS_MASK) // 1000
-        self.s += seconds
-        self._second_ms = (self._second_ms + seconds * 1000) & _TICKS_MASK
+        span_ms = (now_ms - self._second_ms) & _TICKS_MASK
+        if span_ms <= _TICKS_MASK >> 1:  # else it is a moment ago, not ahead
+            self.s += span_ms // 1000
+            self._second_ms = (self._second_ms + span_ms // 1000 * 1000) & _TICKS_MASK
         return self.s
 
 
@@ -257,8 +258,8 @@ def setup(node, board, settings):
     uptime = Uptime()
     node.add("dev", Device(board, battery, uptime))
     node.add("config", Config(settings))
-    resets = Resets(machine, FILE if settings.path else None)
-    node.add("diag", Diag(uptime, resets, PACK.base_name))
+    cause, counts = resets.count(machine, resets.FILE if settings.path else None)
+    node.add("diag", Diag(uptime, cause, counts, PACK.base_name))
     log = node.add("diag/log", Log(uptime))
     log.listen()
 

@@ -4,7 +4,8 @@ Both allocate while they answer: they are for people and monitors that ask now a
 """
 
 import gc
-from array import array
+
+from micropython import const
 
 import coap.scan as s
 import senml
@@ -12,21 +13,17 @@ from coap import Resource
 from coap.counters import NAMES
 from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
 
-_LINES = 8
-_LINE_MAX = 80  # bytes
-_ERROR_MAX = 80
-_UPTIME = 0
-_HEAP_FREE = 1
-_DATAGRAMS = 2
-_COUNTERS = 3
-_UNKNOWN = -1
+_LINES = const(8)
+_LINE_MAX = const(80)  # bytes
+_ERROR_MAX = const(80)  # characters
+_NEVER = const(-1)
 
 
 class Diag(Resource):
     """The counters of the node, time and memory, resets and the last error.
 
-    Text has a line for each, `name: value`; SenML has a record. The numbers are taken when the
-    first block is asked for, so that the blocks of one answer belong together.
+    Text has a line for each, `name: value`; SenML has a record. What changes with every request is
+    taken when the first block is asked for, so that the blocks of one answer belong together.
     """
 
     content_formats = (TEXT, SENML_JSON, SENML_CBOR)
@@ -34,17 +31,19 @@ class Diag(Resource):
     interface = "core.rp"
     multicast = False
 
-    def __init__(self, uptime, resets, base_name):
+    def __init__(self, uptime, reset_cause, resets, base_name):
         super().__init__()
         self._uptime = uptime
-        self._resets = resets
+        self._reset_cause = reset_cause
+        self._resets = resets  # {cause: how often}
         self._base_name = base_name
-        self._numbers = array("i", [_UNKNOWN] * (_COUNTERS + len(NAMES)))
-        self._last_error = ""
+        self._taken = (_NEVER, None, 0)  # uptime in s, free heap, datagrams
 
     def get(self, request, reply):
-        if not reply.offset or self._numbers[_UPTIME] == _UNKNOWN:
-            self._take(request.now_ms)
+        if not reply.offset or self._taken[0] == _NEVER:
+            heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
+            datagrams = self.node.view.r[s.COUNT]
+            self._taken = (self._uptime.tick(request.now_ms), heap_free, datagrams)
         facts = self._facts()
         if reply.content_format == TEXT:
             for name, unit, value in facts:
@@ -52,27 +51,21 @@ class Diag(Resource):
         else:
             self._write_pack(reply, facts)
 
-    def _take(self, now_ms):
-        numbers = self._numbers
-        numbers[_UPTIME] = self._uptime.tick(now_ms)
-        numbers[_HEAP_FREE] = gc.mem_free() if hasattr(gc, "mem_free") else _UNKNOWN
-        numbers[_DATAGRAMS] = self.node.view.r[s.COUNT]
-        for i in range(len(NAMES)):
-            numbers[_COUNTERS + i] = self.node.counters[i]
-        self._last_error = self.node.last_error[:_ERROR_MAX]
-
     def _facts(self):
         """[(name, unit, value)]; without a unit it is a count, or a text."""
-        facts = [("uptime", "s", self._numbers[_UPTIME])]
-        if self._numbers[_HEAP_FREE] != _UNKNOWN:
-            facts.append(("heap_free", "B", self._numbers[_HEAP_FREE]))
-        facts.append(("datagrams", "", self._numbers[_DATAGRAMS]))
-        for i, name in enumerate(NAMES, _COUNTERS):
-            facts.append((name, "", self._numbers[i]))
-        facts.append(("reset", "", self._resets.cause))
-        for cause, count in sorted(self._resets.counts.items()):
+        uptime_s, heap_free, datagrams = self._taken
+        facts = [
+            ("uptime", "s", uptime_s),
+            ("reset", "", self._reset_cause),
+            ("last_error", "", self.node.last_error[:_ERROR_MAX]),
+            ("datagrams", "", datagrams),
+        ]
+        if heap_free is not None:
+            facts.append(("heap_free", "B", heap_free))
+        for i, name in enumerate(NAMES):
+            facts.append((name, "", self.node.counters[i]))
+        for cause, count in sorted(self._resets.items()):
             facts.append(("resets_" + cause, "", count))
-        facts.append(("last_error", "", self._last_error))
         return facts
 
     def _write_pack(self, reply, facts):
@@ -98,28 +91,28 @@ class Log(Resource):
     def __init__(self, uptime):
         super().__init__()
         self._uptime = uptime
-        self._lines = [b""] * _LINES
-        self._next = 0
+        self._lines = []
         self._error = ""  # the last one that is among the lines
+        self._print = None
 
     def get(self, request, reply):
         self.look(request.now_ms)
         reply.write(b"")
-        for i in range(_LINES):
-            reply.write(self._lines[(self._next + i) % _LINES])
+        for line in self._lines:
+            reply.write(line)
 
     def listen(self):
-        """Keep the exceptions of handlers and timers, which the node prints."""
-        print_error = self.node.log
+        """Keep the exceptions of handlers and timers: they all come to node.log()."""
+        self._print = self.node.log
+        self.node.log = self.log
 
-        def log(error):
-            print_error(error)
-            try:
-                self.look(self.node.view.now_ms)
-            except MemoryError:
-                pass  # that may have been the error
-
-        self.node.log = log
+    def log(self, error):
+        """Let the node count and print an exception, and keep it."""
+        self._print(error)
+        try:
+            self.look(self.node.view.now_ms)
+        except MemoryError:
+            pass  # that may have been the error
 
     def look(self, now_ms):
         """Keep the node's last error if it is a new one; transports only leave it there."""
@@ -135,7 +128,8 @@ class Log(Resource):
         self.keep(line)
 
     def keep(self, line):
-        """Put a line into the place of the oldest one."""
+        """Add a line, in place of the oldest one when there are enough."""
         line = "{} {}".format(self._uptime.s, line).replace("\n", " ")
-        self._lines[self._next] = line.encode()[:_LINE_MAX] + b"\n"
-        self._next = (self._next + 1) % _LINES
+        if len(self._lines) == _LINES:
+            self._lines.pop(0)
+        self._lines.append(line.encode()[:_LINE_MAX] + b"\n")

@@ -5,12 +5,13 @@ both closed while door and lid are. Pins of a board are in its board.py.
 """
 
 from machine import Pin
+from micropython import const
 
 from apps import common
 from coap import Resource
 from sensors.reed import Reed
 
-_POLL_MS = 50  # how late observers may hear of a change, at most
+_POLL_MS = const(50)  # how late observers may hear of a change, at most
 
 
 class Contact(Resource):

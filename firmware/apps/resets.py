@@ -3,55 +3,52 @@
 import json
 import os
 
+from micropython import const
+
 FILE = "resets.json"
-_COUNT_MAX = 999_999
-_CAUSES = (  # constants of `machine`; a port has some of them
+_COUNT_MAX = const(999_999)
+_CAUSES = (  # constants of `machine`, of which a port has some, and what we call them
     ("PWRON_RESET", "power-on"),
     ("HARD_RESET", "hard"),
     ("WDT_RESET", "watchdog"),
     ("DEEPSLEEP_RESET", "deep-sleep"),
     ("SOFT_RESET", "soft"),
 )
+_UNKNOWN = "unknown"
 
 
-class Resets:
-    """`cause` of this start, and `counts` of all, by cause; deep sleep is planned and not counted.
+def count(machine, path=None):
+    """Count this start: (its cause, {cause: how often}). Deep sleep is planned and not counted.
 
     `path`: where the counts are, None for nowhere. A file that cannot be read or written does not
     keep a node from starting: counting begins anew, or is lost.
     """
-
-    def __init__(self, machine, path=None):
-        self.cause = _cause(machine)
-        self.counts = _read(path) if path else {}
-        if self.cause != "deep-sleep":
-            self.counts[self.cause] = min(self.counts.get(self.cause, 0) + 1, _COUNT_MAX)
-            if path:
-                _write(path, self.counts)
-
-
-def _cause(machine):
     value = machine.reset_cause()
+    now = _UNKNOWN
     for constant, cause in _CAUSES:
         if getattr(machine, constant, None) == value:
-            return cause
-    return "unknown"
+            now = cause
+    counts = _read(path) if path else {}
+    if now != "deep-sleep":
+        counts[now] = min(counts.get(now, 0) + 1, _COUNT_MAX)
+        if path:
+            _write(path, counts)
+    return now, counts
 
 
 def _read(path):
     try:
         with open(path) as file:
-            counts = json.load(file)
+            found = json.load(file)
     except (OSError, ValueError):
-        return {}
-    if not isinstance(counts, dict):
-        return {}
-    known = [cause for _, cause in _CAUSES] + ["unknown"]
-    return {cause: counts[cause] for cause in known if _is_count(counts.get(cause))}
-
-
-def _is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _COUNT_MAX
+        found = None
+    counts = {}
+    if isinstance(found, dict):
+        for _, cause in _CAUSES + (("", _UNKNOWN),):
+            value = found.get(cause)
+            if type(value) is int and 0 < value <= _COUNT_MAX:
+                counts[cause] = value
+    return counts
 
 
 def _write(path, counts):

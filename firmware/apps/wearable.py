@@ -6,6 +6,7 @@ works as soon as it is there.
 """
 
 from machine import I2C, Pin
+from micropython import const
 
 from apps import common
 from coap import CoapError, Resource
@@ -15,9 +16,9 @@ from sensors.lsm6dsox import Lsm6dsox
 from sensors.oximeter import Oximeter
 from sensors.tmp117 import Tmp117
 
-_SAMPLE_MS = 200  # the oximeter's FIFO holds 640 ms
-_WATCH_MS = 1000
-_MOVED_MG = 100
+_SAMPLE_MS = const(200)  # the oximeter's FIFO holds 640 ms
+_WATCH_MS = const(1000)
+_MOVED_MG = const(100)
 
 
 class Acceleration(Resource):
@@ -152,11 +153,10 @@ def setup(node, board, settings):
         ("s/temp", temperature),
         ("s/accel", Acceleration(motion)),
     )
-    for path, resource in resources:
-        node.add(path, resource)
+    watched = [node.add(path, resource) for path, resource in resources]
 
     def watch(now_ms):
-        for _, resource in resources:
+        for resource in watched:
             resource.check()
 
     node.every(_SAMPLE_MS, oximeter.sample)

@@ -175,7 +175,7 @@ class Answer:
         if not fits(self.r, q):
             return 0
         n = s.bare(tx, view.buf, view.r, q[_Q_CODE])
-        options = list(self.extra or ())
+        options = list(self.extra or ())  # type: list
         if q[_Q_ETAG]:
             options.append((ETAG, self.tag))
         for field, number in enumerate(_NUMBERS, _Q_OBSERVE):

@@ -51,7 +51,8 @@ class Call:
     patience_ms: wait for a response since the empty ACK, or since a NON was sent.
     """
 
-    def __init__(self):
+    def __init__(self, client):
+        self.client = client
         self.token = bytearray(SIZE)
         self.watch = bytearray(SIZE)  # token of the observation
         self.fields = array("i", [ABSENT] * _FIELDS)

@@ -67,7 +67,7 @@ class Client(Feature):
 
     def __init__(self, slots=2, patience_ms=93000, remembered=8):
         self.patience_ms = patience_ms
-        self.calls = [Call() for _ in range(slots)]
+        self.calls = [Call(self) for _ in range(slots)]
         self.used = 0
         self.tokens = Tokens()
         self.entropy = None  # that the tokens are made from

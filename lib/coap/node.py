@@ -101,6 +101,13 @@ class Node(Application):
     application; everything else is a setting of Exchange.
     """
 
+    # What features set. Attributes of the class: a node looks an attribute up some fifty times a
+    # request, and that takes longer the fuller its own table is.
+    error_format = -1  # by ProblemDetails
+    group = None  # by Multicast
+    client = None  # by Client
+    conditions = None  # by Conditions, for Observe
+
     def __init__(self, *features, room=1024, token_max=8, promises=4, timers=8, **exchange):
         super().__init__()
         self.view = View(room, token_max)
@@ -116,10 +123,6 @@ class Node(Application):
         self.reply_ = Reply(self.reply)
         self.last_error = ""
         self.entropy = b""
-        self.error_format = -1  # set by the feature ProblemDetails
-        self.group = None  # set by the feature Multicast
-        self.client = None  # set by the feature Client
-        self.conditions = None  # set by the feature Conditions, for Observe
         self.exchange = Exchange(self, **exchange)
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)

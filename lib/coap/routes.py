@@ -8,11 +8,12 @@ from coap.scan import HASH, same, under
 class Routes:
     """The resources of a node; a Node is one."""
 
+    challenge = None  # set by the feature Echo
+
     def __init__(self):
         self.routes = {}  # by hash
         self.resources = []  # in the order in which they are listed
         self.prefixes = []  # those that serve what lies below them, the longest path first
-        self.challenge = None  # set by the feature Echo
 
     def add(self, path, resource):
         """Serve `resource` at `path`, segments separated by "/" and none in front."""

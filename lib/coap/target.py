@@ -6,6 +6,8 @@ inside a segment, and a slash at the end stands for an empty segment.
 
 from coap.numbers import URI_PATH, URI_QUERY
 
+_HEX = b"0123456789abcdef"
+
 
 def options(path):
     """The options of a path and query (str or bytes) as a tuple: number, bytes, number, ...
@@ -46,10 +48,10 @@ def _plain(part):
     pieces = part.split(b"%")
     out = pieces[0]
     for piece in pieces[1:]:
-        try:
-            out += bytes((int(str(piece[:2], "utf-8"), 16),)) + piece[2:]
-        except (ValueError, UnicodeError):
+        high, low = _HEX.find(piece[:1].lower()), _HEX.find(piece[1:2].lower())
+        if len(piece) < 2 or high < 0 or low < 0:
             raise ValueError("a % in a path is written %25")
+        out += bytes((high << 4 | low,)) + piece[2:]
     if len(out) > 255:
         raise ValueError("a path segment or query has at most 255 bytes")
     return out

@@ -16,6 +16,7 @@ PATH, QUERY = 11, 15
     ("rd?ep=node&lt=60", (PATH, b"rd", QUERY, b"ep=node", QUERY, b"lt=60")),
     ("?q", (QUERY, b"q")),
     ("a?b?c", (PATH, b"a", QUERY, b"b?c")),
+    ("%aF", (PATH, b"\xaf")),
     ("a?x=%26", (PATH, b"a", QUERY, b"x=&")),
     ("\u00fc", (PATH, b"\xc3\xbc")),
 )
@@ -28,6 +29,8 @@ def test_options(path, expected):
     ("a%", "%25"),
     ("a%zz", "%25"),
     ("a%1", "%25"),
+    ("a%+1", "%25"),
+    ("a% 1", "%25"),
     ("s" * 256, "255"),
 )
 def test_what_is_no_path(path, says):

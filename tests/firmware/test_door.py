@@ -221,6 +221,7 @@ def test_uptime_goes_on_when_the_clock_wraps():
         now_ms = (now_ms + 700) & 0x3FFFFFFF
         uptime.tick(now_ms)
     assert uptime.s == 7
+    assert uptime.tick(now_ms - 1500) == 7
 
 
 def test_config_is_read_and_changed():

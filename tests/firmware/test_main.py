@@ -4,6 +4,7 @@ import os
 import sys
 
 import startup
+from coap import Resource
 from fake_radio import AccessPoint, FakeNetwork
 from support import raises
 
@@ -126,6 +127,20 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert start.udp.log == ["step", "step", "step", "close"]
     assert start.network.radio.on is False
     assert start.machine.resets == 0
+
+
+def test_what_the_link_says_is_kept_in_the_log():
+    said = []
+
+    class Log(Resource):
+        def say(self, line):
+            said.append(line)
+
+    def add_log(node, _board, _settings):
+        node.add("diag/log", Log())
+
+    raises(KeyboardInterrupt, Start(add_apps=add_log).run)
+    assert len(said) == 1 and "mote-c0de.local" in said[0]
 
 
 def test_without_wifi_access_the_repl_is_left_alone():

@@ -68,7 +68,7 @@ def test_base_name_time_and_unit():
         b'{"n":"current","t":-3,"v":1.4},{"n":"current","t":-2,"v":1.5},'
         b'{"n":"current","t":-1,"v":1.6},{"n":"current","v":1.7}]'
     )
-    # the dump of section 6, without its version, its floats as decimal fractions
+    # as the dump of section 6, but for its version and with decimal fractions for its floats
     assert written(pack, CBOR, *records[:3], time_s=1276020076) == hexbytes("""
         83
         a6 21 78 1c 75726e3a6465763a6f773a31306532303733613031303830303633 3a

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+
 from launch.ask import get
 from launch.command import IMPORT_PATHS, SHIM
 from setup.console import ROOT

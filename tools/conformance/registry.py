@@ -68,7 +68,7 @@ class Subject:
 
 
 def run(check, server):
-    """Run one check; nothing but Failed, which is a result, and errors of the check leave it."""
+    """Run one check. An answer that the check cannot read, whatever that raises, is a failure."""
     if any(name not in server.paths for name in check.needs):
         return Result(NOT_OFFERED)
     subject = Subject(server)
@@ -78,6 +78,8 @@ def run(check, server):
         result = Result(PASS)
     except Failed as failure:
         result = Result(FAIL, str(failure))
+    except Exception as error:
+        result = Result(FAIL, f"it answers what cannot be read: {error!r}")
     finally:
         for client in subject.clients:
             client.close()

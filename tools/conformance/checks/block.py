@@ -180,9 +180,10 @@ def any_order(subject, large):
 @check("7959 2.2", "a small resource under Block2: one block", "test")
 def one_block(subject, test):
     client = subject.client()
-    whole = client.ask("GET", test).payload
+    want_code(client.ask("PUT", test, payload=b"small", content_format=TEXT), "2.04", "2.01")
     answer = client.ask("GET", test, block2=(0, 0, 6))
-    want(answer.payload == whole, "not the whole", answer)
+    want_code(answer, "2.05")
+    want(answer.payload == b"small", "not the whole", answer)
     want(answer.block(BLOCK2) in (None, (0, 0, 6)), "more blocks", answer)
 
 

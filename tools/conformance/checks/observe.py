@@ -15,6 +15,7 @@ PERIOD_S = 6.5  # longer than what a resource needs to change by itself
 ABANDONED_S = 100  # longer than MAX_TRANSMIT_WAIT
 LAST_RETRANSMISSION_S = 46
 ACK_TIMEOUT_S = 1.9
+RETRANSMITTED_S = 3.2  # ACK_TIMEOUT * ACK_RANDOM_FACTOR is over by then
 
 
 class Observation:
@@ -114,7 +115,7 @@ def reset(subject, obs):
     change(subject, obs, b"one")
     client.reset(observation.next(2, acknowledge=False))
     change(subject, obs, b"two")
-    observation.ended()
+    observation.ended(RETRANSMITTED_S)
 
 
 @check("7641 3.6", "RST to a NON notification ends it too", "obs-non")
@@ -133,10 +134,11 @@ def deleted(subject, obs, _):
     observation = Observation(client, obs)
     want_code(subject.client().ask("DELETE", obs), "2.02")
     last = client.notification(observation.token, 2)
+    absent = client.ask("GET", obs)
+    change(subject, obs, b"back", code="2.01")
     want_code(last, "4.04")
     want(last.uint(OBSERVE) is None, "it has an Observe option", last)
-    want_code(client.ask("GET", obs), "4.04")
-    change(subject, obs, b"back", code="2.01")
+    want_code(absent, "4.04")
     observation.ended()
     want_code(client.ask("GET", obs), "2.05")
 
@@ -147,9 +149,9 @@ def other_format(subject, obs, _):
     observation = Observation(client, obs)
     change(subject, obs, b"{}", JSON)
     last = client.notification(observation.token, 2)
+    change(subject, obs, b"text again")
     want_code(last, "4.06")
     want(last.uint(OBSERVE) is None, "it has an Observe option", last)
-    change(subject, obs, b"text again")
     observation.ended()
 
 
