@@ -22,7 +22,8 @@ _CODE = 4
 _FORMAT = 5
 _MAX_AGE = 6
 _SLOT = 7  # in the message layer
-_WORDS = 8
+_UNWANTED = 8  # classes of answers that nobody wants to hear: No-Response (RFC 7967)
+_WORDS = 9
 
 _FREE = 0
 _MADE = 1
@@ -60,6 +61,7 @@ class Later:
                 self.words[at + _SINCE_MS] = view.now_ms
                 self.words[at + _CODE] = code
                 self.words[at + _SLOT] = self.turn
+                self.words[at + _UNWANTED] = self._unwanted(view)
                 self.peers[i] = view.peer
                 self.tokens[i] = view.token()
                 self.open += 1
@@ -100,9 +102,13 @@ class Later:
         words = self.words
         if words[at] != _MADE or words[at + _SLOT] != ticket // len(self.peers):
             return False
+        code = code or words[at + _CODE]
+        if words[at + _UNWANTED] >> ((code >> 5) - 1) & 1:
+            self._free(i)  # the request has its empty ACK, and that is all
+            return True
         words[at] = _KEPT
         words[at + _SLOT] = -1
-        words[at + _CODE] = code or words[at + _CODE]
+        words[at + _CODE] = code
         words[at + _FORMAT] = ABSENT if content_format is None else content_format
         words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
         self.payloads[i] = payload
@@ -163,6 +169,11 @@ class Later:
 
     def settled(self, slot, _how):
         self._free(self._holder(slot))
+
+    def _unwanted(self, view):
+        # only where the feature is: without it the option is one of those that are ignored
+        heeded = view.r[s.FLAGS] & self.node.wants & 1 << s.NO_RESPONSE
+        return view.r[s.NO_RESPONSE] if heeded else 0
 
     def _holder(self, slot):
         for i in range(len(self.peers)):

@@ -115,6 +115,7 @@ class Node(Application):
         self.buf = memoryview(self.tx)
         self.counters = array("i", [0] * len(count.NAMES))
         self.views = {}
+        self.sent = 0  # datagrams, modulo 2**30
         self.peer = None  # to whom what due() wrote goes
         self.resource = None
         self.handler = None
@@ -169,6 +170,7 @@ class Node(Application):
             if len(self.views) >= _VIEWS:
                 self.views.clear()
             view = self.views[n] = self.buf[:n]
+        self.sent = self.sent + 1 & MASK
         return view
 
     def due(self, now_ms):

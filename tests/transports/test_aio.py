@@ -180,6 +180,9 @@ def test_an_empty_datagram():
         for number in (1, 2):
             client.send(b"")
             await asyncio.sleep(0.05)
+            assert node.counters[count.REOPENED] == number - 1
+            client.send(b"")
+            await asyncio.sleep(0.05)
             assert node.counters[count.REOPENED] == number
             assert (await client.ask(request(GET, "a"))).payload == b"ok"
 

@@ -146,8 +146,12 @@ def test_what_a_group_is_not_answered():
 
 def test_an_empty_datagram_to_the_group_does_no_harm():
     def test(site):
-        site.send(site.to_group, b"")
-        assert site.answers() == []
+        counters = site.node.counters
+        before = counters[count.REOPENED]
+        for opened_anew in (0, 1):
+            site.send(site.to_group, b"")
+            assert site.answers() == []
+            assert counters[count.REOPENED] == before + opened_anew
         site.send(site.to_group, request(GET, "v", NON))
         assert len(site.answers()) == 1
 

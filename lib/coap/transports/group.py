@@ -28,6 +28,7 @@ class Group:
         self.address = address
         self.iface = iface
         self.sock = None
+        self.empty = False  # nothing was received the last time
         udp.groups.append(self)
         udp.reopen()
         if self.sock is None:
@@ -67,9 +68,13 @@ class Group:
 
         buf, peer = sock.recvfrom(self.udp.size)
         if buf:
+            self.empty = False
             self.udp.node.group.arrive(buf, len(buf), peer, ticks_ms())
+        elif self.empty:
+            self.empty = False
+            self.udp.reopen()  # nothing twice in a row: the socket is dead, see udp.py
         else:
-            self.udp.reopen()
+            self.empty = True
 
     def _scoped(self, address):
         # an address of one link is none without the number of its interface

@@ -2,8 +2,8 @@
 
 What ports do, and why the code is as it is:
 
-- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so an
-  empty datagram makes us open the socket anew.
+- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so
+  nothing twice in a row makes us open the socket anew.
 - recvfrom() is the only call that keeps datagrams apart (readinto() joins them) and it allocates,
   even when nothing is there: it is only called when poll says so.
 - Pico W: a socket bound to "" gets no IPv4 (micropython issue 16740), hence "0.0.0.0".
@@ -51,7 +51,8 @@ class Udp:
         self.sock = None
         self.wait_ms = 0
         self.faults = 0
-        self.datagrams = 0  # when the last fault came
+        self.datagrams = 0  # how many had come when the last fault came
+        self.empty_after = -1  # and when nothing was received
         self._open()
         node.seed(os.urandom(8))
 
@@ -148,12 +149,24 @@ class Udp:
         """Serve the datagram that waits. False: the socket had to be opened anew."""
         buf, peer = self.sock.recvfrom(self.size)
         if not buf:
-            self.reopen()
-            return False
+            return self._is_alive()
         n = self.node.datagram(buf, len(buf), peer, ticks_ms())
         if n:
             self.sock.sendto(self.node.out(n), peer)
         return True
+
+    def _is_alive(self):
+        """Nothing was received: once that is an empty datagram, twice in a row a dead socket.
+
+        To open it anew for each would let a stranger have everything dropped that waits in it.
+        """
+        came = self.node.view.r[s.COUNT]
+        if came != self.empty_after:
+            self.empty_after = came
+            return True
+        self.empty_after = -1
+        self.reopen()
+        return False
 
     def _stir(self, stream):
         for other, callback in self.watched:
