@@ -17,5 +17,5 @@ package("coap", base_path="../lib", opt=3)
 package("sensors", base_path="../lib", opt=3)
 module("senml.py", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
-for name in ("boot", "config", "main", "network_link", "startup"):
+for name in ("boot", "config", "gateway", "main", "network_link", "startup"):
     module(name + ".py", base_path="../firmware", opt=3)

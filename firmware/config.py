@@ -14,9 +14,10 @@ HEARTBEAT_MIN_S = 10
 HEARTBEAT_MAX_S = 86400
 NAME_MAX = 32  # characters
 GATEWAY_MAX = 64  # characters
+DEFAULT_NAME = "mote"
 
 _DEFAULTS = (
-    ("name", "mote"),
+    ("name", DEFAULT_NAME),
     ("kind", "door"),
     ("heartbeat_s", 3600),
     ("gateway", ""),
@@ -36,8 +37,11 @@ class Settings:
     name         what people call it, 1 to 32 characters
     kind         "door" or "window": what the contact watches
     heartbeat_s  seconds between signs of life, 10 to 86400
-    gateway      whom it reports to: "" (nobody) or "coap://host[:port]", at most 64 characters
-    app          "door", "wearable" or "both"; taken up at the next start
+    gateway      whose resource directory lists the node: "" (nobody's) or "coap://host[:port]", at
+                 most 64 characters; boards want the host as a numeric IPv4 address
+    app          "door", "wearable" or "both"
+
+    Gateway and application are taken up at the next start.
 
     `path` is where save() writes; None keeps the settings in memory only.
     """

@@ -14,6 +14,7 @@ SETTINGS_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
 WINDOW_MS = 3000
 RESTART_MS = 10000
+RATE = 20  # requests a second that one peer may send; twice as many at once
 _SLICE_MS = 50
 _STEP_MS = 250  # the link is looked at four times a second, at least
 
@@ -60,15 +61,45 @@ def add_apps(node, board, settings):
         wearable.setup(node, board, settings)
 
 
+def open_udp(node, udp, say):
+    """Open the port, and join the group of all CoAP nodes; where that fails, say so and go on."""
+    from coap.transports.group import Group
+
+    transport = udp(node)
+    try:
+        Group(transport)
+    except OSError as error:
+        # a port without groups: the node can still be asked by its name
+        say("CoAP: no answers to 224.0.1.187: {}".format(error))
+    return transport
+
+
+def registration(node, settings, name, say=print):
+    """Return what registers the node with its gateway whenever the link comes up.
+
+    None where there is nothing to do; a line says why if that is a gateway of no use.
+    """
+    if not settings.gateway:
+        return None
+    import gateway
+
+    if not gateway.is_numeric(settings.gateway):
+        say("gateway: must be a numeric IPv4 address here, like coap://192.168.1.2")
+        return None
+    return gateway.Gateway(
+        node, settings.gateway, gateway.endpoint(settings.name, name), say
+    ).linked
+
+
 class Service:
     """Serves a node while its link is up, and keeps its timers running while it is down.
 
     `open_transport()` makes the transport when the link first comes up: on ESP32 there is no
     network stack earlier. Each time the link comes back the transport is opened anew, for some
-    ports forget the groups that a socket had joined.
+    ports forget the groups that a socket had joined. `on_open()` is called whenever it is open.
     """
 
-    def __init__(self, node, link, open_transport, ticks_ms, sleep_ms, say=print):
+    def __init__(self, node, link, open_transport, ticks_ms, sleep_ms, say=print, on_open=None):
         self.transport = None
         self.serving = False
         self._node = node
@@ -77,6 +108,7 @@ class Service:
         self._ticks_ms = ticks_ms
         self._sleep_ms = sleep_ms
         self._say = say
+        self._on_open = on_open
 
     def step(self):
         """Work for a quarter of a second at most."""
@@ -108,6 +140,8 @@ class Service:
             else:
                 self.transport.reopen()
             self.serving = True
+            if self._on_open is not None:
+                self._on_open()
         except OSError as error:
             self._say("CoAP: {}".format(error))
 
@@ -145,19 +179,32 @@ def _run(board, machine):
     if access is None:
         print("No {} on this board: run `make config`".format(SECRETS_FILE))
         return
-    node = for_board(board.SLOTS, board.RECV_MAX)
-    add_apps(node, board, load_settings())
+    settings = load_settings()
+    slots = dict(board.SLOTS)
+    if settings.gateway:
+        from gateway import REQUESTS
+
+        slots["requests"] = REQUESTS
+    node = for_board(slots, board.RECV_MAX, RATE, True)
+    add_apps(node, board, settings)
     log = node.at("diag/log")
     say = log.say if log else print
+    name = hostname(machine.unique_id())
+    on_open = registration(node, settings, name, say)
     link = NetworkLink(
         network,
         access,
-        hostname(machine.unique_id()),
+        name,
         board.WIFI_OPTIONS,
         random.randrange,
         say,
     )
-    service = Service(node, link, lambda: Udp(node), time.ticks_ms, time.sleep_ms, say)
+    service = Service(
+        node, link, lambda: open_udp(node, Udp, say), time.ticks_ms, time.sleep_ms, say, on_open
+    )
+    # Collect early: a datagram needs one contiguous block, and a full heap has none left.
+    gc.collect()
+    gc.threshold(gc.mem_free() // 4)
     try:
         while True:
             service.step()

@@ -208,26 +208,29 @@ class Config(Resource):
     def __init__(self, settings):
         super().__init__()
         self._settings = settings
-        self._retag()
+        self._take(settings.as_json())
 
     def get(self, request, reply):
-        return self._settings.as_json()
+        return self._json
 
     def put(self, request, reply):
-        before = json.loads(self._settings.as_json())
         try:
             self._settings.update(_parse(request.payload_bytes().strip()))
         except ValueError as error:
             raise CoapError(BAD_REQUEST, str(error))
+        after = self._settings.as_json()
+        if after == self._json:
+            return  # as it was: flash is spared
         try:
             self._settings.save()
         except OSError:
-            self._settings.update(before)
+            self._settings.update(json.loads(self._json))
             raise CoapError(INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
-        self._retag()
+        self._take(after)
 
-    def _retag(self):
-        self.etag = sha256(self._settings.as_json()).digest()[:8]
+    def _take(self, text):
+        self._json = text
+        self.etag = sha256(text).digest()[:8]
         self.changed()
 
 
@@ -261,7 +264,7 @@ def setup(node, board, settings):
     cause, counts = resets.count(machine, resets.FILE if settings.path else None)
     node.add("diag", Diag(uptime, cause, counts, PACK.base_name))
     log = node.add("diag/log", Log(uptime))
-    log.listen()
+    node.journal = log.note
 
     def tick(now_ms):
         log.look(now_ms)

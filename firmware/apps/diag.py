@@ -37,13 +37,13 @@ class Diag(Resource):
         self._reset_cause = reset_cause
         self._resets = resets  # {cause: how often}
         self._base_name = base_name
-        self._taken = (_NEVER, None, 0)  # uptime in s, free heap, datagrams
+        self._taken = (_NEVER, None, 0, 0)  # uptime in s, free heap, datagrams in and out
 
     def get(self, request, reply):
         if not reply.offset or self._taken[0] == _NEVER:
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
-            datagrams = self.node.view.r[s.COUNT]
-            self._taken = (self._uptime.tick(request.now_ms), heap_free, datagrams)
+            taken = self.node.view.r[s.COUNT], self.node.sent
+            self._taken = (self._uptime.tick(request.now_ms), heap_free) + taken
         facts = self._facts()
         if reply.content_format == TEXT:
             for name, unit, value in facts:
@@ -53,12 +53,13 @@ class Diag(Resource):
 
     def _facts(self):
         """[(name, unit, value)]; without a unit it is a count, or a text."""
-        uptime_s, heap_free, datagrams = self._taken
+        uptime_s, heap_free, datagrams_in, datagrams_out = self._taken
         facts = [
             ("uptime", "s", uptime_s),
             ("reset", "", self._reset_cause),
             ("last_error", "", self.node.last_error[:_ERROR_MAX]),
-            ("datagrams", "", datagrams),
+            ("datagrams_in", "", datagrams_in),
+            ("datagrams_out", "", datagrams_out),
         ]
         if heap_free is not None:
             facts.append(("heap_free", "B", heap_free))
@@ -93,7 +94,6 @@ class Log(Resource):
         self._uptime = uptime
         self._lines = []
         self._error = ""  # the last one that is among the lines
-        self._print = None
 
     def get(self, request, reply):
         self.look(request.now_ms)
@@ -101,18 +101,11 @@ class Log(Resource):
         for line in self._lines:
             reply.write(line)
 
-    def listen(self):
-        """Keep the exceptions of handlers and timers: they all come to node.log()."""
-        self._print = self.node.log
-        self.node.log = self.log
-
-    def log(self, error):
-        """Let the node count and print an exception, and keep it."""
-        self._print(error)
-        try:
-            self.look(self.node.view.now_ms)
-        except MemoryError:
-            pass  # that may have been the error
+    def note(self, error):
+        """Keep an error; as node.journal it takes the exceptions of handlers and timers."""
+        self._uptime.tick(self.node.view.now_ms)
+        self._error = error
+        self.keep(error)
 
     def look(self, now_ms):
         """Keep the node's last error if it is a new one; transports only leave it there."""

@@ -86,10 +86,15 @@ class Application(Routes):
         return True
 
     def log(self, error):
-        """An exception of the application: keep its text for /diag and print it."""
+        """An exception of the application: keep its text for /diag, print it, tell `journal`."""
         self.counters[count.HANDLER_ERRORS] += 1
         self.last_error = repr(error)
         _print_exception(error)
+        if self.journal is not None:
+            try:
+                self.journal(self.last_error)
+            except Exception as broken:  # a full heap may be what is told
+                _print_exception(broken)
 
 
 def _parts(blob, n):

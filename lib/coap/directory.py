@@ -58,11 +58,12 @@ class Directory:
         self._after(1)
 
     def changed(self):
-        """The node's resources are others: tell the directory."""
+        """The node's resources are others, or its address is: tell the directory, now."""
         if self.call is not None:
             self.again = True
-        elif self.path:
+        else:
             self.location = ""
+            self.retry_s = _FIRST_RETRY_S
             self._after(1)
 
     def stop(self):

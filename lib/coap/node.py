@@ -107,6 +107,7 @@ class Node(Application):
     group = None  # by Multicast
     client = None  # by Client
     conditions = None  # by Conditions, for Observe
+    journal = None  # by the application: a function that takes the text of each exception
 
     def __init__(self, *features, room=1024, token_max=8, promises=4, timers=8, **exchange):
         super().__init__()

@@ -118,6 +118,32 @@ def test_new_resources_are_told():
     assert b"</s/new>" in script.requests[-1][4]
 
 
+def test_new_resources_end_a_pause():
+    script = Script()
+    script.deaf = True
+    script.run(24 * HOUR_MS)
+    script.deaf = False
+    script.directory.changed()
+    assert script.run(1000) == [(GET, b".well-known/core"), (POST, b"rd")]
+    assert script.said[-1] == (True, "")
+
+
+def test_new_resources_are_told_by_simple_registration():
+    script = Script(b".well-known/rd", simple=True)
+    script.run(1000)
+    script.directory.changed()
+    assert script.run(1000) == [(POST, b".well-known/rd")]
+
+
+def test_no_registration_after_stop():
+    script = Script()
+    script.run(1000)
+    script.directory.stop()
+    script.run(1000)
+    script.directory.changed()
+    assert script.run(HOUR_MS) == []
+
+
 def test_new_resources_while_it_registers():
     script = Script()
     script.deaf = True

@@ -55,12 +55,13 @@ def test_text_has_a_line_for_each_fact():
     ask.run(12_500)
     told = facts(ask)
     assert told["uptime"] == "12 s"
-    assert told["datagrams"] == "1"
+    assert (told["datagrams_in"], told["datagrams_out"]) == ("1", "0")
     for name in NAMES:
         assert told[name] == "0"
     assert told["reset"] == "power-on" and told["resets_power-on"] == "1"
     assert told["last_error"] == ""
-    assert facts(ask)["datagrams"] == "2"
+    told = facts(ask)
+    assert (told["datagrams_in"], told["datagrams_out"]) == ("2", "1")
 
 
 @only("micropython")
@@ -76,7 +77,8 @@ def test_senml_has_a_record_for_each_fact():
     found = records(ask)
     assert set(found) == set(told)
     assert (found["uptime"]["u"], found["uptime"]["v"]) == ("s", 12)
-    assert found["datagrams"] == {"n": "datagrams", "v": 2}
+    assert found["datagrams_in"] == {"n": "datagrams_in", "v": 2}
+    assert found["datagrams_out"] == {"n": "datagrams_out", "v": 1}
     assert found["reset"] == {"n": "reset", "vs": "power-on"}
     for name in NAMES:
         assert found[name] == {"n": name, "v": 0}
@@ -90,7 +92,7 @@ def test_what_the_node_counts_is_told():
     assert ask.node.datagram(b"\x49\x01\x00\x01", 4, "peer", 0) > 0  # a token length of 9: RST
     ask.node.counters[RETRANSMISSIONS] = 7
     told = facts(ask)
-    assert (told["malformed"], told["retransmissions"], told["datagrams"]) == ("1", "7", "2")
+    assert (told["malformed"], told["retransmissions"], told["datagrams_in"]) == ("1", "7", "2")
     assert records(ask)["malformed"]["v"] == ask.node.counters[MALFORMED] == 1
 
 
@@ -136,7 +138,7 @@ def test_blocks_belong_together(form, szx):
     whole = get(ask.node, "diag", accept, now_ms=now_ms).payload
     if form == TEXT:
         assert payload.startswith(b"uptime: 0 s\n") and payload.endswith(b": 1\n")
-        assert payload.count(b"\n") == whole.count(b"\n") and b"datagrams: 1\n" in payload
+        assert payload.count(b"\n") == whole.count(b"\n") and b"datagrams_in: 1\n" in payload
     elif form == SENML_JSON:
         assert len(json.loads(payload)) == len(json.loads(whole))
     else:

@@ -5,8 +5,9 @@ import sys
 
 import startup
 from coap import Resource
+from config import Settings
 from fake_radio import AccessPoint, FakeNetwork
-from support import raises
+from support import cases, raises
 
 
 class Clock:
@@ -54,11 +55,14 @@ class UdpModule:
     def __init__(self):
         self.nodes = []
         self.log = []
-        self.Udp = self.open  # a method itself cannot be imported
+        self.Udp, self.peer = self.open, self.address  # methods themselves cannot be imported
 
     def open(self, node):
         self.nodes.append(node)
         return self
+
+    def address(self, host, port):
+        return host, port
 
     def step(self, _max_ms):
         self.log.append("step")
@@ -69,23 +73,58 @@ class UdpModule:
         self.log.append("close")
 
 
+class GroupModule:
+    """Stands in for coap.transports.group."""
+
+    def __init__(self, failure=None):
+        self.joined = []
+        self.failure = failure
+        self.Group = self.join
+
+    def join(self, transport):
+        if self.failure:
+            raise self.failure
+        self.joined.append(transport)
+
+
+class Collector:
+    """Stands in for the module gc, which CPython has in another shape."""
+
+    def __init__(self):
+        self.thresholds = []
+
+    def collect(self):
+        pass
+
+    def mem_free(self):
+        return 40000
+
+    def threshold(self, amount):
+        self.thresholds.append(amount)
+
+
 class Start:
     """Runs startup.main() on a board of fakes; `secrets` is the file's content, None: no file."""
 
-    def __init__(self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None):
+    def __init__(self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None, **settings):
         self.clock = Clock()
         self.machine = BoardMachine()
         self.network = FakeNetwork()
         self.network.access_point = AccessPoint(delay_ms=0)
         self.udp = UdpModule()
+        self.group = GroupModule()
+        self.gc = Collector()
         self.apps = []
         self.add_apps = add_apps or self.note_apps
         self.secrets = secrets
+        self.settings = Settings()
+        self.settings.update(settings)
         self.modules = {
             "board": BoardModule(pressed),
             "machine": self.machine,
             "network": self.network,
             "coap.transports.udp": self.udp,
+            "coap.transports.group": self.group,
         }
 
     def note_apps(self, node, _board, settings):
@@ -97,16 +136,18 @@ class Start:
             with open(secrets_file, "wb") as file:
                 file.write(self.secrets)
         before = {name: sys.modules.get(name) for name in self.modules}
-        kept = (startup.time, startup.add_apps, startup.SECRETS_FILE)
+        kept = (startup.time, startup.add_apps, startup.SECRETS_FILE, startup.gc)
+        load_settings, startup.load_settings = startup.load_settings, lambda: self.settings
         sys.modules.update(self.modules)
-        startup.time, startup.add_apps = self.clock, self.add_apps
+        startup.time, startup.add_apps, startup.gc = self.clock, self.add_apps, self.gc
         startup.SECRETS_FILE = secrets_file
         if not hasattr(sys, "print_exception"):  # CPython
             sys.print_exception = print
         try:
             startup.main()
         finally:
-            startup.time, startup.add_apps, startup.SECRETS_FILE = kept
+            startup.time, startup.add_apps, startup.SECRETS_FILE, startup.gc = kept
+            startup.load_settings = load_settings
             for name, module in before.items():
                 if module is None:
                     del sys.modules[name]
@@ -127,6 +168,17 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert start.udp.log == ["step", "step", "step", "close"]
     assert start.network.radio.on is False
     assert start.machine.resets == 0
+    assert start.group.joined == [start.udp]
+    assert start.gc.thresholds == [10000]
+    node = start.udp.nodes[0]
+    assert node.group is not None and node.exchange.gate.rate == startup.RATE
+
+
+def test_a_port_without_groups_serves_all_the_same():
+    start = Start()
+    start.group.failure = OSError(22, "join")
+    raises(KeyboardInterrupt, start.run)
+    assert start.udp.log == ["step", "step", "step", "close"]
 
 
 def test_what_the_link_says_is_kept_in_the_log():
@@ -141,6 +193,41 @@ def test_what_the_link_says_is_kept_in_the_log():
 
     raises(KeyboardInterrupt, Start(add_apps=add_log).run)
     assert len(said) == 1 and "mote-c0de.local" in said[0]
+
+
+def test_a_node_without_a_gateway_has_no_client():
+    start = Start()
+    raises(KeyboardInterrupt, start.run)
+    assert start.udp.nodes[0].client is None
+
+
+@cases(("coap://192.0.2.7", 5683), ("coap://192.0.2.7:5700", 5700))
+def test_a_node_asks_its_gateway_for_the_directory(uri, port):
+    start = Start(gateway=uri)
+    raises(KeyboardInterrupt, start.run)
+    node = start.udp.nodes[0]
+    assert node.due(0) == 0
+    n = node.due(10)
+    assert n and node.peer == ("192.0.2.7", port)
+    assert b"rt=core.rd" in bytes(node.out(n))
+
+
+def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
+    said = []
+
+    class Log(Resource):
+        def say(self, line):
+            said.append(line)
+
+    def add_log(node, _board, _settings):
+        node.add("diag/log", Log())
+
+    start = Start(add_apps=add_log, gateway="coap://gateway.local")
+    raises(KeyboardInterrupt, start.run)
+    assert "numeric IPv4" in said[0]
+    node = start.udp.nodes[0]
+    node.due(0)
+    assert node.due(10) == 0 and start.udp.log[0] == "step"
 
 
 def test_without_wifi_access_the_repl_is_left_alone():

@@ -144,8 +144,15 @@ class Bench:
         self.lines = []
         self.refusals = refusals
         self.states = states
+        self.opened = 0
         self.service = startup.Service(
-            Node(self.log), Link(states), self.open, lambda: 5, self.sleep_ms, self.lines.append
+            Node(self.log),
+            Link(states),
+            self.open,
+            lambda: 5,
+            self.sleep_ms,
+            self.lines.append,
+            self.tell,
         )
 
     def run(self):
@@ -159,6 +166,10 @@ class Bench:
             raise OSError(112)
         self.log.append("open")
         return Transport(self.log)
+
+    def tell(self):
+        assert self.service.serving
+        self.opened += 1
 
     def sleep_ms(self, ms):
         self.log.append("sleep")
@@ -175,14 +186,15 @@ def test_the_transport_opens_once_and_serves():
 
 def test_the_transport_opens_anew_when_the_link_comes_back():
     # Groups are forgotten with the link on some ports.
-    log = Bench([True, False, True, True]).run()
-    assert log == ["open", "step", "due", "sleep", "reopen", "step", "step"]
+    bench = Bench([True, False, True, True])
+    assert bench.run() == ["open", "step", "due", "sleep", "reopen", "step", "step"]
+    assert bench.opened == 2
 
 
 def test_a_port_that_cannot_be_opened_is_tried_again():
     bench = Bench([True, True, True], refusals=2)
     assert bench.run() == ["due", "sleep", "due", "sleep", "open", "step"]
-    assert len(bench.lines) == 2
+    assert len(bench.lines) == 2 and bench.opened == 1
 
 
 def test_closing_closes_the_transport_once():

@@ -96,7 +96,9 @@ def build(options):
 
     slots = dict(board.SLOTS)
     if options["rd"]:
-        slots["requests"] = 2
+        from gateway import REQUESTS
+
+        slots["requests"] = REQUESTS
     node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "")
     settings = Settings()
     apps = _APPS[options["app"]]
@@ -131,7 +133,9 @@ def serve(options):
         host = options["host"]
         host = "[" + host + "]" if ":" in host else host
         if options["rd"]:
-            register(node, options["rd"], "mote-{}".format(udp.port))
+            from gateway import Gateway
+
+            Gateway(node, options["rd"], "mote-{}".format(udp.port)).linked()
         print("ready coap://{}:{}".format(host, udp.port))
         while not lines.ended:
             udp.step()
@@ -162,21 +166,6 @@ def join(udp, group, iface):
         Group(udp, group, *([iface] if iface else []))
     except OSError as error:
         raise ValueError("cannot join the group {}: {}".format(group, error))
-
-
-def register(node, uri, name):
-    """Keep the node registered with the resource directory at coap://HOST:PORT."""
-    from coap.directory import Directory
-    from coap.transports.udp import peer
-
-    host, _, port = uri[len("coap://") :].rpartition(":")
-    if host.startswith("["):
-        host = host[1:-1]
-    Directory(node, peer(host, int(port)), name, told=report)
-
-
-def report(directory):
-    print("directory: " + (directory.error or ("lost", "registered")[directory.registered]))
 
 
 def main(argv):

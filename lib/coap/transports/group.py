@@ -49,9 +49,10 @@ class Group:
             else:
                 number = getattr(socket, "IP_ADD_MEMBERSHIP", _IP_ADD_MEMBERSHIP)
                 sock.setsockopt(0, number, _packed(self.address) + _packed(self.iface))
-        except OSError:
+        except (OSError, ValueError) as error:
+            # ValueError: rp2 before 1.24.1 (micropython issue 16100)
             sock.close()
-            raise
+            raise OSError(*error.args)
         self.sock = sock
         self.udp.watch(sock, self.take)
 
