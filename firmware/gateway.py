@@ -7,7 +7,7 @@ to be a numeric address.
 from coap.directory import Directory
 from config import DEFAULT_NAME
 
-REQUESTS = 2  # of the node's own at a time: the directory takes one, the application another
+REQUESTS = 1  # of the node itself at a time: more than the directory nobody asks
 _PORT = 5683
 _EP_MAX = 63  # bytes (RFC 9176 section 5)
 _SCHEME = "coap://"

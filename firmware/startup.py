@@ -74,6 +74,16 @@ def open_udp(node, udp, say):
     return transport
 
 
+def with_gateway(slots, settings):
+    """Return the sizes of the node's tables, with requests of its own if it has a gateway."""
+    slots = dict(slots)
+    if settings.gateway:
+        from gateway import REQUESTS
+
+        slots["requests"] = REQUESTS
+    return slots
+
+
 def registration(node, settings, name, say=print):
     """Return what registers the node with its gateway whenever the link comes up.
 
@@ -180,12 +190,7 @@ def _run(board, machine):
         print("No {} on this board: run `make config`".format(SECRETS_FILE))
         return
     settings = load_settings()
-    slots = dict(board.SLOTS)
-    if settings.gateway:
-        from gateway import REQUESTS
-
-        slots["requests"] = REQUESTS
-    node = for_board(slots, board.RECV_MAX, RATE, True)
+    node = for_board(with_gateway(board.SLOTS, settings), board.RECV_MAX, RATE, True)
     add_apps(node, board, settings)
     log = node.at("diag/log")
     say = log.say if log else print

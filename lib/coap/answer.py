@@ -29,7 +29,6 @@ _Q_LIMIT = const(14)  # scan.Q_LIMIT
 _Q_BASE = const(15)  # scan.Q_BASE
 _Q_ALL = const(16)  # scan.Q_ALL
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
 
 # Codes of answers for which nobody chose one, by method
 DEFAULTS = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)

@@ -79,10 +79,16 @@ class Directory:
     def step(self, _now_ms):
         """Do what comes next: a timer calls it."""
         self.timer = None
+        try:
+            self._go_on()
+        except MemoryError:
+            self._failed("out of memory")
+
+    def _go_on(self):
         if self.simple:
             self._ask("post", text([b".well-known", b"rd"], self.queries), self._answered)
         elif not self.path:
-            self._ask("get", _DISCOVERY, self._discovered)
+            self._ask("get", _DISCOVERY, self._discovered, into=bytearray(_ANSWER_BYTES))
         elif self.location:
             self._ask("post", self.location, self._refreshed)
         else:
@@ -93,7 +99,7 @@ class Directory:
         path += "?" + (query + "&" if query else "") + text([], self.queries)[1:]
         self._ask("post", path, self._answered, links(self.node))
 
-    def _ask(self, method, path, on_answer, payload=b""):
+    def _ask(self, method, path, on_answer, payload=b"", into=None):
         try:
             if method == "post":
                 self.call = self.node.client.post(self.peer, path, payload, on_answer)
@@ -104,8 +110,7 @@ class Directory:
             return
         if payload:
             self.call.content_format = LINK_FORMAT
-        if path == _DISCOVERY:
-            self.call.into = bytearray(_ANSWER_BYTES)
+        self.call.into = into
 
     def _discovered(self, response):
         self.call = None
@@ -178,7 +183,9 @@ class Directory:
 
 def links(node):
     """The links of all that the node lists, as /.well-known/core has them."""
-    return b",".join([link(one) for one in node.resources if one.listed and one.exists])
+    return b",".join(
+        [one.link or link(one) for one in node.resources if one.listed and one.exists]
+    )
 
 
 def find(links, rt):

@@ -180,6 +180,7 @@ class Intake:
             self.client.release(call)
         if function is not None:
             guarded(function, response, self.node)
+        response.into = None  # or a long answer would stay on the heap
 
     def _retry(self, call):
         if call.retries == _RETRIES:

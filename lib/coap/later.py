@@ -22,12 +22,15 @@ _CODE = 4
 _FORMAT = 5
 _MAX_AGE = 6
 _SLOT = 7  # in the message layer
-_UNWANTED = 8  # classes of answers that nobody wants to hear: No-Response (RFC 7967)
+_UNWANTED = 8  # classes of answers that nobody wants to hear, as in No-Response (RFC 7967)
 _WORDS = 9
 
 _FREE = 0
 _MADE = 1
 _KEPT = 2  # answered, and not yet settled
+
+_TO_GROUP = 0x118  # unwanted of a group: 4.xx, 5.xx, and what has no payload (RFC 7252 8.2)
+_EMPTY = 0x100
 
 _PATIENCE_MS = 247000
 
@@ -103,8 +106,9 @@ class Later:
         if words[at] != _MADE or words[at + _SLOT] != ticket // len(self.peers):
             return False
         code = code or words[at + _CODE]
-        if words[at + _UNWANTED] >> ((code >> 5) - 1) & 1:
-            self._free(i)  # the request has its empty ACK, and that is all
+        unwanted = words[at + _UNWANTED]
+        if unwanted >> ((code >> 5) - 1) & 1 or (unwanted & _EMPTY and not payload):
+            self._free(i)  # a CON request has its empty ACK, and that is all
             return True
         words[at] = _KEPT
         words[at + _SLOT] = -1
@@ -171,9 +175,11 @@ class Later:
         self._free(self._holder(slot))
 
     def _unwanted(self, view):
+        unwanted = _TO_GROUP if view.group else 0
         # only where the feature is: without it the option is one of those that are ignored
-        heeded = view.r[s.FLAGS] & self.node.wants & 1 << s.NO_RESPONSE
-        return view.r[s.NO_RESPONSE] if heeded else 0
+        if view.r[s.FLAGS] & self.node.wants & 1 << s.NO_RESPONSE:
+            unwanted |= view.r[s.NO_RESPONSE]
+        return unwanted
 
     def _holder(self, slot):
         for i in range(len(self.peers)):

@@ -72,10 +72,6 @@ _Q_SIZE1 = const(8)  # scan.Q_SIZE1
 _Q_LENGTH = const(10)  # scan.Q_LENGTH
 _Q_AT = const(11)  # scan.Q_AT
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
-
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
-
 
 _VIEWS = 48  # lengths whose memoryview is kept
 _PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload

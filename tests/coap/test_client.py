@@ -125,6 +125,18 @@ def test_an_ack_with_another_token_or_mid_or_from_another_is_ignored():
     assert sent(node, 3000).mid == request.mid  # it is still sent again
 
 
+def test_an_ack_with_the_token_of_another_request_is_ignored():
+    node, client, told = asking(nstart=2)
+    client.get("server", "1", told)
+    client.get("server", "2", told)
+    first, second = [message for _, message in due(node, 0)]
+    assert first.token != second.token
+    assert ask(node, encode(2, 0x45, first.mid, second.token, (), b"lie"), "server") is None
+    assert told.all == []
+    piggyback(node, second, 0x45, b"true")
+    assert told.only == ("2.05", b"true", True)
+
+
 @cases((9, b""), (65, b""), (11, b"x"), (3, b"h"), (19, b"\1"))
 def test_an_unknown_critical_option_in_a_response(number, value):
     node, client, told = asking()

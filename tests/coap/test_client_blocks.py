@@ -47,6 +47,7 @@ def test_a_buffer_collects_the_answer():
     for _ in range(3):
         serve(sent(node), node, whole)
     assert told.only == ("2.05", whole, True) and told.offsets == [0]
+    assert client.intake.response.into is None  # the heap has it back
 
 
 def test_a_short_answer_fills_the_buffer_too():

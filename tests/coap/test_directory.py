@@ -1,5 +1,7 @@
 """Registration with a resource directory, against one with a script (RFC 9176)."""
 
+import coap.counters as count
+import coap.directory as module
 from coap.client import Client
 from coap.directory import Directory, find, links
 from coap.link import WellKnownCore
@@ -187,6 +189,22 @@ def test_a_refresh_that_fails_is_tried_again():
     script.refuses = 0
     script.run(60000)
     assert script.said[-1] == (True, "")
+
+
+def test_without_memory_it_tries_later():
+    script = Script()
+
+    def full(node):
+        raise MemoryError
+
+    kept, module.links = module.links, full
+    try:
+        script.run(1000)
+    finally:
+        module.links = kept
+    assert script.said == [(False, "out of memory")] and script.node.client.free()
+    script.run(10000)
+    assert script.said[-1] == (True, "") and script.node.counters[count.HANDLER_ERRORS] == 0
 
 
 def test_simple_registration():

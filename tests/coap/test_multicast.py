@@ -7,7 +7,7 @@ from coap.link import WellKnownCore
 from coap.multicast import Multicast
 from coap.numbers import ACK, CON, DELETE, FETCH, GET, NON, POST, PUT, RST
 from coap.observe import Observe
-from coap.resource import CoapError
+from coap.resource import LATER, CoapError
 from engine import ask, due, encode, request
 from features import ACCEPT, BLOCK1, ETAG, OBSERVE, QUERY, Value, block, one, option, seeded
 from support import cases
@@ -208,3 +208,21 @@ def test_the_clock_may_wrap_in_between():
     tell(node, request(GET, "v", NON), now_ms=start)
     found = answers(node, start)
     assert len(found) == 1 and found[0][0] > start
+
+
+@cases((b"late", 0x45), (0x84, None), (0xA0, None), (b"", None), (0x45, None))
+def test_a_separate_response_is_neither_error_nor_empty(out, code):
+    node = serving()
+    tickets = []
+
+    def slow(request, reply):
+        tickets.append(request.ticket())
+        return LATER
+
+    node.get("slow")(slow)
+    tell(node, request(GET, "slow", NON, token=b"\7"))
+    assert answers(node) == [] and len(tickets) == 1
+    assert node.respond(tickets[0], out) is True
+    sent = [(message.kind, message.code, message.token) for _, _, message in answers(node)]
+    assert sent == ([(NON, code, b"\7")] if code else [])
+    assert node.later.open == 0

@@ -1,11 +1,13 @@
 """No-Response (RFC 7967): answers that nobody wants to hear."""
 
+from coap import LATER
 from coap.block import Block
+from coap.later import _PATIENCE_MS
 from coap.node import Node
 from coap.numbers import ACK, CON, GET, NON, PUT
 from coap.resource import CoapError
 from coap.silence import NoResponse
-from engine import answer, ask, decode, request, uint
+from engine import answer, ask, decode, due, request, uint
 from features import BLOCK2, NO_RESPONSE, Value, block, plain, text
 from support import cases
 
@@ -87,3 +89,52 @@ def test_the_class_is_that_of_the_answer_after_all_features():
     assert ask(node, request(GET, "large", options=options)).code == 0x80
     options = [block(BLOCK2, 1000), (NO_RESPONSE, b"\x08")]
     assert ask(node, request(GET, "large", options=options)).code == 0
+
+
+@cases(*[(kind, bits, family) for kind in (CON, NON) for bits in (0, 2, 8, 16, 26)
+         for family in (2, 4, 5)])  # fmt: skip
+def test_a_separate_response_of_every_class(kind, bits, family):
+    node, tickets = promising(NoResponse())
+    datagram = request(PUT, "slow", kind, options=[(NO_RESPONSE, uint(bits))])
+    first = answer(node, datagram)
+    # the empty ACK is of the message layer: it comes whatever is wanted
+    assert first is None if kind == NON else decode(first).code == 0
+    assert node.respond(tickets[0], CODES[family]) is True
+    sent = [(message.kind, message.code) for _, message in due(node, 1)]
+    wanted = not bits >> (family - 1) & 1
+    assert sent == ([(kind, CODES[family])] if wanted else [])
+    assert wanted and kind == CON or node.later.open == node.exchange.open == 0
+    # a repeat is acknowledged, not executed
+    assert answer(node, datagram, now_ms=2) == first and len(tickets) == 1
+    assert node.respond(tickets[0], b"twice") is False
+
+
+def test_a_separate_response_that_never_came_is_silent_too():
+    node, tickets = promising(NoResponse())
+    ask(node, request(GET, "slow", options=[(NO_RESPONSE, b"\x10")]))
+    assert due(node, _PATIENCE_MS) == [] and node.later.open == 0
+    # and the promise made next hears again
+    ask(node, request(GET, "slow", mid=2), now_ms=_PATIENCE_MS)
+    node.respond(tickets[1], 0xA0)
+    assert [message.code for _, message in due(node, _PATIENCE_MS)] == [0xA0]
+
+
+def test_without_the_feature_the_option_is_ignored_in_separate_responses_too():
+    node, tickets = promising()
+    ask(node, request(GET, "slow", options=[(NO_RESPONSE, b"\x1a")]))
+    node.respond(tickets[0], b"here")
+    assert [message.code for _, message in due(node, 1)] == [0x45]
+
+
+def promising(*features):
+    """A node whose /slow answers later, and the tickets it gave."""
+    node = Node(*features)
+    tickets = []
+
+    def slow(request, reply):
+        tickets.append(request.ticket())
+        return LATER
+
+    node.get("slow")(slow)
+    node.put("slow")(slow)
+    return node, tickets

@@ -167,3 +167,37 @@ def test_a_timer_that_raises_is_logged_and_goes_on():
     assert ran == [100, -100, 200, -200]
     assert node.counters[count.HANDLER_ERRORS] == 2
     assert "sensor gone" in node.last_error
+
+
+def test_the_journal_takes_the_text_of_each_exception():
+    node = Node()
+    lines = []
+    node.journal = lines.append
+
+    def broken(now_ms):
+        raise RuntimeError("sensor gone at {}".format(now_ms))
+
+    node.every(100, broken)
+    for now_ms in (0, 100, 200):
+        node.due(now_ms)
+    assert len(lines) == 2 and "gone at 100" in lines[0] and "gone at 200" in lines[1]
+
+
+def test_a_journal_that_raises_does_no_harm():
+    node = Node()
+
+    def full(line):
+        raise MemoryError("no space for it")
+
+    node.journal = full
+    ran = []
+
+    def broken(now_ms):
+        ran.append(now_ms)
+        raise RuntimeError("sensor gone")
+
+    node.every(100, broken)
+    for now_ms in (0, 100, 200):
+        node.due(now_ms)
+    assert ran == [100, 200] and node.counters[count.HANDLER_ERRORS] == 2
+    assert "sensor gone" in node.last_error

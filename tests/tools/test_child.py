@@ -41,6 +41,7 @@ def driven(node, **options):
             1,
             "MemoryError: no",
         ),
+        ("import sys; print('error: more heap', file=sys.stderr); exit(2)", 2, "error: more heap"),
         (
             "import errno, os; raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))",
             2,

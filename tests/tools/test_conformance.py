@@ -39,7 +39,8 @@ CAUGHT = {
         block.beyond block.wrong_length block.size2 block.anew""",
     "blind to Observe": "observe.large observe.pumping patience.abandoned",
     "blind to Echo": "extensions.echo",
-    "blind to No-Response": "extensions.no_response extensions.no_response_con",
+    "blind to No-Response": """extensions.no_response extensions.no_response_con
+        extensions.no_response_separate""",
     "blind to Request-Tag": "extensions.request_tag",
     "blind to queries": """link.rt link.rt_any link.rt_several link.interface link.size link.href
         link.href_prefix link.content_format link.no_prefix""",

@@ -1,5 +1,6 @@
 """tools/simulate.py with real nodes: arguments, lines, signals, small heap, what a person sees."""
 
+import asyncio
 import os
 import pty
 import re
@@ -8,15 +9,23 @@ import signal
 import socket
 import subprocess
 
+import aiocoap
 import pytest
 from running import SIMULATE, Running, is_alive, running, simulated, wait_until
 
+from launch import arguments
 from launch.address import bracketed, free_address
 from launch.ask import get
 from launch.banner import Banner
+from launch.command import command
+from setup import interpreter, source
 from setup.console import ROOT, Problem
 
 HOST = "127.0.0.1"
+# A small heap takes an interpreter with Mote frozen in, built from the source that 1.25 is.
+needs_source = pytest.mark.skipif(
+    not (ROOT / interpreter.BUILT).exists(), reason="left out, as MicroPython 1.25 is"
+)
 
 
 def both_interpreters(function):
@@ -155,6 +164,7 @@ def test_an_IPv6_address_stands_in_brackets():
 # A small heap
 
 
+@needs_source
 def test_a_heap_of_64k():
     node = Running([*SIMULATE, "--port", "0", "--heap", "64k", "--app", "both"])
     try:
@@ -169,6 +179,70 @@ def test_a_heap_of_64k():
         assert node.signal(signal.SIGINT) == 0
     finally:
         node.process.kill()
+
+
+@needs_source
+def test_a_heap_of_64k_lasts_under_load():
+    with simulated("--heap", "64k", "--app", "both") as node:
+        codes = asyncio.run(load(node.url))
+        assert node.process.poll() is None, node.errors
+        assert codes and all(code.is_response() for code in codes)
+
+
+async def load(url):
+    """The codes of what four clients were answered, each of which observes and sends at once."""
+    clients = [await aiocoap.Context.create_client_context() for _ in range(4)]
+    long = b"{" + b" " * 3000 + b"}"
+
+    async def one(client):
+        answers = []
+        watched = [
+            client.request(aiocoap.Message(code=aiocoap.GET, uri=f"{url}/s/{name}", observe=0))
+            for name in ("contact", "hr", "temp", "batt")
+        ]
+        answers += [await request.response for request in watched]
+        for number in range(60):
+            if number % 7 == 5:
+                message = aiocoap.Message(code=aiocoap.PUT, uri=url + "/config", payload=long)
+                message.opt.content_format = 50
+            else:
+                path = ("/.well-known/core", "/config", "/s/accel", "/diag")[number % 4]
+                message = aiocoap.Message(code=aiocoap.GET, uri=url + path)
+            answers.append(await client.request(message).response)
+        return [answer.code for answer in answers]
+
+    try:
+        lists = await asyncio.wait_for(asyncio.gather(*map(one, clients)), 60)
+        return [code for codes in lists for code in codes]
+    finally:
+        for client in clients:
+            await client.shutdown()
+
+
+@needs_source
+def test_a_heap_too_small_is_one_line_that_names_the_fix():
+    argv = [*SIMULATE, "--port", "0", "--heap", "16k"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.splitlines()[-1] == "error: out of memory: give it more, such as --heap 256k"
+    )
+
+
+@needs_source
+@pytest.mark.parametrize("heap", ["256k", "511k", "512k"])
+def test_the_heap_that_is_proposed_is_enough(heap):
+    for app in ("both", "plugtest"):
+        with simulated("--heap", heap, "--app", app) as node:
+            assert get(HOST, node.port, "/.well-known/core")
+
+
+@pytest.mark.parametrize(("bits", "size"), [(32, 64 << 10), (64, 128 << 10)])
+def test_a_small_heap_holds_as_many_objects_as_on_a_board(monkeypatch, bits, size):
+    monkeypatch.setattr(source, "frozen", lambda text, files: ("frozen-one", bits))
+    argv, _, title = command(arguments.parse(["--heap", "64k"]))
+    assert argv[:3] == ["frozen-one", "-X", f"heapsize={size}"]
+    assert title == f"{bits}-bit MicroPython 1.25 with {size >> 10} KiB of heap"
 
 
 # What a person sees

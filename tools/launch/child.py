@@ -19,6 +19,7 @@ from setup.console import ROOT, Problem
 
 START_LIMIT_S = 30
 END_LIMIT_S = 2
+REFUSED = 2  # the node's exit code when its one line says what to do
 CHUNK = 65536
 TRACEBACK = "Traceback "
 STDIN = 0
@@ -194,6 +195,8 @@ class Child:
             if IN_USE.search(why):
                 host, _, port = url.removeprefix("coap://").rpartition(":")
                 raise Problem(explain(errno.EADDRINUSE, host, int(port)))
+            if code == REFUSED:
+                raise Problem(why)
         print(why, file=sys.stderr)
         return 1
 

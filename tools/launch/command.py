@@ -12,12 +12,14 @@ OTHER_PATHS = (ROOT / "firmware", ROOT / "tools" / "simulator")
 IMPORT_PATHS = (LIB, *OTHER_PATHS)
 SHIM = ROOT / "tools" / "cpython"
 # Below this the compiler and the compiled modules would not fit beside the node.
-FROZEN_BELOW = 256 << 10
+FROZEN_BELOW = 512 << 10
+BOARD_BITS = 32
 # Collecting often keeps what lives together; otherwise the gaps between are soon too small for a
 # datagram, although half of the heap is free.
-FROZEN_START = (
-    "import gc, sys; gc.threshold(1000); import node_main; sys.exit(node_main.main(sys.argv[1:]))"
-)
+FROZEN_START = "import gc, sys; gc.threshold(1000); import board, node_main"
+FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
+FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
+FEWER_BELOW = 96 << 10
 # What only a board runs when it starts.
 BOARD_ONLY = (ROOT / "firmware" / "main.py", ROOT / "firmware" / "boot.py")
 
@@ -57,10 +59,18 @@ def on_micropython(heap):
 
 
 def on_frozen(heap):
-    """(argv, environment, title) of a MicroPython with all modules frozen in."""
+    """(argv, environment, title) of a MicroPython with all modules frozen in.
+
+    Args:
+        heap: bytes on a board, where a word has 32 bits; twice as many are taken for words of 64.
+    """
     program, bits = source.frozen(*manifest())
+    parts = [FROZEN_START, FEWER_SLOTS, FROZEN_RUN]
+    if heap >= FEWER_BELOW:
+        parts.remove(FEWER_SLOTS)
+    heap = heap * bits // BOARD_BITS
     title = f"{bits}-bit MicroPython {source.VERSION} with {heap // 1024} KiB of heap"
-    argv = [program, "-X", f"heapsize={heap}", "-c", FROZEN_START]
+    argv = [program, "-X", f"heapsize={heap}", "-c", "; ".join(parts)]
     return argv, {"MICROPYPATH": ".frozen"}, title
 
 

@@ -23,6 +23,8 @@ SLOTS = {
     "block_bytes": 1024,  # the longest that is sent to it are its settings
 }
 RECV_MAX = 1152
+# Those of the smallest board, for a heap in which more would leave no room for datagrams.
+FEWER_SLOTS = {"peers": 8, "observers": 4, "blocks": 1}
 
 
 def set_door(is_open):

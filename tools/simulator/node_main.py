@@ -178,7 +178,7 @@ def main(argv):
     except ValueError as error:
         return fail(str(error))
     except MemoryError:
-        return fail("out of memory: give it more --heap")
+        return fail("out of memory: give it more, such as --heap 256k")
     except OSError as error:
         if error.errno in _EADDRINUSE:
             return fail("port {} is in use (EADDRINUSE)".format(options["port"]))

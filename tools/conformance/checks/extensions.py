@@ -22,6 +22,8 @@ from registry import check, want, want_code
 
 from .block import BODY, got_back
 
+SEPARATE_S = 3  # the plugtest's /separate takes 2 s
+
 
 def document(client, path):
     return json.loads(want_code(client.ask("GET", path), "2.05").payload)
@@ -102,6 +104,15 @@ def no_response_con(subject, test):
     want(answer is not None and answer.kind == ACK, "no ACK", answer)
     want(answer.code == EMPTY, "not empty", answer)
     want(client.receive(SILENCE_S) is None, "answered after all")
+
+
+@check("7967 2", "No-Response: no separate response either", "separate")
+def no_response_separate(subject, path):
+    client = subject.client()
+    request = client.send(client.request("GET", path, options=[(NO_RESPONSE, b"\x02")]))
+    answer = client.reaction(request)
+    want(answer is not None and answer.code == EMPTY, "not an empty ACK", answer)
+    want(client.receive(SEPARATE_S) is None, "answered after all")
 
 
 @check("9175 2.3", "Echo: 4.01 with a value, and with it again 2.04", "echo-required")
