@@ -25,8 +25,6 @@ _OTHER = const(1 << 26)  # scan.OTHER
 _ODD = const(1 << 27)  # scan.ODD
 _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
-
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
 _ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
 
 # Words of a slot

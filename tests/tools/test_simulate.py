@@ -1,17 +1,20 @@
 """tools/simulate.py with real nodes: arguments, lines, signals, small heap, what a person sees."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import socket
 import subprocess
+import time
 
 import aiocoap
 import pytest
-from running import SIMULATE, Running, is_alive, running, simulated, wait_until
+from running import LIMIT_S, SIMULATE, Running, is_alive, running, simulated, wait_until
 
 from launch import arguments
 from launch.address import bracketed, free_address
@@ -277,13 +280,31 @@ def test_on_a_terminal():
     def shows(text):
         nonlocal shown
         while text not in shown:
-            shown += os.read(terminal, 4096).decode()
+            assert select.select([terminal], [], [], LIMIT_S)[0], f"no '{text}' in {shown}"
+            shown += os.read(terminal, 4096).decode(errors="replace")
 
-    shows("Press Enter to open or close the door")
-    shows("Ctrl-C ends it.")
-    os.write(terminal, b"\n")
-    shows("door open")
-    os.write(terminal, b"\x03")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    os.close(terminal)
+    try:
+        shows("Press Enter to open or close the door")
+        shows("Ctrl-C ends it.")
+        shown = ""
+        os.write(terminal, b"\n")
+        shows("door open")
+        os.write(terminal, b"\x03")
+        assert exit_code(pid) == 0, shown
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        os.close(terminal)
     assert "Traceback" not in shown
+
+
+def exit_code(pid):
+    """The exit code of a child that must end soon."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    raise AssertionError("it does not end")
