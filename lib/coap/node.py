@@ -49,7 +49,6 @@ _URI_QUERY = const(9)  # scan.URI_QUERY
 _ACCEPT = const(10)  # scan.ACCEPT
 _PROXY = const(15)  # scan.PROXY
 _FLAGS = const(48)  # scan.FLAGS
-_TYPE = const(49)  # scan.TYPE
 _CODE = const(50)  # scan.CODE
 _HASH = const(54)  # scan.HASH
 _SIZE = const(56)  # scan.SIZE
@@ -247,10 +246,7 @@ class Node(Application):
 
     def fail(self, code):
         """An answer of a code alone, in tx: its length."""
-        view = self.view
-        if code == BAD_OPTION and view.r[_TYPE]:
-            return 0  # RFC 7252 section 5.4.1: a NON with an unknown critical option is rejected
-        return bare(self.tx, view.buf, view.r, code)
+        return bare(self.tx, self.view.buf, self.view.r, code)
 
     # One turn more
 
@@ -285,7 +281,6 @@ class Node(Application):
 
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
-        refusal = 0
         if view.r[_FLAGS] & 1 << _PROXY:
             refusal = PROXYING_NOT_SUPPORTED
         elif view.r[_FLAGS] & self.refuse:
