@@ -9,10 +9,10 @@ import micropython
 
 
 @micropython.native
-def guard(node):
-    """Call the handler at hand; an exception becomes what node.failed() makes of it."""
+def guard(handler, request, reply, node):
+    """Call a handler; an exception becomes what node.failed() makes of it."""
     try:
-        return node.handler(node.request_, node.reply_)
+        return handler(request, reply)
     except Exception as error:
         return node.failed(error)
 

@@ -63,7 +63,7 @@ class Multicast(Feature):
         view.buf = buf
         view.peer = peer
         view.now_ms = now_ms
-        scan(buf, n, view.r)
+        scan(buf, n, view.r, self.node.table)
         if self._concerns(view, view.r[_FLAGS]) and not self._knows(view):
             self._keep(view, n)
 
@@ -147,6 +147,6 @@ class Multicast(Feature):
     def _is_worth(self, tx, n):
         # no error, and no "there is nothing", in answer to a question to all
         r = self.node.view.r
-        scan(tx, n, r)
+        scan(tx, n, r, self.node.table)
         r[_COUNT] -= 1  # nothing came
         return 0x40 < tx[1] < 0x60 and r[_PAYLOAD] < r[_SIZE]

@@ -33,11 +33,15 @@ from coap.numbers import (
 from coap.reply import Reply
 from coap.request import Request
 from coap.resource import LATER, CoapError
-from coap.scan import bare, holds, ready, same, scan
+from coap.scan import bare, holds, ready, scan
 from coap.timers import Timers
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _COUNT = const(63)  # scan.COUNT
+_SPECIAL = const(129)  # scan.SPECIAL
+_WATCH = const(130)  # scan.WATCH
+_MISSING = const(0x3FFFFFFE)  # scan.MISSING
+_ROUTES = const(256)  # scan.ROUTES
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_HOST = const(2)  # scan.URI_HOST
 _ETAG = const(3)  # scan.ETAG
@@ -50,7 +54,7 @@ _ACCEPT = const(10)  # scan.ACCEPT
 _PROXY = const(15)  # scan.PROXY
 _FLAGS = const(48)  # scan.FLAGS
 _CODE = const(50)  # scan.CODE
-_HASH = const(54)  # scan.HASH
+_ROUTE = const(54)  # scan.ROUTE
 _SIZE = const(56)  # scan.SIZE
 _ROOM = const(58)  # scan.ROOM
 _BODY = const(59)  # scan.BODY
@@ -73,6 +77,8 @@ _Q_AT = const(11)  # scan.Q_AT
 
 
 _VIEWS = 48  # lengths whose memoryview is kept
+_type = type  # found at once: the names that are built in are searched one by one
+_bytes = bytes
 _PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
 _UNDERSTOOD = (
     1 << _IF_MATCH
@@ -83,7 +89,7 @@ _UNDERSTOOD = (
     | 1 << _URI_QUERY
     | 1 << _ACCEPT
 )
-_SPECIAL = (
+_UNUSUAL = (
     1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _CONTENT_FORMAT | 1 << _PROXY | _ODD
 )
 
@@ -114,7 +120,6 @@ class Node(Application):
         self.sent = 0  # datagrams, modulo 2**30
         self.peer = None  # to whom what due() wrote goes
         self.resource = None
-        self.handler = None
         self.request_ = Request(self.view, self)
         self.reply = Answer(self, self.view.r[_BODY])
         self.reply_ = Reply(self.reply)
@@ -129,16 +134,15 @@ class Node(Application):
         self.wake = None  # what hurry() calls: a transport that sleeps while others run
         self.calm_until_ms = 0
         self.wants = 0
-        self.special = _SPECIAL
+        special = _UNUSUAL
         refuse = _CRITICAL & ~_UNDERSTOOD
         for feature in features:
             self.wants |= feature.wants
-            self.special |= feature.special
+            special |= feature.special
             refuse &= ~feature.understands
         self.refuse = refuse
-        self.special |= refuse
+        self.view.r[_SPECIAL] = special | refuse
         self.wants_after = self.wants | 1 << _ETAG
-        self.watch = 0
         self.rewatch()
         for feature in features:
             feature.attach(self)
@@ -154,19 +158,22 @@ class Node(Application):
         view.buf = buf
         view.peer = peer
         view.now_ms = now_ms
-        n = scan(buf, n, view.r)
-        if n & self.watch:
-            return self._arrive(view, n)
+        if scan(buf, n, view.r, self.table):
+            return self._arrive(view)
         return self._request(view)
 
     def out(self, n):
         """The first n bytes of tx, to be sent before the next call."""
-        view = self.views.get(n)
-        if view is None:
-            if len(self.views) >= _VIEWS:
-                self.views.clear()
-            view = self.views[n] = self.buf[:n]
         self.sent = self.sent + 1 & MASK
+        try:
+            return self.views[n]
+        except KeyError:
+            return self._view(n)
+
+    def _view(self, n):
+        if len(self.views) >= _VIEWS:
+            self.views.clear()
+        view = self.views[n] = self.buf[:n]
         return view
 
     def due(self, now_ms):
@@ -228,7 +235,7 @@ class Node(Application):
         """Answer the request of n bytes that was put into `view.buf`, kept from `view.peer`, as if
         it came now: the length of the answer in tx.
         """
-        scan(self.view.buf, n, self.view.r)
+        scan(self.view.buf, n, self.view.r, self.table)
         self.view.r[_COUNT] -= 1  # it has been counted when it came
         self.view.replayed = True
         n = self._request(self.view)
@@ -242,7 +249,7 @@ class Node(Application):
             watch |= _REQUEST
         for feature in self.features:
             watch |= feature.watches
-        self.watch = watch
+        self.view.r[_WATCH] = watch
 
     def fail(self, code):
         """An answer of a code alone, in tx: its length."""
@@ -250,34 +257,32 @@ class Node(Application):
 
     # One turn more
 
-    def _arrive(self, view, flags):
-        n = self.exchange.arrive(view, flags)
+    def _arrive(self, view):
+        n = self.exchange.arrive(view, view.r[_FLAGS])
         if n < 0:
             n = self._request(view)
             n = self.exchange.depart(view, n)
         return n
 
     def _request(self, view):
-        resource = self.routes.get(view.r[_HASH])
-        if view.r[_FLAGS] & self.special:
-            return self._check(view)
-        if resource is None:
-            if self.prefixes or view.r[_FLAGS] & self.wants:
-                return self._check(view)
-            return self.fail(NOT_FOUND)
-        if same(view.buf, view.r, resource.route) != 1:
-            return self._check(view)
-        out = resource.handlers[view.r[_CODE]]
+        r = view.r
+        out = r[_ROUTE]
+        if out >= _ROUTES:
+            return self._check(view) if out != _MISSING else self._missing(view)
+        resource = self.resources[out]
+        out = resource.handlers[r[_CODE]]
         if out is None:
             return self._check(view)
         self.resource = resource
-        self.handler = out
-        out = guard(self)
-        if type(out) is bytes and not (view.r[_FLAGS] & _UNSAFE or self.reply.touched):
-            return ready(self.tx, view.buf, view.r, resource.options, out) or self._complete(
-                view, out
-            )
+        out = guard(out, self.request_, self.reply_, self)
+        if not self.reply.touched and _type(out) is _bytes:
+            return ready(self.tx, view.buf, r, resource.options, out) or self._complete(view, out)
         return self._complete(view, out)
+
+    def _missing(self, view):
+        if self.prefixes or view.r[_FLAGS] & self.wants:
+            return self._check(view)
+        return self.fail(NOT_FOUND)
 
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
@@ -287,11 +292,15 @@ class Node(Application):
             refusal = BAD_OPTION
         else:
             refusal = self._refusal(view, self.find(view))
-        n = self._complete(view, refusal or guard(self))
+        n = self._complete(view, refusal or self._handle(view))
         self.reply.reset()
         self.reply_.negotiated = None
         view.forget()
         return n
+
+    def _handle(self, view):
+        handler = self.resource.handlers[view.r[_CODE]]
+        return guard(handler, self.request_, self.reply_, self)
 
     def _refusal(self, view, resource):
         """Why the request must not reach its handler, as a code; 0: it may."""
@@ -299,8 +308,7 @@ class Node(Application):
         if resource is None:
             return NOT_FOUND
         code = view.r[_CODE]
-        self.handler = resource.handlers[code] if code < 8 else None
-        if self.handler is None:
+        if code > 7 or resource.handlers[code] is None:
             return METHOD_NOT_ALLOWED
         if view.r[_SIZE] > view.r[_LIMIT]:
             return self._too_long()

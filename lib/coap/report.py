@@ -19,6 +19,7 @@ from coap.numbers import CHANGED, SENML_CBOR
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _SCAN_MID = const(51)  # scan.MID
+_SPECIAL = const(129)  # scan.SPECIAL
 _REQUEST = const(1 << 0)  # scan.REQUEST
 
 
@@ -97,13 +98,13 @@ class Report(Feature):
         """Look at all requests while some are queued."""
         node = self.node
         if queued and not self.queued:
-            self.plain = (node.wants, node.special)
+            self.plain = (node.wants, node.view.r[_SPECIAL])
             self.wants = _REQUEST
             node.wants |= _REQUEST
-            node.special |= _REQUEST
+            node.view.r[_SPECIAL] |= _REQUEST
         elif self.queued and not queued:
             self.wants = 0
-            node.wants, node.special = self.plain
+            node.wants, node.view.r[_SPECIAL] = self.plain
         self.queued = queued
         self.until_ms = (now_ms + self.linger_ms) & MASK
         node.hurry()

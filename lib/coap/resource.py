@@ -7,8 +7,7 @@ copy and a payload.
 from array import array
 
 import coap.scan as s
-from coap.message import Writer
-from coap.numbers import CONTENT, URI_PATH
+from coap.numbers import CONTENT
 from coap.scan import ABSENT, emit
 
 LATER = object()  # what a handler returns when node.respond() will answer
@@ -57,7 +56,7 @@ class Resource:
     def __init__(self):
         self.node = None
         self.path = ""
-        self.route = b""
+        self.route = 0  # where in the table of the node its route lies
         self.options = b"\0"
         self.q = array("i", [0] * s.Q_ALL)
         self.handlers = [None] * 8
@@ -72,14 +71,22 @@ class Resource:
             handler = getattr(self, name, None)
             if handler is not None:
                 self.handlers[i + 1] = handler
-        self.refresh()
+        self._write_options()
+
+    def plain_accept(self):
+        """The Accept with which a request needs no look at its options: a mark of scan.py, too."""
+        formats = self.content_formats
+        if self.echo or not self.exists:
+            return s.LOOK
+        return formats[0] if formats and len(formats) == 1 else s.ANY_FORMAT
 
     def refresh(self):
         """Write the constant options anew; changed() does it when it must."""
-        formats = self.content_formats
-        form = formats[0] if formats else ABSENT
-        accept = s.ANY_FORMAT if formats is None or len(formats) > 1 else form
-        self.route = route(self.path, accept if self.exists and not self.echo else s.LOOK)
+        self._write_options()
+        if self.node:
+            self.node.reroute(self)
+
+    def _write_options(self):
         if len(self.etag) > 8:
             raise ValueError("an ETag has at most 8 bytes: /" + self.path)
         self.link = None
@@ -89,7 +96,7 @@ class Resource:
             q[i] = ABSENT
         q[s.Q_CODE] = CONTENT
         q[s.Q_ETAG] = len(self.etag)
-        q[s.Q_FORMAT] = form
+        q[s.Q_FORMAT] = self.content_formats[0] if self.content_formats else ABSENT
         q[s.Q_MAX_AGE] = ABSENT if self.max_age_s is None else self.max_age_s
         q[s.Q_START] = q[s.Q_LENGTH] = 0
         index = s.index()
@@ -108,26 +115,3 @@ class Resource:
             self.refresh()
         if self.node:
             self.node.changed(self)
-
-
-def route(path, accept):
-    """How a path is compared: length, the Accept that may come with it, its options as sent."""
-    options = bytearray(3 * len(path.encode()) + 8)
-    writer = Writer(options).resume(0)
-    if path:
-        for segment in path.split("/"):
-            segment = segment.encode()
-            if len(segment) > 255:
-                raise ValueError("a path segment has at most 255 bytes: shorten " + path)
-            writer.option(URI_PATH, segment)
-    return bytes((writer.n >> 8, writer.n & 255, accept >> 8 & 255, accept & 255)) + bytes(
-        options[: writer.n]
-    )
-
-
-def route_hash(route_bytes):
-    """The hash that scan() gives to requests for this route."""
-    message = b"\x40\x01\x00\x00" + route_bytes[4:]
-    r = s.index()  # not the node's: a handler may add a resource
-    s.scan(message, len(message), r)
-    return r[s.HASH]

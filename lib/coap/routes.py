@@ -1,8 +1,17 @@
 """Which resource a path names, by a hash and then byte by byte (RFC 7252 5.10.1, 6.4)."""
 
-from coap.numbers import DELETE, FETCH, GET, IPATCH, PATCH, POST, PUT
-from coap.resource import Resource, route_hash
-from coap.scan import HASH, same, under
+from micropython import const
+
+from coap.message import Writer
+from coap.numbers import DELETE, FETCH, GET, IPATCH, PATCH, POST, PUT, URI_PATH
+from coap.resource import Resource
+from coap.scan import under
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_FOUND = const(128)  # scan.FOUND
+_ROUTES = const(256)  # scan.ROUTES
+
+_MOST = const(255)  # routes of a node
 
 
 class Routes:
@@ -11,8 +20,8 @@ class Routes:
     challenge = None  # set by the feature Echo
 
     def __init__(self):
-        self.routes = {}  # by hash
         self.resources = []  # in the order in which they are listed
+        self.table = table(())  # of their routes
         self.prefixes = []  # those that serve what lies below them, the longest path first
 
     def add(self, path, resource):
@@ -21,18 +30,15 @@ class Routes:
             raise ValueError("a path begins without a slash: write " + path[1:])
         if resource.echo and self.challenge is None:
             raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
+        if self.at(path):
+            raise ValueError("/" + path + " is taken")
+        if len(self.resources) == _MOST:
+            raise ValueError("a node has at most %d resources" % _MOST)
         resource.bind(self, path)
-        key = route_hash(resource.route)
-        if key in self.routes:
-            raise ValueError("/" + path + " is taken, or its hash is: choose another path")
-        self.routes[key] = resource
-        if not path:
-            # the root is also one empty segment (RFC 7252 section 6.4)
-            self.routes[route_hash(b"\0\0\0\0\xb0")] = resource
+        self._list(self.resources + [resource])
         if resource.prefix:
             self.prefixes.append(resource)
             self.prefixes.sort(key=lambda one: -len(one.path))
-        self.resources.append(resource)
         return resource
 
     def remove(self, path):
@@ -43,9 +49,7 @@ class Routes:
         resource = self.at(path)
         if resource is None:
             raise ValueError("nothing is served at /" + path)
-        for key in [key for key, other in self.routes.items() if other is resource]:
-            del self.routes[key]
-        self.resources.remove(resource)
+        self._list([other for other in self.resources if other is not resource])
         if resource.prefix:
             self.prefixes.remove(resource)
         resource.changed()
@@ -87,13 +91,29 @@ class Routes:
 
     def find(self, view):
         """The resource that the request at hand names, None when there is none."""
-        resource = self.routes.get(view.r[HASH])
-        if resource and same(view.buf, view.r, resource.route):
-            return resource
-        for resource in self.prefixes:
-            if under(view.buf, view.r, resource.route):
-                return resource
+        found = view.r[_FOUND]
+        return self.resources[found] if found < _ROUTES else self._above(view)
+
+    def _above(self, view):
+        i = 0
+        while i < len(self.prefixes):
+            if under(view.buf, view.r, self.table, self.prefixes[i].route):
+                return self.prefixes[i]
+            i += 1
         return None
+
+    def reroute(self, resource):
+        """The Accept with which a request for `resource` is plain is another."""
+        accept = resource.plain_accept()
+        self.table[resource.route + 2] = accept >> 8
+        self.table[resource.route + 3] = accept & 255
+
+    def _list(self, resources):
+        self.table = table([(one.path, one.plain_accept()) for one in resources])
+        self.resources = resources
+        at = len(resources)
+        for i, one in enumerate(resources):
+            one.route = self.table[at + 2 * i + 1] << 8 | self.table[at + 2 * i + 2]
 
     def _route(self, path, method, attributes):
         resource = self.at(path)
@@ -110,6 +130,45 @@ class Routes:
             return function
 
         return decorate
+
+
+def table(routes):
+    """What scan() finds routes in, for [(path, plain Accept)].
+
+    How many there are; a byte of each one's hash; two bytes each: where it lies. A route is four
+    bytes and the options of its path as they are sent: their length, the Accept.
+    """
+    places = bytearray(1 + 3 * len(routes))
+    places[0] = len(routes)
+    parts = []
+    at = len(places)
+    for i, (path, accept) in enumerate(routes):
+        options, value = _options(path)
+        places[1 + i] = value
+        places[1 + len(routes) + 2 * i] = at >> 8
+        places[2 + len(routes) + 2 * i] = at & 255
+        parts.append(bytes((len(options) >> 8, len(options) & 255, accept >> 8, accept & 255)))
+        parts.append(options)
+        at += 4 + len(options)
+    if at > 0xFFFF:
+        raise ValueError("the paths of all resources have at most 64 KiB")
+    return bytearray(bytes(places) + b"".join(parts))
+
+
+def _options(path):
+    """The Uri-Path options of a path, and the hash that scan() gives to them."""
+    room = bytearray(3 * len(path.encode()) + 8)
+    writer = Writer(room).resume(0)
+    value = 0
+    for segment in path.split("/") if path else ():
+        segment = segment.encode()
+        if len(segment) > 255:
+            raise ValueError("a path segment has at most 255 bytes: shorten " + path)
+        writer.option(URI_PATH, segment)
+        value = (value * 33 ^ len(segment)) & 255
+        for byte in segment:
+            value = (value * 33 ^ byte) & 255
+    return bytes(room[: writer.n]), value
 
 
 def _describe(resource, attributes):

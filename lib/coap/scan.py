@@ -9,9 +9,9 @@ Pointers carry no length, so each function states what its caller promises.
     24+slot  where the last option of that number ends (equal numbers are neighbours on the wire)
     48..     the facts of the message named below
     64+n     what is known of option number n: slot, kind and longest value
+    128..    facts and settings of its owner
 
-The return value says what the message is, one bit a fact; bit `1 << slot` says that the option is
-there. Ints stay below 2**30, the small ints of a 32-bit board, and are never negative: `ptr32`
+FLAGS say what the message is, one bit a fact; bit `1 << slot` says that the option is there. Ints stay below 2**30, the small ints of a 32-bit board, and are never negative: `ptr32`
 reads -1 as 0xffffffff on a 64-bit one.
 """
 
@@ -53,7 +53,7 @@ CODE = const(50)
 MID = const(51)
 TOKEN = const(52)  # where the token starts
 HEAD = const(53)  # where it ends
-HASH = const(54)  # of the Uri-Path segments
+ROUTE = const(54)  # number of the route that a plain request names, MISSING or ABSENT
 PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
 SIZE = const(56)
 TOKEN_MAX = const(57)  # setting: longest token (RFC 8974); 8 means plain RFC 7252
@@ -64,8 +64,11 @@ LENGTH = const(61)
 LIMIT = const(62)  # setting: longest message
 COUNT = const(63)  # datagrams that scan() has seen, modulo 2**30
 TABLE = const(64)
+FOUND = const(128)  # number of the route that a request names, plain or not; ABSENT: none
+SPECIAL = const(129)  # setting: a request with one of these bits is not plain
+WATCH = const(130)  # setting: the bits that scan() returns
 
-# Bits of the return value beyond the option slots
+# Bits of FLAGS beyond the option slots
 REQUEST = const(1 << 0)
 UNSAFE = const(1 << 24)  # a request with side effects: executed once
 NON = const(1 << 25)  # a request that wants no ACK
@@ -75,8 +78,10 @@ REFUSE = const(1 << 28)  # format error in a CON: RST
 SILENT = const(1 << 29)  # format error that gets no answer
 
 ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
+MISSING = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
+ROUTES = const(256)  # ROUTE is below it where there is one
 NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
-ANY_FORMAT = const(0xFFFE)  # a route that takes more than one Accept
+ANY_FORMAT = const(0xFFFE)  # a route with which no Accept is plain
 LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
 
 _SLOT = const(31)
@@ -86,6 +91,8 @@ _FULL = const(1 << 7)  # may not be empty
 _LONGEST = const(8)  # shift of the longest length
 _MASK = const(0x3FFFFFFF)
 _HASH_SEED = const(5381)
+
+_len = len  # found at once: the names that are built in are searched one by one
 
 # (option number, slot, kind, longest value); a PROXY option may come in two numbers
 _KNOWN = (
@@ -132,8 +139,9 @@ CRITICAL = const(
 
 
 def index(room=1024, token_max=8):
-    """A new index for `scan()`: 128 ints, settings and table filled in."""
-    r = array("i", [0] * 128)
+    """A new index for `scan()`: settings and table filled in."""
+    r = array("i", [0] * 131)
+    r[WATCH] = _MASK
     for number, slot, kind, longest in _KNOWN:
         r[TABLE + number] = slot | kind | longest << _LONGEST
     r[TOKEN_MAX] = token_max
@@ -144,8 +152,9 @@ def index(room=1024, token_max=8):
 
 
 @micropython.viper
-def scan(buf: ptr8, n: int, r: ptr32) -> int:
-    """Index the message in buf[0:n]; return its flags. Any bytes are fine; buf holds n of them.
+def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
+    """Index the message in buf[0:n] and find its route; return those of its FLAGS that r[WATCH]
+    names. Any bytes are fine; buf holds n of them. Of `routes` see coap.routes.table().
 
     A format error is SILENT, or REFUSE in a CON: RFC 7252 sections 3 and 4.2. The first of a
     non-repeatable option counts; a later one, or a value out of its length range, is an unknown
@@ -207,7 +216,7 @@ def scan(buf: ptr8, n: int, r: ptr32) -> int:
     else:
         flags = OTHER
     number = 0
-    digest = _HASH_SEED
+    digest = 0
     r[PAYLOAD] = n
     r[SIZE] = n
     r[ACCEPT] = NO_ACCEPT
@@ -269,9 +278,9 @@ def scan(buf: ptr8, n: int, r: ptr32) -> int:
             if known & _MANY:
                 r[ENDS + slot] = end
                 if slot == URI_PATH:
-                    digest = (digest * 33 ^ length) & _MASK
+                    digest = (digest * 33 ^ length) & 255
                     while i < end:
-                        digest = (digest * 33 ^ buf[i]) & _MASK
+                        digest = (digest * 33 ^ buf[i]) & 255
                         i += 1
             elif number & 1:
                 flags |= 1 << UNKNOWN
@@ -290,63 +299,78 @@ def scan(buf: ptr8, n: int, r: ptr32) -> int:
             else:
                 r[slot] = at
                 if slot == URI_PATH:
-                    digest = (digest * 33 ^ length) & _MASK
+                    digest = (digest * 33 ^ length) & 255
                     while i < end:
-                        digest = (digest * 33 ^ buf[i]) & _MASK
+                        digest = (digest * 33 ^ buf[i]) & 255
                         i += 1
         i = end
-    r[HASH] = digest
     r[FLAGS] = flags
-    return flags
-
-
-@micropython.viper
-def same(buf: ptr8, r: ptr32, route: ptr8) -> int:
-    """Is the request for `route` (see resource.route())? 0 no, 1 yes, 2 its Accept is another.
-
-    The segments are compared as they lie on the wire; only the first delta depends on what
-    precedes the path. The root is the empty path or one empty segment.
-    """
-    n = route[0] << 8 | route[1]
-    at = 0
-    if r[FLAGS] & 1 << URI_PATH:
-        at = r[URI_PATH]
-        length = r[ENDS + URI_PATH] - at
-        if n == 0:
-            if length != 1:
-                return 0
-        else:
-            if length != n or (buf[at] ^ route[4]) & 15:
-                return 0
+    r[ROUTE] = ABSENT
+    r[FOUND] = ABSENT
+    if flags & OTHER:
+        return flags & r[WATCH]
+    # The segments are compared as they lie on the wire; only the first delta depends on what
+    # precedes the path. The root is the empty path or one empty segment.
+    first = 0
+    length = 0
+    if flags & 1 << URI_PATH:
+        first = r[URI_PATH]
+        length = r[ENDS + URI_PATH] - first
+        if length == 1:
+            length = 0
+    count = routes[0]
+    slot = 0
+    while slot < count:
+        slot += 1
+        if routes[slot] != digest:
+            continue
+        at = count + 2 * slot
+        at = routes[at - 1] << 8 | routes[at]
+        if routes[at] << 8 | routes[at + 1] != length:
+            continue
+        at += 4
+        if length:
+            if (buf[first] ^ routes[at]) & 15:
+                continue
             i = 1
-            while i < n:
-                if buf[at + i] != route[4 + i]:
-                    return 0
+            while i < length and buf[first + i] == routes[at + i]:
                 i += 1
-    elif n:
-        return 0
-    n = r[ACCEPT]
-    form = route[2] << 8 | route[3]
-    if form == LOOK or (n != NO_ACCEPT and (n != form or form == ANY_FORMAT)):
-        return 2
-    return 1
+            if i < length:
+                continue
+        slot -= 1
+        r[FOUND] = slot
+        if not flags & r[SPECIAL]:
+            number = r[ACCEPT]
+            value = routes[at - 2] << 8 | routes[at - 1]
+            if value != LOOK and (
+                number == NO_ACCEPT or (number == value and value != ANY_FORMAT)
+            ):
+                r[ROUTE] = slot
+        return flags & r[WATCH]
+    if not flags & r[SPECIAL]:
+        r[ROUTE] = MISSING
+    return flags & r[WATCH]
 
 
 @micropython.viper
-def under(buf: ptr8, r: ptr32, route: ptr8) -> int:
-    """Does the path of the request begin with all segments of `route`? The root is above all."""
-    n = route[0] << 8 | route[1]
+def under(buf: ptr8, r: ptr32, routes: ptr8, route: int) -> int:
+    """Does the path of the request begin with all segments of the route at routes[route:]?
+
+    The root is above all.
+    """
+    n = routes[route] << 8 | routes[route + 1]
     if n == 0:
         return 1
     if not r[FLAGS] & 1 << URI_PATH:
         return 0
     at = r[URI_PATH]
     length = r[ENDS + URI_PATH] - at
-    if length < n or (buf[at] ^ route[4]) & 15:
+    route += 4
+    if length < n or (buf[at] ^ routes[route]) & 15:
         return 0
     i = 1
     while i < n:
-        if buf[at + i] != route[4 + i]:
+        if buf[at + i] != routes[route + i]:
             return 0
         i += 1
     return 1
@@ -383,7 +407,7 @@ def holds(buf: ptr8, r: ptr32, slot: int, value) -> int:
     if not r[FLAGS] & 1 << slot:
         return 0
     wanted = ptr8(value)  # pyright: ignore[reportCallIssue]
-    n = int(len(value))
+    n = int(_len(value))
     at = r[slot]
     end = r[ENDS + slot]
     while at < end:
@@ -572,13 +596,14 @@ def bare(tx: ptr8, buf: ptr8, r: ptr32, code: int) -> int:
 
 @micropython.viper
 def ready(tx: ptr8, buf: ptr8, r: ptr32, options: ptr8, out) -> int:
-    """A 2.05 whose options were written when the resource was made; 0 when `out` is too long.
+    """A 2.05 whose options were written when the resource was made; 0 when it takes more.
 
-    `options` is a length byte and the bytes; `out` the payload.
+    `options` is a length byte and the bytes; `out` the payload, bytes. What has side effects is
+    answered otherwise, and so is what is too long.
     """
-    n = int(len(out))
+    n = int(_len(out))
     payload = ptr8(out)  # pyright: ignore[reportCallIssue]
-    if n > r[ROOM]:
+    if n > r[ROOM] or r[FLAGS] & UNSAFE:
         return 0
     at = r[HEAD]
     kind = 0x60
@@ -932,3 +957,138 @@ def random16(state: ptr32) -> int:
     value = (state[0] * 29773421 + 12345) & _MASK
     state[0] = value
     return value >> 14
+
+
+# Frames on a serial line: RFC 1055, RFC 1662 appendix C
+
+# What unslip() keeps of a line: how it stands, what the frame is, how long it is, how long one may
+# be; the chunk at hand: where to go on, how many bytes of text lie at its start; then counts
+SLIP_MODE = const(0)
+SLIP_KIND = const(1)  # the first byte of the frame, which is not among its bytes
+SLIP_SIZE = const(2)
+SLIP_ROOM = const(3)
+SLIP_AT = const(4)
+SLIP_TEXT = const(5)
+SLIP_WILD = const(6)  # text that is none: the rest of a frame whose start was lost
+SLIP_BREAK = const(7)  # Ctrl-C came outside of frames
+SLIP_DROPPED = const(8)  # frames that were too long or had a wrong escape
+SLIP_WORDS = const(9)
+
+# SLIP_MODE
+SLIP_OUTSIDE = const(0)
+SLIP_BEGUN = const(1)  # after an END
+SLIP_INSIDE = const(2)
+SLIP_ESCAPED = const(3)
+SLIP_SKIPPED = const(4)  # the rest of a damaged frame
+
+
+@micropython.viper
+def unslip(chunk: ptr8, n: int, frame: ptr8, w: ptr32) -> int:
+    """Take chunk[w[SLIP_AT]:n] until a frame ends: 1, and its SLIP_SIZE bytes lie in `frame`; 0
+    when the chunk ends first.
+
+    Text outside of frames is moved to the start of the chunk. The END of a frame may be the start
+    of the next one if bytes were lost, so it is the caller that says whether the frame was good,
+    with SLIP_OUTSIDE. Only the start of a long frame is kept, and one with CoAP is dropped.
+    """
+    at = w[SLIP_AT]
+    mode = w[SLIP_MODE]
+    size = w[SLIP_SIZE]
+    room = w[SLIP_ROOM]
+    text = w[SLIP_TEXT]
+    while at < n:
+        byte = chunk[at]
+        at += 1
+        if byte == 0xC0:
+            done = 0
+            if mode == SLIP_INSIDE:
+                done = 1
+            elif mode == SLIP_ESCAPED:
+                w[SLIP_DROPPED] += 1
+            mode = SLIP_BEGUN
+            w[SLIP_WILD] = 0
+            if done:
+                w[SLIP_AT] = at
+                w[SLIP_MODE] = mode
+                w[SLIP_SIZE] = size
+                w[SLIP_TEXT] = text
+                return 1
+        elif mode == SLIP_INSIDE or mode == SLIP_ESCAPED:
+            if byte == 0xDB and mode == SLIP_INSIDE:
+                mode = SLIP_ESCAPED
+                continue
+            if mode == SLIP_ESCAPED:
+                mode = SLIP_INSIDE
+                if byte == 0xDC:
+                    byte = 0xC0
+                elif byte == 0xDD:
+                    byte = 0xDB
+                else:
+                    mode = SLIP_SKIPPED
+                    w[SLIP_DROPPED] += 1
+            if size < room:
+                frame[size] = byte
+                size += 1
+            elif mode == SLIP_INSIDE and w[SLIP_KIND] == 0xA9:
+                mode = SLIP_SKIPPED
+                w[SLIP_DROPPED] += 1
+        elif mode != SLIP_SKIPPED:
+            high = byte >> 4
+            if mode == SLIP_BEGUN and (
+                byte == 0xA9 or byte == 10 or high == 6 or (high == 4 and byte & 15 > 4)
+            ):
+                mode = SLIP_INSIDE
+                w[SLIP_KIND] = byte
+                size = 0
+            elif mode == SLIP_BEGUN and byte > 127:
+                mode = SLIP_SKIPPED
+                w[SLIP_DROPPED] += 1
+            else:
+                mode = SLIP_OUTSIDE
+                if byte > 127:
+                    w[SLIP_WILD] = 1
+                elif byte == 13:
+                    w[SLIP_WILD] = 0
+                elif byte == 3 and w[SLIP_WILD] == 0:
+                    w[SLIP_BREAK] = 1
+                chunk[text] = byte
+                text += 1
+    w[SLIP_AT] = at
+    w[SLIP_MODE] = mode
+    w[SLIP_SIZE] = size
+    w[SLIP_TEXT] = text
+    return 0
+
+
+@micropython.viper
+def slip(out: ptr8, at: int, source: ptr8, w: ptr32) -> int:
+    """Escape source[w[SLIP_AT]:w[SLIP_SIZE]] into out[at:w[SLIP_ROOM]], as much as fits: its end.
+
+    With room for two bytes there is always some that fits.
+    """
+    i = w[SLIP_AT]
+    n = w[SLIP_SIZE]
+    room = w[SLIP_ROOM] - 1
+    while i < n and at < room:
+        byte = source[i]
+        i += 1
+        if byte == 0xC0 or byte == 0xDB:
+            out[at] = 0xDB
+            at += 1
+            byte = 0xDC if byte == 0xC0 else 0xDD
+        out[at] = byte
+        at += 1
+    w[SLIP_AT] = i
+    return at
+
+
+@micropython.viper
+def fcs16(buf: ptr8, n: int, value: int) -> int:
+    """Continue the frame check sequence of RFC 1662, which starts as 0xFFFF, over buf[0:n]."""
+    i = 0
+    while i < n:
+        byte = (buf[i] ^ value) & 255
+        byte = (byte ^ byte << 4) & 255
+        value = value >> 8 ^ byte << 8 ^ byte << 3 ^ byte >> 4
+        i += 1
+    return value

@@ -10,7 +10,7 @@ from support import cases, raises
 def viewed(data, **settings):
     view = View(**settings)
     view.buf = data
-    assert s.scan(data, len(data), view.r) < s.REFUSE
+    assert s.scan(data, len(data), view.r, b"\0") < s.REFUSE
     return view
 
 

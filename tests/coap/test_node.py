@@ -461,35 +461,36 @@ def test_paths_beyond_ascii():
     assert get(node, "tur").code == NOT_FOUND
 
 
-def test_a_path_with_the_hash_of_another():
-    # "ba" and "cB" collide: (98 * 33) ^ 97 == (99 * 33) ^ 64 is what the hash computes
-    node, thing = serving("x")
-    thing.result = b"x"
-    first, second = _collision()
-    node.add(first, Thing(result=b"first"))
-    assert get(node, first).payload == b"first"
-    assert get(node, second).code == NOT_FOUND
-    assert ask(node, request(PUT, second)).code == NOT_FOUND
-    assert "hash" in str(raises(ValueError, node.add, second, Thing()))
-    assert get(node, first).payload == b"first"
+def test_paths_with_the_same_hash():
+    # the hash of two characters is ((66 ^ first) * 33 ^ second) & 255
+    node = Bare()
+    node.add("ai", Thing(result=b"first"))
+    assert get(node, "ia").code == NOT_FOUND
+    assert ask(node, request(PUT, "ia")).code == NOT_FOUND
+    node.add("ia", Thing(result=b"second"))
+    assert get(node, "ai").payload == b"first"
+    assert get(node, "ia").payload == b"second"
 
 
-def _collision():
-    import coap.scan as s
+def test_a_path_is_taken_once():
+    node, _ = serving("x")
+    for path in ("x", ""):
+        if path == "":
+            node.add("", Thing(result=b"root"))
+        assert "taken" in str(raises(ValueError, node.add, path, Thing()))
+    assert get(node, "x").code == CONTENT
 
-    found = {}
-    r = s.index()
-    for a in range(33, 127):
-        for b in range(33, 127):
-            path = chr(a) + chr(b)
-            if "/" in path:
-                continue
-            data = request(GET, path)
-            s.scan(data, len(data), r)
-            if r[s.HASH] in found:
-                return found[r[s.HASH]], path
-            found[r[s.HASH]] = path
-    raise AssertionError("no two paths of two characters have the same hash")
+
+def test_a_node_has_255_resources():
+    node = Bare()
+    for i in range(255):
+        node.add("r/%d" % i, Thing(result=b"%d" % i))
+    assert "255" in str(raises(ValueError, node.add, "more", Thing()))
+    for i in (0, 1, 127, 128, 254):
+        assert get(node, "r/%d" % i).payload == b"%d" % i
+    node.remove("r/3")
+    assert get(node, "r/3").code == NOT_FOUND
+    assert get(node, "r/254").payload == b"254"
 
 
 def test_prefixes():

@@ -4,19 +4,22 @@ from array import array
 
 import coap.scan as s
 from coap.numbers import ACK, CON, GET, NON, POST, RST
-from coap.resource import route
+from coap.routes import table
 from engine import encode, request, uint
 from support import cases, hexbytes
 
 
+NONE = table(())
+
+
 def flags_of(data, **settings):
     r = s.index(**settings)
-    return s.scan(data, len(data), r)
+    return s.scan(data, len(data), r, NONE)
 
 
 def indexed(data, **settings):
     r = s.index(**settings)
-    s.scan(data, len(data), r)
+    s.scan(data, len(data), r, NONE)
     return r
 
 
@@ -329,27 +332,40 @@ def test_no_prefix_of_a_message_reads_past_its_end():
 def test_the_index_of_a_message_owes_nothing_to_the_one_before():
     r = s.index()
     first = encode(CON, POST, 7, b"abc", [(11, b"x"), (17, b"\x3c")], b"pay")
-    s.scan(first, len(first), r)
+    s.scan(first, len(first), r, NONE)
     second = encode(CON, GET, 8)
-    assert s.scan(second, len(second), r) == s.REQUEST
+    assert s.scan(second, len(second), r, NONE) == s.REQUEST
     assert r[s.ACCEPT] == s.NO_ACCEPT
     assert r[s.PAYLOAD] == r[s.SIZE] == 4
-    assert r[s.HASH] == indexed(second)[s.HASH]
+    assert r[s.FOUND] == s.ABSENT
     assert r[s.COUNT] == 2
 
 
 def test_a_message_in_a_larger_buffer_ends_where_it_is_said_to():
     data = encode(CON, GET, 1, b"", [(11, b"abc")])
     r = s.index()
-    assert s.scan(bytearray(data + b"\xff\xff\xff"), len(data), r) == s.REQUEST | 1 << s.URI_PATH
+    flags = s.scan(bytearray(data + b"\xff\xff\xff"), len(data), r, NONE)
+    assert flags == s.REQUEST | 1 << s.URI_PATH
     assert r[s.SIZE] == len(data)
 
 
 # Paths
 
 
-def matches(data, path, accept=0, function=s.same):
-    return function(data, indexed(data), route(path, accept))
+def routed(data, *routes):
+    r = s.index()
+    s.scan(data, len(data), r, table(routes))
+    return r
+
+
+def matches(data, path, accept=0):
+    """0: another path; 1: a plain request for it; 2: somebody must look at its Accept."""
+    r = routed(data, ("other", 0), (path, accept))
+    if r[s.FOUND] == s.ABSENT:
+        assert r[s.ROUTE] == s.MISSING
+        return 0
+    assert r[s.FOUND] == 1 and r[s.ROUTE] in (1, s.ABSENT)
+    return 1 if r[s.ROUTE] == 1 else 2
 
 
 def test_paths_are_compared_byte_for_byte():
@@ -413,15 +429,48 @@ def test_below_a_path():
         (None, "", 1),
         (None, "a", 0),
     ):
-        assert matches(request(GET, path), above, 0, s.under) == expected, (path, above)
+        data = request(GET, path)
+        assert s.under(data, indexed(data), table([(above, 0)]), 4) == expected, (path, above)
 
 
-def test_the_hash_tells_paths_apart():
+def test_each_route_is_found_among_all():
     paths = [None, "a", "b", "a/b", "ab", "a/", "b/a", "a/b/", "s/contact", "s/tamper"]
-    hashes = [indexed(request(GET, path))[s.HASH] for path in paths]
+    routes = [(path or "", 0) for path in paths]
     for i in range(len(paths)):
-        assert 0 <= hashes[i] < 1 << 30
-        assert hashes[i] not in hashes[:i], paths[i]
+        assert routed(request(GET, paths[i]), *routes)[s.ROUTE] == i, paths[i]
+    assert routed(request(GET, "a/a"), *routes)[s.ROUTE] == s.MISSING
+
+
+def test_paths_with_the_same_hash():
+    # the hash of two characters is ((66 ^ first) * 33 ^ second) & 255
+    first, second = table([("ai", 0)]), table([("ia", 0)])
+    assert first[1] == second[1]
+    for data, expected in ((request(GET, "ai"), 0), (request(GET, "ia"), 1)):
+        assert routed(data, ("ai", 0), ("ia", 0))[s.ROUTE] == expected
+    assert routed(request(GET, "ia"), ("ai", 0))[s.ROUTE] == s.MISSING
+
+
+def test_a_special_request_names_no_plain_route():
+    data = request(GET, "a", options=[(6, b"")])
+    for special, route in ((0, 0), (1 << s.URI_HOST, 0), (1 << s.OBSERVE, s.ABSENT)):
+        for path, found in (("a", 0), ("b", s.ABSENT)):
+            r = s.index()
+            r[s.SPECIAL] = special
+            s.scan(data, len(data), r, table([(path, 0)]))
+            assert r[s.FOUND] == found
+            if path == "a" or route == s.ABSENT:
+                assert r[s.ROUTE] == route
+            else:
+                assert r[s.ROUTE] == s.MISSING
+
+
+def test_scan_returns_what_is_watched():
+    data = request(GET, "a", options=[(6, b"")])
+    for watch in (0, s.REQUEST, 1 << s.OBSERVE, s.UNSAFE):
+        r = s.index()
+        r[s.WATCH] = watch
+        assert s.scan(data, len(data), r, NONE) == r[s.FLAGS] & watch
+        assert r[s.FLAGS] == s.REQUEST | 1 << s.OBSERVE | 1 << s.URI_PATH
 
 
 # Bytes

@@ -9,6 +9,7 @@ import coap.scan as s
 from coap import Resource
 from coap.node import Node
 from coap.numbers import ACK, CBOR, CON, CONTENT, DELETE, GET, JSON, NON, POST, PUT, RST
+from coap.routes import table
 from engine import encode, request, uint
 from support import allocated, cases, locked, only, retained
 
@@ -294,9 +295,10 @@ def test_scan_and_reply_alone():
     r = s.index()
     data = request(GET, "plain", options=[(17, b"\x32")])
     tx = bytearray(64)
+    routes = table([("plain", 0)])
 
     def once():
-        s.scan(data, len(data), r)
+        s.scan(data, len(data), r, routes)
         s.bare(tx, data, r, 0x84)
 
     def again():

@@ -64,10 +64,14 @@ class PortableTests:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
         report = yield
-        if report.when == "call" and report.passed:
-            name = getattr(item, "interpreter_name", "host only")
-            self.passed[name] = self.passed.get(name, 0) + 1
+        report.interpreter_name = getattr(item, "interpreter_name", "host only")
         return report
+
+    def pytest_runtest_logreport(self, report):
+        # Of several processes only the one that prints the summary gets all reports.
+        if report.when == "call" and report.passed:
+            name = report.interpreter_name
+            self.passed[name] = self.passed.get(name, 0) + 1
 
     def pytest_terminal_summary(self, terminalreporter):
         counts = ", ".join(f"{count} {name}" for name, count in self.passed.items())

@@ -50,7 +50,7 @@ def observe(longest_token, data, buf):
     if view is None:
         view = _views[longest_token] = View(token_max=longest_token)
     view.buf = buf
-    flags = s.scan(buf, len(data), view.r)
+    flags = s.scan(buf, len(data), view.r, b"\0")
     if flags & s.SILENT:
         return {"answer": "silence"}
     found = {"mid": view.r[s.MID]}
