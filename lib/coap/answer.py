@@ -8,26 +8,27 @@ from array import array
 
 from micropython import const
 
-import coap.scan as s
+import coap.compose as compose
+from coap.compose import append, blank, decimal, emit, fits, inherit
 from coap.counters import TOO_LONG
 from coap.message import Writer
 from coap.numbers import CBOR, CHANGED, CONTENT, DELETED, ETAG, INTERNAL_SERVER_ERROR, JSON
-from coap.scan import ABSENT, append, blank, decimal, emit, fits, inherit
+from coap.scan import ABSENT
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _ROOM = const(58)  # scan.ROOM
-_Q_CODE = const(0)  # scan.Q_CODE
-_Q_ETAG = const(1)  # scan.Q_ETAG
-_Q_OBSERVE = const(2)  # scan.Q_OBSERVE
-_Q_FORMAT = const(3)  # scan.Q_FORMAT
-_Q_START = const(9)  # scan.Q_START
-_Q_LENGTH = const(10)  # scan.Q_LENGTH
-_Q_AT = const(11)  # scan.Q_AT
-_Q_DIGEST = const(12)  # scan.Q_DIGEST
-_Q_SKIP = const(13)  # scan.Q_SKIP
-_Q_LIMIT = const(14)  # scan.Q_LIMIT
-_Q_BASE = const(15)  # scan.Q_BASE
-_Q_ALL = const(16)  # scan.Q_ALL
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_OBSERVE = const(2)  # compose.Q_OBSERVE
+_Q_FORMAT = const(3)  # compose.Q_FORMAT
+_Q_START = const(9)  # compose.Q_START
+_Q_LENGTH = const(10)  # compose.Q_LENGTH
+_Q_AT = const(11)  # compose.Q_AT
+_Q_DIGEST = const(12)  # compose.Q_DIGEST
+_Q_SKIP = const(13)  # compose.Q_SKIP
+_Q_LIMIT = const(14)  # compose.Q_LIMIT
+_Q_BASE = const(15)  # compose.Q_BASE
+_Q_ALL = const(16)  # compose.Q_ALL
 
 
 # Codes of answers for which nobody chose one, by method
@@ -173,7 +174,7 @@ class Answer:
         tx = self.tx
         if not fits(self.r, q):
             return 0
-        n = s.bare(tx, view.buf, view.r, q[_Q_CODE])
+        n = compose.bare(tx, view.buf, view.r, q[_Q_CODE])
         options = list(self.extra or ())  # type: list
         if q[_Q_ETAG]:
             options.append((ETAG, self.tag))

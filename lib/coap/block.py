@@ -33,20 +33,20 @@ _PAYLOAD = const(55)  # scan.PAYLOAD
 _SIZE = const(56)  # scan.SIZE
 _ROOM = const(58)  # scan.ROOM
 _UNSAFE = const(1 << 24)  # scan.UNSAFE
-_Q_CODE = const(0)  # scan.Q_CODE
-_Q_ETAG = const(1)  # scan.Q_ETAG
-_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
-_Q_BLOCK2 = const(5)  # scan.Q_BLOCK2
-_Q_BLOCK1 = const(6)  # scan.Q_BLOCK1
-_Q_SIZE2 = const(7)  # scan.Q_SIZE2
-_Q_SIZE1 = const(8)  # scan.Q_SIZE1
-_Q_START = const(9)  # scan.Q_START
-_Q_LENGTH = const(10)  # scan.Q_LENGTH
-_Q_AT = const(11)  # scan.Q_AT
-_Q_DIGEST = const(12)  # scan.Q_DIGEST
-_Q_SKIP = const(13)  # scan.Q_SKIP
-_Q_LIMIT = const(14)  # scan.Q_LIMIT
-_Q_BASE = const(15)  # scan.Q_BASE
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+_Q_BLOCK2 = const(5)  # compose.Q_BLOCK2
+_Q_BLOCK1 = const(6)  # compose.Q_BLOCK1
+_Q_SIZE2 = const(7)  # compose.Q_SIZE2
+_Q_SIZE1 = const(8)  # compose.Q_SIZE1
+_Q_START = const(9)  # compose.Q_START
+_Q_LENGTH = const(10)  # compose.Q_LENGTH
+_Q_AT = const(11)  # compose.Q_AT
+_Q_DIGEST = const(12)  # compose.Q_DIGEST
+_Q_SKIP = const(13)  # compose.Q_SKIP
+_Q_LIMIT = const(14)  # compose.Q_LIMIT
+_Q_BASE = const(15)  # compose.Q_BASE
 
 _DIGEST_SEED = 5381
 _WANTED = 1 << _BLOCK2 | 1 << _BLOCK1
@@ -134,7 +134,9 @@ class Block(Feature):
         """A later block: when the answer is kept its code, with the answer in reply."""
         if not view.r[_FLAGS] & _UNSAFE and view.r[_PAYLOAD] < view.r[_SIZE]:
             return 0  # a FETCH that is whole in itself
-        i = self.transfers.find(view, self.transfers.key(view), ANSWERED)
+        i = -1
+        if self.transfers.used:
+            i = self.transfers.find(view, self.transfers.key(view), ANSWERED)
         if i < 0:
             return REQUEST_ENTITY_INCOMPLETE if view.r[_FLAGS] & _UNSAFE else 0
         self.transfers.touch(i, view.now_ms)

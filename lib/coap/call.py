@@ -19,7 +19,8 @@ TIMEOUT = 1
 RESET = 2
 BROKEN = 3
 TOO_LONG = 4
-_FAILURES = ("", "timeout", "reset", "broken transfer", "too long")
+UNPROTECTED = 5
+_FAILURES = ("", "timeout", "reset", "broken transfer", "too long", "not under OSCORE")
 
 # States of a Call
 FREE = 0
@@ -57,6 +58,8 @@ class Call:
         self.watch = bytearray(SIZE)  # token of the observation
         self.fields = array("i", [ABSENT] * _FIELDS)
         self.etag = bytearray(8)  # of the answer whose blocks are fetched
+        self.context = None  # of the peer; the request is protected with it
+        self.asked = None  # and what is known of it then
         self.patience_ms = 0
         self.sent_ms = self.until_ms = 0  # when it was sent, or its ACK came; when that is over
         self.number_ms = self.fresh_ms = 0  # when a notification came; when it is no longer fresh
@@ -178,7 +181,8 @@ class Response:
     """What `on_answer` is given: one serves all calls, so keep nothing of it.
 
     code: 2.05 is 0x45; 0: there is no answer, and `failure` is TIMEOUT, RESET, BROKEN (blocks
-    that do not fit together) or TOO_LONG. offset: where in the whole the payload lies; more:
+    that do not fit together), TOO_LONG or UNPROTECTED (a secured request was answered in clear).
+    offset: where in the whole the payload lies; more:
     further pieces of it will come; last: nothing will come any more. str() tells code or failure.
     """
 

@@ -29,6 +29,7 @@ from coap.call import (
     RESET,
     TIMEOUT,
     TOO_LONG,
+    UNPROTECTED,
     WATCHING,
     Call,
 )
@@ -183,9 +184,9 @@ class Client(Feature):
 
     def transmit(self, slot, mid):
         call = self._holder(slot)
-        n = call.write(self.writer, CON, mid)
-        if n < 0:
-            self.intake.fail(call, TOO_LONG)
+        n = self._write(call, CON, mid)
+        if n <= 0:
+            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
             return 0
         return n
 
@@ -215,6 +216,11 @@ class Client(Feature):
         call = self._find(view)
         if slot >= 0 and (call is None or call.slot != slot):
             return 0
+        if call is not None and call.context is not None:
+            if slot < 0 and self.repeats.knows(view):
+                return self.node.exchange.acknowledge(view)
+            if not self.node.secure.asking.heard(call, view):
+                return 0
         if view.r[_FLAGS] & _CRITICAL & ~_UNDERSTOOD:
             return 0 if slot >= 0 else -1  # RFC 7252 section 5.4.1
         if slot >= 0:
@@ -228,6 +234,12 @@ class Client(Feature):
         if not self.intake.stale(call, view):
             self._accept(call, view)
         return self.node.exchange.acknowledge(view)
+
+    def renew(self, call):
+        """Send the request of a call, or the block whose turn it is, once more as a new one."""
+        self._drop(call)
+        call.state = READY
+        self.node.hurry()
 
     def release(self, call):
         """The call is done."""
@@ -251,6 +263,8 @@ class Client(Feature):
             if self.calls[i].state == FREE:
                 self.calls[i].begin(peer, method, found, self.szx)
                 self.calls[i].patience_ms = self.patience_ms
+                if self.node.secure is not None:
+                    self.node.secure.prepare(self.calls[i], peer)
                 self.used += 1
                 return self.calls[i]
         self.node.counters[count.NO_EXCHANGE] += 1
@@ -343,12 +357,19 @@ class Client(Feature):
             call.slot = self.node.exchange.begin(self, call.peer)
             call.state = OPEN
             return 0
-        n = call.write(self.writer, NON, self.node.exchange.next_mid())
-        if n < 0:
-            self.intake.fail(call, TOO_LONG)
+        n = self._write(call, NON, self.node.exchange.next_mid())
+        if n <= 0:
+            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
             return 0
         self._await(call, now_ms)
         self.node.peer = call.peer
+        return n
+
+    def _write(self, call, kind, mid):
+        again = call.mid == mid
+        n = call.write(self.writer, kind, mid)
+        if call.context is not None and n > 0:
+            n = self.node.secure.asking.protect(call, n, again)
         return n
 
     def _await(self, call, now_ms):

@@ -24,6 +24,9 @@ LIMITED = const(15)  # requests beyond a peer's rate
 GROUP_DROPPED = const(16)  # requests to a group beyond what can be answered later
 BLOCKS_PUSHED_OUT = const(17)  # transfers and kept answers that made room for others
 OUT_OF_MEMORY = const(18)  # datagrams that found no room in the heap
+FRAMES_DROPPED = const(19)  # damaged ones on a serial line
+FRAMES_IGNORED = const(20)  # IP on a serial line
+NOT_OPENED = const(21)  # requests under OSCORE that were forged, replayed, malformed or unknown
 NAMES = (
     "malformed",
     "duplicates",
@@ -44,4 +47,7 @@ NAMES = (
     "group_dropped",
     "blocks_pushed_out",
     "out_of_memory",
+    "frames_dropped",
+    "frames_ignored",
+    "not_opened",
 )

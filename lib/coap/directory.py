@@ -7,7 +7,7 @@ half of each lifetime. A registration that it has lost is made anew. With simple
 says that it is there, and the directory fetches the links itself (section 5.1).
 """
 
-from coap.link import link
+from coap.link import listing
 from coap.numbers import CHANGED, CREATED, LINK_FORMAT, NOT_FOUND
 from coap.resource import CoapError
 from coap.target import text
@@ -97,7 +97,7 @@ class Directory:
     def _register(self):
         path, _, query = self.path.partition("?")
         path += "?" + (query + "&" if query else "") + text([], self.queries)[1:]
-        self._ask("post", path, self._answered, links(self.node))
+        self._ask("post", path, self._answered, listing(self.node))
 
     def _ask(self, method, path, on_answer, payload=b"", into=None):
         try:
@@ -179,13 +179,6 @@ class Directory:
         if self.timer is not None:
             self.node.cancel(self.timer)
             self.timer = None
-
-
-def links(node):
-    """The links of all that the node lists, as /.well-known/core has them."""
-    return b",".join(
-        [one.link or link(one) for one in node.resources if one.listed and one.exists]
-    )
 
 
 def find(links, rt):

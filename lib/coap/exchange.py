@@ -14,7 +14,8 @@ from micropython import const
 
 import coap.counters as count
 from coap.numbers import BAD_OPTION, SERVICE_UNAVAILABLE
-from coap.scan import ABSENT, copy, random16, seen
+from coap.ring import random16, seen
+from coap.scan import ABSENT, copy
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _FLAGS = const(48)  # scan.FLAGS
@@ -22,15 +23,18 @@ _TYPE = const(49)  # scan.TYPE
 _CODE = const(50)  # scan.CODE
 _SCAN_MID = const(51)  # scan.MID
 _HEAD = const(53)  # scan.HEAD
-_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, and blocks of a request: scan.BLOCK1
+# scan.UNSAFE, blocks of a request: scan.BLOCK1, and what is told from a replay: scan.OSCORE
+_ONCE = const(1 << 24 | 1 << 12 | 1 << 16)
+_OSCORE = const(16)  # scan.OSCORE
+_SHORT = const(8)  # oscore.SHORT
 _OTHER = const(1 << 26)  # scan.OTHER
 _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
-_RING_ENTRIES = const(0)  # scan.RING_ENTRIES
-_RING_CON_MS = const(1)  # scan.RING_CON_MS
-_RING_FIRST = const(3)  # scan.RING_FIRST
-_RING_STEP = const(3)  # scan.RING_STEP
-_RING_NON = const(1 << 16)  # scan.RING_NON
+_RING_ENTRIES = const(0)  # ring.RING_ENTRIES
+_RING_CON_MS = const(1)  # ring.RING_CON_MS
+_RING_FIRST = const(3)  # ring.RING_FIRST
+_RING_STEP = const(3)  # ring.RING_STEP
+_RING_NON = const(1 << 16)  # ring.RING_NON
 
 # How an exchange ended
 ACKNOWLEDGED = 0
@@ -159,9 +163,15 @@ class Exchange:
             n = view.r[_HEAD]
             if n > self.reply_bytes:
                 n = 0
-        copy(self.replies, self.entry * self.reply_bytes, self.node.tx, 0, n)
+        if n == view.r[_HEAD] and view.r[_FLAGS] >> _OSCORE & 1 and self._is_secure():
+            n = self.node.secure.shorten(self.replies, self.entry * self.reply_bytes)
+        else:
+            copy(self.replies, self.entry * self.reply_bytes, self.node.tx, 0, n)
         at = _RING_FIRST + _RING_STEP * self.entry + 2
         self.ring[at] = self.ring[at] & _RING_NON | n
+
+    def _is_secure(self):
+        return self.node.secure is not None and self.reply_bytes >= _SHORT
 
     def reset(self, view):
         """An RST for the message at hand, in tx."""
@@ -258,7 +268,10 @@ class Exchange:
         if view.r[_TYPE]:
             return 0
         n = self.ring[_RING_FIRST + _RING_STEP * entry + 2] & (_RING_NON - 1)
-        copy(self.node.tx, 0, self.replies, entry * self.reply_bytes, n)
+        entry *= self.reply_bytes
+        if n and self.replies[entry] == 0:
+            return self.node.secure.repeat(view, self.replies, entry)
+        copy(self.node.tx, 0, self.replies, entry, n)
         return n
 
     def _full(self, view):

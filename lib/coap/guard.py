@@ -27,6 +27,18 @@ def call(function, argument, node):
 
 
 @micropython.native
+def inside(node, context, n):
+    """Answer the request at hand, or the one of n bytes that was kept, as one that came under a
+    security context; whatever happens, the next one has not.
+    """
+    node.view.context = context
+    try:
+        return node.replay(n) if n else node._request(node.view)
+    finally:
+        node.view.context = 0
+
+
+@micropython.native
 def turn(transport):
     """Let a transport have its turn; what the network and the heap refuse goes to fault()."""
     try:

@@ -10,7 +10,8 @@ from coap.call import BROKEN, READY, TOO_LONG, WATCHING, Response
 from coap.exchange import MASK
 from coap.guard import call as guarded
 from coap.numbers import REQUEST_ENTITY_TOO_LARGE
-from coap.scan import ABSENT, copy, equal, random16
+from coap.ring import random16
+from coap.scan import ABSENT, copy, equal
 from coap.token import SIZE
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand

@@ -45,6 +45,7 @@ class Later:
         self.tokens = [b""] * slots
         self.payloads = [b""] * slots
         self.etags = [b""] * slots
+        self.secured = [None] * slots  # how to protect the response
         self.open = 0
         self.turn = 0  # makes each ticket a new one
         self.writer = Writer(node.tx)
@@ -67,6 +68,7 @@ class Later:
                 self.words[at + _UNWANTED] = self._unwanted(view)
                 self.peers[i] = view.peer
                 self.tokens[i] = view.token()
+                self.secured[i] = self.node.secure.keep(view) if view.context else None
                 self.open += 1
                 self.node.rewatch()
                 self.node.hurry()  # its patience may end first
@@ -204,4 +206,5 @@ class Later:
             writer.uint(CONTENT_FORMAT, words[at + _FORMAT])
         if words[at + _MAX_AGE] != ABSENT:
             writer.uint(MAX_AGE, words[at + _MAX_AGE])
-        return max(writer.payload(self.payloads[i]).n, 0)
+        n = max(writer.payload(self.payloads[i]).n, 0)
+        return self.node.secure.late(self.secured[i], n) if self.secured[i] and n else n

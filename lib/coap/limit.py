@@ -17,8 +17,8 @@ from coap.numbers import TOO_MANY_REQUESTS
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _TYPE = const(49)  # scan.TYPE
 _REQUEST = const(1 << 0)  # scan.REQUEST
-_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
-_Q_LIMIT = const(14)  # scan.Q_LIMIT
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+_Q_LIMIT = const(14)  # compose.Q_LIMIT
 
 _SMALL = 64  # payload that keeps an answer within 136 bytes
 

@@ -1,10 +1,17 @@
 """Discovery: /.well-known/core in the link format, and its filters (RFC 6690)."""
 
-import coap.scan as s
+from micropython import const
+
 from coap.feature import Feature
+from coap.linktext import link_end, links
 from coap.numbers import LINK_FORMAT
 from coap.resource import Resource
-from coap.scan import links, step
+from coap.scan import step
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_URI_QUERY = const(9)  # scan.URI_QUERY
+_QUERY_END = const(33)  # scan.ENDS + scan.URI_QUERY
+_Q_AT = const(11)  # compose.Q_AT
 
 _PLAIN = (
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"  # pchar
@@ -24,33 +31,54 @@ class _Core(Resource):
     listed = False
 
     def get(self, request, reply):
+        text = self.node.listing
+        if text is None:
+            text = listing(self.node)
+        if self.node.view.context and self.node.access is not None:
+            text = self.node.access.listing(text, _links)
+        if not self.node.view.has(_URI_QUERY):
+            return text
         reply.write(b"")
-        view = self.node.view
-        empty = True
-        i = 0
-        while i < len(self.node.resources):
-            resource = self.node.resources[i]
-            i += 1
-            if resource.listed and resource.exists:
-                if resource.link is None:
-                    resource.link = link(resource)
-                if _passes(view, view.r, resource.link):
-                    if not empty:
-                        reply.write(b",")
-                    empty = False
-                    reply.write(resource.link)
+        _select(self.node, text, reply)
+        return None
 
 
-def _passes(view, r, text):
-    """Does the link match every query of the request?"""
-    if not view.has(s.URI_QUERY):
-        return True
-    at = r[s.URI_QUERY]
-    while at < r[s.ENDS + s.URI_QUERY]:
-        at = step(view.buf, at, r)
-        if not links(text, len(text), view.buf, r[s.VALUE], at):
+def _select(node, text, reply):
+    """Write those of the links that pass the filters of the request."""
+    at = 0
+    while at < len(text):
+        end = link_end(text, at, len(text))
+        if _passes(node.view, text, at, end):
+            if node.reply.q[_Q_AT]:
+                reply.write(b",")
+            reply.write(text, at, end - at)
+        at = end + 1
+
+
+def _passes(view, text, begin, end):
+    """Does the link in text[begin:end] match every query of the request?"""
+    at = view.r[_URI_QUERY]
+    while at < view.r[_QUERY_END]:
+        at = step(view.buf, at, view.r)
+        if not links(text, begin, end, view.buf, view.r):
             return False
     return True
+
+
+def listing(node):
+    """The links of all that the node lists for everybody, as bytes: written anew when one of them
+    is another.
+    """
+    if node.listing is None:
+        node.listing = _links(node, False)
+    return node.listing
+
+
+def _links(node, whole):
+    """The links of all that is listed; without `whole` of what a stranger may use."""
+    shows = None if whole or node.access is None else node.access.shows
+    found = [one for one in node.resources if one.listed and one.exists]
+    return b",".join([link(one) for one in found if shows is None or shows(one)])
 
 
 def link(resource):

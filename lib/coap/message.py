@@ -8,7 +8,8 @@
 """
 
 import coap.scan as s
-from coap.scan import copy, head, holds, index, step
+from coap.compose import head
+from coap.scan import copy, holds, index, step
 
 
 class View:
@@ -25,6 +26,7 @@ class View:
         self.now_ms = 0
         self.group = False  # it was sent to a group
         self.replayed = False  # it was kept, and is answered again
+        self.context = 0  # number of the security context under which it came; 0: anybody's
         self.forget()
 
     def forget(self):

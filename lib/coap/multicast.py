@@ -12,7 +12,8 @@ from micropython import const
 import coap.counters as count
 from coap.exchange import HALF, MASK
 from coap.feature import Feature
-from coap.scan import copy, random16, scan
+from coap.ring import random16
+from coap.scan import copy, scan
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _COUNT = const(63)  # scan.COUNT
@@ -25,7 +26,7 @@ _OTHER = const(1 << 26)  # scan.OTHER
 _ODD = const(1 << 27)  # scan.ODD
 _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
-_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
+_ONCE = const(1 << 24 | 1 << 12 | 1 << 16)  # scan.UNSAFE, scan.BLOCK1, scan.OSCORE
 
 # Words of a slot
 _LENGTH = 0  # of the request; 0: answered, or never used

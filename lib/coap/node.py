@@ -7,12 +7,14 @@ through _check().
 """
 
 from array import array
+from struct import pack_into
 
 from micropython import const
 
 import coap.counters as count
 from coap.answer import DEFAULTS, Answer
 from coap.application import Application
+from coap.compose import bare, ready
 from coap.exchange import HALF, MASK, Exchange
 from coap.guard import guard
 from coap.later import Later
@@ -27,13 +29,14 @@ from coap.numbers import (
     PRECONDITION_FAILED,
     PROXYING_NOT_SUPPORTED,
     REQUEST_ENTITY_TOO_LARGE,
+    UNAUTHORIZED,
     UNSUPPORTED_CONTENT_FORMAT,
     VALID,
 )
 from coap.reply import Reply
 from coap.request import Request
 from coap.resource import LATER, CoapError
-from coap.scan import bare, holds, ready, scan
+from coap.scan import holds, scan
 from coap.timers import Timers
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
@@ -52,6 +55,7 @@ _CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
 _URI_QUERY = const(9)  # scan.URI_QUERY
 _ACCEPT = const(10)  # scan.ACCEPT
 _PROXY = const(15)  # scan.PROXY
+_OSCORE = const(16)  # scan.OSCORE
 _FLAGS = const(48)  # scan.FLAGS
 _CODE = const(50)  # scan.CODE
 _ROUTE = const(54)  # scan.ROUTE
@@ -68,12 +72,12 @@ _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
 _NO_ACCEPT = const(0x10000)  # scan.NO_ACCEPT
 _CRITICAL = const(8494806)  # scan.CRITICAL
-_Q_CODE = const(0)  # scan.Q_CODE
-_Q_ETAG = const(1)  # scan.Q_ETAG
-_Q_MAX_AGE = const(4)  # scan.Q_MAX_AGE
-_Q_SIZE1 = const(8)  # scan.Q_SIZE1
-_Q_LENGTH = const(10)  # scan.Q_LENGTH
-_Q_AT = const(11)  # scan.Q_AT
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+_Q_SIZE1 = const(8)  # compose.Q_SIZE1
+_Q_LENGTH = const(10)  # compose.Q_LENGTH
+_Q_AT = const(11)  # compose.Q_AT
 
 
 _VIEWS = 48  # lengths whose memoryview is kept
@@ -89,9 +93,7 @@ _UNDERSTOOD = (
     | 1 << _URI_QUERY
     | 1 << _ACCEPT
 )
-_UNUSUAL = (
-    1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _CONTENT_FORMAT | 1 << _PROXY | _ODD
-)
+_UNUSUAL = 1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _PROXY | _ODD
 
 
 class Node(Application):
@@ -106,15 +108,15 @@ class Node(Application):
     # request, and that takes longer the fuller its own table is.
     error_format = -1  # by ProblemDetails
     group = None  # by Multicast
-    client = None  # by Client
     conditions = None  # by Conditions, for Observe
-    journal = None  # by the application: a function that takes the text of each exception
+    access = None  # by Access
+    secure = None  # by Oscore
 
     def __init__(self, *features, room=1024, token_max=8, promises=4, timers=8, **exchange):
         super().__init__()
         self.view = View(room, token_max)
         self.tx = bytearray(self.view.r[_BODY] + room)
-        self.buf = memoryview(self.tx)
+        self.copied = "%ds" % room  # for pack_into(): any payload
         self.counters = array("i", [0] * len(count.NAMES))
         self.views = {}
         self.sent = 0  # datagrams, modulo 2**30
@@ -123,16 +125,18 @@ class Node(Application):
         self.request_ = Request(self.view, self)
         self.reply = Answer(self, self.view.r[_BODY])
         self.reply_ = Reply(self.reply)
-        self.last_error = ""
-        self.entropy = b""
         self.exchange = Exchange(self, **exchange)
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
         self.timed = [self.timers, self.later]
         self.calm = False  # nothing is due before calm_until_ms
-        self.wake = None  # what hurry() calls: a transport that sleeps while others run
         self.calm_until_ms = 0
+        self.wake = None  # what hurry() calls: a transport that sleeps while others run
+        self.last_error = ""
+        self.entropy = b""
+        self.client = None  # set by Client
+        self.journal = None  # a function of the application: it takes the text of each exception
         self.wants = 0
         special = _UNUSUAL
         refuse = _CRITICAL & ~_UNDERSTOOD
@@ -173,7 +177,7 @@ class Node(Application):
     def _view(self, n):
         if len(self.views) >= _VIEWS:
             self.views.clear()
-        view = self.views[n] = self.buf[:n]
+        view = self.views[n] = memoryview(self.tx)[:n]
         return view
 
     def due(self, now_ms):
@@ -276,8 +280,16 @@ class Node(Application):
         self.resource = resource
         out = guard(out, self.request_, self.reply_, self)
         if not self.reply.touched and _type(out) is _bytes:
-            return ready(self.tx, view.buf, r, resource.options, out) or self._complete(view, out)
+            r = ready(self.tx, view.buf, r, resource.options, out)
+            return r if r > 0 else self._long(view, out, r)
         return self._complete(view, out)
+
+    def _long(self, view, out, n):
+        """Copy a payload that ready() has left over, to tx[-n]."""
+        if not n:
+            return self._complete(view, out)
+        pack_into(self.copied, self.tx, -n, out)  # and zeros up to ROOM, behind the message
+        return len(out) - n
 
     def _missing(self, view):
         if self.prefixes or view.r[_FLAGS] & self.wants:
@@ -288,6 +300,8 @@ class Node(Application):
         """The whole of what a server has to look at before anything acts."""
         if view.r[_FLAGS] & 1 << _PROXY:
             refusal = PROXYING_NOT_SUPPORTED
+        elif view.r[_FLAGS] & 1 << _OSCORE and self.secure is not None and not view.context:
+            return self.secure.request(view)
         elif view.r[_FLAGS] & self.refuse:
             refusal = BAD_OPTION
         else:
@@ -310,6 +324,8 @@ class Node(Application):
         code = view.r[_CODE]
         if code > 7 or resource.handlers[code] is None:
             return METHOD_NOT_ALLOWED
+        if self.access is not None and not self.access.admits(view, resource):
+            return UNAUTHORIZED
         if view.r[_SIZE] > view.r[_LIMIT]:
             return self._too_long()
         code = self._negotiate(view, resource) or self._precondition(view, resource)
@@ -354,6 +370,9 @@ class Node(Application):
     def _complete(self, view, out):
         """Make a message of what the handler returned, None mostly: it has filled the reply."""
         reply = self.reply
+        if out is None and not reply.touched and not self.later.open:
+            if view.r[_FLAGS] & (_UNSAFE | self.wants_after) == _UNSAFE:
+                return self.fail(DEFAULTS[view.r[_CODE]])  # done, and nothing to say
         if out is not None or not reply.touched or self.later.open:
             if not self._fill(view, reply, out):
                 return self.exchange.acknowledge(view)

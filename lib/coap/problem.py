@@ -1,5 +1,6 @@
 """Problem details (RFC 9290): errors as CBOR for clients that say so with Accept 257."""
 
+import coap.compose as compose
 import coap.scan as s
 from coap.feature import Feature
 from coap.numbers import PROBLEM_DETAILS
@@ -22,11 +23,11 @@ class ProblemDetails(Feature):
 
     def after(self, view, reply):
         q = reply.q
-        code = q[s.Q_CODE]
+        code = q[compose.Q_CODE]
         if view.r[s.ACCEPT] != PROBLEM_DETAILS or code < 0x80:
             return
         out = problem(code, _title(reply, min(255, reply.most - _FRAME)))
-        q[s.Q_FORMAT] = PROBLEM_DETAILS
+        q[compose.Q_FORMAT] = PROBLEM_DETAILS
         reply.give(out)
 
 
@@ -41,8 +42,8 @@ def problem(code, title):
 
 def _title(reply, most):
     # cut between two characters: the second to last bytes of one are 10xxxxxx
-    start = reply.q[s.Q_START]
-    n = reply.q[s.Q_LENGTH]
+    start = reply.q[compose.Q_START]
+    n = reply.q[compose.Q_LENGTH]
     title = bytes(memoryview(reply.source)[start : start + n])
     if n > most:
         n = most

@@ -1,6 +1,6 @@
 """What a handler fills in: an Answer without its bytes and numbers."""
 
-import coap.scan as s
+import coap.compose as compose
 from coap.numbers import CREATED, LOCATION_PATH, LOCATION_QUERY
 from coap.scan import ABSENT
 
@@ -25,38 +25,38 @@ class Reply:
     def code(self):
         """The response code, 0 while the default of the method stands."""
         answer = self._answer
-        return answer.q[s.Q_CODE] if answer.touched else 0
+        return answer.q[compose.Q_CODE] if answer.touched else 0
 
     @code.setter
     def code(self, code):
         q = self._numbers()
-        q[s.Q_CODE] = code
+        q[compose.Q_CODE] = code
 
     @property
     def content_format(self):
         """The format that was negotiated; None when the answer has none."""
         answer = self._answer
-        form = answer.q[s.Q_FORMAT] if answer.touched else answer.chosen
+        form = answer.q[compose.Q_FORMAT] if answer.touched else answer.chosen
         if form == ABSENT and not answer.touched:
-            form = answer.node.resource.q[s.Q_FORMAT]
+            form = answer.node.resource.q[compose.Q_FORMAT]
         return None if form == ABSENT else form
 
     @content_format.setter
     def content_format(self, form):
         q = self._numbers()
-        q[s.Q_FORMAT] = ABSENT if form is None else form
+        q[compose.Q_FORMAT] = ABSENT if form is None else form
 
     @property
     def max_age_s(self):
         """Seconds for which the answer holds; None for the default of 60."""
         answer = self._answer
         q = answer.q if answer.touched else answer.node.resource.q
-        return None if q[s.Q_MAX_AGE] == ABSENT else q[s.Q_MAX_AGE]
+        return None if q[compose.Q_MAX_AGE] == ABSENT else q[compose.Q_MAX_AGE]
 
     @max_age_s.setter
     def max_age_s(self, seconds):
         q = self._numbers()
-        q[s.Q_MAX_AGE] = ABSENT if seconds is None else seconds
+        q[compose.Q_MAX_AGE] = ABSENT if seconds is None else seconds
 
     @property
     def etag(self):
@@ -69,18 +69,18 @@ class Reply:
         if len(etag) > 8:
             raise ValueError("an ETag has at most 8 bytes")
         q = self._numbers()
-        q[s.Q_ETAG] = len(etag)
+        q[compose.Q_ETAG] = len(etag)
         self._answer.tag = etag
 
     @property
     def offset(self):
         """Where in the payload the part begins that is wanted; for part()."""
-        return self._answer.q[s.Q_SKIP]
+        return self._answer.q[compose.Q_SKIP]
 
     @property
     def wanted(self):
         """How many bytes of the payload are wanted; for part()."""
-        return self._answer.q[s.Q_LIMIT]
+        return self._answer.q[compose.Q_LIMIT]
 
     def location(self, *segments):
         """Where a created resource lies (RFC 7252 section 5.10.7); the code becomes 2.01."""
@@ -100,8 +100,8 @@ class Reply:
 
     def _more(self, number, values):
         q = self._numbers()
-        if q[s.Q_CODE] == 0:
-            q[s.Q_CODE] = CREATED
+        if q[compose.Q_CODE] == 0:
+            q[compose.Q_CODE] = CREATED
         if self._answer.extra is None:
             self._answer.extra = []
         for value in values:

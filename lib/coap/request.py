@@ -4,8 +4,15 @@ One Request serves every request of a node. It shows the datagram at hand, so ke
 beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `ticket()`.
 """
 
+from micropython import const
+
 import coap.scan as s
 from coap.numbers import NOT_ACCEPTABLE
+from coap.scan import equal
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_SIZE = const(56)  # scan.SIZE
 
 
 class Request:
@@ -59,6 +66,17 @@ class Request:
     def payload_length(self):
         view = self._view
         return view.r[s.SIZE] - view.r[s.PAYLOAD] if view.body is None else view.length
+
+    def payload_is(self, content):
+        """Is the payload these bytes? Allocates nothing."""
+        view = self._view
+        r = view.r
+        n = len(content)
+        if view.body is None:
+            if r[_SIZE] - r[_PAYLOAD] != n:
+                return False
+            return equal(view.buf, r[_PAYLOAD], content, 0, n) == 1
+        return view.length == n and equal(view.body, 0, content, 0, n) == 1
 
     @property
     def offset(self):

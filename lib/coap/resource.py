@@ -6,11 +6,15 @@ copy and a payload.
 
 from array import array
 
+import coap.compose as compose
 import coap.scan as s
-from coap.numbers import CONTENT
-from coap.scan import ABSENT, emit
+from coap.compose import blank
+from coap.message import Writer
+from coap.numbers import CONTENT, CONTENT_FORMAT, ETAG, MAX_AGE
 
 LATER = object()  # what a handler returns when node.respond() will answer
+
+_OPTIONS_BYTES = 24  # of an ETag, a Content-Format and a Max-Age, and some
 
 _METHODS = ("get", "post", "put", "delete", "fetch", "patch", "ipatch")
 
@@ -46,6 +50,7 @@ class Resource:
     confirmable = None  # notifications: True all CON, False only those that must be, None some
     multicast = True  # answers GET and FETCH sent to a group
     echo = False  # what changes it needs a fresh Echo (RFC 9175)
+    access = None  # who may use it: see coap.access; None: as the node has it
     streams = False  # takes a request that comes in blocks block by block
     prefix = False  # also serves every path below its own
     conditional = False  # sees to If-Match and If-None-Match itself
@@ -58,9 +63,8 @@ class Resource:
         self.path = ""
         self.route = 0  # where in the table of the node its route lies
         self.options = b"\0"
-        self.q = array("i", [0] * s.Q_ALL)
+        self.q = array("i", [0] * compose.Q_ALL)
         self.handlers = [None] * 8
-        self.link = None  # its entry in /.well-known/core, made when it is first asked for
         self.written = (b"", True, None)  # the state that route and options were written for
 
     def bind(self, node, path):
@@ -76,9 +80,17 @@ class Resource:
     def plain_accept(self):
         """The Accept with which a request needs no look at its options: a mark of scan.py, too."""
         formats = self.content_formats
-        if self.echo or not self.exists:
+        access = self.node and self.node.access
+        if self.echo or not self.exists or (access and not access.shows(self)):
             return s.LOOK
         return formats[0] if formats and len(formats) == 1 else s.ANY_FORMAT
+
+    def plain_format(self):
+        """The Content-Format with which a request needs no look: as plain_accept()."""
+        formats = self.accepts
+        if formats is None:
+            return s.ANY_FORMAT
+        return formats[0] if len(formats) == 1 else s.LOOK
 
     def refresh(self):
         """Write the constant options anew; changed() does it when it must."""
@@ -89,21 +101,21 @@ class Resource:
     def _write_options(self):
         if len(self.etag) > 8:
             raise ValueError("an ETag has at most 8 bytes: /" + self.path)
-        self.link = None
         self.written = (self.etag, self.exists, self.max_age_s)
         q = self.q
-        for i in range(s.Q_SIZE):
-            q[i] = ABSENT
-        q[s.Q_CODE] = CONTENT
-        q[s.Q_ETAG] = len(self.etag)
-        q[s.Q_FORMAT] = self.content_formats[0] if self.content_formats else ABSENT
-        q[s.Q_MAX_AGE] = ABSENT if self.max_age_s is None else self.max_age_s
-        q[s.Q_START] = q[s.Q_LENGTH] = 0
-        index = s.index()
-        index[s.HEAD] = 4
-        scratch = bytearray(48)
-        n = emit(scratch, scratch, index, q, self.etag, b"")
-        self.options = bytes([n - 4]) + bytes(scratch[4:n])
+        blank(q, CONTENT)
+        scratch = bytearray(_OPTIONS_BYTES)
+        writer = Writer(scratch).resume(0)
+        if self.etag:
+            q[compose.Q_ETAG] = len(self.etag)
+            writer.option(ETAG, self.etag)
+        if self.content_formats:
+            q[compose.Q_FORMAT] = self.content_formats[0]
+            writer.uint(CONTENT_FORMAT, self.content_formats[0])
+        if self.max_age_s is not None:
+            q[compose.Q_MAX_AGE] = self.max_age_s
+            writer.uint(MAX_AGE, self.max_age_s)
+        self.options = bytes((writer.n,)) + scratch[: writer.n]
 
     def changed(self):
         """The state changed, and perhaps etag, exists or max_age_s: observers are told.
@@ -111,7 +123,9 @@ class Resource:
         May be called often; it allocates only when one of the three is new.
         """
         etag, exists, max_age_s = self.written
-        if etag != self.etag or exists != self.exists or max_age_s != self.max_age_s:
+        if exists != self.exists:
             self.refresh()
+        elif etag != self.etag or max_age_s != self.max_age_s:
+            self._write_options()
         if self.node:
             self.node.changed(self)

@@ -21,6 +21,7 @@ class Routes:
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
+        self.listing = None  # by coap.link; None when it must be written anew
         self.table = table(())  # of their routes
         self.prefixes = []  # those that serve what lies below them, the longest path first
 
@@ -103,14 +104,23 @@ class Routes:
         return None
 
     def reroute(self, resource):
-        """The Accept with which a request for `resource` is plain is another."""
+        """What makes a request for `resource` plain is another, and so may be its link."""
         accept = resource.plain_accept()
-        self.table[resource.route + 2] = accept >> 8
-        self.table[resource.route + 3] = accept & 255
+        self.listing = None
+        at = resource.route
+        self.table[at + 2] = accept >> 8
+        self.table[at + 3] = accept & 255
+        takes = resource.plain_format()
+        at += 4 + (self.table[at] << 8 | self.table[at + 1])
+        self.table[at] = takes >> 8
+        self.table[at + 1] = takes & 255
 
     def _list(self, resources):
-        self.table = table([(one.path, one.plain_accept()) for one in resources])
+        self.table = table(
+            [(one.path, one.plain_accept(), one.plain_format()) for one in resources]
+        )
         self.resources = resources
+        self.listing = None
         at = len(resources)
         for i, one in enumerate(resources):
             one.route = self.table[at + 2 * i + 1] << 8 | self.table[at + 2 * i + 2]
@@ -133,23 +143,24 @@ class Routes:
 
 
 def table(routes):
-    """What scan() finds routes in, for [(path, plain Accept)].
+    """What scan() finds routes in, for [(path, plain Accept, plain Content-Format)].
 
-    How many there are; a byte of each one's hash; two bytes each: where it lies. A route is four
-    bytes and the options of its path as they are sent: their length, the Accept.
+    How many there are; a byte of each one's hash; two bytes each: where it lies. A route is the
+    length of its path as it is sent, the Accept, the path, and the Content-Format: two bytes each.
     """
     places = bytearray(1 + 3 * len(routes))
     places[0] = len(routes)
     parts = []
     at = len(places)
-    for i, (path, accept) in enumerate(routes):
+    for i, (path, accept, takes) in enumerate(routes):
         options, value = _options(path)
         places[1 + i] = value
         places[1 + len(routes) + 2 * i] = at >> 8
         places[2 + len(routes) + 2 * i] = at & 255
         parts.append(bytes((len(options) >> 8, len(options) & 255, accept >> 8, accept & 255)))
         parts.append(options)
-        at += 4 + len(options)
+        parts.append(bytes((takes >> 8, takes & 255)))
+        at += 6 + len(options)
     if at > 0xFFFF:
         raise ValueError("the paths of all resources have at most 64 KiB")
     return bytearray(bytes(places) + b"".join(parts))

@@ -1,5 +1,6 @@
 """No-Response (RFC 7967): the client says which answers it does not want to hear."""
 
+import coap.compose as compose
 import coap.scan as s
 from coap.feature import Feature
 
@@ -11,5 +12,5 @@ class NoResponse(Feature):
 
     def after(self, view, reply):
         # bit 1 stands for 2.xx, bit 3 for 4.xx, bit 4 for 5.xx
-        if view.r[s.NO_RESPONSE] >> ((reply.q[s.Q_CODE] >> 5) - 1) & 1:
+        if view.r[s.NO_RESPONSE] >> ((reply.q[compose.Q_CODE] >> 5) - 1) & 1:
             reply.silent = True

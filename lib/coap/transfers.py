@@ -19,12 +19,12 @@ _URI_QUERY = const(9)  # scan.URI_QUERY
 _REQUEST_TAG = const(19)  # scan.REQUEST_TAG
 _SCAN_CODE = const(50)  # scan.CODE
 _PAYLOAD = const(55)  # scan.PAYLOAD
-_Q_CODE = const(0)  # scan.Q_CODE
-_Q_ETAG = const(1)  # scan.Q_ETAG
-_Q_FORMAT = const(3)  # scan.Q_FORMAT
-_Q_START = const(9)  # scan.Q_START
-_Q_LENGTH = const(10)  # scan.Q_LENGTH
-_Q_AT = const(11)  # scan.Q_AT
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_FORMAT = const(3)  # compose.Q_FORMAT
+_Q_START = const(9)  # compose.Q_START
+_Q_LENGTH = const(10)  # compose.Q_LENGTH
+_Q_AT = const(11)  # compose.Q_AT
 
 # Words of a slot
 _STATE = const(0)
@@ -68,7 +68,9 @@ class Transfers:
         value = digest_option(view.buf, r, _IF_MATCH, r[_SCAN_CODE])
         value = digest_option(view.buf, r, _URI_PATH, value)
         value = digest_option(view.buf, r, _URI_QUERY, value)
-        return digest_option(view.buf, r, _REQUEST_TAG, value)
+        value = digest_option(view.buf, r, _REQUEST_TAG, value)
+        # nobody adds a block to what comes under OSCORE
+        return value ^ view.context << 20
 
     def find(self, view, key, state):
         """The sender's slot with this key in this state, -1 when there is none."""

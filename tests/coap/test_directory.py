@@ -3,8 +3,8 @@
 import coap.counters as count
 import coap.directory as module
 from coap.client import Client
-from coap.directory import Directory, find, links
-from coap.link import WellKnownCore
+from coap.directory import Directory, find
+from coap.link import WellKnownCore, listing
 from coap.numbers import ACK, DELETE, GET, POST
 from coap.transports.wire import Wire
 from engine import Peer, encode
@@ -197,11 +197,11 @@ def test_without_memory_it_tries_later():
     def full(node):
         raise MemoryError
 
-    kept, module.links = module.links, full
+    kept, module.listing = module.listing, full
     try:
         script.run(1000)
     finally:
-        module.links = kept
+        module.listing = kept
     assert script.said == [(False, "out of memory")] and script.node.client.free()
     script.run(10000)
     assert script.said[-1] == (True, "") and script.node.counters[count.HANDLER_ERRORS] == 0
@@ -260,4 +260,4 @@ def test_links_leave_out_what_is_not_listed():
     node.add("a", Value(listed=False))
     node.add("b", Value(exists=False))
     node.add("c", Value())
-    assert links(node) == b"</c>;ct=0;obs"
+    assert listing(node) == b"</c>;ct=0;obs"

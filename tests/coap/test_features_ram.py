@@ -7,6 +7,7 @@ that features have by default. A board of 32 bits needs between half of that and
 import gc
 import sys
 
+from coap.defaults import for_board
 from coap.node import Node
 from support import cases, only
 
@@ -69,3 +70,24 @@ def test_a_slot(module, name, slots, most):
     feature = loaded(module, name)
     more = taken(lambda: Node(feature(2 * slots))) - taken(lambda: Node(feature(slots)))
     assert 0 < more <= most * slots, more // slots
+
+
+@cases(
+    *[
+        (rate, group, requests)
+        for rate in (0, 20)
+        for group in (False, True)
+        for requests in (0, 2)
+    ]
+)
+@only("micropython")
+def test_the_attributes_of_a_node_have_room(rate, group, requests):
+    # A look-up in a table that is nearly full, that of a method above all, searches most of it: up
+    # to a fifth more instructions a request. An attribute more or less helps.
+    slots = {"remembered": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
+    if requests:
+        slots["requests"] = requests
+    node = for_board(slots, 1152, rate, group)
+    used = len(node.__dict__)
+    size = [size for size in (23, 29, 37, 47, 59) if size >= used][0]
+    assert used * 100 <= size * 88, used

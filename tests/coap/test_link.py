@@ -1,7 +1,7 @@
 """/.well-known/core (RFC 6690)."""
 
 from coap import Node, Resource
-from coap.link import link
+from coap.link import link, listing
 from coap.node import Node as Bare
 from coap.numbers import PUT
 from engine import ask, get, request
@@ -48,6 +48,47 @@ def test_discovery():
     message = get(node, ".well-known/core")
     assert (message.code, message.uint(12)) == (0x45, 40)
     assert message.payload == b'</s/door>;rt="door";ct=0;obs,</b>;ct=0'
+
+
+def test_the_listing_is_written_once_and_anew_when_a_resource_is_another():
+    node = Node()
+    resource = node.add("a", Resource())
+    first = listing(node)
+    assert first == b"</a>;ct=0" and listing(node) is first
+    resource.etag = b"1"
+    resource.changed()
+    assert listing(node) is first  # what it says of itself is as it was
+    resource.title = "t"
+    resource.refresh()
+    assert get(node, ".well-known/core").payload == b'</a>;title="t";ct=0'
+    resource.exists = False
+    resource.changed()
+    assert get(node, ".well-known/core").payload == b""
+    node.get("b")(lambda request, reply: b"")
+    assert get(node, ".well-known/core").payload == b"</b>;ct=0"
+    node.remove("b")
+    assert get(node, ".well-known/core").payload == b""
+
+
+@cases(0, 1, 95, 96, 97, 98, 200, 900)
+def test_a_listing_of_any_length_arrives_whole(length):
+    node = Node()
+    node.get("a", content_formats=None, title="t" * length)(lambda request, reply: b"")
+    expected = b",".join([link(one) for one in node.resources if one.listed])
+    message = get(node, ".well-known/core")
+    assert (message.code, message.uint(12), message.payload) == (0x45, 40, expected)
+
+
+def test_a_listing_in_blocks():
+    node = Node()
+    node.get("a", title="t" * 90)(lambda request, reply: b"")
+    whole, tags = b"", set()
+    for number in range(2):
+        message = get(node, ".well-known/core", (23, bytes((number << 4 | 2,))))
+        assert message.code == 0x45
+        whole += message.payload
+        tags.update([value for number, value in message.options if number == 4])
+    assert whole == listing(node) and len(tags) == 1
 
 
 def test_discovery_takes_accept():

@@ -169,3 +169,22 @@ def test_a_request_shows_the_datagram_at_hand():
     ask(node, request(PUT, "a", mid=700, payload=b"first"))
     ask(node, request(PUT, "a", mid=701, payload=b""))
     assert found == [(700, b"first"), (701, b"")]
+
+
+def test_is_the_payload_these_bytes():
+    node = Node()
+    found = []
+    node.put("a")(
+        lambda request, reply: found.append(
+            [request.payload_is(one) for one in (b"", b"ab", b"ac")]
+        )
+    )
+    for mid, payload in enumerate((b"", b"ab", b"ac", b"abc", b"a")):
+        ask(node, request(PUT, "a", mid=mid, payload=payload))
+    assert found == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+        [False, False, False],
+        [False, False, False],
+    ]

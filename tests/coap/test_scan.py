@@ -1,13 +1,10 @@
 """The index that scan() makes of a message, and the other loops over bytes of scan.py."""
 
-from array import array
-
 import coap.scan as s
-from coap.numbers import ACK, CON, GET, NON, POST, RST
+from coap.numbers import ACK, CON, GET, NON, POST, PUT, RST
 from coap.routes import table
 from engine import encode, request, uint
 from support import cases, hexbytes
-
 
 NONE = table(())
 
@@ -354,7 +351,7 @@ def test_a_message_in_a_larger_buffer_ends_where_it_is_said_to():
 
 def routed(data, *routes):
     r = s.index()
-    s.scan(data, len(data), r, table(routes))
+    s.scan(data, len(data), r, table([route + (s.ANY_FORMAT,) for route in routes]))
     return r
 
 
@@ -430,7 +427,7 @@ def test_below_a_path():
         (None, "a", 0),
     ):
         data = request(GET, path)
-        assert s.under(data, indexed(data), table([(above, 0)]), 4) == expected, (path, above)
+        assert s.under(data, indexed(data), table([(above, 0, 0)]), 4) == expected, (path, above)
 
 
 def test_each_route_is_found_among_all():
@@ -443,7 +440,7 @@ def test_each_route_is_found_among_all():
 
 def test_paths_with_the_same_hash():
     # the hash of two characters is ((66 ^ first) * 33 ^ second) & 255
-    first, second = table([("ai", 0)]), table([("ia", 0)])
+    first, second = table([("ai", 0, 0)]), table([("ia", 0, 0)])
     assert first[1] == second[1]
     for data, expected in ((request(GET, "ai"), 0), (request(GET, "ia"), 1)):
         assert routed(data, ("ai", 0), ("ia", 0))[s.ROUTE] == expected
@@ -456,7 +453,7 @@ def test_a_special_request_names_no_plain_route():
         for path, found in (("a", 0), ("b", s.ABSENT)):
             r = s.index()
             r[s.SPECIAL] = special
-            s.scan(data, len(data), r, table([(path, 0)]))
+            s.scan(data, len(data), r, table([(path, 0, 0)]))
             assert r[s.FOUND] == found
             if path == "a" or route == s.ABSENT:
                 assert r[s.ROUTE] == route
@@ -489,338 +486,23 @@ def test_copy_moves_down_in_one_buffer():
     assert buffer == b"abcdefef"
 
 
-@cases(
-    (1, 0, "10"),
-    (12, 12, "cc"),
-    (13, 13, "dd 00 00"),
-    (268, 268, "dd ff ff"),
-    (269, 269, "ee 0000 0000"),
-    (268, 12, "dc ff"),
-    (5, 300, "5e 001f"),
-    (65535, 65804, "ee fef2 ffff"),
-)
-def test_option_headers(delta, length, expected):
-    buffer = bytearray(8)
-    end = s.head(buffer, 1, delta, length)
-    assert bytes(buffer[1:end]) == hexbytes(expected)
-    assert bytes(buffer[end:]) == bytes(8 - end)
-
-
-# Replies
-
-
-def reply_ints(**values):
-    q = array("i", [0] * s.Q_ALL)
-    s.blank(q, 0x45)
-    q[s.Q_LIMIT] = 1024
-    for name, value in values.items():
-        q[getattr(s, "Q_" + name)] = value
-    return q
-
-
-def emitted(data, q, etag=b"", payload=b"", **settings):
-    tx = bytearray(300)
-    n = s.emit(tx, data, indexed(data, **settings), q, etag, payload)
-    assert not any(tx[n:])
-    return bytes(tx[:n])
-
-
-def test_bare():
-    tx = bytearray(16)
-    data = encode(CON, GET, 0x1234, b"tok", [(11, b"x")])
-    assert bytes(tx[: s.bare(tx, data, indexed(data), 0x84)]) == encode(ACK, 0x84, 0x1234, b"tok")
-    data = encode(NON, GET, 0x1234, b"tok", [(11, b"x")])
-    assert bytes(tx[: s.bare(tx, data, indexed(data), 0x84)]) == encode(NON, 0x84, 0x1234, b"tok")
-
-
-def test_ready():
-    tx = bytearray(32)
-    data = encode(CON, GET, 0x1234, b"tok", [(11, b"x")])
-    r = indexed(data)
-    n = s.ready(tx, data, r, b"\x01\xc0", b"open")
-    assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok", [(12, b"")], b"open")
-    n = s.ready(tx, data, r, b"\x00", b"")
-    assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok")
-    r = indexed(data, room=4)
-    assert s.ready(tx, data, r, b"\x00", b"12345") == 0
-    assert s.ready(tx, data, r, b"\x00", b"1234") == 4 + 3 + 1 + 4
-
-
-def test_emit_nothing_but_the_code():
-    data = encode(CON, GET, 7, b"tok")
-    assert emitted(data, reply_ints(CODE=0x44)) == encode(ACK, 0x44, 7, b"tok")
-
-
-@cases(
-    (0,),
-    (1,),
-    (255,),
-    (256,),
-    (300,),
-    (65535,),
-    (65536,),
-    (0xFFFFFF,),
-    (0x1000000,),
-    (0x3FFFFFFE,),
-)
-def test_emit_writes_uints_as_short_as_they_go(value):
-    data = encode(CON, GET, 7, b"")
-    expected = encode(ACK, 0x45, 7, b"", [(14, uint(value))])
-    assert emitted(data, reply_ints(MAX_AGE=value)) == expected
-
-
-def test_emit_everything_in_order():
-    data = encode(CON, GET, 7, b"tokentok")
-    q = reply_ints(
-        ETAG=8,
-        OBSERVE=70000,
-        FORMAT=50,
-        MAX_AGE=300,
-        BLOCK2=0x1E,
-        BLOCK1=6,
-        SIZE2=65536,
-        SIZE1=1024,
-    )
-    q[s.Q_START] = 2
-    q[s.Q_LENGTH] = 3
-    assert emitted(data, q, b"etag-etag", b"..abc..") == encode(
-        ACK,
-        0x45,
-        7,
-        b"tokentok",
-        [
-            (4, b"etag-eta"),
-            (6, uint(70000)),
-            (12, b"\x32"),
-            (14, uint(300)),
-            (23, b"\x1e"),
-            (27, b"\x06"),
-            (28, uint(65536)),
-            (60, uint(1024)),
-        ],
-        b"abc",
-    )
-
-
-def test_emit_refuses_what_does_not_fit():
-    data = encode(CON, GET, 7, b"")
-    assert emitted(data, reply_ints(LENGTH=64), b"", bytes(64), room=64) != b""
-    assert emitted(data, reply_ints(LENGTH=65), b"", bytes(65), room=64) == b""
-
-
-def test_a_payload_that_was_cut_goes_out_as_block_or_diagnostic_only():
-    data = encode(CON, GET, 7, b"")
-    cut = {"LENGTH": 16, "AT": 17, "LIMIT": 16}
-    assert emitted(data, reply_ints(**cut), b"", bytes(16)) == b""
-    assert emitted(data, reply_ints(CODE=0x44, **cut), b"", bytes(16)) == b""
-    assert emitted(data, reply_ints(CODE=0x80, **cut), b"", bytes(16)) != b""
-    assert emitted(data, reply_ints(BLOCK2=8, **cut), b"", bytes(16)) != b""
-    cut["AT"] = 16
-    assert emitted(data, reply_ints(**cut), b"", bytes(16)) != b""
-
-
-def test_an_empty_payload_has_a_format_in_a_content_only():
-    data = encode(CON, GET, 7, b"")
-    expected = encode(ACK, 0x45, 7, b"", [(12, b"\x32")])
-    assert emitted(data, reply_ints(FORMAT=50)) == expected
-    assert emitted(data, reply_ints(FORMAT=50, CODE=0x44)) == encode(ACK, 0x44, 7, b"")
-    assert emitted(data, reply_ints(FORMAT=50, CODE=0x44, LENGTH=1), b"", b"x") == encode(
-        ACK, 0x44, 7, b"", [(12, b"\x32")], b"x"
-    )
-
-
-def appended(pieces, skip=0, limit=100):
-    """What lies in a payload buffer of 100 bytes after these (piece, start, length)."""
-    into = bytearray(110)
-    q = reply_ints(BASE=5, SKIP=skip, LIMIT=limit)
-    for piece, start, length in pieces:
-        s.append(into, piece, start, length, q)
-    assert not any(into[:5]) and not any(into[5 + limit :])
-    assert q[s.Q_AT] == sum([length for _, _, length in pieces])
-    return bytes(into[q[s.Q_START] : q[s.Q_START] + q[s.Q_LENGTH]]), q[s.Q_DIGEST]
-
-
-def test_append():
-    whole = bytes(range(100))
-    assert appended([(whole, 0, 100)])[0] == whole
-    assert appended([])[0] == b""
-    assert appended([(b"", 0, 0)])[0] == b""
-    thirds = [(whole, 0, 30), (whole, 30, 40), (whole, 70, 30)]
-    assert appended(thirds) == appended([(whole, 0, 100)])
-    assert appended(thirds)[1] == 0, "what fits into one message needs no digest"
-    assert appended(thirds[:2], 0, 10)[1] == s.digest(whole, 0, 70, 5381)
-    for limit in (1, 16, 30, 31, 99):
-        for skip in (0, 1, 29, 30, 31, 64, 99):
-            window = whole[skip : skip + limit]
-            assert appended(thirds, skip, limit)[0] == window, (skip, limit)
-            assert appended(thirds, skip, limit)[1] == s.digest(whole, 0, 100, 5381)
-    assert appended(thirds, 100, 16)[0] == b""
-
-
-def test_inherit():
-    base = reply_ints(ETAG=2, MAX_AGE=300, FORMAT=50)
-    q = reply_ints(OBSERVE=1, BLOCK2=1, SIZE1=1, LENGTH=4)
-    s.inherit(q, base, indexed(request(GET, "a")), s.ABSENT)
-    assert (q[s.Q_CODE], q[s.Q_ETAG], q[s.Q_MAX_AGE], q[s.Q_FORMAT]) == (0, 2, 300, 50)
-    assert q[s.Q_OBSERVE] == q[s.Q_BLOCK2] == q[s.Q_SIZE1] == s.ABSENT
-    assert q[s.Q_LENGTH] == q[s.Q_AT] == 0
-    s.inherit(q, base, indexed(request(POST, "a")), 60)
-    assert (q[s.Q_CODE], q[s.Q_ETAG], q[s.Q_MAX_AGE], q[s.Q_FORMAT]) == (0, 0, s.ABSENT, 60)
-
-
-def test_emit_each_option_alone():
-    data = encode(CON, GET, 7, b"")
-    names = ("OBSERVE", "FORMAT", "MAX_AGE", "BLOCK2", "BLOCK1", "SIZE2", "SIZE1")
-    for i in range(7):
-        expected = encode(ACK, 0x45, 7, b"", [((6, 12, 14, 23, 27, 28, 60)[i], b"\x21")])
-        assert emitted(data, reply_ints(**{names[i]: 0x21})) == expected, names[i]
-
-
-def test_emit_any_two_options():
-    data = encode(CON, GET, 7, b"")
-    names = ("OBSERVE", "FORMAT", "MAX_AGE", "BLOCK2", "BLOCK1", "SIZE2", "SIZE1")
-    numbers = (6, 12, 14, 23, 27, 28, 60)
-    for i in range(7):
-        for j in range(i):
-            q = reply_ints(**{names[i]: 300, names[j]: 0})
-            expected = [(numbers[j], b""), (numbers[i], uint(300))]
-            assert emitted(data, q) == encode(ACK, 0x45, 7, b"", expected), (i, j)
-            q[s.Q_ETAG] = 1
-            expected = [(4, b"e")] + expected
-            assert emitted(data, q, b"e") == encode(ACK, 0x45, 7, b"", expected), (i, j)
-
-
-def test_emit_carries_an_extended_token():
-    data = encode(CON, GET, 7, bytes(range(30)))
-    assert emitted(data, reply_ints(CODE=0x44), token_max=40) == encode(
-        ACK, 0x44, 7, bytes(range(30))
-    )
-
-
-def test_the_longest_reply_head_has_room_before_the_payload():
-    r = s.index()
-    data = encode(CON, GET, 7, bytes(8))
-    q = reply_ints(
-        ETAG=8, OBSERVE=1 << 23, FORMAT=65000, MAX_AGE=1 << 29, BLOCK2=1 << 23, BLOCK1=1 << 23,
-        SIZE2=1 << 29, SIZE1=1 << 29, LENGTH=1,
-    )  # fmt: skip
-    assert len(emitted(data, q, bytes(8), b"x")) - 1 <= r[s.BODY]
-
-
-# Numbers
-
-
-@cases(
-    (0, 0, "0"),
-    (7, 0, "7"),
-    (10, 0, "10"),
-    (1234567890 % (1 << 30), 0, str(1234567890 % (1 << 30))),
-    (-1, 0, "-1"),
-    (3662, 2, "36.62"),
-    (5, 2, "0.05"),
-    (-5, 2, "-0.05"),
-    (0, 2, "0.00"),
-    (0, 1, "0.0"),
-    (100, 2, "1.00"),
-    (-1250, 3, "-1.250"),
-    (99, 1, "9.9"),
-    ((1 << 30) - 1, 0, "1073741823"),
-    (1 - (1 << 30), 0, "-1073741823"),
-    (1 - (1 << 30), 9, "-1.073741823"),
-)
-def test_decimal(value, decimals, expected):
-    buffer = bytearray(16)
-    end = s.decimal(buffer, 1, value, decimals)
-    assert bytes(buffer[1:end]) == expected.encode()
-    assert bytes(buffer[end:]) == bytes(16 - end)
-
-
-def test_random_numbers_spread():
-    state = array("i", [12345])
-    seen = set()
-    low = 0
-    for _ in range(1000):
-        value = s.random16(state)
-        assert 0 <= value < 65536
-        low += value < 32768
-        seen.add(value)
-    assert len(seen) > 950
-    assert 400 < low < 600
-
-
-# The ring
-
-
-def ring_of(entries, peers=4, con_ms=1000, non_ms=400):
-    words = [entries, con_ms, non_ms] + [s.ABSENT, 0, 0] * entries + [0] * peers
-    return array("i", words)
-
-
-def enter(ring, mid, who=0, now_ms=0, kind=CON):
-    return s.seen(ring, indexed(encode(kind, POST, mid)), who, now_ms)
-
-
-def test_the_ring_knows_a_request_again():
-    ring = ring_of(3)
-    assert enter(ring, 1) == 3 + 0
-    assert enter(ring, 2) == 3 + 1
-    assert enter(ring, 1) == 0
-    assert enter(ring, 2) == 1
-    assert enter(ring, 1, who=1) == 3 + 2  # the same MID of somebody else
-
-
-def test_the_oldest_entry_goes():
-    ring = ring_of(2)
-    enter(ring, 1, now_ms=0)
-    enter(ring, 2, now_ms=10)
-    assert enter(ring, 3, now_ms=20) == 2 * 2 + 0
-    assert enter(ring, 2, now_ms=30) == 1
-    assert enter(ring, 4, now_ms=30) == 2 * 2 + 1
-    assert enter(ring, 1, now_ms=30) == 2 * 2 + 0
-
-
-def test_entries_die_after_their_lifetime():
-    ring = ring_of(2)
-    enter(ring, 1, now_ms=0)
-    assert enter(ring, 1, now_ms=999) == 0
-    assert enter(ring, 1, now_ms=1000) == 2 + 0
-    enter(ring, 5, now_ms=1000, kind=NON)
-    assert enter(ring, 5, now_ms=1399, kind=NON) == 1
-    assert enter(ring, 5, now_ms=1400, kind=NON) == 2 + 1
-
-
-def test_entries_across_the_wrap_of_the_clock():
-    ring = ring_of(2)
-    enter(ring, 1, now_ms=(1 << 30) - 100)
-    assert enter(ring, 1, now_ms=899) == 0
-    assert enter(ring, 1, now_ms=900) == 2 + 0
-    ring = ring_of(2)
-    enter(ring, 2, now_ms=100, kind=NON)  # entered as if before the wrap
-    assert enter(ring, 2, now_ms=499, kind=NON) == 0
-    assert enter(ring, 2, now_ms=500, kind=NON) == 2 + 0
-
-
-def test_a_stranger_pushes_out_strangers_only():
-    ring = ring_of(2)
-    ring[s.RING_FIRST + 2 * s.RING_STEP + 1] = 1  # peer 1 is verified
-    enter(ring, 1, who=1, now_ms=0)
-    enter(ring, 1, who=2, now_ms=10)
-    assert enter(ring, 1, who=3, now_ms=20) == 2 * 2 + 1
-    assert enter(ring, 1, who=1, now_ms=20) == 0
-    enter(ring, 2, who=1, now_ms=30)
-    enter(ring, 3, who=1, now_ms=40)
-    assert enter(ring, 9, who=3, now_ms=50) == -1
-    assert enter(ring, 9, who=1, now_ms=50) == 2 * 2 + 0  # its own kind may
-
-
-def test_a_dead_entry_is_taken_before_a_living_one():
-    ring = ring_of(3)
-    enter(ring, 1, now_ms=0)
-    enter(ring, 2, now_ms=10, kind=NON)  # dies at 410
-    enter(ring, 3, now_ms=20)
-    assert enter(ring, 4, now_ms=500) == 3 + 1
-
-
 def test_rst_and_ack_with_codes_are_no_requests():
     for kind in (ACK, RST):
         assert not flags_of(encode(kind, POST, 1, b"", [(11, b"x")])) & s.REQUEST
+
+
+@cases(
+    (s.LOOK, None, True),
+    (50, 50, True),
+    (50, 60, False),
+    (s.ANY_FORMAT, 60, True),
+    (s.LOOK, 60, False),
+    (s.LOOK, s.LOOK, False),
+)
+def test_a_content_format_is_plain_where_the_route_takes_it(takes, form, plain):
+    options = [] if form is None else [(12, uint(form))]
+    data = request(PUT, "a", options=options, payload=b"1")
+    r = s.index()
+    s.scan(data, len(data), r, table([("a", 0, takes)]))
+    assert r[s.FOUND] == 0
+    assert r[s.ROUTE] == (0 if plain else s.ABSENT)

@@ -5,6 +5,7 @@ a MemoryError; `allocated` counts what is asked of the heap, frames of large fun
 `retained` is what stays.
 """
 
+import coap.compose as compose
 import coap.scan as s
 from coap import Resource
 from coap.node import Node
@@ -295,14 +296,14 @@ def test_scan_and_reply_alone():
     r = s.index()
     data = request(GET, "plain", options=[(17, b"\x32")])
     tx = bytearray(64)
-    routes = table([("plain", 0)])
+    routes = table([("plain", 0, 0)])
 
     def once():
         s.scan(data, len(data), r, routes)
-        s.bare(tx, data, r, 0x84)
+        compose.bare(tx, data, r, 0x84)
 
     def again():
-        s.ready(tx, data, r, b"\x00", b"open")
+        compose.ready(tx, data, r, b"\x00", b"open")
 
     check(once)
     check(again)

@@ -42,7 +42,7 @@ def scanned(data, routes=()):
 
 
 def same(data, path, accept):
-    r = scanned(data, [("x/x/x/x/x", 0), (path, accept)])
+    r = scanned(data, [("x/x/x/x/x", 0, 0), (path, accept, 0)])
     if r[FOUND] == ABSENT:
         assert r[ROUTE] == MISSING
         return DIFFERENT
@@ -76,7 +76,7 @@ def test_a_prefix_is_whole_segments(paths):
     assume(registered != [""])
     data = request(asked)
     wanted = asked[: len(registered)] == registered
-    assert under(data, scanned(data), table([("/".join(registered), 0)]), 4) == wanted
+    assert under(data, scanned(data), table([("/".join(registered), 0, 0)]), 4) == wanted
 
 
 @given(path=st.lists(segments, max_size=3), accept=st.integers(0, 65_000), own=st.integers(0, 200))

@@ -13,21 +13,24 @@ What ports do, and why the code is as it is:
 
 import gc
 import os
-import select
 import socket
-import time
+
+import micropython
 
 import coap.counters as count
 import coap.scan as s
 from coap.guard import turn
 from coap.transports.group import unicast_only
+from coap.transports.polling import POLLIN as _POLLIN
+from coap.transports.polling import Poller as _Poller
+from coap.transports.polling import ticks_ms
 
 _BURST = 16  # datagrams that may come before due() gets its turn
 _PATIENCE = 8  # faults without a datagram in between until the socket is opened anew
 _RETRY_MS = 1000  # between attempts to open a socket while there is no network
+_len = len  # found at once: the names that are built in are searched one by one
 _EAGAIN = 11
 _EAGAIN_MAC = 35
-_POLLIN = 1
 # What sendto() says of the network, the peer or the memory, and not of the socket:
 # EPERM, ENOMEM, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers
 _PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
@@ -40,8 +43,12 @@ class Udp:
     leaves step(): it is counted, and the socket opened anew where that helps.
     """
 
+    line = None  # a serial line beside the socket: Slipmux.beside()
+
     def __init__(self, node, host="0.0.0.0", port=5683):
         self.node = node
+        self.datagram = node.datagram  # bound once: to look up a method takes longer
+        self.out = node.out
         self.host = host
         self.port = port
         self.size = node.view.r[s.LIMIT] + 1
@@ -117,14 +124,26 @@ class Udp:
         for group in self.groups:
             group.join()
 
-    # The frames below stay within 11 words, so that MicroPython needs no heap for them.
+    # Machine code calls itself without the frames that bytecode needs. What stays bytecode has at
+    # most 11 words of frame, so that MicroPython needs no heap for it.
 
+    @micropython.native
     def turn(self):
         """Serve what came, then send what is due. Raises OSError."""
+        wait_ms = self.wait_ms
         burst = _BURST
-        while burst and self._drain():
-            self.wait_ms = 0
+        while burst:
             burst -= 1
+            more = False
+            for ready in self.poller.ipoll(wait_ms):
+                stream = ready[0]
+                if stream is self.sock:
+                    more = self.take()
+                else:
+                    self._stir(stream)
+            if not more:
+                break
+            wait_ms = 0
         self.flush()
 
     def flush(self):
@@ -132,27 +151,23 @@ class Udp:
         node = self.node
         n = node.due(ticks_ms())
         while n:
-            if self.sock is not None:
+            if node.peer is self.line:
+                self.line.send(node.out(n))
+            elif self.sock is not None:
                 self.sock.sendto(node.out(n), node.peer)
             n = node.due(ticks_ms())
 
-    def _drain(self):
-        more = False
-        for ready in self.poller.ipoll(self.wait_ms):
-            if ready[0] is self.sock:
-                more = self.take()
-            else:
-                self._stir(ready[0])
-        return more
-
+    @micropython.native
     def take(self):
         """Serve the datagram that waits. False: the socket had to be opened anew."""
-        buf, peer = self.sock.recvfrom(self.size)
-        if not buf:
+        sock = self.sock
+        buf, peer = sock.recvfrom(self.size)
+        n = _len(buf)
+        if not n:
             return self._is_alive()
-        n = self.node.datagram(buf, len(buf), peer, ticks_ms())
+        n = self.datagram(buf, n, peer, ticks_ms())
         if n:
-            self.sock.sendto(self.node.out(n), peer)
+            sock.sendto(self.out(n), peer)
         return True
 
     def _is_alive(self):
@@ -224,37 +239,3 @@ async def serve(node, host="0.0.0.0", port=5683):
     from coap.transports.aio import serve
 
     await serve(Udp(node, host, port))
-
-
-if hasattr(time, "ticks_ms"):
-    ticks_ms = time.ticks_ms
-else:
-
-    def ticks_ms():
-        """CPython's clock as MicroPython counts it: milliseconds modulo 2**30."""
-        now_ns = time.monotonic_ns()  # pyright: ignore[reportAttributeAccessIssue]
-        return now_ns // 1000000 & 0x3FFFFFFF
-
-
-class _HostPoller:
-    """CPython's poll as MicroPython has it: objects instead of file numbers, and ipoll()."""
-
-    def __init__(self):
-        self.poll = select.poll()
-        self.objects = {}
-
-    def register(self, stream, events):
-        self.objects[stream.fileno()] = stream
-        self.poll.register(stream, events)
-
-    def unregister(self, stream):
-        del self.objects[stream.fileno()]
-        self.poll.unregister(stream)
-
-    def ipoll(self, wait_ms):
-        for number, event in self.poll.poll(wait_ms):
-            if number in self.objects:
-                yield self.objects[number], event
-
-
-_Poller = select.poll if hasattr(select.poll(), "ipoll") else _HostPoller

@@ -1,0 +1,343 @@
+"""Answers, written byte by byte (RFC 7252 section 3); compiled to machine code, see scan.py.
+
+The caller promises room: 76 bytes and the token before the payload, ROOM after.
+"""
+
+import micropython
+from micropython import const
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_FLAGS = const(48)  # scan.FLAGS
+_TYPE = const(49)  # scan.TYPE
+_MID = const(51)  # scan.MID
+_HEAD = const(53)  # scan.HEAD
+_ROOM = const(58)  # scan.ROOM
+_BODY = const(59)  # scan.BODY
+_LIMIT = const(62)  # scan.LIMIT
+_UNSAFE = const(1 << 24)  # scan.UNSAFE
+_NON = const(1 << 25)  # scan.NON
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_MASK = const(0x3FFFFFFF)
+_HASH_SEED = const(5381)
+
+# The ints of a reply that emit() writes, in the order of their option numbers
+Q_CODE = const(0)
+Q_ETAG = const(1)  # length of the ETag
+Q_OBSERVE = const(2)
+Q_FORMAT = const(3)
+Q_MAX_AGE = const(4)
+Q_BLOCK2 = const(5)
+Q_BLOCK1 = const(6)
+Q_SIZE2 = const(7)
+Q_SIZE1 = const(8)
+Q_START = const(9)  # where in its buffer the payload lies
+Q_LENGTH = const(10)
+Q_SIZE = const(11)
+# and what else is known of it
+Q_AT = const(11)  # payload bytes written so far, whether they are kept or not
+Q_DIGEST = const(12)  # of them; 0 while it is not needed
+Q_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
+Q_LIMIT = const(14)
+Q_BASE = const(15)  # where in its buffer the kept part lies
+Q_ALL = const(16)
+
+SHORT = const(96)  # bytes that are copied here in less time than it takes to have them copied
+
+_len = len  # found at once: the names that are built in are searched one by one
+
+
+@micropython.viper
+def bare(tx: ptr8, buf: ptr8, r: ptr32, code: int) -> int:
+    """A reply of a code and nothing else: its length in tx. The MID of a NON is stamped later."""
+    n = r[_HEAD]
+    kind = 0x60
+    if r[_TYPE]:
+        kind = 0x50
+    tx[0] = kind | buf[0] & 15
+    tx[1] = code
+    i = 2
+    while i < n:
+        tx[i] = buf[i]
+        i += 1
+    return n
+
+
+@micropython.viper
+def ready(tx: ptr8, buf: ptr8, r: ptr32, options: ptr8, out) -> int:
+    """A 2.05 whose options were written when the resource was made; 0 when it takes more.
+
+    `options` is a length byte and the bytes; `out` the payload, bytes. What has side effects is
+    answered otherwise, and so is what is too long. Of a long payload the place is returned,
+    negative: C copies it faster.
+    """
+    n = int(_len(out))
+    payload = ptr8(out)  # pyright: ignore[reportCallIssue]
+    if n > r[_ROOM] or r[_FLAGS] & _UNSAFE:
+        return 0
+    at = r[_HEAD]
+    kind = 0x60
+    if r[_TYPE]:
+        kind = 0x50
+    tx[0] = kind | buf[0] & 15
+    tx[1] = 0x45
+    i = 2
+    while i < at:
+        tx[i] = buf[i]
+        i += 1
+    length = options[0]
+    i = 1
+    while i <= length:
+        tx[at] = options[i]
+        at += 1
+        i += 1
+    if n:
+        tx[at] = 0xFF
+        at += 1
+        if n > SHORT:
+            return 0 - at
+        i = 0
+        while i < n:
+            tx[at] = payload[i]
+            at += 1
+            i += 1
+    return at
+
+
+@micropython.viper
+def blank(q: ptr32, code: int):
+    """A reply of nothing but a code."""
+    i = Q_SIZE
+    while i:
+        i -= 1
+        q[i] = _ABSENT
+    q[Q_CODE] = code
+    q[Q_ETAG] = 0
+    q[Q_START] = 0
+    q[Q_LENGTH] = 0
+    q[Q_AT] = 0
+    q[Q_DIGEST] = 0
+
+
+@micropython.viper
+def inherit(q: ptr32, base: ptr32, r: ptr32, form: int):
+    """A reply with the constants of its resource, or of the format that was negotiated."""
+    i = Q_SIZE
+    while i:
+        i -= 1
+        q[i] = _ABSENT
+    q[Q_FORMAT] = form
+    if form == _ABSENT:
+        q[Q_FORMAT] = base[Q_FORMAT]
+    q[Q_ETAG] = 0
+    if not r[_FLAGS] & _UNSAFE:
+        q[Q_ETAG] = base[Q_ETAG]
+        q[Q_MAX_AGE] = base[Q_MAX_AGE]
+    q[Q_CODE] = 0
+    q[Q_START] = 0
+    q[Q_LENGTH] = 0
+    q[Q_AT] = 0
+    q[Q_DIGEST] = 0
+
+
+@micropython.viper
+def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
+    """Append piece[start:start+length] to the payload, as far as it is wanted.
+
+    `into` has room for LIMIT bytes from BASE on. The digest is only needed, and only kept, of a
+    payload that takes more than one message.
+    """
+    base = q[Q_BASE]
+    at = q[Q_AT]
+    if q[Q_SKIP] or at + length > q[Q_LIMIT]:
+        value = q[Q_DIGEST]
+        if value == 0:
+            value = _HASH_SEED
+            i = base
+            end = base + at
+            while i < end:
+                value = (value * 33 ^ into[i]) & _MASK
+                i += 1
+        i = start
+        end = start + length
+        while i < end:
+            value = (value * 33 ^ piece[i]) & _MASK
+            i += 1
+        q[Q_DIGEST] = value
+    q[Q_AT] = at + length
+    at -= q[Q_SKIP]
+    if at < 0:
+        start -= at
+        length += at
+        at = 0
+    if at + length > q[Q_LIMIT]:
+        length = q[Q_LIMIT] - at
+    if length > 0:
+        q[Q_START] = base
+        q[Q_LENGTH] = at + length
+        at += base
+        end = start + length
+        while start < end:
+            into[at] = piece[start]
+            at += 1
+            start += 1
+
+
+@micropython.viper
+def fits(r: ptr32, q: ptr32) -> int:
+    """0 when a part of the payload is lost; Block2 says that there is more, a diagnostic may end.
+
+    Also settles that an empty payload has no format, but for a 2.05.
+    """
+    if q[Q_LENGTH] > r[_ROOM]:
+        return 0
+    if q[Q_AT] > q[Q_LIMIT] and q[Q_BLOCK2] == _ABSENT and q[Q_CODE] < 0x60:
+        return 0
+    q[Q_AT] = 0
+    if q[Q_LENGTH] == 0 and q[Q_CODE] != 0x45:
+        q[Q_FORMAT] = _ABSENT
+    return 1
+
+
+@micropython.viper
+def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> int:
+    """The whole reply from its ints; its length in tx, 0 when it does not fit.
+
+    buf lends the token, and the MID of a CON; the payload may lie in tx itself, from BODY on.
+    """
+    if not int(fits(r, q)):
+        return 0
+    n = r[_HEAD]
+    kind = 0x60
+    if r[_TYPE]:
+        kind = 0x50
+    tx[0] = kind | buf[0] & 15
+    tx[1] = q[Q_CODE]
+    i = 2
+    while i < n:
+        tx[i] = buf[i]
+        i += 1
+    number = 0
+    length = q[Q_ETAG]
+    if length:
+        tx[n] = 0x40 | length
+        n += 1
+        i = 0
+        while i < length:
+            tx[n] = etag[i]
+            n += 1
+            i += 1
+        number = 4
+    field = Q_OBSERVE
+    while field <= Q_SIZE1:
+        value = q[field]
+        if value != _ABSENT:
+            option = 6
+            if field == Q_FORMAT:
+                option = 12
+            elif field == Q_MAX_AGE:
+                option = 14
+            elif field == Q_BLOCK2:
+                option = 23
+            elif field == Q_BLOCK1:
+                option = 27
+            elif field == Q_SIZE2:
+                option = 28
+            elif field == Q_SIZE1:
+                option = 60
+            length = 0
+            if value > 0xFFFFFF:
+                length = 4
+            elif value > 0xFFFF:
+                length = 3
+            elif value > 0xFF:
+                length = 2
+            elif value:
+                length = 1
+            number = option - number
+            if number < 13:
+                tx[n] = number << 4 | length
+                n += 1
+            else:
+                tx[n] = 0xD0 | length
+                tx[n + 1] = number - 13
+                n += 2
+            number = option
+            while length:
+                length -= 1
+                tx[n] = value >> (8 * length) & 255
+                n += 1
+        field += 1
+    length = q[Q_LENGTH]
+    if length:
+        tx[n] = 0xFF
+        n += 1
+        i = q[Q_START]
+        length += i
+        while i < length:
+            tx[n] = payload[i]
+            n += 1
+            i += 1
+    return n
+
+
+@micropython.viper
+def head(tx: ptr8, at: int, delta: int, length: int) -> int:
+    """Write the header of an option of `length` bytes at tx[at], at most 5 bytes: its end."""
+    first = at
+    at += 1
+    high = delta
+    if delta > 268:
+        high = 14
+        tx[at] = delta - 269 >> 8
+        tx[at + 1] = (delta - 269) & 255
+        at += 2
+    elif delta > 12:
+        high = 13
+        tx[at] = delta - 13
+        at += 1
+    low = length
+    if length > 268:
+        low = 14
+        tx[at] = length - 269 >> 8
+        tx[at + 1] = (length - 269) & 255
+        at += 2
+    elif length > 12:
+        low = 13
+        tx[at] = length - 13
+        at += 1
+    tx[first] = high << 4 | low
+    return at
+
+
+# Numbers as text
+
+
+@micropython.viper
+def decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
+    """Write value / 10**decimals as text at tx[at], at most 13 bytes: its end."""
+    if value < 0:
+        tx[at] = 45
+        at += 1
+        value = 0 - value
+    digits = 1
+    rest = value
+    while rest > 9:
+        rest = rest // 10
+        digits += 1
+    if digits <= decimals:
+        digits = decimals + 1
+    end = at + digits
+    if decimals:
+        end += 1
+    i = end
+    while digits:
+        i -= 1
+        rest = value // 10
+        tx[i] = 48 + value - 10 * rest
+        value = rest
+        digits -= 1
+        decimals -= 1
+        if decimals == 0:
+            i -= 1
+            tx[i] = 46
+    return end
