@@ -30,6 +30,7 @@ class Diag(Resource):
     rt = "mote.diag"
     interface = "core.rp"
     multicast = False
+    safe_mode = ""  # why the node is in it
 
     def __init__(self, uptime, reset_cause, resets, base_name):
         super().__init__()
@@ -57,6 +58,7 @@ class Diag(Resource):
         facts = [
             ("uptime", "s", uptime_s),
             ("reset", "", self._reset_cause),
+            ("safe_mode", "", self.safe_mode[:_ERROR_MAX]),
             ("last_error", "", self.node.last_error[:_ERROR_MAX]),
             ("datagrams_in", "", datagrams_in),
             ("datagrams_out", "", datagrams_out),
@@ -65,9 +67,18 @@ class Diag(Resource):
             facts.append(("heap_free", "B", heap_free))
         for i, name in enumerate(NAMES):
             facts.append((name, "", self.node.counters[i]))
+        silent = [resource.path for resource in self._sensors() if resource.silent]
+        facts.append(("sensor_faults", "", sum([one.faults for one in self._sensors()])))
+        facts.append(("sensors_silent", "", " ".join(silent)))
+        if self.node.access is not None:
+            secure = self.node.secure
+            facts.append(("oscore", "", secure.status if secure else self.node.access.status))
         for cause, count in sorted(self._resets.items()):
             facts.append(("resets_" + cause, "", count))
         return facts
+
+    def _sensors(self):
+        return [resource for resource in self.node.resources if hasattr(resource, "faults")]
 
     def _write_pack(self, reply, facts):
         pack = senml.Pack(self._base_name, "count")

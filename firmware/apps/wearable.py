@@ -1,24 +1,35 @@
 """A wearable: pulse, oxygen saturation, skin temperature, steps and acceleration.
 
-For interest and for sport, not a medical device. Wiring: MAX30102, TMP117 and LSM6DSOX on one
-I2C bus, SDA_PIN and SCL_PIN of the board's board.py. A sensor that is missing answers 5.03, and
-works as soon as it is there.
+For interest and for sport, not a medical device. Wiring: MAX30102, TMP117 or MAX30205, LSM6DSOX or
+LIS3DH (which counts no steps) on one I2C bus, SDA_PIN and SCL_PIN of the board's board.py. A
+sensor that is missing answers 5.03, and works as soon as it is there.
+
+The sensors work while the core sleeps: the oximeter's FIFO fills, the steps are counted. The core
+is needed every `PERIOD_MS`, to empty the FIFO; everything else is done on the same occasion.
+Observers' conditions decide when the radio is: see `Wearable`.
 """
 
 from machine import I2C, Pin
 from micropython import const
 
 from apps import common
+from apps.batch import Batch
 from coap import CoapError, Resource
+from coap.compose import decimal
 from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
-from coap.scan import decimal
+from sensors.firstof import FirstOf
 from sensors.lsm6dsox import Lsm6dsox
+from sensors.max30102 import BATCH_MS
 from sensors.oximeter import Oximeter
+from sensors.release import release
 from sensors.tmp117 import Tmp117
 
-_SAMPLE_MS = const(200)  # the oximeter's FIFO holds 640 ms
-_WATCH_MS = const(1000)
+PERIOD_MS = BATCH_MS
+_WATCH_EVERY = const(2)  # periods
+_CALM = const(4)  # looks at the motion without any until the wearer counts as still
 _MOVED_MG = const(100)
+_TIMEOUT_US = const(5000)  # no chip here stretches the clock: a bus that hangs costs little time
+_MASK = const(0x3FFFFFFF)
 
 
 class Acceleration(Resource):
@@ -32,6 +43,8 @@ class Acceleration(Resource):
     interface = "core.s"
     observable = True
     title = "acceleration in g"
+    silent = False
+    faults = 0
 
     def __init__(self, motion):
         super().__init__()
@@ -54,9 +67,9 @@ class Acceleration(Resource):
             self._write_pack(reply)
         else:
             reply.write(b"\x83")
-            self._write_fraction(reply, self._motion.x_mg)
-            self._write_fraction(reply, self._motion.y_mg)
-            self._write_fraction(reply, self._motion.z_mg)
+            self._write_fraction(reply, self._motion.chosen.x_mg)
+            self._write_fraction(reply, self._motion.chosen.y_mg)
+            self._write_fraction(reply, self._motion.chosen.z_mg)
 
     def check(self):
         """Tell the observers when the strongest axis has changed; for a timer."""
@@ -66,6 +79,11 @@ class Acceleration(Resource):
             self.changed()
 
     def _read(self):
+        strongest_mg = self._measure()
+        common.note_answer(self, strongest_mg is not None)
+        return strongest_mg
+
+    def _measure(self):
         try:
             return self._motion.read()
         except OSError:
@@ -73,19 +91,19 @@ class Acceleration(Resource):
 
     def _write(self, reply, start, between, end):
         reply.write(start)
-        self._write_decimal(reply, self._motion.x_mg)
+        self._write_decimal(reply, self._motion.chosen.x_mg)
         reply.write(between)
-        self._write_decimal(reply, self._motion.y_mg)
+        self._write_decimal(reply, self._motion.chosen.y_mg)
         reply.write(between)
-        self._write_decimal(reply, self._motion.z_mg)
+        self._write_decimal(reply, self._motion.chosen.z_mg)
         reply.write(end)
 
     def _write_pack(self, reply):
         pack = common.PACK
         pack.begin(reply, reply.negotiated, 3)
-        pack.number(self._x, _mm_s2(self._motion.x_mg), 3)
-        pack.number(self._y, _mm_s2(self._motion.y_mg), 3)
-        pack.number(self._z, _mm_s2(self._motion.z_mg), 3)
+        pack.number(self._x, _mm_s2(self._motion.chosen.x_mg), 3)
+        pack.number(self._y, _mm_s2(self._motion.chosen.y_mg), 3)
+        pack.number(self._z, _mm_s2(self._motion.chosen.z_mg), 3)
         pack.end()
 
     def _write_decimal(self, reply, mg):
@@ -109,16 +127,126 @@ def _mm_s2(mg):
     return (mg * 196133 + 10000) // 20000
 
 
+class Wearable:
+    """Keeps the sensors going, and tells who decides over sleep when it can.
+
+        worn.by_hand()
+        while True:
+            now_ms = ticks_ms()
+            if worn.wait_ms(now_ms) == 0:
+                worn.work(now_ms)
+            if worn.radio_wait_ms(now_ms) == 0:
+                ...  # radio on, until node.due(now_ms) has no more to send
+            lightsleep(min(worn.wait_ms(now_ms), worn.radio_wait_ms(now_ms)))
+
+    A node that does not sleep leaves it to its timers.
+    """
+
+    def __init__(self, node, sensors, resources, batch):
+        self.oximeter, self._thermometer, self._motion = sensors
+        self.batch = batch
+        self._node = node
+        self._resources = resources
+        self._next_ms = -1  # when work() is due; -1: it never ran
+        self._turn = 0
+        self._calm = _CALM
+        self._timer = node.every(PERIOD_MS, self.work)
+
+    def by_hand(self):
+        """From now on the caller calls work(), no timer of the node does."""
+        self._node.cancel(self._timer)
+
+    def wait_ms(self, now_ms):
+        """Milliseconds until the sensors need the core; 0: now."""
+        left_ms = (self._next_ms - now_ms) & _MASK
+        return left_ms if self._next_ms >= 0 and left_ms <= PERIOD_MS else 0
+
+    def radio_wait_ms(self, now_ms):
+        """Milliseconds until there is something to send; 0: now.
+
+        What observers asked for decides: with c.pmin, c.gt and such most changes concern nobody.
+        """
+        nearest_ms = _MASK
+        i = len(self._node.timed)
+        while i:
+            i -= 1
+            part = self._node.timed[i]
+            if part is not self._node.timers:
+                nearest_ms = min(nearest_ms, part.wait_ms(now_ms))
+        return nearest_ms
+
+    def work(self, now_ms):
+        """Empty the FIFO, and every second time look at the rest. Never raises OSError."""
+        self._next_ms = (now_ms + PERIOD_MS) & _MASK
+        self.oximeter.sample(now_ms)
+        self._turn = (self._turn + 1) % _WATCH_EVERY
+        if self._turn == 0:
+            self._watch_motion()
+            for resource in self._resources:
+                resource.check()
+            self.batch.tick(now_ms)
+
+    def sleep(self):
+        """Stop all sensors, steps too; the next work() starts them again. Never raises OSError."""
+        for sensor in (self.oximeter, self._thermometer, self._motion):
+            try:
+                sensor.sleep()
+            except OSError:
+                pass  # one that is not there draws nothing
+
+    def _watch_motion(self):
+        """The light of a wearer who moves is looked at more closely, and some seconds longer."""
+        self._calm = 0 if self._moved() else min(self._calm + 1, _CALM)
+        self.oximeter.pulse.moving = self._calm < _CALM
+
+    def _moved(self):
+        try:
+            return self._motion.moved()
+        except OSError:
+            return False
+
+
 def setup(node, board, settings):
-    """Add the wearable's resources to the node. Returns the oximeter, for who wants to watch."""
+    """Add the wearable's resources to the node, and a timer. Returns the Wearable."""
     common.setup(node, board, settings)
     sda, scl = Pin(board.SDA_PIN), Pin(board.SCL_PIN)
-    i2c = I2C(board.I2C_ID, scl=scl, sda=sda, freq=400_000)
+    release(scl, sda)
+    i2c = I2C(board.I2C_ID, scl=scl, sda=sda, freq=400_000, timeout=_TIMEOUT_US)
     oximeter = Oximeter(i2c)
-    thermometer = Tmp117(i2c)
-    motion = Lsm6dsox(i2c)
-    for sensor in (oximeter, thermometer, motion):
+    pedometer = Lsm6dsox(i2c)
+    thermometer, motion = _thermometer(i2c), _motion(pedometer, i2c)
+    sensors = (oximeter, thermometer, motion)
+    for sensor in sensors:
         sensor.probe()  # from now on it measures; one that is missing is looked for when asked
+    readings = _readings(oximeter, thermometer, pedometer)
+    resources = [node.add(path, reading) for path, reading in readings]
+    batch = node.add("s/batch", Batch(resources, common.Uptime()))
+    resources = resources + [node.add("s/accel", Acceleration(motion))]
+    return Wearable(node, sensors, resources, batch)
+
+
+# The second kind of a sensor takes memory only where the first one is not there at the start.
+
+
+def _thermometer(i2c):
+    usual = Tmp117(i2c)
+    if usual.probe():
+        return FirstOf(usual)
+    from sensors.max30205 import Max30205
+
+    return FirstOf(usual, Max30205(i2c))
+
+
+def _motion(usual, i2c):
+    if usual.probe():
+        return FirstOf(usual)
+    from sensors.lis3dh import Lis3dh
+
+    return FirstOf(usual, Lis3dh(i2c))
+
+
+def _readings(oximeter, thermometer, pedometer):
+    """(path, resource) of all that is one number."""
     rate = common.Reading(
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
@@ -134,7 +262,7 @@ def setup(node, board, settings):
     saturation.more_decimals = 2  # it is a ratio there
     steps = common.Reading(
         "oic.r.sensor.activity.count urn:oma:lwm2m:ext:3300",
-        motion.read_steps,
+        pedometer.read_steps,
         common.PACK.field("steps", "count"),
     )
     temperature = common.Reading(
@@ -146,19 +274,4 @@ def setup(node, board, settings):
         step=10,
         title="Celsius",
     )
-    resources = (
-        ("s/hr", rate),
-        ("s/spo2", saturation),
-        ("s/steps", steps),
-        ("s/temp", temperature),
-        ("s/accel", Acceleration(motion)),
-    )
-    watched = [node.add(path, resource) for path, resource in resources]
-
-    def watch(now_ms):
-        for resource in watched:
-            resource.check()
-
-    node.every(_SAMPLE_MS, oximeter.sample)
-    node.every(_WATCH_MS, watch)
-    return oximeter
+    return (("s/hr", rate), ("s/spo2", saturation), ("s/steps", steps), ("s/temp", temperature))

@@ -1,15 +1,27 @@
 """A battery behind a voltage divider on an ADC: millivolts, and what they mean in percent.
 
-The percentage comes from a table by chemistry, for a cell at rest or under the light load of a
-node; voltage against charge is anything but a straight line.
+The percentage comes from a table by chemistry, for a cell at rest; voltage against charge is
+anything but a straight line. A radio pulls the voltage down while it sends, so the rest is noted
+before it starts, and the load while it runs:
+
+    battery.note_rest()         radio off: what the percentage is taken from
+    battery.note_load()         radio on
+    battery.sag_mv              the difference: it grows with age and cold, and long before the
+                                percentage tells, a cell that sags is one to replace
 """
 
 from micropython import const
 
 _SAMPLES = const(4)
+_SAG_SHIFT = const(3)  # a sag of more than an eighth is none
 _CONNECTED_MV = const(1000)  # no board runs below this, so less means: nothing is connected
 
-# Millivolts a cell, falling, with the percentage left.
+# Millivolts a cell at rest and at room temperature, falling, with the percentage left. Rounded
+# from the curves that makers publish; cells differ, so take it for +-10 points where it is steep,
+# and for little more than full or empty where it is flat (LiFePO4 from 20 to 90 %).
+#   liion     LiCoO2 and NMC cells up to 4.2 V: open-circuit voltage; empty at 3.0 V
+#   lifepo4   open-circuit voltage of LiFePO4 cells; empty at 2.5 V
+#   alkaline  AA cells under some 25 mA, as in the data sheet of Energizer's E91; empty at 0.9 V
 CURVES = {
     "liion": (
         (4180, 100),
@@ -74,6 +86,8 @@ class Battery:
         self.cells = cells
         self.full_scale_mv = full_scale_mv
         self._curve = CURVES[chemistry]
+        self.rest_mv = None  # as noted last
+        self.load_mv = None
         self._calibrated = hasattr(adc, "read_uv")  # ESP32 has it, RP2040 has not
 
     def probe(self):
@@ -90,10 +104,38 @@ class Battery:
         mv = total_mv * self.numerator // (self.denominator * _SAMPLES)
         return mv if mv >= _CONNECTED_MV else None
 
+    def note_rest(self):
+        """Remember the voltage, while the radio is off. Returns millivolts, or None."""
+        self.rest_mv = self.read()
+        return self.rest_mv
+
+    def note_load(self):
+        """Remember the voltage, while the radio is sending. Returns millivolts, or None."""
+        self.load_mv = self.read()
+        return self.load_mv
+
+    @property
+    def sag_mv(self):
+        """How far the radio pulls the voltage down; None until rest and load are noted."""
+        if self.rest_mv is None or self.load_mv is None:
+            return None
+        return max(self.rest_mv - self.load_mv, 0)
+
     def read_pct(self):
         """Percent left, 0 to 100; None when there is no battery."""
         mv = self.read()
-        return None if mv is None else self.percent(mv)
+        return None if mv is None else self.charge_pct(mv)
+
+    def charge_pct(self, mv):
+        """Percent left when the battery has `mv` now, maybe under load.
+
+        The rest that was noted counts, unless it is too far away for that: another battery, or
+        long ago.
+        """
+        rest_mv = self.rest_mv
+        if rest_mv is not None and 0 <= rest_mv - mv <= rest_mv >> _SAG_SHIFT:
+            mv = rest_mv
+        return self.percent(mv)
 
     def percent(self, mv):
         """What `mv` millivolts mean for this chemistry, between the table's lines."""

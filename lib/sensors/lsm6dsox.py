@@ -1,7 +1,9 @@
-"""LSM6DSOX: steps counted in hardware, and acceleration. ST data sheet DS12814.
+"""LSM6DSOX: steps counted in hardware, acceleration, and motion. ST data sheet DS12814.
 
-An own reader: micropython-lib's driver gives acceleration as floats and allocates on every
-register access, which an answer to a request must not do.
+An own reader, not micropython-lib's `lsm6dsox`, which is made for machine learning on the chip:
+it resets the chip whenever it is constructed, and with it the steps that were counted while the
+board slept; it starts the gyroscope, by far the hungriest part; it knows no wake-up on motion; and
+it gives floats and allocates on every register access, which an answer to a request must not do.
 """
 
 from micropython import const
@@ -16,6 +18,17 @@ _IDENTITY = const(0x6C)
 _CTRL1_XL = const(0x10)
 _RATE_26_HZ_RANGE_4_G = const(0x28)  # 26 Hz is the least that the pedometer works with
 _CTRL3_C = const(0x12)
+_WAKE_UP_SRC = const(0x1B)
+_WOKE = const(0x08)
+_TAP_CFG0 = const(0x56)
+_LATCH_CLEAR_ON_READ = const(0x41)  # and the slope filter: gravity does not count
+_TAP_CFG2 = const(0x58)
+_INTERRUPTS = const(0x80)
+_WAKE_UP_THS = const(0x5B)
+_WAKE_UP_DUR = const(0x5C)
+_FINE_THRESHOLD = const(0x10)  # steps of full scale / 2**8, 15.6 mg
+_MD1_CFG = const(0x5E)
+_WAKE_ON_INT1 = const(0x20)
 _BLOCK_UPDATE_AUTO_INCREMENT = const(0x44)
 _OUTX_L_A = const(0x28)
 _UG_PER_STEP = const(122)
@@ -26,12 +39,16 @@ _STEP_COUNTER_L = const(0x62)
 
 
 class Lsm6dsox(Chip):
-    """`read()` leaves the acceleration in `x_mg`, `y_mg`, `z_mg`; `read_steps()` counts on."""
+    """`read()` leaves the acceleration in `x_mg`, `y_mg`, `z_mg`; `read_steps()` counts on.
+
+    A change beyond `wake_mg` raises the pin INT1 until `moved()` is asked.
+    """
 
     unit = "mg"
 
-    def __init__(self, i2c, address=0x6A):
+    def __init__(self, i2c, address=0x6A, wake_mg=94):
         super().__init__(i2c, address)
+        self.wake_mg = wake_mg
         self.x_mg = self.y_mg = self.z_mg = 0
         self._axes = bytearray(6)
         self._count = bytearray(2)
@@ -43,6 +60,11 @@ class Lsm6dsox(Chip):
         self.expect(self.load_byte(_WHO_AM_I), _IDENTITY)
         self.store_byte(_CTRL3_C, _BLOCK_UPDATE_AUTO_INCREMENT)
         self.store_byte(_CTRL1_XL, _RATE_26_HZ_RANGE_4_G)
+        self.store_byte(_WAKE_UP_DUR, _FINE_THRESHOLD)
+        self.store_byte(_WAKE_UP_THS, min(self.wake_mg * 32 // 1000, 63))  # half of the change
+        self.store_byte(_TAP_CFG0, _LATCH_CLEAR_ON_READ)
+        self.store_byte(_TAP_CFG2, _INTERRUPTS)
+        self.store_byte(_MD1_CFG, _WAKE_ON_INT1)
         self.store_byte(_FUNC_CFG_ACCESS, _EMBEDDED_PAGE)
         self.store_byte(_EMB_FUNC_EN_A, _PEDOMETER)
         count = self._load_steps()
@@ -69,6 +91,12 @@ class Lsm6dsox(Chip):
         self._steps = (self._steps + ((count - self._last) & 0xFFFF)) & 0x3FFFFFFF
         self._last = count
         return self._steps
+
+    def moved(self):
+        """Was it moved since the last call? Then the pin falls again. Raises OSError."""
+        self.wake()
+        self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
+        return self.load_byte(_WAKE_UP_SRC) & _WOKE != 0
 
     def sleep(self):
         """Power down accelerometer and pedometer. Raises OSError."""

@@ -1,6 +1,7 @@
 """Heart rate and oxygen saturation: a MAX30102 and what `sensors.ppg` makes of its light.
 
-Call `sample()` at least every 0.6 s, or the sensor's FIFO overflows and the pulse starts anew.
+Call `sample()` every BATCH_MS; after 0.6 s without it the sensor's FIFO overflows and the pulse
+starts anew. Set `pulse.moving` while an accelerometer says that the wearer moves.
 For interest and for sport, not a medical device.
 """
 
@@ -8,10 +9,10 @@ from errno import ENODEV
 
 from micropython import const
 
-from sensors.max30102 import SAMPLES_PER_S, Max30102
+from sensors.max30102 import BATCH_MS, SAMPLES_PER_S, Max30102
 from sensors.ppg import Pulse
 
-_PAUSE = const(25)  # calls that pass until a sensor that failed is asked again
+_PAUSE_MS = const(5000)  # until a sensor that failed is asked again
 
 
 class Oximeter:
@@ -35,7 +36,7 @@ class Oximeter:
         try:
             self._drain()
         except OSError:
-            self._pause = _PAUSE
+            self._pause = _PAUSE_MS // BATCH_MS
             self.pulse.restart()
 
     def read(self):

@@ -11,10 +11,14 @@ One pipeline for both colours:
 3. *Beat*: the steepest point of a stretch that is over half as steep as the beats before. Too soon
    after the last it is none, nor is it when it is weaker than the others and out of their time
    (the dicrotic wave). Its place between two samples comes from a parabola.
-4. *Rate*: from the median of the last intervals and those near it, so one beat missed, invented
-   or out of turn does not show.
-5. *Saturation*: how strongly red swings against infrared, each relative to its level, the ratio
-   of ratios R = (ACred / DCred) / (ACir / DCir), and the usual straight line 110 - 25 R.
+4. *Ratio*: how far red falls in that stretch against infrared, each relative to its level: the
+   ratio of ratios R = (ACred / DCred) / (ACir / DCir). Noise cancels in such a sum.
+5. *Agreement*: beats that are alike give the rate, and from R the usual straight line 110 - 25 R
+   gives the saturation; see `sensors.beats`. Steep slopes all of a sudden are motion, no beat.
+
+What this cannot tell from a pulse is a motion that is stronger than the pulse and as regular, for
+the light alone does not show it. Motion moves both colours alike (R near 1), so while `moving` is
+set, by who watches an accelerometer, such beats are none.
 
 Every sample costs a few dozen bytecodes and no allocation.
 """
@@ -23,6 +27,8 @@ from array import array
 
 from micropython import const
 
+from sensors.beats import Beats
+
 _FINGER_COUNTS = const(30000)  # of infrared light; without a finger a few hundred come back
 _SETTLE_SAMPLES = const(25)  # after a finger came: the level is still moving
 _LEVEL_SHIFT = const(7)  # averages reach back 2**7 samples, 2.6 s
@@ -30,40 +36,45 @@ _DRIFT_SHIFT = const(5)  # a slope that lasts over 2**5 samples, 0.6 s, is no pu
 _PEAK_START = const(40)  # slopes below this are noise
 _STEEPEST = const(1 << 16)  # a greater slope is motion
 
-_INTERVALS = const(12)
-_ENOUGH = const(4)  # intervals before there is a rate
 _FINE = const(16)  # parts of a sample
 _SHORTEST = const(13 * 16)  # 0.26 s: 230 a minute
 _LONGEST = const(100 * 16)  # 2 s: 30 a minute
+_FAST = const(22 * 16)  # 136 a minute
 _LOST_SAMPLES = const(200)  # 4 s without a beat
+_BURST = const(3)  # times as steep as the beats before: motion...
+_BURSTS = const(4)  # ...unless it comes so often in a row
+_MOTION_RATIO = const(700)  # 0.68: above, while moving, it is not blood that moves
+_LARGEST = const(1 << 19)
 
 
 class Pulse:
     """Feed it with `add(red, infrared)`, `samples_per_s` times a second (50 by default).
 
-    `finger` tells whether there is something to measure.
+    `finger` tells whether there is something to measure; `moving` is for the caller to set.
     """
 
     def __init__(self, samples_per_s=50):
         self.samples_per_s = samples_per_s
         self.finger = False
+        self.moving = False
+        self.beats = Beats()
         self._red = Channel()
         self._infrared = Channel()
-        self._intervals = array("H", [0] * _INTERVALS)
-        self._sorted = array("H", [0] * _INTERVALS)
         self.restart()
 
     def restart(self):
         """Forget everything: samples were lost, or the finger went away."""
+        self.beats.clear()
         self._count = 0  # samples since the finger came, then since _SETTLE_SAMPLES
-        self._stored = 0  # intervals in the ring
-        self._next = 0
         self._peak = 0  # recent steepest slopes, averaged
         self._since = 0  # samples since the last beat
         self._fraction = 0  # and that beat's place after its sample, in 1/16
         self._deepest = 0  # of the stretch at hand; 0 outside of one
         self._before = self._after = self._previous = 0
         self._age = 0  # samples since the deepest
+        self._falls_red = self._falls_infrared = 0  # of the stretch
+        self._rise = 0  # the steepest since the last beat
+        self._bursts = 0
         self._regular = False  # is the last beat one to measure from?
 
     def add(self, red, infrared):
@@ -77,51 +88,42 @@ class Pulse:
             self.finger = True
             self._red.restart(red)
             self._infrared.restart(infrared)
-        self._red.add(red)
-        fall = -self._infrared.add(infrared)
+        red = -self._red.add(red)
+        infrared = -self._infrared.add(infrared)
         if self._count < _SETTLE_SAMPLES:
             self._count += 1
             return
-        self._track(fall)
+        self._track(red, infrared)
 
     def heart_rate(self):
         """Beats a minute, or None: no finger, too few beats yet, or too irregular to tell."""
-        if self._stored < _ENOUGH or self._since >= _LOST_SAMPLES:
+        interval = self.beats.interval
+        if interval == 0 or self._since >= _LOST_SAMPLES:
             return None
-        median = self._median()
-        near = total = 0
-        i = self._stored
-        while i:
-            i -= 1
-            interval = self._intervals[i]
-            if abs(interval - median) * 5 <= median:
-                near += 1
-                total += interval
-        if near * 5 < self._stored * 3:
-            return None
-        return (60 * _FINE * self.samples_per_s * near + total // 2) // total
+        return (60 * _FINE * self.samples_per_s + (interval >> 1)) // interval
 
     def spo2(self):
         """Oxygen saturation in percent, 70 to 100; None where it cannot be told."""
         if self.heart_rate() is None:
             return None
-        red = self._red.perfusion()
-        infrared = self._infrared.perfusion()
-        if infrared == 0 or red == 0:
-            return None
-        pct = 110 - (25 * red + infrared // 2) // infrared
+        pct = 110 - (25 * self.beats.ratio + 512) // 1024
         return min(pct, 100) if pct >= 70 else None
 
-    def _track(self, fall):
+    def _track(self, red, fall):
         """Follow the slope of the infrared light, turned up: find the top of each beat."""
         if self._since < _LOST_SAMPLES:
             self._since += 1
+        if -fall > self._rise:
+            self._rise = -fall
         threshold = self._peak >> 1
-        if fall > threshold and fall > _PEAK_START and fall > self._deepest:
-            self._deepest = fall
-            self._before = self._previous
-            self._age = 0
-        elif self._deepest:
+        if fall > threshold and fall > _PEAK_START:
+            self._falls_red += red
+            self._falls_infrared += fall
+            if fall > self._deepest:
+                self._deepest = fall
+                self._before = self._previous
+                self._age = -1
+        if self._deepest:
             self._age += 1
             if self._age == 1:
                 self._after = fall
@@ -135,18 +137,48 @@ class Pulse:
         """The stretch is over: its top was `_age` samples ago."""
         top = self._deepest
         self._deepest = 0
+        ratio = self._ratio()
+        if self._is_burst(top):
+            self._regular = False
+            return
         fraction = self._refine(top)
         interval = (self._since - self._age) * _FINE + fraction - self._fraction
         if self._regular and (interval < _SHORTEST or self._is_echo(top, interval)):
             return
         self._since = self._age
         self._fraction = fraction
+        self._take(interval, top, ratio)
+
+    def _take(self, interval, top, ratio):
+        """A beat: remember it, if there was one before to measure from."""
         self._peak += (top - self._peak) >> (1 if top > self._peak else 3)
+        odd = self._rises_too(interval, top) or (self.moving and ratio > _MOTION_RATIO)
+        self._rise = 0
         if interval > _LONGEST:
-            self._stored = 0  # the pulse was lost: what it was before says nothing
+            self.beats.clear()  # the pulse was lost: what it was before says nothing
         elif self._regular:
-            self._store(interval)
+            self.beats.add(interval, top, ratio, odd)
         self._regular = True
+
+    def _rises_too(self, interval, top):
+        """Has the light risen clearly steeper than it falls? No pulse does so."""
+        # one that is fast comes close, for there is little left of its shape
+        return self._rise * 8 > top * (10 if interval > _FAST else 13)
+
+    def _is_burst(self, top):
+        """Far steeper than the beats before, and not yet often enough to be the pulse?"""
+        if self.beats.median == 0 or top < _BURST * self._peak:
+            self._bursts = 0
+            return False
+        self._bursts += 1
+        return self._bursts < _BURSTS
+
+    def _ratio(self):
+        """Red by infrared in the stretch, in 1/1024."""
+        red = self._red.relative(self._falls_red)
+        infrared = self._infrared.relative(self._falls_infrared)
+        self._falls_red = self._falls_infrared = 0
+        return (red << 10) // infrared if infrared else 0
 
     def _refine(self, top):
         """Where the parabola through the top and its neighbours is highest, in 1/16 sample."""
@@ -155,28 +187,9 @@ class Pulse:
 
     def _is_echo(self, top, interval):
         """Weaker than three quarters of the beats, and after less than 5/8 of their time?"""
-        if top * 4 >= self._peak * 3 or self._stored < _ENOUGH:
+        if top * 4 >= self._peak * 3 or self.beats.median == 0:
             return False
-        return interval * 8 < self._median() * 5
-
-    def _store(self, interval):
-        self._intervals[self._next] = interval
-        self._next = (self._next + 1) % _INTERVALS
-        if self._stored < _INTERVALS:
-            self._stored += 1
-
-    def _median(self):
-        ordered = self._sorted
-        i = 0
-        while i < self._stored:
-            value = self._intervals[i]
-            j = i
-            while j and ordered[j - 1] > value:
-                ordered[j] = ordered[j - 1]
-                j -= 1
-            ordered[j] = value
-            i += 1
-        return ordered[self._stored >> 1]
+        return interval * 8 < self.beats.median * 5
 
 
 class Channel:
@@ -194,7 +207,6 @@ class Channel:
         self._slope = 0
         self._drift = 0
         self._level = light << _LEVEL_SHIFT
-        self._swing = 0
 
     def add(self, light):
         """The slope after one more sample: the last eight samples less the eight before."""
@@ -205,12 +217,13 @@ class Channel:
         self._at = (at + 1) & 15
         self._level += light - (self._level >> _LEVEL_SHIFT)
         self._drift += self._slope - (self._drift >> _DRIFT_SHIFT)
-        return self._follow(self._slope - (self._drift >> _DRIFT_SHIFT))
+        return _clip(self._slope - (self._drift >> _DRIFT_SHIFT))
 
-    def _follow(self, slope):
-        self._swing += min(abs(slope), _STEEPEST) - (self._swing >> _LEVEL_SHIFT)
-        return slope
+    def relative(self, falls):
+        """A sum of slopes by the level, in a unit of its own."""
+        falls = min(max(falls, 0), _LARGEST << 3) << 6
+        return min(falls // max(1, self._level >> 14), _LARGEST)
 
-    def perfusion(self):
-        """The mean slope by the level: what swings with the pulse, in a unit of its own."""
-        return (self._swing << 4) // max(1, self._level >> 14)
+
+def _clip(slope):
+    return max(-_STEEPEST, min(slope, _STEEPEST))

@@ -27,7 +27,7 @@ class World:
             door.setup(self.node, board, Settings())
         if "wearable" in apps:
             body = board.Body()
-            oximeter = wearable.setup(self.node, board, Settings())
+            oximeter = wearable.setup(self.node, board, Settings()).oximeter
         self.ask = Asker(self.node)
         self.controls = Controls(self.node, apps, body, oximeter, self.heard.append)
 
@@ -68,7 +68,7 @@ def test_lines_typed_at_once_are_all_seen_by_the_node():
     heard = world.type("door open", "door close", "", "battery 3000", "tamper on")
     wanted = ["door open", "door closed", "door open", "battery 3000 mV", "tamper on"]
     assert heard == wanted
-    assert world.node.at("s/contact")._reed.edges == 3
+    assert world.node.at("s/contact").reed.edges == 3
     assert world.ask.get("s/tamper").payload == b"tampered"
 
 

@@ -5,11 +5,15 @@ import json
 import board
 from machine import bus, clock
 
+import senml
 from apps import common, door, wearable
 from asking import Asker, Timers
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
+from engine import ask as ask_once
+from engine import request
+from sensors import max30205
 from support import allocated, cases, locked
 
 CHIPS = ("light", "temperature", "motion")
@@ -204,6 +208,265 @@ def test_changes_are_told_and_small_ones_not():
     assert sorted(told) == ["s/accel", "s/steps", "s/temp"]
 
 
+def test_the_other_thermometer_and_accelerometer():
+    from chips.lis3dh import Lis3dh
+    from chips.max30205 import Max30205
+
+    max30205.ticks_ms = clock.ms
+    board.power_on()
+    clock.hold(0)
+    node = Node()
+    wearable.setup(node, board, Settings())  # nothing is there yet
+    ask = Asker(node)
+    ask.run(1_000)
+    assert ask.get("s/temp").code == "5.03"
+    bus(board.SDA_PIN).attach(Max30205()).set_mc(37_000)
+    bus(board.SDA_PIN).attach(Lis3dh()).set_mg(0, -1000, 0)
+    ask.run(2_000)
+    assert ask.get("s/temp").payload == b"37.00"
+    assert ask.get("s/accel").payload == b"0.000 -1.000 0.000"
+    assert ask.get("s/steps").code == "5.03"  # it counts none
+
+
+def test_diag_tells_which_sensors_do_not_answer():
+    ask, body = worn()
+
+    def told():
+        lines = ask.get("diag").payload.decode().split("\n")
+        facts = dict([line.split(": ", 1) for line in lines if line])
+        return facts["sensor_faults"], facts["sensors_silent"]
+
+    assert told() == ("0", "")
+    for faults in ("1", "2"):
+        body.temperature.fault = 5
+        ask.run(5_000)
+        assert told() == (faults, "s/temp")
+        body.temperature.fault = 0
+        ask.run(2_000)
+        assert told() == (faults, "")
+    body.motion.fault = 5
+    ask.run(2_000)
+    assert told() == ("4", "s/accel s/steps") or told() == ("4", "s/steps s/accel")
+
+
+def by_hand():
+    """(node, wearable, body): nothing runs but what the test does; it begins at 0 ms."""
+    board.power_on()
+    clock.hold(0)
+    node = Node()
+    body = board.Body()
+    wearable_ = wearable.setup(node, board, Settings())
+    wearable_.by_hand()
+    node.due(0)
+    return node, wearable_, body
+
+
+def test_between_two_batches_nobody_needs_the_core():
+    node, worn_, body = by_hand()
+    assert worn_.wait_ms(0) == 0
+    woken = 0
+    while clock.ms() < 60_000:
+        assert worn_.wait_ms(clock.ms()) == 0
+        worn_.work(clock.ms())
+        woken += 1
+        wait_ms = worn_.wait_ms(clock.ms())
+        assert wait_ms == wearable.PERIOD_MS
+        clock.advance(wait_ms)
+    assert woken == 125 and worn_.oximeter.light.lost == 0  # a little more than two a second
+    assert worn_.oximeter.heart_rate() == 72
+    assert worn_.wait_ms(clock.ms() + 100) == 0  # late is due, not far ahead
+    assert allocated(lambda: worn_.radio_wait_ms(clock.ms()) + worn_.wait_ms(0), 10) == 0
+
+
+@cases(0x3FFFFFFF, 0x3FFFFF00)
+def test_the_core_is_needed_in_time_when_the_clock_wraps(now_ms):
+    _, worn_, _ = by_hand()
+    worn_.work(now_ms)
+    assert worn_.wait_ms(now_ms) == wearable.PERIOD_MS
+    assert worn_.wait_ms((now_ms + wearable.PERIOD_MS) & 0x3FFFFFFF) == 0
+
+
+def test_conditions_decide_when_the_radio_wakes():
+    node, worn_, body = by_hand()
+    worn_.work(0)
+    worn_.work(0)
+    for mid, path, query in (
+        (1, "s/temp", b"c.gt=37.5"),
+        (2, "s/hr", b"c.lt=50"),
+        (3, "s/batch", b"c.pmin=1"),
+    ):
+        options = ((6, b""), (15, query))
+        registration = request(GET, path, mid=mid, token=bytes((mid,)), options=options)
+        assert 0x45 <= ask_once(node, registration, "peer", 0).code <= 0xA3
+    sent = []
+
+    def live(seconds):
+        until_ms = clock.ms() + seconds * 1000
+        while clock.ms() < until_ms:
+            now_ms = clock.ms()
+            if worn_.wait_ms(now_ms) == 0:
+                worn_.work(now_ms)
+            while worn_.radio_wait_ms(now_ms) == 0:
+                n = node.due(now_ms)
+                if not n:
+                    break
+                sent.append(bytes(node.out(n)))
+                acknowledge(node, sent[-1], now_ms)
+            clock.advance(max(1, min(worn_.wait_ms(now_ms), worn_.radio_wait_ms(now_ms))))
+
+    worn_.batch.period_s = 10
+    live(40)
+    assert sent == []
+    body.temperature.set_mc(37_200)
+    live(10)
+    assert sent == []
+    body.temperature.set_mc(37_800)
+    live(5)
+    assert len(sent) == 1 and b"37.80" in sent[0]
+    live(100)
+    assert len(sent) == 2 and sent[1].count(b"temp") == 10  # a batch, as one pack
+
+
+def acknowledge(node, message, now_ms):
+    if message[0] & 0x30 == 0:
+        ack = b"\x60\x00" + message[2:4]
+        node.datagram(ack, 4, "peer", now_ms)
+
+
+def rows(pack):
+    """[(when in s, name, value)] of a pack in JSON."""
+    base_s = pack[0].get("bt", 0)
+    return [(base_s + record.get("t", 0), record["n"], record["v"]) for record in pack]
+
+
+def with_rows(seconds):
+    """(client, body): a wearable that keeps a row every 10 s, from the start on."""
+    ask, body = worn(0)
+    ask.node.at("s/batch").period_s = 10
+    ask.run(seconds * 1000)
+    return ask, body
+
+
+def test_a_batch_is_one_pack_with_times_relative_to_now():
+    ask, body = with_rows(15)
+    body.temperature.set_mc(37_500)
+    ask.run(14_000)
+    answer = ask.get("s/batch", SENML_JSON)
+    assert (answer.code, answer.content_format) == ("2.05", SENML_JSON)
+    pack = json.loads(answer.payload)
+    assert pack[0]["bn"] == BASE.decode() and "bn" not in pack[1]
+    told = rows(pack)
+    names = [name for _, name, _ in told]
+    assert names == ["steps", "temp"] + ["hr", "spo2", "steps", "temp"] * 2  # no pulse at first
+    times = sorted({when for when, _, _ in told})
+    assert len(times) == 3 and -29 <= times[0] <= -27 and times[1] - times[0] in (10, 11)
+    assert [value for _, name, value in told if name == "hr"] == [72, 72]
+    assert [value for _, name, value in told if name == "temp"] == [36.6, 36.6, 37.5]
+    assert ask.get("s/batch").payload[0] == 0x80 | len(pack)
+
+
+def test_rows_that_were_taken_are_not_told_again():
+    ask, body = with_rows(25)
+    batch = ask.node.at("s/batch")
+    number = batch.number
+    ask.run(10_000)
+    batch.release(number)
+    names = [name for _, name, _ in rows(json.loads(ask.get("s/batch", SENML_JSON).payload))]
+    assert names == ["hr", "spo2", "steps", "temp"]
+    batch.release(number)  # twice is no harm
+    assert len(json.loads(ask.get("s/batch", SENML_JSON).payload)) == 4
+    batch.release(batch.number)
+    answer = ask.get("s/batch", SENML_JSON)
+    assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+
+
+def fill(batch_, count):
+    """Keep rows for so many minutes."""
+    for minute in range(1, count + 1):
+        batch_.tick(20_000 + minute * 60_000)
+
+
+@cases(0, (10 << 24) - 3)
+def test_the_oldest_row_makes_room_and_a_number_wraps(number):
+    ask, _ = worn()
+    batch_ = ask.node.at("s/batch")
+    batch_.number = number
+    batch_._rows = 0
+    fill(batch_, 4)
+    assert [when for when, _, _ in rows(whole(batch_))] == [-180] * 4 + [-120] * 4 + [-60] * 4 + [
+        0
+    ] * 4
+    fill(batch_, 16)
+    told = rows(whole(batch_))
+    assert len(told) == 40 and told[0][0] == -540 and told[-1][0] == 0
+
+
+def whole(batch_):
+    """The pack as it would be reported, without blocks."""
+    sink = senml.Buffer(bytearray(4000))
+    batch_.write(sink, SENML_JSON, batch_._uptime.s)
+    assert sink.n > 0
+    return json.loads(bytes(sink.buf[: sink.n]))
+
+
+def test_a_full_batch_fits_one_datagram_in_cbor():
+    ask, body = worn()
+    body.temperature.set_mc(-4_321)
+    body.motion.steps = 60_000
+    batch_ = ask.node.at("s/batch")
+    fill(batch_, 12)
+    sink = senml.Buffer(bytearray(1024))
+    batch_.write(sink, SENML_CBOR, batch_._uptime.s)
+    assert batch_._rows == 10 and sink.n > 600
+
+
+def test_a_batch_allocates_nothing():
+    ask, _ = worn()
+    batch_ = ask.node.at("s/batch")
+    sink = senml.Buffer(bytearray(1000))
+
+    def report():
+        sink.n = 0
+        batch_._next_s = 0
+        batch_.tick(ask.now_ms)
+        batch_.write(sink, SENML_CBOR, batch_._uptime.s)
+        return sink.n
+
+    assert allocated(report, 20) == 0
+    assert report() > 0
+
+
+def test_all_sensors_sleep_and_work_again():
+    node, worn_, body = by_hand()
+    worn_.work(0)
+    worn_.sleep()
+    assert body.light.registers[0x09] & 0x80 and body.motion.registers[0x10] == 0
+    assert body.temperature.words[1] & 0x0C00 == 0x0400
+    clock.advance(1000)
+    worn_.work(clock.ms())
+    worn_.work(clock.ms())
+    assert body.light.registers[0x09] == 3 and body.motion.registers[0x10]
+    bus(board.SDA_PIN).stuck = True
+    worn_.sleep()  # not even a stuck bus stops it
+
+
+def test_a_wearer_who_moves_and_one_who_sits_still_again():
+    node, worn_, body = by_hand()
+
+    def live(periods, shake=0):
+        for i in range(periods):
+            body.motion.set_mg(0, shake * (i & 2), 1000)
+            clock.advance(wearable.PERIOD_MS)
+            worn_.work(clock.ms())
+
+    live(4)
+    assert not worn_.oximeter.pulse.moving
+    live(8, 200)
+    assert worn_.oximeter.pulse.moving
+    live(20)
+    assert not worn_.oximeter.pulse.moving
+
+
 def test_door_and_wearable_on_one_node():
     board.power_on()
     board.Body()
@@ -238,10 +501,10 @@ def test_sampling_allocates_nothing():
     worn()
     node = Node()
     timers = Timers(node)
-    oximeter = wearable.setup(node, board, Settings())
+    oximeter = wearable.setup(node, board, Settings()).oximeter
 
     def pass_time():
-        clock.advance(200)
+        clock.advance(wearable.PERIOD_MS)
         timers.run(clock.ms())
 
     assert allocated(pass_time, 100) == 0

@@ -65,6 +65,32 @@ def test_between_two_lines_of_the_table():
     assert battery(3700).percent(4020) == 85  # half way from 3980 (80 %) to 4060 (90 %)
 
 
+def test_rest_counts_and_sag_is_told():
+    cell = battery(3900)
+    assert cell.sag_mv is None
+    assert abs(cell.note_rest() - 3900) <= 2 and cell.sag_mv is None
+    wire(34).microvolts = 3_700_000 // 2
+    assert abs(cell.note_load() - 3700) <= 2 and abs(cell.sag_mv - 200) <= 2
+    assert cell.read_pct() == cell.percent(cell.rest_mv) > cell.percent(3700)
+    cell.note_rest()
+    assert cell.sag_mv == 0 and cell.read_pct() == cell.percent(3700)
+
+
+@cases(3300, 4100)
+def test_a_rest_that_cannot_be_true_any_more_does_not_count(mv):
+    cell = battery(3900)
+    cell.note_rest()
+    wire(34).microvolts = mv * 500
+    assert cell.read_pct() == cell.percent(cell.read())
+
+
+def test_no_battery_has_neither_rest_nor_sag():
+    cell = battery(3900)
+    cell.note_rest()
+    wire(34).microvolts = 0
+    assert cell.note_load() is None and cell.sag_mv is None and cell.read_pct() is None
+
+
 def test_cells_in_series():
     assert battery(3700, chemistry="alkaline", cells=3).percent(3 * 1230) == 40
 

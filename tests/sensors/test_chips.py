@@ -1,11 +1,15 @@
-"""TMP117, LSM6DSOX and MAX30102 against their register models, and a bus that fails."""
+"""The I2C chips against their register models, and a bus that fails."""
 
 import machine
-from chips import lsm6dsox, max30102, tmp117
-from machine import I2C, Pin, SoftI2C, bus, clock
+from chips import lis3dh, lsm6dsox, max30102, max30205, tmp117
+from machine import I2C, Pin, SoftI2C, bus, clock, wire
 
+from sensors import max30205 as max30205_module
+from sensors.firstof import FirstOf
+from sensors.lis3dh import SIDES, Lis3dh
 from sensors.lsm6dsox import Lsm6dsox
-from sensors.max30102 import Max30102
+from sensors.max30102 import BATCH_MS, Max30102
+from sensors.max30205 import Max30205
 from sensors.tmp117 import Tmp117
 from support import allocated, cases, locked, raises
 
@@ -26,11 +30,18 @@ def pair(name):
     if name == "tmp117":
         return Tmp117(wires), bus(21).attach(tmp117.Tmp117())
     if name == "lsm6dsox":
-        return Lsm6dsox(wires), bus(21).attach(lsm6dsox.Lsm6dsox())
+        return Lsm6dsox(wires), bus(21).attach(lsm6dsox.Lsm6dsox(wire=wire(5)))
+    if name == "lis3dh":
+        return Lis3dh(wires), bus(21).attach(lis3dh.Lis3dh(wire=wire(5)))
+    if name == "max30205":
+        max30205_module.ticks_ms = clock.ms
+        return Max30205(wires), bus(21).attach(max30205.Max30205())
     return Max30102(wires), bus(21).attach(max30102.Max30102())
 
 
-CHIPS = ("tmp117", "lsm6dsox", "max30102")
+CHIPS = ("tmp117", "lsm6dsox", "max30102", "max30205", "lis3dh")
+# Where another chip's identity shows, and what is there.
+IDENTITIES = {"lsm6dsox": 0x0F, "max30102": 0xFF, "lis3dh": 0x0F}
 
 
 @cases(*CHIPS)
@@ -57,10 +68,10 @@ def test_no_chip_is_no_crash(name):
 @cases(*CHIPS)
 def test_another_chip_at_the_address_is_refused(name):
     driver, model = pair(name)
-    if name == "tmp117":
-        model.words[0x0F] = 0x0118
+    if name in IDENTITIES:
+        model.registers[IDENTITIES[name]] = 0x11
     else:
-        model.registers[0x0F if name == "lsm6dsox" else 0xFF] = 0x11
+        model.words[0x0F if name == "tmp117" else 3] = 0x0118
     assert not driver.probe()
     assert raises(OSError, driver.read).errno == ENODEV
 
@@ -112,9 +123,86 @@ def test_temperature_stands_still_in_shutdown():
     assert thermometer.read() == 20_000
 
 
-def test_acceleration():
-    motion, model = pair("lsm6dsox")
-    for axes in ((0, 0, 1000), (-1000, 250, 12), (3990, -3990, 1), (-1, 0, 1)):
+@cases((36_600, 36_602), (37_004, 37_004), (0, 0), (-4_250, -4_250), (50_000, 50_000), (4, 4))
+def test_temperature_of_the_other_thermometer(set_mc, read_mc):
+    thermometer, model = pair("max30205")
+    model.set_mc(set_mc)
+    assert thermometer.read() is None  # the first conversion takes 50 ms
+    clock.advance(50)
+    assert thermometer.read() == read_mc
+    thermometer.sleep()
+    model.set_mc(20_000)
+    assert model.words[0] == (set_mc * 32 + 62) // 125 & 0xFFFF  # it stands still
+    assert thermometer.read() is None
+    clock.advance(50)
+    assert thermometer.read() == 20_000
+
+
+def test_the_thermometer_that_is_there_is_read():
+    wires = i2c()
+    max30205_module.ticks_ms = clock.ms
+    either = FirstOf(Tmp117(wires), Max30205(wires))
+    assert not either.probe() and either.unit == "mCel"
+    assert raises(OSError, either.read).errno == ENODEV
+    bus(21).attach(max30205.Max30205()).set_mc(37_000)
+    either.read()
+    clock.advance(50)
+    assert either.read() == 37_000
+    bus(21).attach(tmp117.Tmp117()).set_mc(38_000)  # in its place, at the same address
+    either.sleep()
+    assert either.read() == 38_000
+    assert allocated(either.read, 10) == 0
+
+
+@cases("lsm6dsox", "lis3dh")
+def test_motion_wakes_until_it_is_seen(name):
+    motion, model = pair(name)
+    pin = wire(5)
+    pin.drive(0)
+    motion.probe()
+    assert not motion.moved() and pin.level == 0
+    model.set_mg(20, 0, 1010)  # a tremble
+    assert not motion.moved() and pin.level == 0
+    model.set_mg(20, 300, 1010)
+    assert pin.level == 1
+    model.set_mg(20, 300, 1010)  # it lies still again
+    assert motion.moved() and pin.level == 0
+    assert not motion.moved()
+    model.set_mg(1000, 0, 0)
+    assert pin.level == 1 and motion.moved() and not motion.moved()
+    motion.sleep()
+    model.set_mg(0, 0, 1000)
+    assert pin.level == 0
+    assert allocated(motion.moved, 10) == 0
+
+
+def test_which_side_is_up():
+    motion, model = pair("lis3dh")
+    for i in range(6):
+        axes = [20, -30, 15]
+        axes[i >> 1] = -990 if i & 1 else 990
+        model.set_mg(*axes)
+        assert motion.side() == i
+    assert SIDES[5] == "-z"
+    model.set_mg(650, 0, 700)
+    assert motion.side() is None
+
+
+def test_a_burst_without_the_bit_for_it_stays_on_its_register():
+    motion, model = pair("lis3dh")
+    motion.probe()
+    model.set_mg(256, 0, 0)
+    axes = bytearray(6)
+    motion.load(0x28, axes)
+    assert axes == bytes((axes[0],)) * 6
+    motion.load(0xA8, axes)
+    assert axes[:2] == b"\x00\x10"
+
+
+@cases("lsm6dsox", "lis3dh")
+def test_acceleration_of_either(name):
+    motion, model = pair(name)
+    for axes in ((0, 0, 1000), (-1000, 250, 12), (1990, -1990, 1), (-1, 0, 1)):
         model.set_mg(*axes)
         strongest = motion.read()
         read = (motion.x_mg, motion.y_mg, motion.z_mg)
@@ -178,6 +266,38 @@ def test_light_comes_in_order_and_none_is_lost():
             assert 30_000 < light.red < light.infrared <= 0x3FFFF
     assert count == 100 and light.lost == 0  # 50 a second
     assert light.read() is None
+
+
+def test_emptied_in_time_the_fifo_loses_nothing_and_is_read_in_bursts():
+    light, model = pair("max30102")
+    light.probe()
+    transfers = [0]
+    load = light.load
+
+    def counted(register, buffer):
+        transfers[0] += 1
+        load(register, buffer)
+
+    light.load = counted
+    count = 0
+    for _ in range(10):
+        clock.advance(BATCH_MS)
+        while light.read():
+            count += 1
+    assert count == 240 and light.lost == 0
+    assert transfers[0] == 10 * (3 + 2)  # three bursts of eight, and how many there are, twice
+
+
+def test_a_fault_within_a_batch_gives_no_old_samples():
+    light, model = pair("max30102")
+    light.probe()
+    clock.advance(BATCH_MS)
+    for _ in range(8):
+        light.read()
+    model.fault = EIO
+    raises(OSError, light.read)
+    model.fault = 0
+    assert light.read() is None and light.ready  # it was started anew, and is empty
 
 
 def test_light_that_nobody_read_is_counted_as_lost():

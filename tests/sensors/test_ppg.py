@@ -6,6 +6,7 @@ point, beats of uneven length, normal noise.
 
 import math
 
+from sensors.beats import Beats
 from sensors.ppg import Pulse
 from support import allocated, cases, locked
 
@@ -26,6 +27,11 @@ class Noise:
             total += self.state % 4096
         return (total - 6 * 2048) / 2896  # six uniform numbers have this deviation
 
+    def hertz(self):
+        """A frequency that a pulse can have, 0.5 to 4."""
+        self.next()
+        return 0.5 + self.state % 4096 * 3.5 / 4096
+
 
 def bell(x, centre, rise, fall):
     total = 0.0
@@ -41,20 +47,63 @@ WAVE = [
 ]
 
 
-def light(bpm, spo2=97, seconds=20, noise=0.05, breath=0.4, uneven=0.02, depth=0.012, seed=1):
-    """Yield (red, infrared); noise and breath are shares of the pulse, uneven of its length."""
+class Motion:
+    """A hand that moves in no rhythm, with all frequencies that a pulse can have."""
+
+    def __init__(self, random):
+        self.parts = [(random.hertz(), random.next(), random.next()) for _ in range(12)]
+
+    def at(self, second):
+        total = 0.0
+        for hertz, phase, height in self.parts:
+            total += height * math.sin(2 * math.pi * (hertz * second + phase))
+        return total / 7  # about as strong as a pulse, whose deviation is a third of its height
+
+
+def light(
+    bpm,
+    spo2=97,
+    seconds=20,
+    noise=0.05,
+    breath=0.4,
+    uneven=0.02,
+    depth=0.012,
+    seed=1,
+    ectopic=0,
+    motion=0,
+    cadence=0,
+    bursts=False,
+):
+    """Yield (red, infrared); noise, breath and motion are shares of the pulse, uneven of its
+    length. Of `ectopic` beats one comes too early, followed by a pause. motion is as strong in
+    both colours, and with a cadence in its rhythm, in times a minute; bursts shake the hand for
+    a second every ten.
+    """
     random = Noise(seed * 7919 + bpm)
+    hand = Motion(random)
     ratio = (110 - spo2) / 25
     level = 100_000
     phase = 0.0
     length = 1.0
+    beats = 0
     for n in range(seconds * RATE):
         phase += bpm / 60 / RATE / length
         if phase >= 1:
             phase -= 1
+            beats += 1
             length = 1 + uneven * random.next()
+            if ectopic and beats % ectopic == 0:
+                length = 0.6
+            elif ectopic and beats % ectopic == 1 and beats > 1:
+                length = 1.4
         pulse = WAVE[int(phase * 200)]
         swing = breath * math.sin(2 * math.pi * 0.25 * n / RATE)
+        if cadence:
+            swing += motion * 0.5 * math.sin(2 * math.pi * cadence / 60 * n / RATE)
+        elif motion:
+            swing += motion * hand.at(n / RATE)
+        if bursts and n // RATE % 10 == 9:
+            swing += 8 * hand.at(n / RATE)
         grain = noise * depth * level
         red = 0.8 * level * (1 - depth * (ratio * pulse + swing)) + grain * random.next()
         infrared = level * (1 - depth * (pulse + swing)) + grain * random.next()
@@ -89,6 +138,98 @@ def test_heart_rate_in_more_noise(bpm):
 def test_heart_rate_of_a_faint_pulse(bpm):
     for heart_rate, _ in watch(Pulse(), light(bpm, depth=0.004))[12:]:
         assert heart_rate is not None and abs(heart_rate - bpm) <= 3
+
+
+def tally(told, bpm):
+    """(right, wrong, none): how many seconds were told the rate within 3, another one, none."""
+    right = wrong = none = 0
+    for heart_rate, _ in told:
+        if heart_rate is None:
+            none += 1
+        elif abs(heart_rate - bpm) <= 3:
+            right += 1
+        else:
+            wrong += 1
+    return right, wrong, none
+
+
+@cases((50, 8), (80, 8), (80, 12), (140, 12))
+def test_ectopic_beats_do_not_show(bpm, every):
+    right, wrong, none = tally(watch(Pulse(), light(bpm, seconds=40, ectopic=every))[14:], bpm)
+    assert wrong == 0 and right > 2 * none
+
+
+@cases(60, 90, 130)
+def test_shaking_now_and_then_makes_no_wrong_rate(bpm):
+    right, wrong, none = tally(watch(Pulse(), light(bpm, seconds=40, bursts=True))[14:], bpm)
+    assert wrong == 0 and right > none
+
+
+@cases((60, 0.25), (95, 0.25), (130, 0.25))
+def test_slight_motion_does_not_show(bpm, motion):
+    told = watch(Pulse(), light(bpm, seconds=30, motion=motion))[14:]
+    right, wrong, none = tally(told, bpm)
+    assert wrong == 0 and none <= 2
+
+
+def test_strong_motion_seldom_looks_like_a_pulse_and_never_when_it_is_known():
+    wrong = total = 0
+    for bpm in (50, 95):
+        for motion in (1, 4):
+            still = Pulse()
+            known = Pulse()
+            known.moving = True
+            told = watch(still, light(bpm, seconds=30, motion=motion))[14:]
+            wrong += tally(told, bpm)[1]
+            total += len(told)
+            assert tally(watch(known, light(bpm, seconds=30, motion=motion)), bpm)[1] == 0
+    assert wrong * 10 <= total
+
+
+@cases((50, 1), (70, 2), (95, 4))
+def test_motion_in_a_rhythm_is_no_pulse_when_the_wearer_is_known_to_move(bpm, motion):
+    """Without that knowledge it is one: nothing in the light tells it from a strong pulse."""
+    told = watch(Pulse(), light(bpm, seconds=30, motion=motion, cadence=110))[14:]
+    if motion == 4:
+        assert abs(told[-1][0] - 110) <= 3
+    pulse = Pulse()
+    pulse.moving = True
+    right, wrong, none = tally(
+        watch(pulse, light(bpm, seconds=30, motion=motion, cadence=110)), bpm
+    )
+    assert wrong == 0 and right == 0 and none == 30
+
+
+def test_who_moves_is_told_the_rate_of_a_pulse_that_shows():
+    pulse = Pulse()
+    pulse.moving = True
+    for heart_rate, _ in watch(pulse, light(120, motion=0.1, cadence=150))[12:]:
+        assert abs(heart_rate - 120) <= 3
+
+
+@cases((5, 0, 0, True), (3, 1, 0, True), (1, 1, 0, False), (4, 0, 1, True), (1, 0, 1, False))
+def test_two_thirds_of_the_beats_must_agree(even, odd, late, told):
+    """So many of each in turn."""
+    beats = Beats()
+    for _ in range(12):
+        for _ in range(even):
+            beats.add(700, 1000, 500, False)
+        for _ in range(odd):
+            beats.add(700, 1000, 500, True)
+        for _ in range(late):
+            beats.add(1100, 1000, 500, False)
+    assert (beats.interval, beats.ratio) == ((700, 500) if told else (0, 0))
+
+
+@cases((700, 2100, 500), (700, 450, 500), (700, 1000, 1000), (700, 1000, 200), (900, 1000, 500))
+def test_a_beat_of_another_kind_does_not_agree(interval, top, ratio):
+    beats = Beats()
+    for _ in range(7):
+        beats.add(700, 1000, 500, False)
+    assert beats.interval == 700
+    for _ in range(4):
+        beats.add(interval, top, ratio, False)
+    assert beats.interval == 0
 
 
 def test_another_heart_rate_is_followed():

@@ -2,7 +2,8 @@
 
 Two register pages at the same addresses, chosen by bit 7 of FUNC_CFG_ACCESS: the user page and
 that of the embedded functions, where the step counter lies. The pointer moves on only while
-IF_INC in CTRL3_C is set. Data sheet DS12814.
+IF_INC in CTRL3_C is set. A change of acceleration beyond the threshold is latched in WAKE_UP_SRC
+until that is read, and raises INT1 when MD1_CFG says so. Data sheet DS12814.
 """
 
 from micropython import const
@@ -17,6 +18,17 @@ _CTRL3_C = const(0x12)
 _CTRL3_C_RESET = const(0x04)
 _SW_RESET = const(0x01)
 _IF_INC = const(0x04)
+_WAKE_UP_SRC = const(0x1B)
+_WOKE = const(0x08)
+_TAP_CFG0 = const(0x56)
+_LATCH = const(0x01)
+_TAP_CFG2 = const(0x58)
+_INTERRUPTS = const(0x80)
+_WAKE_UP_THS = const(0x5B)
+_WAKE_UP_DUR = const(0x5C)
+_FINE_THRESHOLD = const(0x10)
+_MD1_CFG = const(0x5E)
+_WAKE_ON_INT1 = const(0x20)
 _OUTX_L_A = const(0x28)
 _OUTZ_H_A = const(0x2D)
 
@@ -30,20 +42,40 @@ _PEDO_RST_STEP = const(0x80)
 _ODR_26_HZ = const(0x20)
 # Micro-g a step by the FS_XL bits (3:2) of CTRL1_XL: 2, 16, 4 and 8 g full scale.
 _UG_PER_STEP = (61, 488, 122, 244)
+_FULL_SCALE_MG = (2000, 16000, 4000, 8000)
 
 
 class Lsm6dsox(Chip):
-    """`set_mg()` is the acceleration on the chip; `walk(n)` makes n steps."""
+    """`set_mg()` is the acceleration on the chip; `walk(n)` makes n steps.
 
-    def __init__(self, address=0x6A):
+    `wire` is what INT1 drives, if anything.
+    """
+
+    def __init__(self, address=0x6A, wire=None):
         super().__init__(address, 128)
+        self.wire = wire
         self.acceleration_mg = [0, 0, 1000]
         self.steps = 0
         self.embedded = bytearray(128)
         self._reset()
 
     def set_mg(self, x_mg, y_mg, z_mg):
+        before_mg = self.acceleration_mg
         self.acceleration_mg = [x_mg, y_mg, z_mg]
+        if self.registers[_CTRL1_XL] < 0x10 or not self.registers[_TAP_CFG2] & _INTERRUPTS:
+            return
+        steps = 8 if self.registers[_WAKE_UP_DUR] & _FINE_THRESHOLD else 6
+        threshold_mg = _FULL_SCALE_MG[self.registers[_CTRL1_XL] >> 2 & 3]
+        threshold_mg = (self.registers[_WAKE_UP_THS] & 0x3F) * threshold_mg >> steps
+        moved = 0
+        for axis in range(3):  # the slope filter: half the change between two samples
+            if abs(self.acceleration_mg[axis] - before_mg[axis]) >> 1 > threshold_mg:
+                moved |= 4 >> axis
+        if moved:
+            self.registers[_WAKE_UP_SRC] = _WOKE | moved
+            self._drive(1)
+        elif not self.registers[_TAP_CFG0] & _LATCH:
+            self._wake_seen()
 
     def walk(self, steps):
         """The counter moves only with the pedometer on and the accelerometer at 26 Hz or more."""
@@ -59,7 +91,10 @@ class Lsm6dsox(Chip):
             return self.embedded[register]
         if _OUTX_L_A <= register <= _OUTZ_H_A:
             return self._acceleration(register - _OUTX_L_A)
-        return self.registers[register]
+        value = self.registers[register]
+        if register == _WAKE_UP_SRC:
+            self._wake_seen()
+        return value
 
     def put(self, register, value):
         if register != _FUNC_CFG_ACCESS and self.registers[_FUNC_CFG_ACCESS] & _EMBEDDED:
@@ -69,7 +104,7 @@ class Lsm6dsox(Chip):
             self.embedded[register] = value
         elif register == _CTRL3_C and value & _SW_RESET:
             self._reset()
-        elif register != _WHO_AM_I:
+        elif register != _WHO_AM_I and register != _WAKE_UP_SRC:
             self.registers[register] = value
 
     def after(self, register):
@@ -82,6 +117,14 @@ class Lsm6dsox(Chip):
         raw //= _UG_PER_STEP[self.registers[_CTRL1_XL] >> 2 & 3]
         raw = max(-32768, min(32767, raw))
         return raw >> 8 & 0xFF if offset & 1 else raw & 0xFF
+
+    def _wake_seen(self):
+        self.registers[_WAKE_UP_SRC] = 0
+        self._drive(0)
+
+    def _drive(self, level):
+        if self.wire is not None and self.registers[_MD1_CFG] & _WAKE_ON_INT1:
+            self.wire.drive(level)
 
     def _reset(self):
         for page in (self.registers, self.embedded):

@@ -1,0 +1,138 @@
+"""Readings that are kept until somebody wants them: one SenML pack for many of them.
+
+A radio costs more to switch on than to send with, so a row of readings is kept every minute and
+all of them go out at once. Each record has the time at which it was measured, relative to now
+(RFC 8428 section 4.5.3): the node needs no clock of the day.
+"""
+
+from array import array
+
+from micropython import const
+
+from apps import common
+from coap import CoapError, Resource
+from coap.numbers import SENML_CBOR, SENML_JSON, SERVICE_UNAVAILABLE
+
+PERIOD_S = 60
+ROWS = 10  # all of them fit one datagram
+_NUMBERS = const(10 << 24)  # a multiple of ROWS
+_NOTHING = const(-1 << 29)  # what a sensor gave that had no value
+
+
+class Batch(Resource):
+    """The last rows, oldest first; observers are told when all of them are new.
+
+    A row stays until release(), or until there is no more room. readings: common.Reading, a column
+    each. uptime: common.Uptime.
+    """
+
+    content_formats = (SENML_CBOR, SENML_JSON)
+    rt = "mote.batch"
+    interface = "core.s"
+    observable = True
+    title = "readings of the last minutes"
+
+    def __init__(self, readings, uptime, period_s=PERIOD_S):
+        super().__init__()
+        self.period_s = period_s
+        self.number = 0  # of the row that comes next
+        self._fresh = 0  # rows since the observers were told
+        self._readings = readings
+        self._uptime = uptime
+        self._values = array("i", [_NOTHING] * (ROWS * len(readings)))
+        self._times_s = array("i", [0] * ROWS)
+        self._rows = 0
+        self._next_s = 0
+        self._first_s = 0  # when the oldest row of the pack at hand was measured
+        self._told_s = 0  # the moment that the pack at hand is relative to
+
+    def get(self, request, reply):
+        records = self._records()
+        if not records:
+            raise CoapError(SERVICE_UNAVAILABLE, "no value yet", common.RETRY_S)
+        if not reply.offset:
+            self._told_s = self._uptime.tick(request.now_ms)
+        self.write(reply, reply.content_format, self._told_s)
+
+    def tick(self, now_ms):
+        """Keep a row if it is time for one; for a timer."""
+        now_s = self._uptime.tick(now_ms)
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + self.period_s
+        self._keep(now_s)
+        self._fresh += 1
+        if self._fresh >= ROWS:
+            self._fresh = 0
+            self.changed()
+
+    def write(self, sink, form, now_s):
+        """Write the pack, whose records are relative to `now_s`, the node's uptime.
+
+        Raises ValueError when there is no value at all.
+        """
+        self._first_s = self._times_s[self._row(0)]
+        common.PACK.begin(sink, form, self._records(), self._first_s - now_s)
+        self._write_rows()
+        common.PACK.end()
+
+    def release(self, number):
+        """The rows before the one of this number were taken: what `number` was when they went."""
+        kept = (self.number - number) % _NUMBERS
+        if kept < self._rows:
+            self._rows = kept
+            self._fresh = min(self._fresh, kept)
+
+    def _row(self, i):
+        """Where the i-th of the rows is, the oldest being the first."""
+        return (self.number - self._rows + i) % ROWS
+
+    def _keep(self, now_s):
+        row = self.number % ROWS
+        self._times_s[row] = now_s
+        column = len(self._readings)
+        while column:
+            column -= 1
+            self._values[row * len(self._readings) + column] = self._measure(column)
+        self.number = (self.number + 1) % _NUMBERS
+        if self._rows < ROWS:
+            self._rows += 1
+
+    def _measure(self, column):
+        value = self._readings[column].value()
+        return _NOTHING if value is None else value
+
+    def _records(self):
+        """How many values there are."""
+        count = 0
+        i = self._rows
+        while i:
+            i -= 1
+            count += self._in_row(self._row(i))
+        return count
+
+    def _in_row(self, row):
+        count = 0
+        column = len(self._readings)
+        while column:
+            column -= 1
+            if self._values[row * len(self._readings) + column] != _NOTHING:
+                count += 1
+        return count
+
+    def _write_rows(self):
+        i = 0
+        while i < self._rows:
+            self._write_row(self._row(i))
+            i += 1
+
+    def _write_row(self, row):
+        column = 0
+        span_s = self._times_s[row] - self._first_s
+        while column < len(self._readings):
+            self._write_value(column, self._values[row * len(self._readings) + column], span_s)
+            column += 1
+
+    def _write_value(self, column, value, span_s):
+        if value != _NOTHING:
+            self._readings[column].write_record(common.PACK, value, span_s)

@@ -1,0 +1,66 @@
+"""The supervised loop: four states by voltage, on either kind of ADC."""
+
+import machine
+from machine import ADC, Pin, wire
+
+from sensors.loop import CLOSED, CUT, OPEN, SHORT, STATES, Loop
+from support import allocated, cases
+
+
+class PlainADC:
+    """An ADC without calibration, as RP2040 has it."""
+
+    def __init__(self):
+        self.raw = 0
+
+    def read_u16(self):
+        return self.raw
+
+
+def loop(share):
+    """A Loop that sees so much of the supply, in per mille."""
+    machine.power_on()
+    wire(35).microvolts = 3300 * share
+    return Loop(ADC(Pin(35)))
+
+
+# What resistors of 5 % make of 0, 1/3, 1/2 and all; and an ADC that ends at three quarters.
+ROWS = (
+    (0, SHORT),
+    (40, SHORT),
+    (310, CLOSED),
+    (333, CLOSED),
+    (356, CLOSED),
+    (475, OPEN),
+    (500, OPEN),
+    (526, OPEN),
+    (740, CUT),
+    (1000, CUT),
+)
+
+
+@cases(*ROWS)
+def test_the_state_by_voltage(share, state):
+    contact = loop(share)
+    assert contact.probe() and contact.read() == state
+    assert contact.is_tampered() == (state in (SHORT, CUT))
+    assert contact.is_open() == (state != CLOSED)
+    plain = PlainADC()
+    plain.raw = share * 65535 // 1000
+    assert Loop(plain).read() == state
+    assert STATES[state] in ("short", "closed", "open", "cut")
+
+
+def test_a_change_counts_when_two_looks_agree():
+    contact = loop(333)
+    assert not contact.poll()
+    wire(35).microvolts = 3300 * 1000
+    assert not contact.poll() and contact.read() == CLOSED
+    assert contact.poll() and contact.read() == CUT and contact.is_tampered()
+    assert not contact.poll()
+    wire(35).microvolts = 3300 * 500  # a spike
+    assert not contact.poll()
+    wire(35).microvolts = 3300 * 1000
+    assert not contact.poll() and contact.read() == CUT
+    assert allocated(contact.poll, 10) == 0
+    contact.sleep()

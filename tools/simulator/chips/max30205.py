@@ -1,0 +1,56 @@
+"""MAX30205 temperature sensor: four words of 16 bits, most significant byte first, no identity.
+
+The pointer has two bits that count and stays on its word: a longer burst repeats the same word's
+bytes. The configuration is a single byte. Data sheet 19-8505.
+"""
+
+from micropython import const
+
+from chips import Chip
+
+_TEMPERATURE = const(0)
+_CONFIGURATION = const(1)
+_T_HYST = const(2)
+_T_OS = const(3)
+_ONE_SHOT = const(0x80)
+_EXTENDED = const(0x20)  # temperatures are given less 64 degrees
+_SHUTDOWN = const(0x01)
+
+
+class Max30205(Chip):
+    """`set_mc()` takes milli-degrees Celsius; a chip that is shut down keeps its last value."""
+
+    def __init__(self, address=0x48):
+        super().__init__(address, 0)
+        self.words = [0, 0, 0x4B00, 0x5000]
+        self.set_mc(36_600)
+
+    def set_mc(self, milli_celsius):
+        self.milli_celsius = milli_celsius
+        if not self.words[_CONFIGURATION] & _SHUTDOWN:
+            self._convert()
+
+    def read(self, buffer):
+        register = self.pointer & 3
+        word = self.words[register]
+        for i in range(len(buffer)):
+            if register == _CONFIGURATION:
+                buffer[i] = word
+            else:
+                buffer[i] = word & 0xFF if i & 1 else word >> 8
+
+    def write(self, data):
+        register = self.pointer & 3
+        if register == _CONFIGURATION and len(data) == 1:
+            self.words[_CONFIGURATION] = data[0] & ~_ONE_SHOT
+            if data[0] & _ONE_SHOT or not data[0] & _SHUTDOWN:
+                self._convert()
+        elif register >= _T_HYST and len(data) == 2:
+            self.words[register] = data[0] << 8 | data[1]
+
+    def _convert(self):
+        milli_celsius = self.milli_celsius
+        if self.words[_CONFIGURATION] & _EXTENDED:
+            milli_celsius -= 64_000
+        raw = (milli_celsius * 32 + 62) // 125  # 1/256 of a degree a step
+        self.words[_TEMPERATURE] = max(-32768, min(32767, raw)) & 0xFFFF
