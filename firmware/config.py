@@ -10,6 +10,7 @@ import os
 
 KINDS = ("door", "window")
 APPS = ("door", "wearable", "both")
+POWERS = ("mains", "battery")
 HEARTBEAT_MIN_S = 10
 HEARTBEAT_MAX_S = 86400
 NAME_MAX = 32  # characters
@@ -22,6 +23,11 @@ _DEFAULTS = (
     ("heartbeat_s", 3600),
     ("gateway", ""),
     ("app", "both"),
+    ("power", "mains"),
+)
+# all of them as JSON, but for their values
+_JSON = "{%s}" % ",".join(
+    ['"%s":%s' % (name, '"%s"' if isinstance(value, str) else "%d") for name, value in _DEFAULTS]
 )
 _SECRETS = ("ssid", "password", "country")
 _SCHEME = "coap://"
@@ -40,14 +46,16 @@ class Settings:
     gateway      whose resource directory lists the node: "" (nobody's) or "coap://host[:port]", at
                  most 64 characters; boards want the host as a numeric IPv4 address
     app          "door", "wearable" or "both"
+    power        "mains": always there; "battery": asleep but for its reports to the gateway
 
-    Gateway and application are taken up at the next start.
+    Gateway, application and power are taken up at the next start.
 
     `path` is where save() writes; None keeps the settings in memory only.
     """
 
     def __init__(self, path=None):
         self.path = path
+        self.changes = 0  # how often update() brought something new
         for field, value in _DEFAULTS:
             setattr(self, field, value)
 
@@ -67,13 +75,19 @@ class Settings:
         return settings
 
     def update(self, fields):
-        """Take over the fields of a dict; those that it lacks stay.
+        """Take over the fields of a dict; those that it lacks stay. Was any of them new?
 
         Raises ValueError("field: what it must be"); then nothing has changed.
         """
         check_settings(fields)
+        new = False
         for field in fields:
-            setattr(self, field, fields[field])
+            if getattr(self, field) != fields[field]:
+                setattr(self, field, fields[field])
+                new = True
+        if new:
+            self.changes += 1
+        return new
 
     def save(self):
         """Write the file. Raises OSError when the filesystem is full or broken."""
@@ -86,12 +100,11 @@ class Settings:
         MicroPython's dicts have no order, and json.dumps() would follow it: an ETag over that
         would not survive a restart.
         """
-        parts = []
+        values = []
         for field, _ in _DEFAULTS:
             value = getattr(self, field)
-            text = _quoted(value) if isinstance(value, str) else str(value)
-            parts.append('"{}":{}'.format(field, text))
-        return ("{" + ",".join(parts) + "}").encode()
+            values.append(_escaped(value) if isinstance(value, str) else value)
+        return (_JSON % tuple(values)).encode()
 
 
 def parse(content):
@@ -112,8 +125,16 @@ def parse(content):
 
 def check_settings(fields):
     """Raise ValueError, naming the field, unless every field is known and good."""
+    if isinstance(fields, dict):
+        good = True
+        for field in fields:
+            check = _CHECKS.get(field)
+            if check is None or check(fields[field]):
+                good = False
+        if good:
+            return
     _only_known(fields, [field for field, _ in _DEFAULTS])
-    for field, _ in _DEFAULTS:
+    for field, _ in _DEFAULTS:  # of several that are wrong, always the same is named
         if field in fields:
             wrong = _CHECKS[field](fields[field])
             if wrong:
@@ -133,6 +154,12 @@ def load_secrets(path):
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
     return {field: fields.get(field, "") for field in _SECRETS}
+
+
+def save_secrets(path, fields):
+    """Write the Wi-Fi access of a dict. Raises ValueError naming the field, OSError."""
+    check_secrets(fields)
+    _replace(path, json.dumps({field: fields.get(field, "") for field in _SECRETS}).encode())
 
 
 def check_secrets(fields):
@@ -176,6 +203,10 @@ def _check_kind(value):
 
 def _check_app(value):
     return None if value in APPS else "must be one of " + ", ".join(APPS)
+
+
+def _check_power(value):
+    return None if value in POWERS else "must be one of " + ", ".join(POWERS)
 
 
 def _check_heartbeat_s(value):
@@ -225,12 +256,15 @@ _CHECKS = {
     "heartbeat_s": _check_heartbeat_s,
     "gateway": _check_gateway,
     "app": _check_app,
+    "power": _check_power,
 }
 
 
-def _quoted(text):
+def _escaped(text):
     # Control characters never get this far, so these two are all that JSON wants escaped.
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return text
 
 
 def _read(path):

@@ -39,6 +39,8 @@ class NetworkLink:
     joins, losses  how often the link came up and went down
     """
 
+    step_ms = 250  # poll() that often while the link is down
+
     def __init__(self, network, access, hostname, options=None, random_below=None, say=print):
         self.up = False
         self.address = ""

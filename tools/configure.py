@@ -1,8 +1,9 @@
 """Gives a node its Wi-Fi access and its name: `make config DEV=`.
 
-Answers come from the terminal, the password unseen, or line by line from a pipe. They reach the
-board in files that nobody else can read and that are removed afterwards: never on a command line,
-where every user of this computer could see them.
+Answers come from the terminal, the password unseen, or line by line from a pipe. A node that runs
+and serves CoAP on the serial line is told by PUT. Any other board gets them through mpremote, in
+files that nobody else can read and that are removed afterwards: never on a command line, where
+every user of this computer could see them.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import serial_node  # and with it the way to lib/
+from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
 from device import (
     ROOT,
     Problem,
@@ -41,6 +44,10 @@ def work(argv):
         fetch_settings(options.dev, folder, dry_run=True)
         send(options.dev, folder, dry_run=True)
         return
+    if node := serial_node.find(options.dev):
+        with node:
+            configure_running(node)
+        return
     with private_folder() as folder:
         settings = fetch_settings(options.dev, folder)
         secrets, settings = ask(settings)
@@ -48,6 +55,32 @@ def work(argv):
         write_private(folder / SETTINGS, settings.as_json())
         send(options.dev, folder)
     print(f"{settings.name} is configured and starts anew")
+
+
+def configure_running(node):
+    """Asks and tells a node that runs; it starts anew by itself."""
+    config = firmware_config()
+    code, content = node.ask(GET, "config")
+    if code != CONTENT:
+        raise Problem("the node has no /config: stop it with Ctrl-C in a terminal, and try again")
+    settings = config.Settings()
+    settings.update(config.parse(content))
+    has_wifi = node.ask(GET, "wifi")[0] == METHOD_NOT_ALLOWED
+    secrets, settings = ask(settings, has_wifi)
+    tell(node, "config", settings.as_json())
+    if has_wifi:
+        tell(node, "wifi", json.dumps(secrets).encode())
+        print(f"{settings.name} is configured and starts anew")
+    else:
+        print(f"{settings.name} is configured; another application begins at its next start")
+
+
+def tell(node, path, content):
+    """PUTs a JSON object. Raises Problem with the node's own words."""
+    code, why = node.ask(PUT, path, content, JSON)
+    if code >> 5 != 2:
+        reason = why.decode(errors="replace") or f"{code >> 5}.{code & 31:02}"
+        raise Problem(f"the node refuses /{path}: {reason}")
 
 
 def firmware_config():
@@ -80,18 +113,21 @@ def fetch_settings(dev, folder, dry_run=False):
         return config.Settings()
 
 
-def ask(settings):
+def ask(settings, has_wifi=True):
     """Returns (secrets, settings) as answered; raises Problem naming the answer that is wrong."""
     config = firmware_config()
-    secrets = {
-        "ssid": question("Wi-Fi network (SSID)"),
-        "password": question("Password (empty: open network)", hidden=True),
-        "country": question("Country, two letters (empty: world-wide)").upper(),
-    }
+    secrets = {}
+    if has_wifi:
+        secrets = {
+            "ssid": question("Wi-Fi network (SSID)"),
+            "password": question("Password (empty: open network)", hidden=True),
+            "country": question("Country, two letters (empty: world-wide)").upper(),
+        }
     name = question(f"Node name [{settings.name}]") or settings.name
     app = question(f"Application: {', '.join(config.APPS)} [{settings.app}]") or settings.app
     try:
-        config.check_secrets(secrets)
+        if has_wifi:
+            config.check_secrets(secrets)
         settings.update({"name": name, "app": app})
     except ValueError as error:
         raise Problem(f"{error}; nothing was changed") from None

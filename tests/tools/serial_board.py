@@ -11,7 +11,7 @@ import threading
 import tty
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
-END = b"\x00"  # never sent by mpremote
+END = b"\xff"  # sent by nobody
 WINDOW = 32768  # bytes of raw paste that may come before they are acknowledged
 EXECUTOR = r"""
 import os

@@ -1,0 +1,70 @@
+"""How a board is reached: what its board.py says, and whether it can be done.
+
+LINK      "wifi" (also where it says nothing): network_link.py, with the access in secrets.json
+          "ppp": ppp_link.py on the UART PPP_UART_ID with PPP_TX_PIN and PPP_RX_PIN
+          "slipmux": no network, the serial line only
+SLIPMUX   "uart": a serial line for CoAP alone, on the UART SLIPMUX_UART_ID with SLIPMUX_TX_PIN and
+          SLIPMUX_RX_PIN; also where it says nothing, if it has these
+          "console": the line that the REPL has, USB on most boards
+"""
+
+import config
+
+BAUD = 115200
+BUFFER_BYTES = 2048  # of a UART: the longest frame, while the node is busy
+
+
+def wifi(board):
+    """Is the board reached over Wi-Fi?"""
+    return getattr(board, "LINK", "wifi") == "wifi"
+
+
+def choose(board, name, secrets_file, say):
+    """The board's link to a network; None where it has none, or lacks the Wi-Fi access.
+
+    Raises ValueError for an access that is none.
+    """
+    if wifi(board):
+        return _wifi_link(board, name, config.load_secrets(secrets_file), say)
+    if board.LINK != "ppp":
+        return None
+    import network
+
+    from ppp_link import PppLink
+
+    uart = _uart(board.PPP_UART_ID, board.PPP_TX_PIN, board.PPP_RX_PIN)
+    return PppLink(network, uart, name, say)
+
+
+def open_line(board, node):
+    """The board's serial line as a Slipmux of the node; None where it has none."""
+    kind = getattr(board, "SLIPMUX", "uart" if hasattr(board, "SLIPMUX_UART_ID") else None)
+    if kind is None:
+        return None
+    from coap.transports.slipmux import Slipmux
+
+    if kind == "console":
+        import sys
+
+        return Slipmux(node, sys.stdin.buffer, sys.stdout.buffer, shared=True)
+    uart = _uart(board.SLIPMUX_UART_ID, board.SLIPMUX_TX_PIN, board.SLIPMUX_RX_PIN)
+    return Slipmux(node, uart, waits=False)
+
+
+def _wifi_link(board, name, access, say):
+    if access is None:
+        return None
+    import random
+
+    import network
+
+    from network_link import NetworkLink
+
+    return NetworkLink(network, access, name, board.WIFI_OPTIONS, random.randrange, say)
+
+
+def _uart(number, tx_pin, rx_pin):
+    from machine import UART, Pin
+
+    buffers = {"txbuf": BUFFER_BYTES, "rxbuf": BUFFER_BYTES}
+    return UART(number, BAUD, tx=Pin(tx_pin), rx=Pin(rx_pin), **buffers)

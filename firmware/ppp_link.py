@@ -1,0 +1,91 @@
+"""The link of a board without radio: PPP on a UART, to whatever has a network at its other end.
+
+lwIP sees to the negotiation and gives up by itself. It has to be fed: the UART's interrupt does so
+where the port has one for an idle line, and poll() does in any case.
+"""
+
+_WRAP = 0x3FFFFFFF  # time.ticks_ms() starts over at 2**30
+_RETRY_MS = 2000
+
+
+class PppLink:
+    """A link to one peer, in the shape of NetworkLink: poll() does everything.
+
+    network   the module
+    uart      the line, open
+    hostname  name of the node
+    say       takes a line for the log
+
+    up             True while the link has an address
+    address        that address, "" before the first one
+    joins, losses  how often the link came up and went down
+    """
+
+    step_ms = 10  # poll() that often while the link is down: PPP takes a dozen messages
+
+    def __init__(self, network, uart, hostname, say=print):
+        self.up = False
+        self.address = ""
+        self.joins = 0
+        self.losses = 0
+        self._uart = uart
+        self._ppp = network.PPP(uart)
+        self._hostname = hostname
+        self._say = say
+        self._trying = False
+        self._since_ms = 0
+        self._wait_ms = 0  # until the next attempt
+        network.hostname(hostname)
+
+    def poll(self, now_ms):
+        """Do what is due; return True while the link is up. Call it often."""
+        self._ppp.poll()
+        if self._ppp.isconnected():
+            if not self.up:
+                self._joined()
+            return True
+        if self.up or self._trying and self._ppp.status() < 0:
+            self._lost(now_ms)
+        if not self._trying and (now_ms - self._since_ms) & _WRAP >= self._wait_ms:
+            self._connect(now_ms)
+        return False
+
+    def attend(self, udp):
+        """Feed PPP from the steps of a Udp, as soon as bytes come."""
+        udp.watch(self._uart, self._feed)
+
+    def close(self):
+        """End the link."""
+        self.up = self._trying = False
+        self._ppp.disconnect()
+
+    def _feed(self, _uart):
+        self._ppp.poll()
+
+    def _connect(self, now_ms):
+        self._trying = True
+        try:
+            self._ppp.connect()
+        except OSError as error:
+            self._say("PPP: {}".format(error))
+            self._again(now_ms)
+
+    def _joined(self):
+        self.up = True
+        self.joins += 1
+        self.address = self._ppp.ipconfig("addr4")[0]
+        self._say("PPP: {} is {}".format(self.address, self._hostname))
+
+    def _lost(self, now_ms):
+        if self.up:
+            self.up = False
+            self.losses += 1
+            self._say("PPP: link lost")
+        else:
+            self._say("PPP: no answer (error {})".format(-self._ppp.status()))
+        self._again(now_ms)
+
+    def _again(self, now_ms):
+        self._trying = False
+        self._since_ms = now_ms
+        self._wait_ms = _RETRY_MS
