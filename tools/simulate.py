@@ -25,7 +25,13 @@ def main(argv):
     if not (ROOT / ".venv" / "stamp").exists():
         raise Problem("the set-up is missing: run `make setup` once")
     options.host, options.port = free_address(options.host, options.port)
-    argv, environ, title = command(options)
+    if options.board:
+        from launch import emulated
+
+        argv, environ, title = emulated.command(options)
+        options.app = emulated.APP
+    else:
+        argv, environ, title = command(options)
     url = f"coap://{bracketed(options.host)}:{options.port}"
     play = options.play or is_terminal(sys.stdout)
     by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both")

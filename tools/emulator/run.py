@@ -1,0 +1,139 @@
+"""`make run BOARD=pico`: the door firmware on an emulated Pico, in real time, on a UDP port.
+
+    python3 tools/emulator/run.py --firmware FILE --host H --port N [--flash FILE]
+
+Prints `ready coap://H:N` when the node answers. Lines on stdin move what is wired to it; their end
+ends it, as SIGINT does, with exit code 0. tools/simulate.py starts it.
+"""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from emulator.pico import Pico  # noqa: E402  (it also lets the models be found)
+from launch.address import bracketed  # noqa: E402
+from setup.console import ROOT, Problem, fail  # noqa: E402
+
+from chips.lsm6dsox import Lsm6dsox  # noqa: E402  isort: skip
+from chips.max30102 import Max30102  # noqa: E402  isort: skip
+from chips.tmp117 import Tmp117  # noqa: E402  isort: skip
+
+BOARD_FILE = ROOT / "boards" / "PICO_EMU" / "board.py"
+LINK_LIMIT_MS = 25_000
+BATTERY_MV = 4004
+LINES = "an empty line (toggles the door), door open, door close, tamper on, tamper off, "
+LINES += "battery 2900, hr 88, spo2 97, steps 1200, temp 36.9, reset"
+LIMITS = {
+    "battery": (0, 6000),  # mV
+    "hr": (30, 220),  # beats a minute
+    "spo2": (70, 100),  # percent
+    "steps": (0, 65535),
+    "temp": (-55, 150),  # degrees Celsius
+}
+
+
+class World:
+    """What is wired to the Pico: a reed contact, a lid switch, a battery, a reset button."""
+
+    def __init__(self, pico, board):
+        self._pico = pico
+        self._board = board
+        self._is_open = False
+        pico.pin(board.REED_PIN, 0)
+        pico.pin(board.TAMPER_PIN, 0)
+        self._battery(BATTERY_MV)
+        self._light = pico.i2c(board.I2C_ID, Max30102())
+        self._temperature = pico.i2c(board.I2C_ID, Tmp117())
+        self._motion = pico.i2c(board.I2C_ID, Lsm6dsox())
+
+    def line(self, line):
+        """Does what a line says; returns the line that confirms it, or says what is taken."""
+        words = line.split()
+        if not words:
+            words = ["door", "close" if self._is_open else "open"]
+        if words in (["door", "open"], ["door", "close"]):
+            self._is_open = words[1] == "open"
+            self._pico.pin(self._board.REED_PIN, self._is_open)
+            return "door open" if self._is_open else "door closed"
+        if words in (["tamper", "on"], ["tamper", "off"]):
+            self._pico.pin(self._board.TAMPER_PIN, words[1] == "on")
+            return " ".join(words)
+        if words == ["reset"]:
+            self._pico.reset()
+            return "reset"
+        if len(words) == 2 and words[0] in LIMITS:
+            low, high = LIMITS[words[0]]
+            try:
+                value = float(words[1]) if words[0] == "temp" else int(words[1])
+            except ValueError:
+                value = low - 1
+            if low <= value <= high:
+                self._measure(words[0], value)
+                return f"{words[0]} {value}"
+            return f"error: {words[0]}: {low} to {high}"
+        return f"error: {line!r} is no line of mine; I take {LINES}"
+
+    def _measure(self, name, value):
+        if name == "battery":
+            self._battery(value)
+        elif name == "hr":
+            self._light.pulse_per_min = value
+        elif name == "spo2":
+            self._light.spo2_pct = value
+        elif name == "temp":
+            self._temperature.set_mc(round(value * 1000))
+        else:
+            self._motion.walk(value - self._motion.steps)
+
+    def _battery(self, mv):
+        board = self._board
+        pin_mv = mv * board.BATTERY_DIVIDER_DEN // board.BATTERY_DIVIDER_NUM
+        self._pico.adc(board.BATTERY_ADC_PIN, pin_mv)
+
+
+def load_board(path=BOARD_FILE):
+    """The board's own module: which pin is what."""
+    spec = importlib.util.spec_from_file_location("pico_board", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(argv):
+    """Runs until stdin ends; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--firmware", required=True)
+    parser.add_argument("--flash", help="file that keeps the flash memory")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5683)
+    options = parser.parse_args(argv)
+    with Pico(
+        options.firmware,
+        flash=options.flash,
+        realtime=True,
+        udp_port=options.port,
+        udp_host=options.host,
+    ) as pico:
+        world = World(pico, load_board())
+        pico.power()
+        if not pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS):
+            said = pico.console.read().decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(said) if line.strip()), "nothing")
+            raise Problem(f"the firmware did not bring its link up; it last said: {last}")
+        print(f"ready coap://{bracketed(options.host)}:{pico.udp_port}", flush=True)
+        pico.console.tap = lambda data: None
+        for line in sys.stdin:
+            print(world.line(line.strip()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except Problem as problem:
+        fail(problem)
