@@ -166,6 +166,39 @@ def test_count_sends_exactly_so_many():
     assert len(peer.requests) == 103
 
 
+BODY = bytes(97 + i % 23 for i in range(100))
+
+
+def block(datagram, size=32, body=BODY):
+    """The part of a body that a request asks for, as an ACK with Block2 of 32 bytes."""
+    asked = aiocoap.Message.decode(datagram).opt.block2
+    number = asked.block_number if asked else 0
+    more = (number + 1) * size < len(body)
+    part = body[number * size : (number + 1) * size]
+    return [
+        ACK_CONTENT + datagram[2:8] + bytes([0xD1, 10, number << 4 | more << 3 | 1, 255]) + part
+    ]
+
+
+def test_a_body_in_blocks_counts_once():
+    with Peer(block) as peer:
+        seen = report(peer.port, "--path", "b", "--body", 100, "--count", 30, "--window", 2)
+    assert seen["requests"] == 30
+    assert seen["errors"] == seen["unexpected"] == seen["retransmitted"] == 0
+    assert len(peer.requests) == 30 * 4
+    asked = [aiocoap.Message.decode(datagram) for _, datagram in peer.requests]
+    assert {m.opt.block2.block_number if m.opt.block2 else 0 for m in asked} == {0, 1, 2, 3}
+    assert {m.opt.uri_path for m in asked} == {("b",)}
+
+
+@pytest.mark.parametrize("body", [BODY[:-1], BODY + b"i", BODY[1:] + b"i", b"x" * 100])
+def test_another_body_is_an_error(body):
+    with Peer(lambda datagram: block(datagram, body=body)) as peer:
+        done = load(peer.port, "--path", "b", "--body", 100, "--seconds", 0.3)
+        seen = json.loads(done.stdout or '{"requests": 0}')
+    assert seen["requests"] == 0
+
+
 def test_echo_wants_the_datagram_back():
     with Peer(lambda datagram: [datagram]) as peer:
         seen = report(peer.port, "--echo")

@@ -1,4 +1,4 @@
-"""One resource, s/contact, served by aiocoap. Arguments: HOST PORT."""
+"""The bench's resources, served by aiocoap. Arguments: HOST PORT."""
 
 import asyncio
 import sys
@@ -14,6 +14,22 @@ class Contact(resource.Resource):
         return aiocoap.Message(payload=b"closed", content_format=0)
 
 
+class Store(resource.ObservableResource):
+    """What a PUT writes; its observers are told."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = b""
+
+    async def render_get(self, request):
+        return aiocoap.Message(payload=self.value, content_format=0)
+
+    async def render_put(self, request):
+        self.value = request.payload
+        self.updated_state()
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+
 async def serve(host, port):
     """Serve for ever."""
     site = resource.Site()
@@ -21,6 +37,8 @@ async def serve(host, port):
         [".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader)
     )
     site.add_resource(["s", "contact"], Contact())
+    site.add_resource(["bench", "body"], Store())
+    site.add_resource(["bench", "state"], Store())
     # udp6 alone: TCP and the others would only idle, but they would take ports.
     await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])
     await asyncio.get_running_loop().create_future()

@@ -4,7 +4,9 @@ Unlike requests per second they hardly change with what else the machine does. T
 not counted. The counter is set to zero after a first load, so start and warming up are left out.
 """
 
+import contextlib
 import datetime
+import json
 import os
 import re
 import subprocess
@@ -13,90 +15,114 @@ import tempfile
 from pathlib import Path
 
 import programs
-from servers import HOST, Server
+from servers import SERVERS
 from workloads import WORKLOADS
 
-WARM, COUNTED = 100, 500  # requests
-TOOL = ("--tool=callgrind", "--vgdb=yes")
+WARM, COUNTED = 100, 300  # requests
+TOOL = ("--tool=callgrind", "--vgdb=yes", "--instr-atstart=no")  # the start would take long
+BASELINE = programs.HERE / "icount.json"
+# Workload -> the operation of icount.py that it consists of, and how often.
+OPERATIONS = {name: (name, 1) for name in ("get", "not-found", "put", "duplicate", "discovery")}
+OPERATIONS |= {"block": ("block", 4), "observe": ("notify", 1)}
 PATIENT = ("--retransmit-ms", "60000")  # nothing is sent twice
 
 
 def main():
     """Print the table; exit code 2 when something is missing."""
+    import tables
+
     try:
-        os.environ["MICROPYTHON"] = programs.built_micropython()
-        client = programs.c_program("load")
-        rows = [row(client, workload) for workload in WORKLOADS]
+        found = counted(WORKLOADS)
     except programs.Problem as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2
-    version = programs.first_line(
-        programs.micropython(), "-c", "import sys; print(sys.version.split('; ')[-1])"
-    )
+    version = programs.version(programs.built_micropython())
     print(f"{datetime.date.today()}, `make bench-instructions`: {version}, x64, user space.\n")
-    print("| workload | bare echo | Mote | Mote without the echo |")
-    print("| --- | ---: | ---: | ---: |")
-    print("\n".join(rows))
+    print(tables.instructions(found, baseline(), WORKLOADS), end="")
     return 0
 
 
-def row(client, workload):
-    """Return one line of the table."""
-    request = workload.requests["mote"]
-    echo = per_request([client, "--echo"], echo_server, request)
-    mote = per_request([client], mote_server, request)
-    return f"| {workload.title} | {echo:,.0f} | {mote:,.0f} | {mote - echo:,.0f} |"
+def counted(workloads):
+    """Return {workload: (instructions of the echo or None, of Mote)} per request.
+
+    Raises Problem when valgrind or the interpreter that was built here is missing.
+    """
+    with built_interpreter():
+        echo = per_request(SERVERS["echo"](), [w for w in workloads if w.requests["mote"].echoed])
+        mote = per_request(SERVERS["mote-micropython"](), workloads)
+    return {name: (echo.get(name), mote[name]) for name in mote}
 
 
-def echo_server():
-    """Return the bare echo on the built MicroPython."""
-    command = [programs.micropython(), str(programs.HERE / "echo.py"), HOST]
-    return Server("echo", "mote", "", lambda port: [*command, str(port)])
+@contextlib.contextmanager
+def built_interpreter():
+    """Let whoever looks for a MicroPython find the one built here: valgrind can run it."""
+    before = os.environ.get("MICROPYTHON")
+    os.environ["MICROPYTHON"] = programs.built_micropython()
+    try:
+        yield
+    finally:
+        del os.environ["MICROPYTHON"]
+        if before is not None:
+            os.environ["MICROPYTHON"] = before
 
 
-def mote_server():
-    """Return the simulated door without the program that watches over it."""
-    from launch.arguments import parse
-    from launch.command import command
-
-    argv, environ, _ = command(parse(["--app", "door", "--host", HOST, "--port", "0"]))
-    at = argv.index("--port") + 1
-    return Server(
-        "mote", "mote", "", lambda port: [*argv[:at], str(port), *argv[at + 1 :]], environ
-    )
-
-
-def per_request(command, make_server, request):
-    """Return the instructions that one request takes."""
-    server = make_server()
+def per_request(server, workloads):
+    """Return {workload: instructions that one request takes} of one server."""
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "callgrind.out"
         server.start(prefix=[programs.valgrind(), *TOOL, f"--callgrind-out-file={file}"])
         try:
-            load(command, server, request, WARM)
-            monitor(server, "zero")
-            load(command, server, request, COUNTED)
-            monitor(server, "dump")
+            monitor(server, "instrumentation on")
+            for number, workload in enumerate(workloads, 1):
+                request = workload.requests["mote"]
+                if request.program == "load":
+                    load(server, request, WARM)
+                # A second set of verified observers would fill the table of peers, so those few
+                # requests that register them count among the many notifications.
+                monitor(server, "zero")
+                requests = load(server, request, COUNTED)
+                monitor(server, "dump")
+                text = Path(f"{file}.{number}").read_text()
+                totals = re.search(r"^totals: (\d+)", text, re.MULTILINE)
+                found[workload.name] = int(totals[1]) / requests
         finally:
             server.stop()
-        totals = re.search(r"^totals: (\d+)", Path(f"{file}.1").read_text(), re.MULTILINE)
-    return int(totals[1]) / COUNTED
+    return found
 
 
-def load(command, server, request, count):
-    """Send so many requests."""
-    arguments = ["--port", str(server.port), "--count", str(count), *PATIENT, *request.arguments]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+def load(server, request, count):
+    """Send so many requests; return how many were counted, notifications where there are some."""
+    command = [programs.c_program(request.program), "--port", str(server.port)]
+    command += ["--count", str(count), *PATIENT, *request.arguments]
+    command += ["--echo"] if server.echoes else []
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise programs.Problem(f"{request.label}: {done.stderr.strip()}")
+        raise programs.Problem(f"{server.name}, {request.label}: {done.stderr.strip()}")
+    return json.loads(done.stdout)["requests"]
 
 
 def monitor(server, command):
     """Have callgrind set its counter to zero, or write it."""
-    vgdb = [programs.vgdb(), f"--pid={server.process.pid}", command]
+    vgdb = [programs.vgdb(), f"--pid={server.process.pid}", *command.split()]
     done = subprocess.run(vgdb, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise programs.Problem(f"vgdb: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
+
+
+def baseline(file=BASELINE):
+    """Return {processor: {workload: instructions}} that icount.py counted, {} without its file."""
+    if not file.exists():
+        return {}
+    counted = json.loads(file.read_text())
+    return {
+        processor: {
+            workload: rows[name] * times
+            for workload, (name, times) in OPERATIONS.items()
+            if name in rows
+        }
+        for processor, rows in counted.items()
+    }
 
 
 if __name__ == "__main__":

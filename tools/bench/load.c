@@ -6,20 +6,18 @@
  * Linux only: recvmmsg and sendmmsg keep the client from being the bottleneck. */
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
 
+#include "body.h"
+#include "endpoint.h"
 #include "seen.h"
-#include "wish.h"
 
-enum { MAX_TRIES = 20, NOBODY = 0xff, PATIENCE_US = 3000000 };
+enum { MAX_TRIES = 20, NOBODY = 0xff, PATIENCE_US = 3000000, CONTENT = 0x45 };
 #define NEVER_US (INT64_MAX / 2)
 
 struct slot { /* one outstanding request */
-    uint8_t bytes[MAX_DATAGRAM];
+    uint8_t bytes[MAX_DATAGRAM + MAX_BLOCK_OPTION];
+    size_t length, got; /* of the request; bytes of the body that have come */
     uint16_t mid;
     unsigned tries;
     int64_t first_us, sent_us;
@@ -39,23 +37,10 @@ static int measuring;
 static long started;
 static uint8_t incoming[MAX_WINDOW][2048];
 
-static int64_t now_us(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
-
-/* Make the next request of a slot; a duplicate keeps MID and token. Returns 0 when --count
- * wants no more of them: the slot then rests. */
-static int stamp(struct lane *lane, struct slot *slot) {
+/* Give a slot's request its MID and token; a duplicate keeps those that it had. */
+static void stamp(struct lane *lane, struct slot *slot) {
     uint8_t *bytes = slot->bytes;
 
-    if (wish.count && started == wish.count) {
-        slot->sent_us = NEVER_US;
-        return 0;
-    }
-    started++;
     if (!wish.duplicate) {
         slot->mid = lane->next_mid++;
         lane->next_token++;
@@ -68,6 +53,19 @@ static int stamp(struct lane *lane, struct slot *slot) {
     }
     slot->tries = 0;
     lane->sent++;
+}
+
+/* Make the next request of a slot. Returns 0 when --count wants no more: the slot then rests. */
+static int begin(struct lane *lane, struct slot *slot, int64_t now) {
+    if (wish.count && started == wish.count) {
+        slot->sent_us = NEVER_US;
+        return 0;
+    }
+    started++;
+    slot->length = request.length;
+    slot->got = 0;
+    slot->first_us = slot->sent_us = now;
+    stamp(lane, slot);
     return 1;
 }
 
@@ -79,17 +77,17 @@ static void send_slots(struct lane *lane, struct slot **slots, unsigned count, i
     unsigned done = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        parts[i] = (struct iovec){slots[i]->bytes, request.length};
+        parts[i] = (struct iovec){slots[i]->bytes, slots[i]->length};
         messages[i].msg_hdr.msg_iov = parts + i;
         messages[i].msg_hdr.msg_iovlen = 1;
-        slots[i]->first_us = slots[i]->tries++ ? slots[i]->first_us : now;
+        slots[i]->tries++;
         slots[i]->sent_us = now;
     }
     while (done < count) {
         int n = sendmmsg(lane->fd, messages + done, count - done, 0);
 
         if (n < 0 && errno == ECONNREFUSED) {
-            stop("connection refused", "nothing listens there; start the server, or check --port");
+            refused();
         }
         if (n < 0) {
             return; /* full buffers: the retransmission takes care of it */
@@ -98,9 +96,11 @@ static void send_slots(struct lane *lane, struct slot **slots, unsigned count, i
     }
 }
 
-/* The slot that this answer settles, NULL when it settles none. */
+/* The slot that this answer settles, NULL when it settles none. When it brought but a part of a
+ * body, the slot's request for the next one is made. */
 static struct slot *settle(struct lane *lane, const uint8_t *answer, size_t length, int64_t now) {
     struct slot *slot;
+    struct part part = {0};
     unsigned owner, type = length ? answer[0] >> 4 & 3 : 0;
     int64_t took;
     int code;
@@ -135,9 +135,21 @@ static struct slot *settle(struct lane *lane, const uint8_t *answer, size_t leng
         seen.wrong++;
         return NULL;
     }
+    if (wish.body && code == CONTENT &&
+        !(part_of(answer, length, token_length, &part) && fits(&part, slot->got, wish.body))) {
+        seen.wrong++;
+        return NULL;
+    }
     if (!wish.duplicate) {
         lane->owner[slot->mid] = NOBODY;
     }
+    slot->got += part.length;
+    if (part.block & MORE) {
+        slot->length = request.length;
+        slot->length += add_next(slot->bytes + slot->length, request.last_option, &part);
+        return slot;
+    }
+    slot->got = 0;
     if (measuring) {
         took = now - slot->first_us;
         seen.took_us[took < LONGEST_US ? took : LONGEST_US]++;
@@ -164,13 +176,16 @@ static void receive(struct lane *lane) {
     }
     n = recvmmsg(lane->fd, messages, (unsigned)wish.window, MSG_DONTWAIT, NULL);
     if (n < 0 && errno == ECONNREFUSED) {
-        stop("connection refused", "nothing listens there; start the server, or check --port");
+        refused();
     }
     now = now_us();
     for (int i = 0; i < n; i++) {
         struct slot *slot = settle(lane, incoming[i], messages[i].msg_len, now);
 
-        if (slot && stamp(lane, slot)) {
+        if (slot && slot->got) {
+            stamp(lane, slot);
+            settled[count++] = slot;
+        } else if (slot && begin(lane, slot, now)) {
             settled[count++] = slot;
         }
     }
@@ -188,7 +203,7 @@ static void send_again(struct lane *lane, int64_t now) {
         if (slot->tries == MAX_TRIES) {
             seen.given_up++;
             lane->owner[slot->mid] = wish.duplicate ? 0 : NOBODY;
-            if (!stamp(lane, slot)) {
+            if (!begin(lane, slot, now)) {
                 continue;
             }
         }
@@ -197,22 +212,17 @@ static void send_again(struct lane *lane, int64_t now) {
 }
 
 static int open_lanes(void) {
-    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons((uint16_t)wish.port)};
     int poller = epoll_create1(0);
 
-    if (inet_pton(AF_INET, wish.host, &peer.sin_addr) != 1) {
-        stop("--host", "give a numeric IPv4 address");
-    }
     lanes = calloc((size_t)wish.sockets, sizeof *lanes);
     srand((unsigned)now_us());
     for (int i = 0; i < wish.sockets; i++) {
         struct lane *lane = lanes + i;
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = lane};
 
-        lane->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-        if (lane->fd < 0 || connect(lane->fd, (struct sockaddr *)&peer, sizeof peer) ||
-            epoll_ctl(poller, EPOLL_CTL_ADD, lane->fd, &event)) {
-            failed("socket");
+        lane->fd = open_socket();
+        if (epoll_ctl(poller, EPOLL_CTL_ADD, lane->fd, &event)) {
+            failed("epoll");
         }
         lane->next_mid = (uint16_t)rand();
         lane->next_token = (uint32_t)rand();
@@ -238,7 +248,7 @@ static double run(int poller) {
         unsigned count = 0;
 
         for (int k = 0; k < wish.window; k++) {
-            if (stamp(lanes + i, lanes[i].slots + k)) {
+            if (begin(lanes + i, lanes[i].slots + k, start)) {
                 all[count++] = lanes[i].slots + k;
             }
         }
@@ -276,15 +286,7 @@ int main(int argc, char **argv) {
     int reused = 0; /* a Message ID within its lifetime: a server may take it for a duplicate */
 
     read_arguments(argc, argv);
-    if (wish.cpu >= 0) {
-        cpu_set_t cpus;
-
-        CPU_ZERO(&cpus);
-        CPU_SET((size_t)wish.cpu, &cpus);
-        if (sched_setaffinity(0, sizeof cpus, &cpus)) {
-            failed("--cpu");
-        }
-    }
+    pin();
     build();
     seconds = run(open_lanes());
     for (int i = 0; i < wish.sockets; i++) {

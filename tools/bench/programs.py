@@ -44,6 +44,11 @@ def micropython():
     return str(path if path.is_absolute() else ROOT / path)
 
 
+def version(interpreter):
+    """Return what a MicroPython says of itself: "MicroPython v1.29.0 on ..."."""
+    return first_line(interpreter, "-c", "import sys; print(sys.version.split('; ')[-1])")
+
+
 def built_micropython():
     """Return the path of the MicroPython that was built here: an ordinary program to valgrind."""
     if not (ROOT / BUILT).exists():

@@ -4,7 +4,9 @@
 #define MOTE_BENCH_SEEN_H
 
 #include <stdio.h>
+#include <stdint.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { LONGEST_US = 1000000 };
 
@@ -15,6 +17,13 @@ static struct {
     double cpu_before;                /* seconds of processor time when measuring began */
     unsigned took_us[LONGEST_US + 1]; /* how often an answer took so long */
 } seen;
+
+static int64_t now_us(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
 
 static double cpu_seconds(void) {
     struct rusage used;

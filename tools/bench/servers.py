@@ -1,19 +1,23 @@
 """The servers under load: how each is started, pinned to a processor, watched and ended."""
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import programs
 
+from launch.command import on_cpython, on_micropython
+
 HOST = "127.0.0.1"
 READY_S = 20
+SLOW_READY_S = 120  # with a command around it
 STOP_S = 5
+PR_SET_PDEATHSIG = 1
 TICKS = os.sysconf("SC_CLK_TCK")
 # Any answer will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.
 PROBE = bytes.fromhex("400100bbb3707562")
@@ -24,6 +28,13 @@ def free_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOST, 0))
         return sock.getsockname()[1]
+
+
+def confine(cpu):
+    """Keep this process to a processor, if one is given, and let it end when its parent does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
 
 
 class Server:
@@ -39,6 +50,7 @@ class Server:
         self.command = command
         self.environ = environ
         self.process = None
+        self.echoes = name.startswith("echo")
 
     def start(self, cpu=None, prefix=()):
         """Start on a free port and wait until it answers. `prefix` is a command around it."""
@@ -46,14 +58,14 @@ class Server:
         self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by stop()
         self.process = subprocess.Popen(
             [*prefix, *self.command(self.port)],
-            stdin=subprocess.PIPE,  # open and silent: the simulator reads control lines
+            stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
             env=self.environ,
             start_new_session=True,
-            preexec_fn=None if cpu is None else lambda: os.sched_setaffinity(0, {cpu}),
+            preexec_fn=lambda: confine(cpu),
         )
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + (SLOW_READY_S if prefix else READY_S)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.05)
             sock.connect((HOST, self.port))
@@ -80,7 +92,6 @@ class Server:
                     self.process.wait(STOP_S)
                 except subprocess.TimeoutExpired:
                     continue
-        self.process.stdin.close()
         self.output.seek(0)
         self.last_line = (self.output.read().strip().splitlines() or ["it printed nothing"])[-1]
         self.output.close()
@@ -113,9 +124,10 @@ def echo_c():
 
 
 def mote(interpreter, title):
-    simulate = [sys.executable, str(programs.ROOT / "tools" / "simulate.py"), "--app", "door"]
-    simulate += ["--host", HOST, "--rate", "0", "--interpreter", interpreter, "--port"]
-    return Server(f"mote-{interpreter}", "mote", title, lambda n: [*simulate, str(n)])
+    (*start, _), added, _ = on_cpython() if interpreter == "cpython" else on_micropython(None)
+    command = [*map(str, start), str(programs.HERE / "mote_node.py"), HOST]
+    environ = {**os.environ, **added}
+    return Server(f"mote-{interpreter}", "mote", title, lambda n: [*command, str(n)], environ)
 
 
 def libcoap():

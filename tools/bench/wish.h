@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "body.h"
 #include "request.h"
 
 enum { MAX_SOCKETS = 64, MAX_WINDOW = 64, TOKEN_LENGTH = 4, USAGE = 2 };
@@ -18,9 +19,11 @@ static struct {
     const char *host, *path, *query, *payload, *raw;
     int port, method, content_format, accept, sockets, window, echo, duplicate, cpu, expect, non;
     long count, retransmit_ms;
+    size_t body; /* bytes of a body that comes in blocks; 0: one answer is all */
     double seconds, warmup;
-} wish = {"127.0.0.1", "s/contact", "", NULL, NULL, 5683, 1, -1, -1, 8, 8, 0, 0, -1, 0, 0,
-          0,           100,         2.0, 0.1};
+} wish = {.host = "127.0.0.1", .port = 5683, .path = "s/contact", .query = "", .method = 1,
+          .content_format = -1, .accept = -1, .sockets = 8, .window = 8, .cpu = -1,
+          .retransmit_ms = 100, .seconds = 2.0, .warmup = 0.1};
 
 static struct request request;
 static unsigned token_length;
@@ -68,15 +71,15 @@ static double number_of(const char *option, const char *text, double low, double
 
 static void read_arguments(int argc, char **argv) {
     enum { HOST, PORT, PATH, QUERY, RAW, METHOD, PAYLOAD, FORMAT, ACCEPTED, EXPECT, SECONDS,
-           WARMUP, COUNT, SOCKETS, WINDOW, AGAIN, CPU, ECHOED, NON, DUPLICATE };
+           WARMUP, COUNT, SOCKETS, WINDOW, AGAIN, CPU, BODY, ECHOED, NON, DUPLICATE };
     static const struct option known[] = {
         {"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"path", 1, 0, PATH}, {"query", 1, 0, QUERY},
         {"raw", 1, 0, RAW}, {"method", 1, 0, METHOD}, {"payload", 1, 0, PAYLOAD},
         {"content-format", 1, 0, FORMAT}, {"accept", 1, 0, ACCEPTED}, {"expect", 1, 0, EXPECT},
         {"seconds", 1, 0, SECONDS}, {"warmup", 1, 0, WARMUP}, {"count", 1, 0, COUNT},
         {"sockets", 1, 0, SOCKETS}, {"window", 1, 0, WINDOW}, {"retransmit-ms", 1, 0, AGAIN},
-        {"cpu", 1, 0, CPU}, {"echo", 0, 0, ECHOED}, {"non", 0, 0, NON},
-        {"duplicate", 0, 0, DUPLICATE}, {0}};
+        {"cpu", 1, 0, CPU}, {"body", 1, 0, BODY},
+        {"echo", 0, 0, ECHOED}, {"non", 0, 0, NON}, {"duplicate", 0, 0, DUPLICATE}, {0}};
     int found, which = 0;
 
     opterr = 0;
@@ -101,6 +104,7 @@ static void read_arguments(int argc, char **argv) {
         case WINDOW: wish.window = (int)number_of(name, optarg, 1, MAX_WINDOW); break;
         case AGAIN: wish.retransmit_ms = (long)number_of(name, optarg, 1, 60000); break;
         case CPU: wish.cpu = (int)number_of(name, optarg, 0, 1023); break;
+        case BODY: wish.body = (size_t)number_of(name, optarg, 1, MAX_BODY); break;
         case ECHOED: wish.echo = 1; break;
         case NON: wish.non = 1; break;
         case DUPLICATE: wish.duplicate = 1; break;
@@ -110,12 +114,16 @@ static void read_arguments(int argc, char **argv) {
     if (wish.count) {
         wish.warmup = 0; /* all of them count */
     }
+    if (wish.body && (wish.raw || wish.payload || wish.duplicate || wish.echo)) {
+        stop("--body", "goes with --path, --query and --accept only");
+    }
     if (optind < argc) {
         stop(argv[optind], "takes options only; they stand in wish.h");
     }
 }
 
-static void build(void) {
+/* Encode the template of all requests. */
+static inline void build(void) {
     uint8_t first = (uint8_t)(0x40 | wish.non << 4 | TOKEN_LENGTH); /* version 1, CON or NON */
     uint8_t header[4] = {first, (uint8_t)wish.method, 0, 0};
     int overflow;

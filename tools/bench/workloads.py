@@ -1,8 +1,11 @@
 """What the servers are asked. Each server has resources of its own: the nearest one is taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 JSON = 50
+SENML_CBOR = 112
+BODY_BYTES = 4096
+OBSERVERS = 8
 CONFIG = '{"heartbeat_s": 60}'
 
 
@@ -12,6 +15,9 @@ class Request:
 
     label: str
     arguments: tuple
+    program: str = "load"  # which client sends it
+    echoed: bool = True  # has a meaning for a server that echoes
+    before: tuple = ()  # (path, payload) of a PUT without which there is nothing to ask for
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,15 @@ class Workload:
     name: str
     title: str
     requests: dict  # kind of server -> Request
+    floors: dict = field(default_factory=lambda: {"libcoap": 0.6})  # Mote's rate by a server's
 
 
-def get(path, expect="2.05"):
+def get(path, expect="2.05", accept=None):
     """Return a CON GET."""
-    return Request(f"GET /{path}", ("--path", path, "--expect", expect))
+    arguments = ("--path", path, "--expect", expect)
+    if accept is not None:
+        return Request(f"GET /{path}, Accept {accept}", (*arguments, "--accept", str(accept)))
+    return Request(f"GET /{path}", arguments)
 
 
 def put(path, payload, content_format, *more):
@@ -33,6 +43,23 @@ def put(path, payload, content_format, *more):
     arguments = ("--method", "put", "--path", path, "--payload", payload, "--expect", "2.04")
     arguments += ("--content-format", str(content_format), *more)
     return Request(f"PUT /{path}", arguments)
+
+
+def blocks(path, upload):
+    """Return a GET of a body in blocks, the whole of which counts; `upload` puts it there."""
+    body = bytes(97 + i % 23 for i in range(BODY_BYTES))  # the client's own: see body.h
+    return Request(
+        f"GET /{path}",
+        ("--path", path, "--body", str(BODY_BYTES), "--expect", "2.05", "--window", "1"),
+        echoed=False,
+        before=(path, body) if upload else (),
+    )
+
+
+def fanout(path):
+    """Return PUTs to what is observed, one at a time, of which the notifications count."""
+    arguments = ("--path", path, "--sockets", str(OBSERVERS), "--window", "1")
+    return Request(f"PUT /{path}", arguments, program="fanout", echoed=False)
 
 
 def everywhere(request):
@@ -47,6 +74,13 @@ WORKLOADS = (
         "get",
         "GET one value",
         {"mote": CONTACT, "libcoap": get("time"), "aiocoap": CONTACT, "microcoapy": CONTACT},
+        {"echo": 0.5, "libcoap": 1.0, "aiocoap": 15},
+    ),
+    Workload(
+        # libcoap's server has nothing in SenML: the same request, for its clock.
+        "senml",
+        "GET SenML-CBOR",
+        {"mote": get("s/contact", accept=SENML_CBOR), "libcoap": get("time", accept=SENML_CBOR)},
     ),
     Workload("not-found", "GET, 4.04", everywhere(get("no/such", "4.04"))),
     Workload(
@@ -71,5 +105,23 @@ WORKLOADS = (
         "discovery",
         "discovery",
         {kind: get(".well-known/core") for kind in ("mote", "libcoap", "aiocoap")},
+    ),
+    Workload(
+        "block",
+        "GET of 4 KB, Block2",
+        {
+            "mote": blocks("bench/body", upload=False),
+            "libcoap": blocks("example_data", upload=True),
+            "aiocoap": blocks("bench/body", upload=True),
+        },
+    ),
+    Workload(
+        "observe",
+        f"notification of {OBSERVERS} observers",
+        {
+            "mote": fanout("bench/state"),
+            "libcoap": fanout("example_data"),
+            "aiocoap": fanout("bench/state"),
+        },
     ),
 )

@@ -1,0 +1,53 @@
+# Runs on a board, or on an interpreter with everything frozen in. A line for each step of making a
+# door node: "heap", what is done, the bytes that live on after it. run(board) takes the board's
+# module, or whatever has its names.
+import gc
+import sys
+
+REQUESTS = 1  # of the node's own at a time: the client is there too
+CORE = ("numbers", "scan", "message", "resource", "exchange", "node", "transports.udp")
+FEATURES = ("link", "conditions", "observe", "block", "silence", "client", "defaults")
+
+
+def used():
+    """Bytes in use after a collection; the second one frees what the first has untied."""
+    gc.collect()
+    gc.collect()
+    return gc.mem_alloc()
+
+
+class Steps:
+    """Prints what was taken since the step before."""
+
+    def __init__(self):
+        self.before = 0
+        self.before = used()
+
+    def done(self, name):
+        now = used()
+        print("heap", name, now - self.before)
+        self.before = used()
+
+
+def load(step, name):
+    __import__(name)
+    step.done("import " + name)
+
+
+def run(board):
+    """The node and what holds it, so that nothing of it is collected."""
+    step = Steps()
+    for name in CORE + FEATURES:
+        load(step, "coap." + name)
+    for name in ("senml", "config", "apps.diag", "apps.common", "apps.door"):
+        load(step, name)
+    slots = dict(board.SLOTS)
+    slots["requests"] = REQUESTS
+    step.done("slots")
+    node = sys.modules["coap.defaults"].for_board(slots, board.RECV_MAX)
+    step.done("node")
+    settings = sys.modules["config"].Settings()
+    step.done("settings")
+    sys.modules["apps.door"].setup(node, board, settings)
+    step.done("resources")
+    return node, settings
