@@ -18,9 +18,9 @@ APP ?= both
 
 .PHONY: help run setup test
 
-## run: start a simulated node and play with it [HOST= PORT= APP=door|wearable|both|plugtest]
+## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest]
 run: setup
-	@$(PYTHON) tools/simulate.py --play --app '$(APP)' --host '$(HOST)' --port '$(PORT)'
+	@$(PYTHON) tools/simulate.py --play --board '$(BOARD)' --app '$(APP)' --host '$(HOST)' --port '$(PORT)'
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian
 setup:
@@ -30,7 +30,7 @@ setup:
 	@$(PYTHON) tools/setup
 
 ## test: run every test on every interpreter [ARGS=pytest arguments]
-test: setup micropython-min
+test: setup micropython-min qemu
 	@$(VENV_PYTHON) -m pytest -q $(ARGS)
 
 include $(wildcard tools/make/*.mk)

@@ -15,7 +15,24 @@ include("$(MPY_DIR)/extmod/asyncio")
 
 package("coap", base_path="../lib", opt=3)
 package("sensors", base_path="../lib", opt=3)
+package("power", base_path="../lib", opt=3)
+module("journal.py", base_path="../lib", opt=3)
 module("senml.py", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
-for name in ("boot", "config", "gateway", "main", "network_link", "startup"):
+for name in (
+    "boot",
+    "config",
+    "gateway",
+    "keys",
+    "links",
+    "main",
+    "network_link",
+    "ppp_link",
+    "provision",
+    "safety",
+    "service",
+    "sleeper",
+    "startup",
+    "talk",
+):
     module(name + ".py", base_path="../firmware", opt=3)

@@ -8,32 +8,74 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("coap", "transports", "senml", "sensors", "firmware", "plugin")
+FOLDERS = ("coap", "transports", "senml", "sensors", "power", "firmware", "plugin")
 PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 OLDEST = "1.25"
+# What every run of the tests does on a Cortex-M3 and a RISC-V core.
+SLICE = ("test_scan", "test_exchange")
+# What proves that the engine works as bytecode; on a micro:bit not all of the others have room.
+VECTORS = (*SLICE, "test_methods", "test_request", "test_token", "test_observe", "test_block")
 
 sys.path[:0] = [str(ROOT / path) for path in (*IMPORT_PATHS, "tools/cpython", "tools")]
 
+from plugin.emulated import Qemu  # noqa: E402
 from plugin.interpreters import MicroPython  # noqa: E402
 from plugin.portable import PortableTests  # noqa: E402
-from setup import interpreter  # noqa: E402
+from setup import interpreter, qemu, toolchain  # noqa: E402
 from setup.console import Problem  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--emulated",
+        choices=("slice", "all", "none"),
+        default="slice",
+        help="on emulated machines: a slice beside the other tests; all, and nothing else; none",
+    )
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "emulated: takes long, `make test-emulated` runs it")
     targets, left_out = [_current()], []
     oldest = _oldest()
     if oldest:
         targets.append(oldest)
     else:
         left_out.append(f"left out: MicroPython {OLDEST}, which `make micropython-min` builds")
+    for machine, files in _machines(config.getoption("--emulated")):
+        missing = toolchain.lacking(machine.needs)
+        if missing:
+            names = ", ".join(need.package for need in missing)
+            left_out.append(f"left out: {machine.title}, for which Debian has {names}")
+        else:
+            targets.append(Qemu(machine, files))
     config.pluginmanager.register(PortableTests(ROOT, PORTABLE, targets, left_out), "portable")
+
+
+def pytest_collection_modifyitems(config, items):
+    long = [bool(item.get_closest_marker("emulated")) for item in items]
+    if config.getoption("--emulated") == "all":
+        kept = [a or isinstance(getattr(i, "target", 0), Qemu) for a, i in zip(long, items)]
+    else:
+        kept = [not a for a in long]
+    config.hook.pytest_deselected(items=[i for i, keep in zip(items, kept) if not keep])
+    items[:] = [i for i, keep in zip(items, kept) if keep]
 
 
 def pytest_report_header(config):
     targets = config.pluginmanager.get_plugin("portable").targets
     return [f"{target.name}: {target.version} ({target.command})" for target in targets]
+
+
+def _machines(extent):
+    """Pairs of a machine of QEMU and the files that run there, None for all that can."""
+    if extent == "all":
+        machines = qemu.MACHINES.values()
+        return [(machine, None if machine.native else VECTORS) for machine in machines]
+    if extent == "slice":
+        return [(qemu.MACHINES[name], SLICE) for name in ("MPS2_AN385", "VIRT_RV32")]
+    return []
 
 
 def _current():

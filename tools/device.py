@@ -23,7 +23,8 @@ class Board:
     port is MicroPython's ("esp32", "rp2"), mpy_arch mpy-cross's name of the processor. On esp32,
     chip is esptool's name of it, image_chip_id its number in an image, flash_offset where
     MicroPython's image belongs. On rp2, uf2_drive is the label of the boot loader's drive and
-    uf2_family the number of the chip in a UF2 file.
+    uf2_family the number of the chip in a UF2 file. from_debian: its firmware is made of sources
+    that Debian has.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Board:
     flash_offset: str = ""
     uf2_drive: str = ""
     uf2_family: str = ""
+    from_debian: bool = False
 
     @property
     def folder(self):

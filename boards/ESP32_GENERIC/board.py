@@ -5,6 +5,8 @@ pins 0, 2, 5, 12, 15. The battery is on ADC1: ADC2 belongs to Wi-Fi.
 """
 
 NAME = "ESP32_GENERIC"
+LINK = "wifi"  # how the node is reached
+SLIPMUX = "console"  # and over the line of the REPL: before there is Wi-Fi, or without it
 
 REED_PIN = 27
 TAMPER_PIN = 26

@@ -5,6 +5,8 @@ pins 2, 8, 9. The battery is on ADC1 (GPIO0 to GPIO4). USB has GPIO18 and GPIO19
 """
 
 NAME = "ESP32_GENERIC_C3"
+LINK = "wifi"  # how the node is reached
+SLIPMUX = "console"  # and over the line of the REPL: before there is Wi-Fi, or without it
 
 REED_PIN = 3
 TAMPER_PIN = 4

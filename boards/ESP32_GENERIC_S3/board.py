@@ -6,6 +6,8 @@ GPIO33 to GPIO37.
 """
 
 NAME = "ESP32_GENERIC_S3"
+LINK = "wifi"  # how the node is reached
+SLIPMUX = "console"  # and over the line of the REPL: before there is Wi-Fi, or without it
 
 REED_PIN = 4
 TAMPER_PIN = 5

@@ -6,6 +6,8 @@ this chip can hold a released input at about 2 V (RP2350 data sheet, erratum E9)
 """
 
 NAME = "RPI_PICO2_W"
+LINK = "wifi"  # how the node is reached
+SLIPMUX = "console"  # and over the line of the REPL: before there is Wi-Fi, or without it
 
 REED_PIN = 14
 TAMPER_PIN = 15

@@ -5,6 +5,8 @@ divider of its own on GP26.
 """
 
 NAME = "RPI_PICO_W"
+LINK = "wifi"  # how the node is reached
+SLIPMUX = "console"  # and over the line of the REPL: before there is Wi-Fi, or without it
 
 REED_PIN = 14
 TAMPER_PIN = 15

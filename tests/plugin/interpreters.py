@@ -49,6 +49,10 @@ class Interpreter:
 
     name: str
 
+    def takes(self, path: Path) -> bool:
+        """Does it run the tests of this file?"""
+        return True
+
     def run(self, file: TestFile, tests: list[Test]) -> Iterator[Result]:
         """Run each test when its result is asked for, in order; closing ends the target."""
         raise NotImplementedError

@@ -105,6 +105,8 @@ class PortableModule(pytest.Module):
             if support.interpreters_of.get(function, CPYTHON) == CPYTHON:
                 yield from self._items_on_cpython(name, function, file.timeout_s)
         for target in self.plugin.targets:
+            if not target.takes(self.path):
+                continue
             for name, function in tests:
                 if support.interpreters_of.get(function) != CPYTHON:
                     yield from self._items_on(target, name, function, file)

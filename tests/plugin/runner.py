@@ -64,4 +64,5 @@ def main(folder, name, mark):
         attempt(mark, run_test, module, request.strip())
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -31,7 +31,7 @@ class Project:
                 shutil.copytree(ROOT / part, place, ignore=shutil.ignore_patterns("test_*"))
             else:
                 shutil.copy(ROOT / part, place)
-        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = --emulated none\n")
         for name, text in files.items():
             path = folder / "tests" / name
             path.parent.mkdir(exist_ok=True)

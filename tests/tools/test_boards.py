@@ -17,7 +17,8 @@ import package
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"
 BOARDS = device.boards()
-NAMES = ("ESP32_GENERIC", "ESP32_GENERIC_C3", "ESP32_GENERIC_S3", "RPI_PICO2_W", "RPI_PICO_W")
+RADIO = ("ESP32_GENERIC", "ESP32_GENERIC_C3", "ESP32_GENERIC_S3", "RPI_PICO2_W", "RPI_PICO_W")
+NAMES = (*RADIO[:3], "PICO_EMU", "RPI_PICO", *RADIO[3:])
 CONSTANTS = {
     "NAME": str,
     "REED_PIN": int,
@@ -31,7 +32,13 @@ CONSTANTS = {
     "SCL_PIN": int,
     "SLOTS": dict,
     "RECV_MAX": int,
-    "WIFI_OPTIONS": dict,
+    "LINK": str,
+}
+# What each kind of link needs to know.
+LINKS = {
+    "wifi": {"WIFI_OPTIONS": dict},
+    "ppp": {"PPP_UART_ID": int, "PPP_TX_PIN": int, "PPP_RX_PIN": int},
+    "slipmux": {"SLIPMUX_UART_ID": int, "SLIPMUX_TX_PIN": int, "SLIPMUX_RX_PIN": int},
 }
 # From the chips' data sheets: pins that wake it from deep sleep, pins of the ADC that works beside
 # Wi-Fi, pins that are taken (flash, USB, radio) or select the boot mode.
@@ -73,7 +80,7 @@ def test_these_boards_are_there():
 def test_the_constants_are_complete(name):
     board = load(name)
     assert name == board.NAME
-    for constant, kind in CONSTANTS.items():
+    for constant, kind in {**CONSTANTS, **LINKS[board.LINK]}.items():
         assert isinstance(getattr(board, constant), kind), constant
     assert set(board.SLOTS) == {"remembered", "exchanges", "peers", "observers", "blocks"}
     assert 256 <= board.RECV_MAX <= 1280
@@ -91,6 +98,23 @@ def test_the_chip_can_do_what_the_pins_are_for(name):
     if chip is PICO:  # I2C0 is on pairs of pins: SDA on multiples of four, SCL next to it
         assert board.SDA_PIN % 4 == 0
         assert board.SCL_PIN == board.SDA_PIN + 1
+
+
+def test_only_a_radio_needs_a_checkout_of_micropython():
+    """Its driver is what Debian's sources lack."""
+    assert tuple(name for name in NAMES if load(name).LINK == "wifi") == RADIO
+    assert tuple(name for name in NAMES if not BOARDS[name].from_debian) == RADIO
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in RADIO])
+def test_the_serial_line_is_where_the_chip_has_one(name):
+    """RP2040 data sheet, table 2: UART0 sends on 0, 12, 16 and 28, UART1 on 4, 8, 20 and 24."""
+    board = load(name)
+    uart, tx, rx = (getattr(board, constant) for constant in LINKS[board.LINK])
+    assert tx in {0: (0, 12, 16, 28), 1: (4, 8, 20, 24)}[uart]
+    assert rx == tx + 1
+    pins = {board.REED_PIN, board.TAMPER_PIN, board.BATTERY_ADC_PIN, board.SDA_PIN, board.SCL_PIN}
+    assert not pins & {tx, rx}
 
 
 @pytest.mark.parametrize("name", NAMES)

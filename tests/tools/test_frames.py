@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import frames
+from plugin.interpreters import MicroPython
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,7 @@ def get(n: int) -> int:
 def pytest_generate_tests(metafunc):
     if "target" in metafunc.fixturenames:
         targets = metafunc.config.pluginmanager.get_plugin("portable").targets
+        targets = [target for target in targets if isinstance(target, MicroPython)]
         metafunc.parametrize("target", targets, ids=lambda target: target.name)
 
 

@@ -1,11 +1,14 @@
-"""`python3 tools/setup STEP`: what the Makefile calls. Steps: all, oldest, interpreter."""
+"""`python3 tools/setup STEP`: what the Makefile calls. Steps: all, oldest, interpreter.
+
+`firmware BOARD` and `qemu MACHINE` take what follows as their own arguments.
+"""
 
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from setup import environment, interpreter, source  # noqa: E402
+from setup import environment, firmware, interpreter, libcoap, qemu, source  # noqa: E402
 from setup.console import Problem, fail, lock, say  # noqa: E402
 
 
@@ -19,6 +22,10 @@ def everything():
             environment.install_npm_packages()
         except Problem as problem:
             say(f"{problem}; tests with node's client cannot run")
+        try:
+            libcoap.fetched()
+        except Problem as problem:
+            say(f"{problem}; tests with libcoap under OSCORE cannot run")
         get_interpreter()
 
 
@@ -51,14 +58,21 @@ STEPS = {
     "oldest": oldest,
     "interpreter": lambda: say(str(get_interpreter())),
 }
+WITH_ARGUMENTS = {
+    "firmware": firmware.work,
+    "qemu": qemu.work,
+}
 
 
 def main(argv):
     """Runs the steps named on the command line, or all of the set-up."""
     try:
+        if argv and argv[0] in WITH_ARGUMENTS:
+            WITH_ARGUMENTS[argv[0]](argv[1:])
+            return
         for name in argv or ["all"]:
             if name not in STEPS:
-                raise Problem(f"unknown step {name}: use {', '.join(STEPS)}")
+                raise Problem(f"unknown step {name}: use {', '.join([*STEPS, *WITH_ARGUMENTS])}")
             STEPS[name]()
     except Problem as problem:
         fail(problem)

@@ -24,16 +24,21 @@ def fetch_sources(names, suite, folder, cache=CACHE):
     _fetch("deb-src", suite, ["source", "--only-source", *packages], folder, cache)
 
 
-def fetch_packages(names, folder, cache=CACHE):
-    """Unpacks binary packages of this machine's own Debian release into `folder`.
+def fetch_packages(names, folder, cache=CACHE, suite=None):
+    """Unpacks binary packages of a Debian suite into `folder`.
+
+    Args:
+        suite: for packages that run anywhere; by default it is this machine's own release.
 
     Raises:
         Problem: as fetch_sources(), or this machine does not run Debian.
     """
-    release = os_release()
-    if release.get("ID") != "debian" or "VERSION_CODENAME" not in release:
-        raise Problem("this machine does not run a release of Debian")
-    _fetch("deb", release["VERSION_CODENAME"], ["download", *names], folder, cache)
+    if suite is None:
+        release = os_release()
+        if release.get("ID") != "debian" or "VERSION_CODENAME" not in release:
+            raise Problem("this machine does not run a release of Debian")
+        suite = release["VERSION_CODENAME"]
+    _fetch("deb", suite, ["download", *names], folder, cache)
     for package in folder.glob("*.deb"):
         run(["dpkg-deb", "-x", package, folder], "unpacking", cache)
         package.unlink()

@@ -18,6 +18,7 @@ PROGRAMS = (
     (("coap-client-notls", "coap-client"), "libcoap3-bin", "tests with libcoap's client"),
     (("gcc",), "gcc", "the load client and MicroPython 1.25"),
     (("dpkg-source",), "dpkg-dev", "MicroPython 1.25"),
+    (("valgrind",), "valgrind", "instructions per request"),
 )
 NPM = ROOT / "tools" / "js"
 
@@ -44,8 +45,12 @@ def missing_packages(which=shutil.which):
 
 
 def install_packages(which=shutil.which):
-    """Installs the missing Debian packages as root; otherwise one line names them."""
-    lacking = missing_packages(which)
+    """Installs what everyday work needs from Debian as root; otherwise one line names it."""
+    install(missing_packages(which), which)
+
+
+def install(lacking, which=shutil.which):
+    """Installs Debian packages, given as (package, purpose), as root; else one line names them."""
     if not lacking:
         return
     names = [package for package, _ in lacking]
@@ -57,7 +62,8 @@ def install_packages(which=shutil.which):
     else:
         say(f"Installing {', '.join(names)}")
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        apt = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *names]
+        apt = ["apt-get", "-q", "-y", "--no-install-recommends", "-oDPkg::Lock::Timeout=300"]
+        apt += ["install", *names]
         try:
             run(["apt-get", "-q", "update"], "apt-get update", env=environ)
             run(apt, "apt-get install", env=environ)

@@ -1,0 +1,136 @@
+"""Counts what the engine costs on this machine, operation by operation; frozen into its image.
+
+Run it under QEMU's -icount, where time passes with instructions alone: the clock then tells how
+many there were. How many ticks one takes is measured with a loop of known length. Nothing is
+subtracted: what the measuring loop itself costs is the row "nothing".
+"""
+
+import gc
+
+import board
+from clocks import COUNTER, spin
+from umachine import mem32
+
+from apps import door
+from coap.defaults import for_board
+from coap.numbers import GET, JSON, PUT
+from config import Settings
+from engine import request, uint
+from features import verify
+
+WARM = 50
+TIMES = 200
+SPIN = 500000  # turns of the loop of known length
+OBSERVE, CONTENT_FORMAT, ACCEPT, BLOCK2 = 6, 12, 17, 23
+BODY = bytes(range(256)) * 16
+# As recvfrom() gives them: equal, but not the same objects.
+PEERS = [(".".join(["192", "168", "4", "2"]), port) for port in (56830, 56830)]
+
+
+class Turns:
+    """Hands one datagram to a node again and again, with a new Message ID if `fresh`."""
+
+    def __init__(self, node, datagram, fresh=True):
+        self.node = node
+        self.data = bytearray(datagram)
+        self.step = 1 if fresh else 0
+        self.peer = 0
+
+    def once(self):
+        data = self.data
+        data[3] = data[3] + self.step & 255
+        self.peer ^= 1
+        n = self.node.datagram(data, len(data), PEERS[self.peer], 1000)
+        return self.node.out(n) if n else None
+
+
+class Change:
+    """Changes what is observed, and takes the notification; one in twenty wants an ACK."""
+
+    def __init__(self, node, path, peer):
+        self.node = node
+        self.resource = node.at(path)
+        self.peer = peer
+        self.ack = bytearray(b"\x60\0\0\0")
+
+    def once(self):
+        self.resource.changed()
+        n = self.node.due(1000)
+        if not n:
+            return None
+        told = self.node.out(n)
+        if not told[0] & 0x10:
+            self.ack[2] = told[2]
+            self.ack[3] = told[3]
+            self.node.datagram(self.ack, 4, self.peer, 1000)
+        return told
+
+
+def nothing():
+    return None
+
+
+def serving():
+    """A door with all features, as firmware/startup.py makes it, but without a rate limit."""
+    board.power_on()
+    node = for_board(board.SLOTS, board.RECV_MAX, 0, True)
+    door.setup(node, board, Settings(None))
+    node.get("large")(lambda request, reply: BODY)
+    node.seed(b"\1\2\3\4")
+    return node
+
+
+def operations(node):
+    """(name, function, code that it must answer) of what is counted."""
+    json = [(CONTENT_FORMAT, uint(JSON))]
+    config = request(PUT, "config", options=json, payload=b'{"heartbeat_s": 60}')
+    contact = request(GET, "s/contact")
+    yield "nothing", nothing, None
+    yield "get", Turns(node, contact).once, 0x45
+    yield (
+        "get-json",
+        Turns(node, request(GET, "s/contact", options=[(ACCEPT, uint(JSON))])).once,
+        0x45,
+    )
+    yield "not-found", Turns(node, request(GET, "no/such")).once, 0x84
+    yield "put", Turns(node, config).once, 0x44
+    yield "duplicate", Turns(node, config, False).once, 0x44
+    yield "discovery", Turns(node, request(GET, ".well-known/core")).once, 0x45
+    yield (
+        "block",
+        Turns(node, request(GET, "large", options=[(BLOCK2, uint(1 << 4 | 6))])).once,
+        0x45,
+    )
+    observer = Turns(node, request(GET, "s/contact", options=[(OBSERVE, b"")]))
+    observer.once()
+    verify(node, PEERS[observer.peer], 1000)  # it has acknowledged something before
+    yield "notify", Change(node, "s/contact", PEERS[0]).once, 0x45
+
+
+def ticks(function, times):
+    """The ticks that so many calls take."""
+    gc.collect()
+    before = mem32[COUNTER]
+    while times:
+        function()
+        times -= 1
+    return (mem32[COUNTER] - before) & 0xFFFFFFFF
+
+
+def spinning(turns):
+    before = mem32[COUNTER]
+    spin(turns)
+    return (mem32[COUNTER] - before) & 0xFFFFFFFF
+
+
+def main():
+    """Print one line per operation: its name, ticks, calls."""
+    spinning(10)
+    # The difference of two lengths is the loop alone.
+    print("calibration", spinning(2 * SPIN) - spinning(SPIN), 2 * SPIN)
+    for name, function, code in operations(serving()):
+        for _ in range(WARM):
+            answer = function()
+        if code is not None and (answer is None or answer[1] != code):
+            raise ValueError("{}: {}".format(name, answer and bytes(answer)))
+        print(name, ticks(function, TIMES), TIMES)
