@@ -166,6 +166,8 @@ class Answer:
         return self._emit(view)
 
     def _emit(self, view):
+        if not fits(self.r, self.q):
+            return 0
         return emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
 
     def _finish_slowly(self, view):

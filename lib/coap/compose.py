@@ -200,12 +200,11 @@ def fits(r: ptr32, q: ptr32) -> int:
 
 @micropython.viper
 def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> int:
-    """The whole reply from its ints; its length in tx, 0 when it does not fit.
+    """The whole reply from its ints, which passed fits(): its length in tx.
 
-    buf lends the token, and the MID of a CON; the payload may lie in tx itself, from BODY on.
+    One machine-code function does not call another here: its pointers would go as ints, which
+    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the payload may lie in tx itself, from BODY on.
     """
-    if not int(fits(r, q)):
-        return 0
     n = r[_HEAD]
     kind = 0x60
     if r[_TYPE]:

@@ -26,7 +26,8 @@ def reply_ints(**values):
 
 def emitted(data, q, etag=b"", payload=b"", **settings):
     tx = bytearray(300)
-    n = c.emit(tx, data, indexed(data, **settings), q, etag, payload)
+    r = indexed(data, **settings)
+    n = c.emit(tx, data, r, q, etag, payload) if c.fits(r, q) else 0
     assert not any(tx[n:])
     return bytes(tx[:n])
 

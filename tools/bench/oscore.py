@@ -1,7 +1,7 @@
 """What OSCORE costs on this computer: `make bench-oscore`.
 
-One process on MicroPython answers the same GET in the clear and under OSCORE, in turns, so that
-both see the same machine; the socket is left out. Prints requests a second and their ratio, bytes
+One node on MicroPython answers the same GET in the clear and under OSCORE, in turns, so that both
+see the same machine; its own time is counted, socket and all. Prints requests a second and their ratio, bytes
 asked of the heap per request, and the heap of a context. Exit code 1 below the floor.
 """
 
