@@ -4,6 +4,7 @@ A board sends over IPv4 and would stand still while it looks a name up, so there
 to be a numeric address.
 """
 
+import keys
 from coap.directory import Directory
 from config import DEFAULT_NAME
 
@@ -15,15 +16,16 @@ _SCHEME = "coap://"
 
 class Gateway:
     """uri: "coap://HOST[:PORT]"; ep: what the directory calls the node; say: takes a line for the
-    log. Nothing is sent before linked().
+    log; reached() is called when the node is registered. Nothing is sent before linked().
     """
 
-    def __init__(self, node, uri, ep, say=print):
+    def __init__(self, node, uri, ep, say=print, reached=None):
         self.directory = None
         self._node = node
         self._address = address(uri)
         self._ep = ep
         self._say = say
+        self._reached = reached
 
     def linked(self):
         """The network is there, perhaps with another address for the node: register with it.
@@ -34,6 +36,7 @@ class Gateway:
             from coap.transports.udp import peer
 
             server = peer(*self._address)
+            keys.protect(self._node, server)
             self.directory = Directory(self._node, server, self._ep, told=self._told)
         else:
             self.directory.changed()
@@ -41,6 +44,8 @@ class Gateway:
     def _told(self, directory):
         why = directory.error or ("lost", "registered")[directory.registered]
         self._say("directory: " + why)
+        if directory.registered and self._reached is not None:
+            self._reached()
 
 
 def address(uri):

@@ -1,11 +1,38 @@
 """The link of a board without radio: PPP on a UART, to whatever has a network at its other end.
 
-lwIP sees to the negotiation and gives up by itself. It has to be fed: the UART's interrupt does so
-where the port has one for an idle line, and poll() does in any case.
+lwIP sees to the negotiation and gives up by itself. It has to be fed: poll() does so, and the
+steps of the Udp given to attend().
 """
+
+import io
 
 _WRAP = 0x3FFFFFFF  # time.ticks_ms() starts over at 2**30
 _RETRY_MS = 2000
+
+
+class Line(io.IOBase):
+    """The UART as network.PPP is to see it: reading takes what is there and never waits for more.
+
+    PPP reads 256 bytes at a time, for which a UART of the rp2 port would wait in a loop of its own,
+    one or two milliseconds after each datagram.
+    """
+
+    IRQ_RXIDLE = 0
+
+    def __init__(self, uart):
+        self._uart = uart
+
+    def readinto(self, buf):
+        count = self._uart.any()
+        if not count:
+            return 0
+        return self._uart.readinto(buf, min(count, len(buf)))
+
+    def write(self, data):
+        return self._uart.write(data)
+
+    def irq(self, *_):
+        """None: feeding PPP while it is being fed would mix up the bytes."""
 
 
 class PppLink:
@@ -29,7 +56,7 @@ class PppLink:
         self.joins = 0
         self.losses = 0
         self._uart = uart
-        self._ppp = network.PPP(uart)
+        self._ppp = network.PPP(Line(uart))
         self._hostname = hostname
         self._say = say
         self._trying = False

@@ -1,43 +1,33 @@
-"""From power-on to a node that answers: a moment for the user, settings, Wi-Fi, application.
+"""From power-on to a node that answers: a moment for the user, settings, application, link.
 
 Whatever goes wrong, the board can be reached over its serial line: the window is there after every
-reset (only a node that wakes from deep sleep has none), and Ctrl-C ends the node at any time.
+reset (only a node that wakes from deep sleep has none), and Ctrl-C ends the node at any time. What
+safe mode is, and when it comes, is in safety.py; a node on a battery goes on in sleeper.py.
+
+Parts, in the order of their use: safety.Window, make_node(), open_line(), links.choose(),
+make_service(), run().
 """
 
 import gc
+import os
 import sys
 import time
 
 import config
+import keys
+import links
+import safety
+from service import Service
 
 SETTINGS_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
-WINDOW_MS = 3000
 RESTART_MS = 10000
 RATE = 20  # requests a second that one peer may send; twice as many at once
-_SLICE_MS = 50
-_STEP_MS = 250  # the link is looked at four times a second, at least
 
 
 def hostname(unique_id):
     """Return the node's name on the network: "mote-" and the last two bytes of its id."""
     return "mote-{:02x}{:02x}".format(unique_id[-2], unique_id[-1])
-
-
-def stays_out(machine, button_pressed, sleep_ms, say=print):
-    """Wait for the start-up window to pass; return True when the user pressed the BOOT button.
-
-    The button is looked at during the window, for at the moment of reset it selects the chip's own
-    boot loader. Ctrl-C raises KeyboardInterrupt here as anywhere.
-    """
-    if machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None):
-        return False
-    say("Mote starts in {} s; Ctrl-C or the BOOT button keeps it off".format(WINDOW_MS // 1000))
-    for _ in range(WINDOW_MS // _SLICE_MS):
-        if button_pressed():
-            return True
-        sleep_ms(_SLICE_MS)
-    return False
 
 
 def load_settings(path=SETTINGS_FILE, say=print):
@@ -47,6 +37,15 @@ def load_settings(path=SETTINGS_FILE, say=print):
     except ValueError as error:
         say("{}; starting with the defaults".format(error))
         return config.Settings(path)
+
+
+def exists(path):
+    """Is there such a file?"""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def add_apps(node, board, settings):
@@ -84,135 +83,187 @@ def with_gateway(slots, settings):
     return slots
 
 
-def registration(node, settings, name, say=print):
+def registration(node, settings, name, say=print, reached=None):
     """Return what registers the node with its gateway whenever the link comes up.
 
-    None where there is nothing to do; a line says why if that is a gateway of no use.
+    None where there is nothing to do; a line says why if that is a gateway of no use. reached() is
+    called once that has worked: at the gateway, or on the network for a node without one.
     """
     if not settings.gateway:
-        return None
+        return reached
     import gateway
 
     if not gateway.is_numeric(settings.gateway):
         say("gateway: must be a numeric IPv4 address here, like coap://192.168.1.2")
         return None
-    return gateway.Gateway(
-        node, settings.gateway, gateway.endpoint(settings.name, name), say
-    ).linked
+    ep = gateway.endpoint(settings.name, name)
+    return gateway.Gateway(node, settings.gateway, ep, say, reached).linked
 
 
-class Service:
-    """Serves a node while its link is up, and keeps its timers running while it is down.
-
-    `open_transport()` makes the transport when the link first comes up: on ESP32 there is no
-    network stack earlier. Each time the link comes back the transport is opened anew, for some
-    ports forget the groups that a socket had joined. `on_open()` is called whenever it is open.
-    """
-
-    def __init__(self, node, link, open_transport, ticks_ms, sleep_ms, say=print, on_open=None):
-        self.transport = None
-        self.serving = False
-        self._node = node
-        self._link = link
-        self._open_transport = open_transport
-        self._ticks_ms = ticks_ms
-        self._sleep_ms = sleep_ms
-        self._say = say
-        self._on_open = on_open
-
-    def step(self):
-        """Work for a quarter of a second at most."""
-        if self._link.poll(self._ticks_ms()):
-            if not self.serving:
-                self._open()
-            if self.serving:
-                self.transport.step(_STEP_MS)
-                return
-        else:
-            self.serving = False
-        now_ms = self._ticks_ms()
-        while self._node.due(now_ms):
-            pass  # nobody hears it: the same as lost on the way
-        self._sleep_ms(_STEP_MS)
-
-    def close(self):
-        """Close the transport, if there is one."""
-        self.serving = False
-        if self.transport is not None:
-            self.transport.close()
-            self.transport = None
-
-    def _open(self):
-        gc.collect()  # receiving takes one contiguous block per datagram
-        try:
-            if self.transport is None:
-                self.transport = self._open_transport()
-            else:
-                self.transport.reopen()
-            self.serving = True
-            if self._on_open is not None:
-                self._on_open()
-        except OSError as error:
-            self._say("CoAP: {}".format(error))
+def is_on_battery(settings):
+    """Do the settings want a node that sleeps?"""
+    return settings.power == "battery"
 
 
-def main():
-    """Run the node; return when the user wants the REPL or the board has no Wi-Fi access yet.
+def why_awake(settings, access):
+    """Why a node on a battery can not sleep with these settings; "" when it can."""
+    from gateway import is_numeric
 
-    Any other end is followed by a restart, so that a node in the attic comes back by itself.
-    """
-    import board
-    import machine
-
-    if stays_out(machine, board.boot_button_pressed, time.sleep_ms):
-        print("Mote is off until the next reset")
-        return
-    try:
-        _run(board, machine)
-    except Exception as error:
-        sys.print_exception(error)
-        print("Mote restarts in {} s; Ctrl-C for the REPL".format(RESTART_MS // 1000))
-        time.sleep_ms(RESTART_MS)
-        machine.reset()
-
-
-def _run(board, machine):
-    import random
-
-    import network
-
-    from coap.defaults import for_board
-    from coap.transports.udp import Udp
-    from network_link import NetworkLink
-
-    access = config.load_secrets(SECRETS_FILE)
+    if settings.app != "door":
+        return "power: a node on a battery needs app door"
     if access is None:
-        print("No {} on this board: run `make config`".format(SECRETS_FILE))
-        return
-    settings = load_settings()
-    node = for_board(with_gateway(board.SLOTS, settings), board.RECV_MAX, RATE, True)
+        return "power: a node on a battery needs the Wi-Fi access"
+    if not settings.gateway or not is_numeric(settings.gateway):
+        return "power: a node on a battery needs a gateway with a numeric IPv4 address"
+    return ""
+
+
+def make_node(board, settings, say=print):
+    """The node of this board with the application of these settings, and its keys."""
+    slots = with_gateway(board.SLOTS, settings)
+    from coap.defaults import for_board
+
+    node = for_board(slots, board.RECV_MAX, RATE, True, keys.features(keys.FILE, say))
     add_apps(node, board, settings)
+    return node
+
+
+def open_line(node, board, machine):
+    """The board's serial line, None where it has none; over it the node takes its Wi-Fi access."""
+    line = links.open_line(board, node)
+    if node.access is not None:
+        node.access.line = line  # whoever is there could as well put other keys on the board
+    if line is not None and links.wifi(board):
+        from provision import Wifi
+
+        node.add("wifi", Wifi(line, SECRETS_FILE, machine.reset))
+    return line
+
+
+def teller(node, line):
+    """What takes lines for the log: they are kept, printed and sent over a line of CoAP alone."""
     log = node.at("diag/log")
     say = log.say if log else print
-    name = hostname(machine.unique_id())
-    on_open = registration(node, settings, name, say)
-    link = NetworkLink(
-        network,
-        access,
-        name,
-        board.WIFI_OPTIONS,
-        random.randrange,
-        say,
-    )
-    service = Service(
-        node, link, lambda: open_udp(node, Udp, say), time.ticks_ms, time.sleep_ms, say, on_open
-    )
+    if line is None or line.shared:
+        return say
+
+    def tell(text):
+        say(text)
+        line.say(text)
+
+    return tell
+
+
+def make_service(node, link, line, settings, name, say, reached=None):
+    """What serves the node over its link and its line."""
+
+    def open_transport():
+        from coap.transports.udp import Udp
+
+        transport = open_udp(node, Udp, say)
+        if hasattr(link, "attend"):
+            link.attend(transport)
+        return transport
+
+    on_open = None
+    if link is not None:
+        on_open = registration(node, settings, name, say, reached)
+    clock = time.ticks_ms, time.sleep_ms
+    return Service(node, link, open_transport, *clock, say, on_open, line)
+
+
+def run(service, link, attend):
+    """Serve until an exception; close what is open. attend() is called all the time."""
     # Collect early: a datagram needs one contiguous block, and a full heap has none left.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)
     try:
         while True:
             service.step()
+            attend()
     finally:
         service.close()
-        link.close()
+        if link is not None:
+            link.close()
+
+
+def main():
+    """Run the node; return when the user wants the REPL or nobody could reach the node.
+
+    Any other end is followed by a restart, so that a node in the attic comes back by itself.
+    """
+    import board
+    import machine
+
+    why = safety.Window(machine, board.boot_button_pressed, time.sleep_ms).open()
+    try:
+        _run(board, machine, why)
+    except Exception as error:
+        sys.print_exception(error)
+        if why:
+            print("Mote stays off until the next reset")
+            return
+        print("Mote restarts in {} s; Ctrl-C for the REPL".format(RESTART_MS // 1000))
+        time.sleep_ms(RESTART_MS)
+        machine.reset()
+
+
+def _run(board, machine, why):
+    wrong = []
+    settings = load_settings(SETTINGS_FILE, wrong.append)
+    if not exists(SETTINGS_FILE):
+        wrong.append("no {}: starting with the defaults".format(SETTINGS_FILE))
+    why = why or " ".join(wrong)
+    name = hostname(machine.unique_id())
+    trial = safety.Trial((SETTINGS_FILE, SECRETS_FILE))
+    if is_on_battery(settings) and not why:
+        access = config.load_secrets(SECRETS_FILE)
+        why = why_awake(settings, access)
+        if not why:
+            import sleeper
+
+            sleeper.run(board, machine, settings, access, name, trial)
+            return
+    _stay_awake(board, machine, settings, name, trial, why)
+
+
+def _stay_awake(board, machine, settings, name, trial, why):
+    node = make_node(board, settings)
+    line = open_line(node, board, machine)
+    say = teller(node, line)
+    if why:
+        say("safe mode: " + why)
+        if node.at("diag"):
+            node.at("diag").safe_mode = why
+    try:
+        link = links.choose(board, name, SECRETS_FILE, say)
+    except ValueError as error:
+        if line is None:
+            raise
+        say(str(error))  # and the line stays, to put it right
+        link = None
+    if link is None and line is None:
+        print("No {} on this board: run `make config`".format(SECRETS_FILE))
+        return
+    if line is not None:
+        say("CoAP: on the serial line")
+    service = make_service(node, link, line, settings, name, say, trial.passed)
+    if why:
+        run(service, link, _nothing)
+        return
+    watchdog = safety.Watchdog(machine, sys.platform)
+
+    def attend():
+        watchdog.feed()
+        if trial.expired(time.ticks_ms()):
+            machine.reset()
+
+    try:
+        run(service, link, attend)
+    except KeyboardInterrupt:
+        watchdog.stop()
+        raise
+
+
+def _nothing():
+    """Safe mode has no watchdog, and no settings on trial."""

@@ -29,7 +29,7 @@ AS_SOURCE = ("boot.py", "main.py")  # the board looks for these names
 ARCHS = ("none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 ARCHS += ("xtensa", "xtensawin", "rv32imc", "rv64imc")
 ASK_ARCH = 'import sys; print(getattr(sys.implementation, "_mpy", 0) >> 10 & 15)'
-FOLDERS = ("lib/coap", "lib/sensors", "apps")  # all of what lies there is Mote's
+FOLDERS = ("lib/coap", "lib/power", "lib/sensors", "apps")  # all of what lies there is Mote's
 PRUNE = """import os
 
 KEEP = {keep!r}

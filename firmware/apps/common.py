@@ -29,6 +29,7 @@ from coap.numbers import (
 from sensors.battery import Battery
 
 FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of what a sensor gives
+_TAKEN_BYTES = const(128)  # of a payload that is kept to be known again
 RETRY_S = 5  # Max-Age of "no value now"
 _TICK_MS = const(10_000)
 _TICKS_MASK = const(0x3FFFFFFF)
@@ -57,6 +58,14 @@ def wants_pack(reply):
     return reply.negotiated is not None and reply.negotiated >= SENML_JSON
 
 
+def note_answer(resource, answered):
+    """Did the resource's sensor answer? /diag tells which do not, and how often that began."""
+    if answered == resource.silent:
+        resource.silent = not answered
+        if not answered:
+            resource.faults += 1
+
+
 class Reading(Resource):
     """A number that a sensor gives: text for people, JSON, CBOR or SenML for programs.
 
@@ -69,6 +78,8 @@ class Reading(Resource):
     interface = "core.s"
     observable = True
     more_decimals = 0  # in SenML, where the unit is so much larger
+    silent = False  # its sensor does not answer
+    faults = 0  # how often it ceased to
 
     def __init__(self, rt, take, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
@@ -80,12 +91,12 @@ class Reading(Resource):
         self._divisor = divisor
         self._step = step
         self._told = None
-        self._why = _NO_VALUE
 
     def get(self, request, reply):
         value = self.value()
         if value is None:
-            raise CoapError(SERVICE_UNAVAILABLE, self._why, RETRY_S)
+            why = _SILENT if self.silent else _NO_VALUE
+            raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
         if wants_pack(reply):
             self.write_pack(reply, value)
         else:
@@ -94,18 +105,22 @@ class Reading(Resource):
     def write_pack(self, reply, value):
         """The payload in SenML."""
         PACK.begin(reply, reply.negotiated, 1)
-        PACK.number(self._field, value, self.decimals + self.more_decimals)
+        self.write_record(PACK, value)
         PACK.end()
+
+    def write_record(self, pack, value, time_s=0):
+        """A record of a pack: a number as value() gives it, and when it was measured."""
+        pack.number(self._field, value, self.decimals + self.more_decimals, time_s)
 
     def value(self):
         """The number shown, without its decimal point; None when there is none."""
         try:
             value = self._take()
         except OSError:
-            self._why = _SILENT
+            note_answer(self, False)
             return None
+        note_answer(self, True)
         if value is None:
-            self._why = _NO_VALUE
             return None
         return (value + self._divisor // 2) // self._divisor
 
@@ -132,7 +147,7 @@ class Charge(Reading):
             PACK.field("batt", "%EL"),
             title="percent left",
         )
-        self._battery = battery
+        self.battery = battery  # its rest and load are for who switches the radio to note
         self._voltage = PACK.field("vbat", "V")
         self._mv = 0
 
@@ -143,11 +158,11 @@ class Charge(Reading):
         PACK.end()
 
     def _measure(self):
-        mv = self._battery.read()
+        mv = self.battery.read()
         if mv is None:
             return None
         self._mv = mv
-        return self._battery.percent(mv)
+        return self.battery.charge_pct(mv)
 
 
 class Uptime:
@@ -192,6 +207,8 @@ class Device(Resource):
         battery_mv = self._battery.read() if self._battery else None
         if battery_mv is not None:
             fields.append(("battery_mv", battery_mv))
+            if self._battery.sag_mv is not None:
+                fields.append(("battery_sag_mv", self._battery.sag_mv))
         if reply.content_format == TEXT:
             return "\n".join(["{}: {}".format(name, value) for name, value in fields])
         return "{" + ",".join(['"{}":{}'.format(n, json.dumps(v)) for n, v in fields]) + "}"
@@ -208,29 +225,44 @@ class Config(Resource):
     def __init__(self, settings):
         super().__init__()
         self._settings = settings
+        self._taken = b""  # the payload that was taken last, where it is short
+        self._changes = 0  # of the settings, after that
         self._take(settings.as_json())
 
     def get(self, request, reply):
         return self._json
 
     def put(self, request, reply):
+        settings = self._settings
+        taken = self._taken
+        if taken and self._changes == settings.changes and request.payload_is(taken):
+            return  # nothing has changed since
+        self._put(settings, request.payload_bytes())
+
+    def _put(self, settings, payload):
         try:
-            self._settings.update(_parse(request.payload_bytes().strip()))
+            new = settings.update(_parse(payload.strip()))
         except ValueError as error:
             raise CoapError(BAD_REQUEST, str(error))
-        after = self._settings.as_json()
-        if after == self._json:
-            return  # as it was: flash is spared
+        if new:
+            self._save(settings)
+        # else it is as it was: flash is spared
+        self._taken = payload if len(payload) <= _TAKEN_BYTES else b""
+        self._changes = settings.changes
+
+    def _save(self, settings):
         try:
-            self._settings.save()
+            settings.save()
         except OSError:
-            self._settings.update(json.loads(self._json))
+            settings.update(json.loads(self._json))
             raise CoapError(INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
-        self._take(after)
+        self._take(settings.as_json())
 
     def _take(self, text):
         self._json = text
         self.etag = sha256(text).digest()[:8]
+        if self.node:
+            self.node.listing = None  # the title of a resource may be a setting
         self.changed()
 
 

@@ -14,12 +14,15 @@ from coap.resource import CoapError
 from coap.routes import Routes
 from coap.scan import CODE, ROOM
 
-_STATE_VERSION = const(1)
+_STATE_VERSION = const(2)
 _MID_JUMP = const(256)
 
 
 class Application(Routes):
     """The quiet half of Node, which makes the parts that are named here."""
+
+    pack_peer = None  # a peer as bytes for state(), and back: coap.transports.address; without
+    unpack_peer = None  # them observers are not kept
 
     def every(self, period_ms, function):
         """Call function(now_ms) every period_ms; the timer it returns can be given to cancel()."""
@@ -71,14 +74,17 @@ class Application(Routes):
         blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
         for feature in self.features:
             part = feature.state()
-            blob += bytes((len(part),)) + part
+            blob += bytes((len(part) >> 8, len(part) & 255)) + part
         return blob
 
-    def restore(self, blob):
-        """Go on from what state() returned, with the same features. False: it is not usable."""
+    def restore(self, blob, now_ms=0):
+        """Go on from what state() returned, with the same features and resources. False: it is
+        not usable.
+        """
         parts = _parts(blob, len(self.features))
         if parts is None:
             return False
+        self.view.now_ms = now_ms
         # some were used after the state was saved
         self.exchange.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
         for i, feature in enumerate(self.features):
@@ -102,9 +108,10 @@ def _parts(blob, n):
         return None
     parts = []
     at = 3
-    while at < len(blob):
-        parts.append(bytes(blob[at + 1 : at + 1 + blob[at]]))
-        at += 1 + blob[at]
+    while at + 2 <= len(blob):
+        length = blob[at] << 8 | blob[at + 1]
+        parts.append(bytes(blob[at + 2 : at + 2 + length]))
+        at += 2 + length
     return parts if at == len(blob) and len(parts) == n else None
 
 

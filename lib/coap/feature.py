@@ -33,7 +33,7 @@ class Feature:
         """An RST came, and no exchange has its MID."""
 
     def state(self):
-        """What must survive a reset, at most 255 bytes."""
+        """What must survive a reset, less than 64 KB."""
         return b""
 
     def restore(self, part):

@@ -13,6 +13,7 @@ from micropython import const
 import coap.counters as count
 from coap.exchange import ACKNOWLEDGED, GIVEN_UP, MASK
 from coap.feature import Feature
+from coap.guard import inside
 from coap.numbers import FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 from coap.scan import ABSENT, copy, same_token
 
@@ -24,9 +25,10 @@ _NO_RESPONSE = const(18)  # scan.NO_RESPONSE
 _CODE = const(50)  # scan.CODE
 _SCAN_MID = const(51)  # scan.MID
 _SIZE = const(56)  # scan.SIZE
-_Q_CODE = const(0)  # scan.Q_CODE
-_Q_OBSERVE = const(2)  # scan.Q_OBSERVE
-_Q_FORMAT = const(3)  # scan.Q_FORMAT
+_COUNT = const(63)  # scan.COUNT
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_OBSERVE = const(2)  # compose.Q_OBSERVE
+_Q_FORMAT = const(3)  # compose.Q_FORMAT
 
 # Words of an observer
 _LENGTH = 0  # of the registration; 0: nobody
@@ -38,7 +40,8 @@ _SINCE_CON = 5  # notifications since a confirmable one
 _CON_MS = 6  # when the last confirmable one was sent
 _FORMAT = 7  # Content-Format of the first answer
 _LAST = 8  # the notification in flight is an error: the observer's last
-_WORDS = 9
+_CONTEXT = 9  # of its registration, 0 for none
+_WORDS = 10
 
 _REGISTER = 0
 _DEREGISTER = 1
@@ -184,10 +187,36 @@ class Observe(Feature):
     # Across a restart
 
     def state(self):
-        return bytes((self.number >> 16, self.number >> 8 & 255, self.number & 255))
+        """The last number; and the observers, as they registered, where node.pack_peer is set."""
+        out = bytes((self.number >> 16, self.number >> 8 & 255, self.number & 255))
+        pack = self.node.pack_peer
+        if pack is not None:
+            for i in range(self.slots):
+                n = self.words[i * _WORDS]
+                if n:
+                    peer = pack(self.peers[i])
+                    context = self.words[i * _WORDS + _CONTEXT]
+                    out += bytes((len(peer), n, context)) + peer + self.requests[i][:n]
+        return out
 
     def restore(self, part):
+        """Go on with these observers: each registers as it did; what is refused is left out."""
         self.number = (part[0] << 16 | part[1] << 8 | part[2]) + _JUMP & 0xFFFFFF
+        node = self.node
+        at = 3
+        while node.unpack_peer is not None and at + 3 < len(part):
+            start = at + 3 + part[at]
+            end = start + part[at + 1]
+            registration = part[start:end]
+            try:
+                peer = node.unpack_peer(part[at + 3 : start])
+                node.view.context = part[at + 2]
+                node.datagram(registration, len(registration), peer, node.view.now_ms)
+                node.view.r[_COUNT] -= 1  # it has been counted when it came
+            except ValueError:
+                pass  # a peer of another transport
+            node.view.context = 0
+            at = end
 
     def _attend(self, i, now_ms):
         at = i * _WORDS
@@ -225,7 +254,7 @@ class Observe(Feature):
         view.peer = self.peers[i]
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
-        n = self.node.replay(self.words[i * _WORDS])
+        n = inside(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
         self.notifying = -1
         if self.node.conditions is not None:
             self.node.conditions.told(i, self.resources[i])
@@ -233,8 +262,12 @@ class Observe(Feature):
             # the handler said LATER, which there is nobody to wait for
             self.node.later.withdraw(view)
             n = self.node.fail(INTERNAL_SERVER_ERROR)
+        return self._seal(i, mid, n)
+
+    def _seal(self, i, mid, n):
+        context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
-        return n
+        return self.node.secure.answer(context, n) if context else n
 
     def _stamp(self, i, mid, tx):
         at = i * _WORDS
@@ -287,6 +320,7 @@ class Observe(Feature):
             words[at + _SLOT] = -1
             words[at + _SINCE_CON] = 0
             words[at + _CON_MS] = view.now_ms
+            words[at + _CONTEXT] = view.context
             self.peers[i] = view.peer
         words[at] = n
         self.resources[i] = self.node.resource
@@ -315,8 +349,9 @@ class Observe(Feature):
         while i:
             i -= 1
             if self.words[i * _WORDS] and self.peers[i] == view.peer:
-                if same_token(self.requests[i], view.buf, view.r):
-                    return i
+                if self.words[i * _WORDS + _CONTEXT] == view.context:
+                    if same_token(self.requests[i], view.buf, view.r):
+                        return i
         return -1
 
     def _may(self, view):

@@ -1,17 +1,21 @@
 """The state blob: what must not begin anew after a deep sleep or a reset."""
 
+import coap.scan as s
 from coap.block import Block
+from coap.conditions import Conditions
 from coap.echo import Echo
 from coap.limit import Limit
 from coap.link import WellKnownCore
 from coap.multicast import Multicast
 from coap.node import Node
+from coap.numbers import CON
 from coap.observe import Observe
 from coap.problem import ProblemDetails
 from coap.silence import NoResponse
-from engine import ask, request
-from features import OBSERVE, Value, notice, register, seeded, verify
-from support import cases
+from coap.transports.address import pack, unpack
+from engine import ask, decode, due, request
+from features import OBSERVE, QUERY, Value, notice, register, seeded, verify
+from support import cases, raises
 
 
 def serving():
@@ -105,3 +109,106 @@ def test_every_feature_takes_its_own_part():
 
 def test_the_blob_is_small():
     assert len(serving()[0].state()) < 32
+
+
+def keeping(slots=4):
+    """A node whose observers outlive it, with two resources."""
+    node = seeded(WellKnownCore(), Conditions(), Observe(slots))
+    node.pack_peer, node.unpack_peer = pack, unpack
+    return node, node.add("v", Value()), node.add("w", Value())
+
+
+def wakes(blob, now_ms=5000, slots=4):
+    node, value, other = keeping(slots)
+    assert node.restore(blob, now_ms)
+    return node, value, other
+
+
+PEERS = ("peer", b"\x02\0\x16\x33\x7f\0\0\1", ("192.0.2.7", 5683), ("fe80::1", 5683, 0, 2))
+
+
+@cases(0, 1, 2, 3)
+def test_observers_outlive_a_sleep(i):
+    peer = PEERS[i]
+    node, value, _ = keeping()
+    number = register(node, "v", b"\7\7", peer).uint(OBSERVE)
+    again, value, _ = wakes(node.state())
+    assert again.features[2].count(value) == 1 and again.view.r[s.COUNT] == 0
+    value.become(b"open")
+    n = again.due(5000)
+    assert n and again.peer == peer
+    message = decode(again.out(n))
+    assert (message.kind, message.code, message.token) == (CON, 0x45, b"\7\7")
+    assert message.payload == b"open" and newer(message.uint(OBSERVE), number)
+    # nobody acknowledges: it is sent again, and not to a second observer
+    assert again.due(5000) == 0 and 2000 <= again.wait_ms(5000) <= 3000
+
+
+def test_each_observer_keeps_resource_token_and_conditions():
+    node, _, _ = keeping()
+    register(node, "v", b"\1", "a", options=[(QUERY, b"c.pmin=10")])
+    register(node, "w", b"\2", "b")
+    blob = node.state()
+    again, value, other = wakes(blob)
+    value.become(b"1")
+    other.become(b"2")
+    told = due(again, 5000)
+    assert [(message.token, message.payload) for _, message in told] == [(b"\2", b"2")]
+    told = [message.token for _, message in due(again, 15000)]
+    assert b"\1" in told
+    assert len(again.state()) == len(blob)
+
+
+def test_observers_sleep_twice():
+    node, _, _ = keeping()
+    register(node, "v", b"\1", "a")
+    for _ in range(3):
+        node, value, _ = wakes(node.state())
+    value.become(b"x")
+    assert [message.payload for _, message in due(node, 5000)] == [b"x"]
+
+
+def test_fewer_slots_keep_fewer_observers():
+    node, _, _ = keeping()
+    for i in range(4):
+        register(node, "v", bytes((i,)), "peer%d" % i)
+    again, value, _ = wakes(node.state(), slots=2)
+    assert again.features[2].count() == 2
+
+
+def test_a_resource_that_is_gone_has_no_observers():
+    node, _, _ = keeping()
+    register(node, "w", b"\1", "a")
+    again = seeded(WellKnownCore(), Conditions(), Observe())
+    again.pack_peer, again.unpack_peer = pack, unpack
+    assert again.restore(node.state()) and again.features[2].count() == 0
+
+
+def test_without_a_way_to_write_peers_down_observers_are_left_out():
+    node, _, _ = keeping()
+    node.pack_peer = None
+    register(node, "v", b"\1", "a")
+    assert len(node.features[2].state()) == 3
+
+
+def test_no_flipped_bit_in_observers_crashes():
+    node, _, _ = keeping()
+    register(node, "v", b"\1\2\3", ("192.0.2.7", 5683))
+    register(node, "w", b"\1", "b")
+    part = node.features[2].state()
+    for at in range(3, len(part)):
+        for bit in range(8):
+            bad = bytearray(part)
+            bad[at] ^= 1 << bit
+            again, _, _ = keeping()
+            again.features[2].restore(bytes(bad))
+            assert 0 <= again.features[2].count() <= 4
+            due(again, 0)
+
+
+@cases(b"", b"x", b"t", b"t1.2.3.4 x", b"s\xff", b"t\xff", None)
+def test_what_is_no_packed_peer(packed):
+    if packed is None:
+        raises(ValueError, pack, 5)
+    elif packed != b"t":
+        raises(ValueError, unpack, packed)

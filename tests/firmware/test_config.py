@@ -73,7 +73,8 @@ def test_saved_settings_come_back():
 
 def test_the_json_has_a_fixed_order():
     assert Settings().as_json() == (
-        b'{"name":"mote","kind":"door","heartbeat_s":3600,"gateway":"","app":"both"}'
+        b'{"name":"mote","kind":"door","heartbeat_s":3600,"gateway":"","app":"both",'
+        b'"power":"mains"}'
     )
 
 

@@ -9,6 +9,9 @@ from config import Settings
 from fake_radio import AccessPoint, FakeNetwork
 from support import cases, raises
 
+SETTINGS_FILE = "build-test-settings.json"
+SECRETS_FILE = "build-test-secrets.json"
+
 
 class Clock:
     """Stands in for the module time: sleeping takes none."""
@@ -26,6 +29,8 @@ class Clock:
 class BoardMachine:
     def __init__(self):
         self.resets = 0
+        self.timeouts = []
+        self.fed = 0
 
     def reset_cause(self):
         return 1  # power-on
@@ -35,6 +40,13 @@ class BoardMachine:
 
     def reset(self):
         self.resets += 1
+
+    def WDT(self, timeout):
+        self.timeouts.append(timeout)
+        return self
+
+    def feed(self):
+        self.fed += 1
 
 
 class BoardModule:
@@ -104,9 +116,13 @@ class Collector:
 
 
 class Start:
-    """Runs startup.main() on a board of fakes; `secrets` is the file's content, None: no file."""
+    """Runs startup.main() on a board of fakes; `secrets` is the file's content, None: no file;
+    `content` that of the settings, in place of `settings`, and b"" for no file.
+    """
 
-    def __init__(self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None, **settings):
+    def __init__(
+        self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None, content=None, **settings
+    ):
         self.clock = Clock()
         self.machine = BoardMachine()
         self.network = FakeNetwork()
@@ -117,8 +133,9 @@ class Start:
         self.apps = []
         self.add_apps = add_apps or self.note_apps
         self.secrets = secrets
-        self.settings = Settings()
-        self.settings.update(settings)
+        chosen = Settings()
+        chosen.update(settings)
+        self.content = chosen.as_json() if content is None else content
         self.modules = {
             "board": BoardModule(pressed),
             "machine": self.machine,
@@ -131,37 +148,42 @@ class Start:
         self.apps.append((node, settings.app))
 
     def run(self):
-        secrets_file = "build-test-secrets.json"
-        if self.secrets is not None:
-            with open(secrets_file, "wb") as file:
-                file.write(self.secrets)
+        files = ((SETTINGS_FILE, self.content or None), (SECRETS_FILE, self.secrets))
+        for path, content in files:
+            if content is not None:
+                with open(path, "wb") as file:
+                    file.write(content)
         before = {name: sys.modules.get(name) for name in self.modules}
         kept = (startup.time, startup.add_apps, startup.SECRETS_FILE, startup.gc)
-        load_settings, startup.load_settings = startup.load_settings, lambda: self.settings
+        settings_file, startup.SETTINGS_FILE = startup.SETTINGS_FILE, SETTINGS_FILE
         sys.modules.update(self.modules)
         startup.time, startup.add_apps, startup.gc = self.clock, self.add_apps, self.gc
-        startup.SECRETS_FILE = secrets_file
+        startup.SECRETS_FILE = SECRETS_FILE
         if not hasattr(sys, "print_exception"):  # CPython
             sys.print_exception = print
         try:
             startup.main()
         finally:
             startup.time, startup.add_apps, startup.SECRETS_FILE, startup.gc = kept
-            startup.load_settings = load_settings
+            startup.SETTINGS_FILE = settings_file
             for name, module in before.items():
                 if module is None:
                     del sys.modules[name]
                 else:
                     sys.modules[name] = module
-            if self.secrets is not None:
-                os.remove(secrets_file)
+            for path in (SETTINGS_FILE, SECRETS_FILE):
+                for name in (path, path + ".good"):
+                    try:
+                        os.remove(name)
+                    except OSError:
+                        pass
         return self
 
 
 def test_a_node_starts_joins_and_serves_until_ctrl_c():
     start = Start()
     raises(KeyboardInterrupt, start.run)
-    assert start.clock.now_ms >= 3000
+    assert start.clock.now_ms >= 5000
     assert start.network.name == "mote-c0de"
     assert start.udp.nodes == [start.apps[0][0]]
     assert start.apps[0][1] == "both"
@@ -236,10 +258,90 @@ def test_without_wifi_access_the_repl_is_left_alone():
     assert start.machine.resets == 0
 
 
-def test_the_button_leaves_the_repl_alone():
-    start = Start(pressed=True).run()
-    assert start.clock.now_ms == 0
-    assert start.apps == []
+class SerialLine:
+    """Stands in for a Slipmux: Ctrl-C comes at the third step."""
+
+    shared = True
+
+    def __init__(self):
+        self.log = []
+
+    def step(self, _max_ms):
+        self.log.append("step")
+        if len(self.log) == 3:
+            raise KeyboardInterrupt
+
+    def beside(self, transport):
+        self.log.append("beside")
+
+    def close(self):
+        self.log.append("close")
+
+
+@cases((None, 3), (b'{"ssid": ""}', 3), (b'{"ssid": "attic"}', 1))
+def test_a_node_with_a_line_is_there_whatever_the_wifi_access_is(secrets, steps):
+    line = SerialLine()
+    kept = startup.links.open_line
+    startup.links.open_line = lambda _board, _node: line
+    start = Start(secrets=secrets)
+    try:
+        raises(KeyboardInterrupt, start.run)
+    finally:
+        startup.links.open_line = kept
+    assert start.machine.resets == 0
+    if steps == 3:
+        assert line.log == ["step", "step", "step", "close"]
+        assert start.network.radio.attempts == []
+    else:
+        assert line.log == ["step", "beside", "close"]  # once while it joins
+        assert start.udp.log == ["step", "step", "step", "close"]
+
+
+def test_the_watchdog_is_fed_by_the_loop_and_ends_with_it():
+    start = Start()
+    raises(KeyboardInterrupt, start.run)
+    # the last step was Ctrl-C; then it gets a time of many days
+    assert start.machine.fed >= 2 and start.machine.timeouts == [60000, 2000000000]
+
+
+def log_of(start):
+    """What the node says of safe mode in /diag, and how its run ended."""
+    found = []
+
+    def add_diag(node, _board, _settings):
+        node.add("diag", Resource())
+        found.append(node.at("diag"))
+
+    start.add_apps = add_diag
+    raises(KeyboardInterrupt, start.run)
+    return getattr(found[0], "safe_mode", "")
+
+
+@cases(
+    ({"pressed": True}, "BOOT"),
+    ({"content": b"{"}, "build-test-settings.json: must be"),
+    ({"content": b'{"heartbeat_s": 5}'}, "heartbeat_s"),
+    ({"content": b""}, "no build-test-settings.json"),
+    ({"power": "battery"}, "app door"),
+    ({"power": "battery", "app": "door"}, "gateway"),
+    ({"power": "battery", "app": "door", "gateway": "coap://gw.local"}, "gateway"),
+)
+def test_safe_mode_serves_without_a_watchdog_and_says_why(options, why):
+    start = Start(**options)
+    assert why in log_of(start)
+    assert start.machine.timeouts == [] and start.udp.log == ["step", "step", "step", "close"]
+
+
+def test_good_settings_are_no_safe_mode():
+    assert log_of(Start()) == ""
+
+
+def test_what_breaks_in_safe_mode_leaves_the_repl_alone():
+    def broken(_node, _board, _settings):
+        raise RuntimeError("on purpose")
+
+    start = Start(pressed=True, add_apps=broken).run()
+    assert start.machine.resets == 0
 
 
 def test_a_broken_application_restarts_the_node_after_a_pause():
@@ -248,7 +350,7 @@ def test_a_broken_application_restarts_the_node_after_a_pause():
 
     start = Start(add_apps=broken).run()
     assert start.machine.resets == 1
-    assert start.clock.now_ms == 13000
+    assert start.clock.now_ms == 15000
 
 
 def test_wrong_wifi_access_restarts_the_node_too():

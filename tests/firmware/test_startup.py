@@ -4,73 +4,7 @@ import os
 import sys
 
 import startup
-from support import cases, raises
-
-PWRON_RESET = 1
-DEEPSLEEP_RESET = 4
-
-
-class Machine:
-    PWRON_RESET = PWRON_RESET
-    DEEPSLEEP_RESET = DEEPSLEEP_RESET
-
-    def __init__(self, cause):
-        self.cause = cause
-
-    def reset_cause(self):
-        return self.cause
-
-
-class PicoMachine:
-    """Knows no deep sleep, and no name for it."""
-
-    def reset_cause(self):
-        return 3
-
-
-class Window:
-    """Runs stays_out() on a clock of ours; the button goes down at `pressed_ms`."""
-
-    def __init__(self, machine, pressed_ms=None, ctrl_c_ms=None):
-        self.now_ms = 0
-        self.pressed_ms = pressed_ms
-        self.ctrl_c_ms = ctrl_c_ms
-        self.lines = []
-        self.machine = machine
-
-    def run(self):
-        return startup.stays_out(self.machine, self.button, self.sleep_ms, self.lines.append)
-
-    def button(self):
-        return self.pressed_ms is not None and self.now_ms >= self.pressed_ms
-
-    def sleep_ms(self, ms):
-        self.now_ms += ms
-        if self.ctrl_c_ms is not None and self.now_ms >= self.ctrl_c_ms:
-            raise KeyboardInterrupt
-
-
-@cases(Machine(PWRON_RESET), Machine(2), Machine(3), Machine(5), PicoMachine())
-def test_after_a_reset_there_are_three_seconds(machine):
-    window = Window(machine)
-    assert window.run() is False
-    assert window.now_ms == 3000
-    assert "Ctrl-C" in window.lines[0]
-
-
-def test_after_deep_sleep_there_is_no_window():
-    window = Window(Machine(DEEPSLEEP_RESET), pressed_ms=0)
-    assert window.run() is False
-    assert window.now_ms == 0
-
-
-@cases(0, 1500, 2900)
-def test_the_button_keeps_the_node_off(pressed_ms):
-    assert Window(Machine(PWRON_RESET), pressed_ms).run() is True
-
-
-def test_ctrl_c_ends_the_window():
-    raises(KeyboardInterrupt, Window(Machine(PWRON_RESET), ctrl_c_ms=500).run)
+from support import cases
 
 
 @cases(
@@ -96,6 +30,8 @@ def test_a_broken_settings_file_does_not_stop_the_node():
 
 
 class Link:
+    step_ms = 250
+
     def __init__(self, states):
         self.states = list(states)
         self.up = False
@@ -152,8 +88,8 @@ class Bench:
             lambda: 5,
             self.sleep_ms,
             self.lines.append,
-            self.tell,
         )
+        self.service.on_open = self.tell
 
     def run(self):
         for _ in self.states:

@@ -1,0 +1,237 @@
+"""The event journal of a contact: every edge in order, until somebody has taken it.
+
+Events are numbered from 1, modulo 2**30, and a number is never used twice, so that a receiver
+knows a repeat from something new and sees what is missing. The newest are kept in a ring. What
+falls out of it before it was released is counted (`dropped`); when nobody can say how much is
+missing, because memory was lost or the contact was not watched, that is counted too (`blanks`),
+and never taken for zero.
+
+    journal = Journal()
+    journal.note(1, PIN, now_s)           it opened
+    journal.catch_up(1, 3, PIN, now_s)    three edges since, the last one to level 1
+    offer = journal.offer()               what a report tells ...
+    journal.release(offer)                ... and has told, once its 2.04 is there
+
+state() is a journal as bytes and restore() takes them back; whoever keeps them sees to CRC and
+torn writes (power.slots). All of it: a head of 20 bytes, 9 for each event, 5 for each fault.
+
+Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences
+matter; a clock that was set back makes an event happen "now".
+"""
+
+from micropython import const
+
+MASK = 0x3FFFFFFF
+_HALF = const(0x20000000)
+
+# Why the contact was looked at when the edge was seen
+AWAKE = 0  # the node was awake: an interrupt, or the main loop
+PIN = 1  # the edge itself woke the node
+TIMER = 2  # the contact was found changed at a planned wake
+POWER_ON = 3  # ... or at power-on
+RESET = 4  # ... or after a reset
+REASONS = ("awake", "pin", "timer", "power-on", "reset")
+
+# What went wrong; the oldest of these is overwritten
+JOIN_FAILED = 1
+REPORT_FAILED = 2
+AWAKE_TOO_LONG = 3
+UNSTEADY = 4  # the contact moved so often that it was left alone for a while
+MEMORY_LOST = 5
+MEMORY_TORN = 6
+ROLLED_BACK = 7  # the settings
+WATCHDOG = 8
+FAULTS = (
+    "",
+    "join failed",
+    "report failed",
+    "awake too long",
+    "contact unsteady",
+    "memory lost",
+    "memory torn",
+    "settings rolled back",
+    "watchdog",
+)
+
+_VERSION = const(1)
+_HEAD = const(20)
+_EVENT = const(9)
+_FAULT = const(5)
+_UNSEEN = const(3)  # a level that is not known
+
+
+class Journal:
+    """slots: events kept, at most 255; fault_slots: failures kept.
+
+    number    of the last event; 0: none yet
+    released  the last number that somebody has taken
+    events    those that are kept, oldest first: (number, seconds, reason << 1 | level)
+    dropped   events that fell out before they were released
+    blanks    how often nobody knows what is missing
+    level     of the contact after the last event; -1 while it is not known
+    faults    what failed, oldest first: (what, seconds)
+    """
+
+    def __init__(self, slots=32, fault_slots=8):
+        if not (1 <= slots <= 255 and 0 <= fault_slots <= 255):
+            raise ValueError("slots: 1 to 255; fault_slots: 0 to 255")
+        self.slots = slots
+        self.fault_slots = fault_slots
+        self.number = self.released = 0
+        self.dropped = self.blanks = 0
+        self.level = -1
+        self.events = []
+        self.faults = []
+
+    @property
+    def pending(self):
+        """How many of the events that are kept nobody has taken."""
+        return sum([1 for event in self.events if self._is_new(event[0])])
+
+    # Writing
+
+    def note(self, level, reason, now_s):
+        """The contact has changed to `level`: the number of the event."""
+        if len(self.events) == self.slots and self._is_new(self.events.pop(0)[0]):
+            self.dropped = (self.dropped + 1) & MASK
+        self.number = (self.number + 1) & MASK
+        self.events.append((self.number, now_s & MASK, reason << 1 | level))
+        self.level = level
+        return self.number
+
+    def catch_up(self, level, edges, reason, now_s):
+        """`edges` of them have happened, and the contact is at `level` now."""
+        while edges > 0:
+            edges -= 1
+            self.note(level ^ edges & 1, reason, now_s)
+
+    def blank(self, level=-1):
+        """Nobody knows what happened since the last event; the contact is at `level` now."""
+        self.blanks = (self.blanks + 1) & 0xFFFF
+        self.level = level
+
+    def skip(self, numbers):
+        """Leave out so many numbers, for they may have been used before memory was lost."""
+        self.number = (self.number + numbers) & MASK
+
+    def fault(self, what, now_s):
+        """Something failed."""
+        if len(self.faults) == self.fault_slots:
+            self.faults.pop(0)
+        self.faults.append((what, now_s & MASK))
+
+    # Reporting
+
+    def offer(self, most=8):
+        """What a report made now may tell: (first, last, dropped, blanks), at most so many events.
+
+        The numbers first to last follow upon each other; last is before first when there is no
+        event to tell.
+        """
+        first, last = (self.number + 1) & MASK, self.number
+        told = 0
+        for number, _, _ in self.events:
+            if self._is_new(number) and told < most:
+                if told and number != (last + 1) & MASK:
+                    break
+                if not told:
+                    first = number
+                last = number
+                told += 1
+        return first, last, self.dropped, self.blanks
+
+    def release(self, offer):
+        """That much has been taken; what came since has not."""
+        _, last, dropped, blanks = offer
+        if self._is_new(last):
+            self.released = last
+        self.dropped = max(self.dropped - dropped, 0)
+        self.blanks = (self.blanks - blanks) & 0xFFFF
+
+    # Reading
+
+    def event(self, number, now_s):
+        """(level, reason, age in seconds) of an event that is kept; None for any other."""
+        for other, when_s, what in self.events:
+            if other == number:
+                return what & 1, what >> 1, age_s(when_s, now_s)
+        return None
+
+    def _is_new(self, number):
+        return 0 < (number - self.released) & MASK < _HALF
+
+    # Across a sleep
+
+    def state(self):
+        """All of it as bytes."""
+        out = bytearray(_HEAD + _EVENT * len(self.events) + _FAULT * len(self.faults))
+        out[0] = _VERSION
+        out[1] = len(self.events)
+        out[2] = len(self.faults)
+        out[3] = _UNSEEN if self.level < 0 else self.level
+        for i, value in enumerate((self.number, self.released, self.dropped, self.blanks)):
+            _put(out, 4 + 4 * i, value)
+        at = _HEAD
+        for number, when_s, what in self.events:
+            _put(out, at, number)
+            _put(out, at + 4, when_s)
+            out[at + 8] = what
+            at += _EVENT
+        for what, when_s in self.faults:
+            _put(out, at, when_s)
+            out[at + 4] = what
+            at += _FAULT
+        return bytes(out)
+
+    def restore(self, blob):
+        """Go on from what state() gave. False: it is not usable, and nothing has changed."""
+        if len(blob) < _HEAD or blob[0] != _VERSION:
+            return False
+        kept, failed, level = blob[1], blob[2], blob[3]
+        end = _HEAD + _EVENT * kept
+        if kept > self.slots or failed > self.fault_slots or level not in (0, 1, _UNSEEN):
+            return False
+        if len(blob) != end + _FAULT * failed:
+            return False
+        numbers = [_get(blob, at) for at in range(4, _HEAD, 4)]
+        events = [
+            (_get(blob, at), _get(blob, at + 4), blob[at + 8]) for at in range(_HEAD, end, _EVENT)
+        ]
+        faults = [(blob[at + 4], _get(blob, at)) for at in range(end, len(blob), _FAULT)]
+        if not _are_good(numbers, events, faults):
+            return False
+        self.number, self.released, self.dropped, self.blanks = numbers
+        self.level = -1 if level == _UNSEEN else level
+        self.events = events
+        self.faults = faults
+        return True
+
+
+def _are_good(numbers, events, faults):
+    for number in numbers:
+        if number > MASK:
+            return False
+    for number, when_s, what in events:
+        if number > MASK or when_s > MASK or what >> 1 >= len(REASONS):
+            return False
+    for what, when_s in faults:
+        if when_s > MASK or not 0 < what < len(FAULTS):
+            return False
+    return True
+
+
+def age_s(then_s, now_s):
+    """Seconds since then; 0 when that would lie ahead, for somebody has set the clock."""
+    age = (now_s - then_s) & MASK
+    return age if age < _HALF else 0
+
+
+def _put(buf, at, value):
+    buf[at] = value >> 24
+    buf[at + 1] = value >> 16 & 255
+    buf[at + 2] = value >> 8 & 255
+    buf[at + 3] = value & 255
+
+
+def _get(buf, at):
+    return buf[at] << 24 | buf[at + 1] << 16 | buf[at + 2] << 8 | buf[at + 3]

@@ -1,0 +1,177 @@
+"""Joining a Wi-Fi network in a second: no scan, no DHCP, as long as nothing has changed.
+
+Of the last whole join are kept: access point (BSSID), channel, address, mask, gateway and name
+server. With them a station needs neither to look for the access point nor to ask for an address.
+Two attempts of that kind in a row that fail, or an address that is a day old, bring a whole join.
+
+The orders of calls that work:
+
+- ESP32: connect(ssid, key) writes a configuration of its own over the channel that
+  config(channel=) has set (github.com/micropython/micropython/pull/11819). So connect() comes once
+  with everything, is broken off, the channel is set, and connect() comes again without arguments.
+- RP2: connect() itself takes bssid= and channel=. The radio draws its current until deinit().
+- Both: an attempt starts with the radio switched off, country and host name are set before it is
+  switched on, and the address after that.
+"""
+
+from micropython import const
+
+UP = 1
+JOINING = 0
+FAILED = -1
+
+_MASK = const(0x3FFFFFFF)
+_FAST_MS = const(3000)  # a fast attempt that takes longer has failed
+_FULL_MS = const(10000)  # and so has a whole join, after its scan
+_TRIES = const(2)  # fast attempts in a row
+_LEASE_S = const(86400)
+_BYTES = const(28)
+_VERSION = const(1)
+
+
+class FastJoin:
+    """network: the module; access: {"ssid", "password", "country"}; platform: sys.platform.
+
+    hostname: for DHCP and mDNS; options: keywords for WLAN.config(); say: takes a line.
+    address: of the node while it is up; joins: how often it came up; fast_joins: and fast
+    """
+
+    def __init__(self, network, access, hostname, platform, options=None, say=print):
+        self.address = ""
+        self.joins = self.fast_joins = 0
+        self.fast = False
+        self._network = network
+        self._access = access
+        self._hostname = hostname
+        self._rp2 = platform == "rp2"
+        self._options = options or {}
+        self._say = say
+        self._wlan = None
+        self._since_ms = 0
+        self._failures = 0  # fast attempts in a row
+        self._leased_s = 0
+        self._point = None  # (bssid, channel)
+        self._net = None  # (address, mask, gateway, name server)
+
+    def start(self, now_ms, now_s):
+        """Begin an attempt."""
+        self._since_ms = now_ms
+        known = self._point is not None and self._net is not None
+        fresh = (now_s - self._leased_s) & _MASK < _LEASE_S
+        self.fast = known and fresh and self._failures < _TRIES
+        if self._wlan is None:
+            self._wlan = self._network.WLAN(self._network.WLAN.IF_STA)
+        self._radio_off()
+        if self._access["country"]:
+            self._network.country(self._access["country"])
+        self._network.hostname(self._hostname)
+        self._wlan.active(True)
+        if self._options:
+            self._wlan.config(**self._options)
+        if self.fast:
+            self._start_fast(self._point, self._net)
+        else:
+            self._start_full()
+            self._since_ms = -1  # the scan takes as long as it takes
+
+    def poll(self, now_ms, now_s):
+        """UP, JOINING or FAILED; after that start() again, or stop()."""
+        if self._wlan.isconnected():
+            if not self.address:
+                self._joined(now_s)
+            return UP
+        if self._since_ms < 0:
+            self._since_ms = now_ms
+        if (now_ms - self._since_ms) & _MASK < (_FAST_MS if self.fast else _FULL_MS):
+            return JOINING
+        if self.fast:
+            self._failures += 1
+        return FAILED
+
+    def stop(self):
+        """The radio draws no current any more."""
+        self.address = ""
+        if self._wlan is not None:
+            self._radio_off()
+            if self._rp2:
+                self._wlan.deinit()
+            self._wlan = None
+
+    def _start_fast(self, point, net):
+        bssid, channel = point
+        address, mask, gateway, dns = net
+        self._wlan.ipconfig(addr4=(address, mask), gw4=gateway)
+        self._network.ipconfig(dns=dns)
+        ssid, password = self._access["ssid"], self._access["password"]
+        if self._rp2:
+            self._wlan.connect(ssid, password, bssid=bssid, channel=channel)
+        else:
+            self._wlan.connect(ssid, password, bssid=bssid)
+            self._wlan.disconnect()
+            self._wlan.config(channel=channel)
+            self._wlan.connect()
+
+    def _start_full(self):
+        ssid = self._access["ssid"]
+        self._point = best(self._wlan.scan(), ssid.encode())
+        self._wlan.ipconfig(dhcp4=True)
+        if self._point is None:  # a hidden network, or none
+            self._wlan.connect(ssid, self._access["password"])
+        else:
+            self._wlan.connect(ssid, self._access["password"], bssid=self._point[0])
+
+    def _joined(self, now_s):
+        address, mask = self._wlan.ipconfig("addr4")[:2]
+        self.address = address
+        self.joins += 1
+        self._failures = 0
+        if self.fast:
+            self.fast_joins += 1
+        else:
+            dns = self._network.ipconfig("dns")
+            self._net = (address, mask, self._wlan.ipconfig("gw4"), dns)
+            self._leased_s = now_s & _MASK
+            self._say("Wi-Fi: {} is {}.local".format(address, self._hostname))
+
+    def _radio_off(self):
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass  # it was off already
+        self._wlan.active(False)
+
+    # Across a sleep
+
+    def state(self):
+        """What a fast join needs, as bytes; b"" while nothing is known."""
+        if self._point is None or self._net is None:
+            return b""
+        out = bytes((_VERSION, min(self._failures, _TRIES), self._point[1])) + self._point[0]
+        for number in self._net:
+            out += packed(number)
+        # in minutes: a day is all that matters
+        return out + (self._leased_s // 60).to_bytes(3, "big")
+
+    def restore(self, blob):
+        """Go on from what state() gave. False: it is not usable."""
+        if len(blob) != _BYTES or blob[0] != _VERSION:
+            return False
+        self._failures = blob[1]
+        self._point = (bytes(blob[3:9]), blob[2])
+        self._net = tuple([".".join([str(n) for n in blob[i : i + 4]]) for i in (9, 13, 17, 21)])
+        self._leased_s = int.from_bytes(blob[25:28], "big") * 60
+        return True
+
+
+def best(found, ssid):
+    """(bssid, channel) of the access point of that network which is heard best, or None."""
+    strongest = None
+    for point in found:
+        if point[0] == ssid and (strongest is None or point[3] > strongest[3]):
+            strongest = point
+    return None if strongest is None else (bytes(strongest[1]), strongest[2])
+
+
+def packed(address):
+    """A numeric IPv4 address as 4 bytes."""
+    return bytes([int(part) for part in address.split(".")])

@@ -1,0 +1,147 @@
+"""The keys of a node: what the file may say, what a node without it does, its numbers in flash."""
+
+import json
+import os
+
+import keys
+from coap.access import READ_ONLY
+from coap.defaults import for_board
+from coap.numbers import CHANGED, CONTENT, GET, PUT, UNAUTHORIZED
+from engine import ask, request
+from secured import End
+from support import cases, hexbytes, raises
+
+HEAP = "2m"
+FILE = "keys-test.json"
+SLOTS = {"remembered": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
+GOOD = {
+    "secret": "a1a2a3a4a5a6a7a8a9aaabacadaeafb0",
+    "salt": "9e7ca92223786340",
+    "sender_id": "01",
+    "recipient_id": "02",
+}
+
+
+def write(content):
+    with open(FILE, "w") as file:
+        file.write(content if isinstance(content, str) else json.dumps(content))
+
+
+def remove():
+    for name in (FILE, FILE + keys.NUMBERS, FILE + keys.NUMBERS + ".new"):
+        try:
+            os.remove(name)
+        except OSError:
+            pass
+
+
+def node_of(say=None):
+    said = []
+    node = for_board(SLOTS, 1152, 0, False, keys.features(FILE, say or said.append))
+    node.said = said
+    node.get("s")(lambda request, reply: b"open")
+    node.put("s")(lambda request, reply: None)
+    node.seed(b"entropy!")
+    return node
+
+
+def test_a_node_with_keys():
+    remove()
+    write(GOOD)
+    node = node_of()
+    end = End(b"\x02", b"\x01", hexbytes(GOOD["secret"]), hexbytes(GOOD["salt"]))
+    assert ask(node, request(GET, "s")).code == CONTENT
+    assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
+    assert end.read(ask(node, end.request(request(PUT, "s")))).code == CHANGED
+    assert node.said == [] and node.secure.status == "1 contexts"
+    # after a loss of power it wants an Echo
+    node = node_of()
+    assert end.read(ask(node, end.request(request(PUT, "s")))).code == UNAUTHORIZED
+    remove()
+
+
+def test_several_contexts():
+    remove()
+    other = dict(GOOD, sender_id="0303", id_context="c0ffee", gateway=False)
+    write([other, GOOD])
+    node = node_of()
+    assert [context.sender_id for context in node.secure.contexts] == [b"\x03\x03", b"\x01"]
+    keys.protect(node, "gateway")
+    assert node.secure.peers["gateway"].sender_id == b"\x01"
+    remove()
+
+
+def test_a_node_without_keys_refuses():
+    remove()
+    node = node_of()
+    assert node.said == ["OSCORE: no keys-test.json: what changes something is refused"]
+    assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
+    assert ask(node, request(GET, "s")).code == CONTENT
+    assert node.secure is None and node.access.status == "no keys"
+    keys.protect(node, "gateway")
+
+
+@cases(
+    ("", "must be JSON"),
+    ('{"secret": "a1"', "must be JSON"),
+    ("[1]", "must be a JSON object"),
+    ("7", "must be JSON"),
+    (dict(GOOD, extra="1"), "extra: unknown field"),
+    (dict(GOOD, secret="a1" * 15), "secret: must have 16"),
+    (dict(GOOD, secret="a1" * 33), "secret: must have 16"),
+    (dict(GOOD, secret="00" * 16), "secret: everybody"),
+    (dict(GOOD, secret="ab" * 16), "secret: everybody"),
+    (dict(GOOD, secret="0102030405060708090a0b0c0d0e0f10"), "secret: everybody"),
+    (dict(GOOD, secret="zz" * 16), "secret: must be a text"),
+    (dict(GOOD, secret=7), "secret: must be a text"),
+    (dict(GOOD, salt="abc"), "salt: must be a text"),
+    (dict(GOOD, sender_id="01" * 8), "sender_id: has at most"),
+    (dict(GOOD, recipient_id="01"), "recipient_id: must not"),
+    (dict(GOOD, id_context="00" * 33), "id_context: has at most"),
+    (dict(GOOD, gateway="yes"), "gateway: must be true"),
+    ({"secret": GOOD["secret"], "sender_id": "01"}, "recipient_id: is missing"),
+)
+def test_a_file_that_is_wrong(content, why):
+    remove()
+    write(content)
+    error = str(raises(ValueError, keys.load, FILE))
+    assert error.startswith(FILE + ": " + why), error
+    assert GOOD["secret"] not in error
+    node = node_of()
+    assert node.access.status == error and ask(node, request(PUT, "s")).code == UNAUTHORIZED
+    remove()
+
+
+def test_numbers_that_are_broken():
+    remove()
+    write(GOOD)
+    node_of()
+    with open(FILE + keys.NUMBERS, "wb") as file:
+        file.write(b"F1")
+    node = node_of()
+    assert node.secure.status == "sequence numbers lost: make new keys" and len(node.said) == 1
+    assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
+    remove()
+
+
+def test_numbers_are_replaced_as_a_whole():
+    remove()
+    store = keys.Numbers(FILE + keys.NUMBERS)
+    assert store.load() is None
+    store.save(b"one")
+    with open(FILE + keys.NUMBERS + ".new", "wb") as file:
+        file.write(b"tw")  # the power went here
+    assert store.load() == b"one"
+    store.save(b"two")
+    assert store.load() == b"two"
+    remove()
+
+
+def test_who_is_on_the_line_holds_the_node():
+    remove()
+    node = node_of()
+    line = object()
+    node.access.line = line
+    assert ask(node, request(PUT, "s"), peer=line).code == CHANGED
+    assert ask(node, request(PUT, "s"), peer="other").code == UNAUTHORIZED
+    assert node.access.default == READ_ONLY

@@ -1,0 +1,110 @@
+"""The parts of a node that sleeps, as sleeper.py puts them together; `make sim-week` runs them."""
+
+import board
+from machine import clock
+
+import safety
+import sleeper
+from apps import door
+from coap.observe import Observe
+from coap.report import Report
+from config import Settings
+from journal import Journal
+from power.chips import Esp32, Rp2
+from sensors import reed
+from support import cases
+
+
+def test_the_node_has_a_report_and_no_more_observers_than_fit():
+    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    (observe,) = [one for one in node.features if isinstance(one, Observe)]
+    assert observe.slots == 4 < board.SLOTS["observers"]
+    assert node.client is not None and node.exchange.ack_timeout_ms == 1000
+
+
+def test_what_is_retained_fits_a_slot_with_all_its_observers():
+    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    journal = Journal()
+    for i in range(40):
+        journal.note(i & 1, 1, i)
+        journal.fault(1, i)
+    # 20 bytes of pace, 28 of the link, 8 of lengths, 4 observers with the longest registration
+    observers = 4 * (2 + 22 + 64)
+    assert 10 + 8 + 20 + 28 + len(journal.state()) + 1 + len(node.state()) + observers <= 1024
+
+
+def test_the_door_of_a_sleeping_node_numbers_its_events_where_they_are_kept():
+    board.power_on()
+    clock.hold(0)
+    reed.ticks_ms = clock.ms
+    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    journal = Journal()
+    journal.number = journal.released = 700
+    contact = door.setup_asleep(node, board, Settings(), journal, lambda: 0)
+    assert contact.open_level == 1 and node.at("s/contact").moves() == 700
+    journal.note(1, 1, 0)
+    assert node.at("s/contact").moves() == 701 and node.at("s/contact/events") is not None
+    clock.release()
+
+
+class Resource:
+    def __init__(self, value):
+        self.answer = value
+
+    def value(self):
+        return self.answer
+
+
+@cases((Resource(83), 83), (Resource(None), None), (None, None))
+def test_the_battery_is_measured_when_it_is_told_to(resource, wanted):
+    charge = sleeper.Charge(resource)
+    assert charge.pct is None
+    charge.measure()
+    assert charge.pct == wanted
+
+
+class Machine:
+    resets = 0
+
+    def reset(self):
+        self.resets += 1
+
+
+class Trial:
+    def __init__(self, good):
+        self.good = good
+
+    def failed(self):
+        return self.good
+
+
+@cases((True, 1), (False, 0))
+def test_settings_that_reach_nobody_give_way_after_a_few_wakes(good, resets):
+    machine = Machine()
+    for failures in range(1, safety.TRIAL_FAILURES):
+        sleeper.roll_back(machine, Trial(good), failures)
+        assert machine.resets == 0
+    sleeper.roll_back(machine, Trial(good), safety.TRIAL_FAILURES)
+    assert machine.resets == resets
+
+
+def test_the_chip_is_that_of_the_platform():
+    import sys
+
+    class Sys:
+        platform = "rp2"
+
+    class Modules:
+        pass
+
+    kept, before = sleeper.sys, sys.modules.get("esp32")
+    try:
+        sleeper.sys = Sys
+        assert isinstance(sleeper.chip(None, "pin", None), Rp2)
+        Sys.platform = "esp32"
+        sys.modules["esp32"] = Modules()
+        assert isinstance(sleeper.chip(None, "pin", None), Esp32)
+    finally:
+        sleeper.sys = kept
+        if before is None:
+            sys.modules.pop("esp32", None)

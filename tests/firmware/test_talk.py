@@ -1,0 +1,138 @@
+"""What a waking node says on a wire: its report, its observers, and who is forgotten."""
+
+from coap.client import Client
+from coap.numbers import ACK, CON
+from coap.observe import Observe
+from coap.report import Report
+from engine import decode, encode
+from features import OBSERVE, Value, register, seeded
+from support import cases
+from talk import STRIKES, Talk
+
+
+class Transport:
+    """Sends into a list; `answer(message)` gives bytes to come back, or None."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.bench.node.seed(b"\x99\x88\x77\x66")
+
+    def step(self, max_ms):
+        bench = self.bench
+        bench.now_ms += max_ms
+        node = bench.node
+        n = node.due(bench.now_ms)
+        while n:
+            message = decode(node.out(n))
+            bench.sent.append((node.peer, message))
+            back = bench.answer(node.peer, message)
+            if back is not None:
+                node.datagram(back, len(back), bench.sent[-1][0], bench.now_ms)
+            n = node.due(bench.now_ms)
+
+    def close(self):
+        self.bench.closed += 1
+
+
+class Bench:
+    """One life of a node with an observer and a gateway."""
+
+    def __init__(self):
+        self.report = Report("gateway", "door-1")
+        self.node = seeded(Observe(2), Client(1), self.report, ack_timeout_ms=1000)
+        self.value = self.node.add("v", Value())
+        self.talk = Talk(
+            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", self.value
+        )
+        self.sent = []
+        self.closed = 0
+        self.now_ms = 0
+        self.mute = ()
+        self.done = []
+
+    def answer(self, peer, message):
+        if peer in self.mute or message.kind != CON:
+            return None
+        code = 0x44 if peer == "gateway" else 0
+        return encode(ACK, code, message.mid, message.token if code else b"")
+
+    def wake(self, span_ms=3000):
+        """Report, and stay until nothing is waiting: what was sent, by peer."""
+        self.sent.clear()
+        self.talk.open()
+        self.talk.send((1, 1, 0, 0), self.done.append)
+        end_ms = self.now_ms + span_ms
+        self.talk.step(20)
+        while self.talk.waiting() and self.now_ms < end_ms:
+            self.talk.step(20)
+        self.talk.close()
+        return [peer for peer, _ in self.sent]
+
+    def sleep(self):
+        """The node after a deep sleep."""
+        again = Bench()
+        again.mute = self.mute
+        assert again.talk.restore(self.talk.state())
+        return again
+
+
+def test_without_observers_a_report_is_one_datagram():
+    bench = Bench()
+    assert bench.wake() == ["gateway"] and bench.done == [True] and bench.closed == 1
+    assert bench.now_ms <= 60
+
+
+def test_observers_hear_after_the_report_is_on_its_way():
+    bench = Bench()
+    register(bench.node, peer="phone")
+    for _ in range(3):
+        bench = bench.sleep()
+        assert bench.wake() == ["gateway", "phone"]
+        peer, message = bench.sent[1]
+        assert message.kind == CON and message.uint(OBSERVE) is not None
+
+
+def test_mids_go_on_and_do_not_begin_where_the_transport_seeds():
+    bench = Bench()
+    bench.wake()
+    mid = bench.node.exchange.mid
+    bench = bench.sleep()
+    bench.wake()
+    assert bench.sent[0][1].mid == (mid + 256 + 1) & 0xFFFF
+
+
+def test_an_observer_that_does_not_answer_is_forgotten_after_three_wakes():
+    bench = Bench()
+    register(bench.node, peer="phone")
+    bench.mute = ("phone",)
+    for _ in range(STRIKES):
+        bench = bench.sleep()
+        assert "phone" in bench.wake() and bench.done == [True]
+    bench = bench.sleep()
+    assert bench.wake() == ["gateway"]
+
+
+def test_one_that_answers_now_and_then_is_kept():
+    bench = Bench()
+    register(bench.node, peer="phone")
+    for i in range(6):
+        bench.mute = ("phone",) if i % 3 else ()
+        bench = bench.sleep()
+        assert "phone" in bench.wake()
+
+
+def test_a_gateway_that_does_not_answer_does_not_keep_observers_waiting():
+    bench = Bench()
+    register(bench.node, peer="phone")
+    bench.mute = ("gateway",)
+    sent = bench.wake()
+    assert sent[:2] == ["gateway", "phone"] and bench.done == []
+    # and the next report is a new one
+    bench.mute = ()
+    assert bench.wake()[0] == "gateway" and bench.done == [True]
+    assert bench.report.call is None
+
+
+@cases(b"", b"\0", b"\0\1\2", b"\xff" * 20)
+def test_what_is_no_state_is_refused(blob):
+    assert not Bench().talk.restore(blob)

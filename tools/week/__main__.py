@@ -1,0 +1,172 @@
+"""A simulated week of a door on a battery: `make sim-week SEED=1`.
+
+The firmware as it is, boot.py and main.py, on MicroPython for this computer, against a fake board
+in virtual time: deep sleep, Wi-Fi that comes and goes, datagrams that are lost, power that is cut.
+Ends with code 1 when an event was lost or duplicated.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent)]
+
+from charge import Currents  # noqa: E402
+
+from build_mpy import compile_file, sources  # noqa: E402
+from device import ROOT, Problem  # noqa: E402
+from setup import console, interpreter  # noqa: E402
+
+BUILD = ROOT / "build" / "week"
+BOARD = "ESP32_GENERIC_C3"
+CHIPS = {"esp32": 0, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}
+BOOTS_MS = {"frozen": 49, "files": 420}  # until Python sees anything; see currents.json
+SETTINGS = {"power": "battery", "app": "door", "gateway": "coap://192.168.1.2"}
+SECRETS = {"ssid": "attic", "password": "not a secret"}
+LIMIT_S = 600
+
+
+def main(argv):
+    """Lives the weeks of the arguments; returns the exit code."""
+    options = parse(argv)
+    firmware = build()
+    failed = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        seeds = range(options.seed, options.seed + options.seeds)
+        lives = pool.map(lambda seed: live(firmware, seed, options), seeds)
+        for seed, found in zip(seeds, lives, strict=True):
+            bad = found["lost"] or found["duplicated"] or found["restarts"]
+            failed += bool(bad)
+            if options.seeds > 1:
+                print(short(seed, found), flush=True)
+            else:
+                print(report(seed, found, options))
+    if failed:
+        print(f"{failed} of {options.seeds} weeks lost or doubled events", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def parse(argv):
+    """The arguments. Raises Problem."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seeds", type=int, default=1, help="so many weeks, from that seed on")
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--boot", choices=BOOTS_MS, default="", help="default: by the seed")
+    parser.add_argument("--chip", choices=CHIPS, default="esp32c3")
+    parser.add_argument("--heartbeat-s", type=int, default=3600)
+    parser.add_argument("--calm", action="store_true", help="no losses, outages and cuts")
+    parser.add_argument("--observed", action="store_true", help="with somebody who observes")
+    parser.add_argument("--jobs", type=int, default=2, help="weeks at a time")
+    options = parser.parse_args(argv)
+    if not str(options.seed).isdigit():
+        raise Problem(f"SEED={options.seed}: use a whole number, like SEED=1")
+    options.seed = int(options.seed)
+    if not 1 <= options.days <= 366 or not 1 <= options.seeds <= 1000:
+        raise Problem("--days is 1 to 366, --seeds 1 to 1000")
+    return options
+
+
+def build(folder=BUILD):
+    """A folder with the firmware as `make deploy` would put it on a board; compiled once."""
+    target = folder / "firmware"
+    modules = [*sources(), (Path("board.py"), ROOT / "boards" / BOARD / "board.py")]
+    with console.lock("week", folder):
+        for path, file in modules:
+            as_source = path.name in ("boot.py", "main.py") or platform.machine() != "x86_64"
+            made = target / (path if as_source else path.with_suffix(".mpy"))
+            if made.exists() and made.stat().st_mtime > file.stat().st_mtime:
+                continue
+            made.parent.mkdir(parents=True, exist_ok=True)
+            if as_source:
+                shutil.copyfile(file, made)
+            else:
+                compile_file(file, path, made, "x64")
+    return target
+
+
+def boot_of(seed, options):
+    """How the firmware of that week starts."""
+    return options.boot or ("frozen", "files")[seed % 2]
+
+
+def live(firmware, seed, options):
+    """What one week came to, as a dict. Raises Problem when the simulation itself fails."""
+    program, _ = interpreter.find()
+    with tempfile.TemporaryDirectory() as flash:
+        settings = {**SETTINGS, "heartbeat_s": options.heartbeat_s}
+        (Path(flash) / "config.json").write_text(json.dumps(settings))
+        (Path(flash) / "secrets.json").write_text(json.dumps(SECRETS))
+        boot_ms = BOOTS_MS[boot_of(seed, options)]
+        argv = [program.path.absolute(), "-X", "heapsize=64m", HERE / "life.py", firmware, seed]
+        argv += [options.days, boot_ms, options.chip, 0 if options.calm else 1]
+        argv.append(int(options.observed))
+        try:
+            done = subprocess.run(
+                [str(word) for word in argv],
+                cwd=flash,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise Problem(f"SEED={seed}: the week took more than {LIMIT_S} s") from None
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines or not lines[-1].startswith("RESULT "):
+        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise Problem(f"SEED={seed}: the simulation failed: {words[-1] if words else 'no output'}")
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def short(seed, found):
+    """A week in one line."""
+    names = ("happened", "reported", "unknown", "unseen", "lost", "duplicated", "wakes", "sent")
+    return f"seed {seed:3}: " + ", ".join(f"{name} {found[name]}" for name in names)
+
+
+def report(seed, found, options):
+    """A week as a table."""
+    events = max(found["reported"], 1)
+    awake_s = sum(found["spent_ms"][phase] for phase in ("boot", "window", "awake", "radio")) / 1e3
+    lines = [
+        f"seed {seed}, {options.days} days, {options.chip}, "
+        f"boot {BOOTS_MS[boot_of(seed, options)]} ms",
+        f"events      {found['happened']} happened, {found['reported']} reported, "
+        f"{found['lost']} lost, {found['duplicated']} duplicated",
+        f"            {found['unknown']} unknown (memory lost, and said so), "
+        f"{found['unseen']} unseen (both edges within one start)",
+        f"troubles    {found['cuts']} power cuts, {found['brownouts']} brown-outs, "
+        f"{found['outages']} Wi-Fi outages, {found['stuck_joins']} joins that got nowhere",
+        f"node        {found['wakes']} starts, {awake_s:.0f} s awake, "
+        f"{awake_s / max(found['wakes'], 1):.2f} s each",
+        f"datagrams   {found['sent']} sent, {found['came']} came; by event "
+        f"{found['sent'] / events:.2f} and {found['came'] / events:.2f}, "
+        f"{(found['sent_bytes'] + found['came_bytes']) / events:.0f} bytes "
+        "(with heartbeats)",
+        f"reports     {found['reports']} taken, the longest "
+        f"{found['longest_report_bytes']} bytes, {found['repeats']} events told again",
+    ]
+    if options.observed:
+        told = found["observer"]
+        lines.append(
+            f"observer    told {told['told']} times, {told['confirmable']} confirmable, "
+            f"{told['stale']} stale, the last: {told['last']}"
+        )
+    currents = Currents.load(BOARD)
+    for phase, charge_mc in currents.by_phase(found["spent_ms"]).items():
+        lines.append(f"charge      {phase:7} {charge_mc / 1000:8.1f} C")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (Problem, console.Problem) as problem:
+        console.fail(problem)

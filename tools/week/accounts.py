@@ -1,0 +1,114 @@
+"""What the door did, and what became of it: happened, reported, unknown, unseen, lost, duplicated.
+
+An event counts if the power was on and the level outlasted the debounce. Reported: the receiver
+has it, once. Unknown: it fell into a time after the last report before the memory was lost, or
+before the contact was watched again, and the node has said since that nobody knows what is
+missing. Unseen: two edges within one start that no edge had caused; nobody can see these. Lost is
+all the rest. Duplicated: the receiver has an event that did not happen.
+"""
+
+DEBOUNCE_MS = 25
+PER_DAY = 20
+PAIRS_PCT = 40
+PAIR_MS = 300
+CALM_MS = 90_000  # between two visits to the door, so that the account is unmistakable
+TOLERANCE_MS = 60_000  # ages are whole seconds, and a report may take many tries
+_DAY_MS = 86_400_000
+
+
+class Door:
+    """Moves PER_DAY times a day: in pairs, open and closed again, or once.
+
+    happened: [when, level, what became of it], of those that count
+    """
+
+    def __init__(self, world, wire, start_ms, end_ms):
+        self.happened = []
+        self._world = world
+        self._wire = wire
+        self._power = True
+        wire.drive(0)
+        self._visits(start_ms, end_ms)
+
+    def _visits(self, start_ms, end_ms):
+        chance = self._world.chance
+        moves = PER_DAY * (end_ms - start_ms) // _DAY_MS
+        when_ms = start_ms + CALM_MS
+        spare_ms = 2 * ((end_ms - start_ms) // moves - CALM_MS)
+        while moves > 0:
+            # two moves of a pair take the time of two
+            pair = chance.percent(PAIRS_PCT)
+            self._world.at(when_ms, self._move)
+            if pair:
+                self._world.at(when_ms + PAIR_MS, self._move)
+            moves -= 2 if pair else 1
+            when_ms += CALM_MS + chance.below(2 * spare_ms + CALM_MS if pair else spare_ms)
+
+    def powered(self, on):
+        self._power = on
+
+    def _move(self, _):
+        level = 1 - self._wire.level
+        if self._power:
+            self.happened.append([self._world.now_ms, level, ""])
+        self._wire.drive(level)
+
+
+def judge(week):
+    """The accounts of a week that is over, as a dict."""
+    happened = week.door.happened
+    duplicated = 0
+    for number in sorted(week.receiver.told):
+        level, when_ms, _ = week.receiver.told[number]
+        match = None
+        for event in happened:
+            if event[2] == "" and event[1] == level and abs(event[0] - when_ms) < TOLERANCE_MS:
+                match = event
+                break
+        if match is None:
+            duplicated += 1
+        else:
+            match[2] = "reported"
+    for event in happened:
+        if event[2] == "":
+            event[2] = _why(week, event[0])
+    counts = {}
+    for name in ("reported", "unknown", "unseen", "lost"):
+        counts[name] = sum([1 for event in happened if event[2] == name])
+    counts["lost_at_ms"] = [event[0] for event in happened if event[2] == "lost"]
+    air = week.air
+    counts.update(
+        {
+            "happened": len(happened),
+            "last_level": happened[-1][1],
+            "duplicated": duplicated,
+            "repeats": week.receiver.repeats,
+            "pushed_out": week.receiver.lost,
+            "reports": week.receiver.reports,
+            "longest_report_bytes": week.receiver.longest,
+            "wakes": week.wakes,
+            "restarts": week.restarts,
+            "cuts": week.cuts,
+            "brownouts": week.brownouts,
+            "outages": week.outages_all,
+            "stuck_joins": air.stuck,
+            "linked_ms": air.linked_ms,
+            "sent": air.sent,
+            "sent_bytes": air.sent_bytes,
+            "came": air.came,
+            "came_bytes": air.came_bytes,
+            "spent_ms": week.world.spent,
+        }
+    )
+    return counts
+
+
+def _why(week, when_ms):
+    for since_ms, until_ms in week.unwatched:
+        said = any(said_ms > when_ms for said_ms in week.receiver.unknowns)
+        if since_ms <= when_ms <= until_ms and said:
+            return "unknown"
+    for since_ms, until_ms in week.blind:
+        if since_ms <= when_ms <= until_ms:
+            return "unseen"
+    return "lost"

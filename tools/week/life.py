@@ -1,0 +1,205 @@
+"""A week in the life of a door, on MicroPython: boot.py and main.py, unchanged, life after life.
+
+    life.py FIRMWARE SEED DAYS BOOT_MS CHIP TROUBLE OBSERVED
+
+FIRMWARE: the folder with lib, firmware and board; TROUBLE: 1 with losses, outages and cuts, 0
+without; OBSERVED: 1 with a phone that observes the door. The working folder is the board's flash.
+Prints one JSON object.
+"""
+
+import gc
+import json
+import sys
+
+FIRMWARE, SEED, DAYS, BOOT_MS, CHIP, TROUBLE, OBSERVED = sys.argv[1:8]
+for folder in (sys.argv[0][: -len("life.py")] + "../simulator", FIRMWARE):
+    sys.path.insert(0, folder)
+
+import machine  # noqa: E402
+from accounts import Door, judge  # noqa: E402
+from board_fakes import Chip  # noqa: E402
+from phone import Phone  # noqa: E402
+from radio import Air  # noqa: E402
+from receiver import Receiver  # noqa: E402
+from world import Asleep, Brownout, Cut, World  # noqa: E402
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+QUIET_MS = 3 * HOUR_MS  # at the end: everything that can be told has been
+RESTARTS_MAX = 20
+REED_PIN = 3
+NAME = "mote-e4f5"
+BATTERY_PIN = 0
+WINDOW_MS = 6000  # of the start, and what comes before the contact is watched
+POWER_ON, WATCHDOG, DEEP_SLEEP, SOFT = 1, 3, 4, 5
+_KEEP = set(sys.modules)
+
+
+class Week:
+    """One board, its door, its gateway and its troubles."""
+
+    def __init__(self, seed, days, boot_ms, chip, trouble):
+        self.world = World(seed)
+        machine.power_on()
+        machine.wire(BATTERY_PIN).microvolts = 2_002_000
+        self.chip = Chip(self.world, chip, mem_backup=seed % 2 == 1)
+        self.air = Air(self.world, 30 if trouble else 0, 5 if trouble else 0)
+        self.receiver = Receiver(self.world, self.air, NAME)
+        self.boot_ms = boot_ms
+        self.end_ms = days * DAY_MS
+        self.door = Door(self.world, machine.wire(REED_PIN), 0, self.end_ms)
+        self.wakes = self.cuts = self.brownouts = self.restarts = 0
+        self.unwatched = []  # (from, until): what happened then may be lost with the memory
+        self.blind = []  # (from, until): Python saw nothing, and no pin had woken it
+        self.outages = self.outages_all = 0  # at the moment, in all
+        self.aimed = 0  # cuts that are still to hit a node that is awake
+        if trouble:
+            self._plan()
+
+    def _plan(self):
+        chance, world = self.world.chance, self.world
+        days = self.end_ms // DAY_MS
+        for _ in range(days):
+            start_ms = chance.below(self.end_ms // 1000) * 1000
+            world.at(start_ms, self._outage, 1)
+            world.at(start_ms + chance.below(2 * HOUR_MS), self._outage, -1)
+        for _ in range(max(days // 2, 1)):
+            world.at(chance.below(self.end_ms // 1000) * 1000, self._aim)
+            world.at(chance.below(self.end_ms // 1000) * 1000, self._cut)
+            world.at(chance.below(self.end_ms // 1000) * 1000, self._brownout)
+        world.at(self.end_ms // 2, self._other_channel)
+
+    def _outage(self, change):
+        self.outages += change
+        self.outages_all += change > 0
+        self.air.present = self.outages == 0
+
+    def _other_channel(self, _):
+        self.air.channel = 11
+
+    def _aim(self, _):
+        self.aimed += 1
+
+    def _cut(self, _):
+        if self.world.now_ms < self.end_ms:
+            raise Cut
+
+    def _brownout(self, _):
+        if self.world.now_ms < self.end_ms:
+            raise Brownout
+
+    def run(self):
+        """Live until the end."""
+        world = self.world
+        world.phase = "off"
+        cause, woken, sleep = POWER_ON, 0, None
+        while world.now_ms < self.end_ms + QUIET_MS:
+            try:
+                if sleep is not None:
+                    woken = self._sleep(sleep)
+                    cause, sleep = DEEP_SLEEP, None
+                self._live(cause, woken)
+                raise SystemExit  # main() has returned: a user would look; here it starts again
+            except Asleep as end:
+                sleep = end
+            except Cut:
+                self.cuts += 1
+                self._dark(True)
+                cause, woken, sleep = POWER_ON, 0, None
+            except Brownout:
+                self.brownouts += 1
+                self._dark(False)
+                cause, woken, sleep = POWER_ON, 0, None
+            except SystemExit:
+                self.restarts += 1
+                if self.restarts > RESTARTS_MAX:
+                    raise RuntimeError("the firmware starts again and again")
+                self._unwatched(world.now_ms)
+                cause, woken, sleep = SOFT, 0, None
+
+    def _sleep(self, wish):
+        world, chip = self.world, self.chip
+        world.phase = "sleep"
+        wire = machine.wire(REED_PIN)
+        end_ms = world.now_ms + wish.span_ms
+        if wish.level is not None:
+            if world.until(end_ms, lambda: wire.level == wish.level):
+                return chip.by
+        else:
+            world.until(end_ms)
+        return 4
+
+    def _dark(self, cut):
+        """The power was gone: what is in the RTC memory afterwards?"""
+        world, chip, chance = self.world, self.chip, self.world.chance
+        since_ms = self.receiver.last_ms
+        world.phase = "off"
+        self.door.powered(False)
+        if cut:
+            chip.lose_memory()
+            self._pass_dark(1000 + chance.below(60000))
+        else:
+            kind = chance.below(3)
+            if kind == 0:
+                chip.lose_memory()
+            elif kind == 1:
+                for _ in range(64):
+                    chip.memory[chance.below(2048)] = chance.below(256)
+            self._pass_dark(50 + chance.below(400))
+        self.door.powered(True)
+        self._unwatched(since_ms)
+
+    def _unwatched(self, since_ms):
+        self.unwatched.append((since_ms, self.world.now_ms + self.boot_ms + WINDOW_MS))
+
+    def _pass_dark(self, span_ms):
+        end_ms = self.world.now_ms + span_ms
+        while self.world.now_ms < end_ms:
+            try:
+                self.world.until(end_ms)
+            except (Cut, Brownout):
+                pass  # there is no power to be cut
+
+    def _live(self, cause, woken):
+        world = self.world
+        self.wakes += 1
+        if self.aimed and world.chance.percent(30):
+            self.aimed -= 1
+            world.at(world.now_ms + world.chance.below(4000), self._cut)
+        world.phase = "boot"
+        since_ms = world.now_ms
+        self.chip.start(cause, woken)
+        world.pass_ms(self.boot_ms)
+        if cause != DEEP_SLEEP or woken == 4:
+            self.blind.append((since_ms, world.now_ms))
+        world.phase = "window" if cause != DEEP_SLEEP else "awake"
+        modules = self.chip.modules()
+        modules.update(self.air.modules())
+        for name in list(sys.modules):
+            if name not in _KEEP:
+                del sys.modules[name]
+        for name, module in modules.items():
+            sys.modules[name] = module
+        gc.collect()
+        try:
+            for program in ("boot.py", "main.py"):
+                with open(FIRMWARE + "/" + program) as file:
+                    exec(file.read(), {"__name__": "__main__"})
+        finally:
+            for name in modules:
+                sys.modules.pop(name, None)
+
+
+def main():
+    week = Week(int(SEED), int(DAYS), int(BOOT_MS), CHIP, TROUBLE == "1")
+    phone = None
+    if OBSERVED == "1":
+        phone = Phone(week.world, week.air)
+        week.receiver.on_report = phone.ask
+    week.run()
+    found = judge(week)
+    found["observer"] = phone.account() if phone else None
+    print("RESULT " + json.dumps(found))
+
+
+main()
