@@ -14,6 +14,8 @@ VENV_PYTHON := $(VENV)/bin/python
 
 HOST ?= 127.0.0.1
 PORT ?= 5683
+# Tests wait for time limits more than they compute.
+JOBS ?= 4
 APP ?= both
 
 .PHONY: help run setup test
@@ -29,8 +31,8 @@ setup:
 		exit 2; }
 	@$(PYTHON) tools/setup
 
-## test: run every test on every interpreter [ARGS=pytest arguments]
+## test: run every test on every interpreter [ARGS=pytest arguments JOBS=processes]
 test: setup micropython-min qemu
-	@$(VENV_PYTHON) -m pytest -q $(ARGS)
+	@$(VENV_PYTHON) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 include $(wildcard tools/make/*.mk)

@@ -18,6 +18,7 @@ INTERPRETERS = ("micropython", "cpython")
 SERVES = {
     "block": ["transfers"],
     "client": ["call", "intake", "repeats", "target", "token"],
+    "oscore": ["asking", "ccm", "cipher", "context", "envelope", "ledger"],
 }
 
 

@@ -86,6 +86,12 @@ class Pin:
         if value is not None:
             self._wire.drive(value)
 
+    def init(self, mode=IN, pull=None, value=None):
+        self.mode = mode
+        self.pull = pull
+        if value is not None:
+            self._wire.drive(value)
+
     def value(self, level=None):
         if level is None:
             return self._wire.level

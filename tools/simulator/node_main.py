@@ -1,7 +1,7 @@
 """A node in an interpreter of its own: the boards' applications on the simulated board, on UDP.
 
     node_main.py --app door|wearable|both|plugtest --host H --port N [--rate N] [--seed N]
-                 [--group G --iface I] [--rd coap://H:N]
+                 [--group G --iface I] [--rd coap://H:N] [--oscore FILE]
 
 Prints `ready coap://H:N` when it listens; with port 0 N is the port that it got. Lines on stdin
 move the world (see controls.py), and its end ends the node, as SIGINT does, with exit code 0.
@@ -27,6 +27,7 @@ _DEFAULTS = {
     "--group": "",
     "--iface": "",
     "--rd": "",
+    "--oscore": "",
 }
 _WHOLE = ("--port", "--rate", "--seed")
 _EADDRINUSE = (98, 48)  # Linux, macOS
@@ -99,7 +100,8 @@ def build(options):
         from gateway import REQUESTS
 
         slots["requests"] = REQUESTS
-    node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "")
+    more = keys_of(options["oscore"]) if options["oscore"] else ()
+    node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "", more)
     settings = Settings()
     apps = _APPS[options["app"]]
     body = oximeter = None
@@ -111,8 +113,20 @@ def build(options):
         from apps import wearable
 
         body = board.Body(options["seed"])
-        oximeter = wearable.setup(node, board, settings)
+        oximeter = wearable.setup(node, board, settings).oximeter
     return node, Controls(node, apps, body, oximeter).line
+
+
+def keys_of(path):
+    """The features that the keys in a file bring. Raises ValueError."""
+    import keys
+
+    if not keys.load(path):
+        raise ValueError("--oscore {}: no such file, or no keys in it".format(path))
+    found = keys.features(path)
+    if found[-1].status.startswith("sequence"):
+        raise ValueError("--oscore {}: {}".format(path, found[-1].status))
+    return found
 
 
 def serve(options):

@@ -1,0 +1,337 @@
+"""OSCORE, the client's side: requests of ours, observations, and what is no answer to them."""
+
+from asked import Told
+from coap.access import SECURED, Access
+from coap.context import Context
+from coap.defaults import usual
+from coap.echo import Echo
+from coap.node import Node
+from coap.numbers import *
+from coap.oscore import Oscore
+from coap.report import Report
+from coap.transports.wire import Wire
+from engine import Peer, decode, due, encode, silent
+from secured import SALT, SECRET
+from support import cases, raises
+
+HEAP = "2m"
+OSCORE = 9
+
+
+class Memory:
+    content = None
+
+    def load(self):
+        return self.content
+
+    def save(self, content):
+        self.content = bytes(content)
+
+
+def server_node(flash=None):
+    context = Context(SECRET, b"\x01", b"\x02", SALT)
+    node = Node(*usual(), Access(SECURED), Oscore([context], flash))
+    node.seed(b"server-entropy")
+    node.state = b"open"
+    node.taken = []
+    node.get("s", observable=True)(lambda request, reply: node.state)
+    node.get("long", etag=b"1")(lambda request, reply: bytes(range(256)) * 8)
+
+    @node.put("s")
+    def put(request, reply):
+        node.taken.append(request.payload_bytes())
+        node.state = node.taken[-1]
+        node.at("s").changed()
+
+    return node
+
+
+def client_node(flash=None, extra=()):
+    context = Context(SECRET, b"\x02", b"\x01", SALT)
+    oscore = Oscore([context], flash)
+    node = Node(*usual(requests=3), oscore, *extra, nstart=2)
+    node.seed(b"client-entropy")
+    oscore.bind("server", context)
+    return node
+
+
+def pair(server=None, client=None, **wire):
+    wire = Wire(**wire)
+    wire.join("server", server or server_node())
+    wire.join("client", client or client_node())
+    told = Told()
+    return wire, wire.ends["server"], wire.ends["client"], told
+
+
+def is_hidden(wire, *secrets):
+    """Does nobody on the wire read these?"""
+    return not any(secret in datagram for _, _, _, datagram in wire.log for secret in secrets)
+
+
+def test_get_and_put():
+    wire, server, client, told = pair()
+    client.client.get("server", "s", told)
+    wire.run(1000)
+    assert told.only == ("2.05", b"open", True)
+    client.client.put("server", "s", b"closed-by-us", told)
+    wire.run(1000)
+    assert told.all[-1] == ("2.04", b"", True) and server.taken == [b"closed-by-us"]
+    assert is_hidden(wire, b"open", b"closed-by-us", b"\xb1s")
+    assert all(decode(datagram).all(OSCORE) for _, _, _, datagram in wire.log)
+
+
+def test_a_non():
+    wire, server, client, told = pair()
+    client.client.put("server", "s", b"1", told).confirmable = False
+    wire.run(1000)
+    assert told.only == ("2.04", b"", True) and server.taken == [b"1"]
+
+
+def test_others_are_asked_openly():
+    wire, server, client, told = pair()
+    wire.join("other", Peer(wire, silent))
+    client.client.get("other", "s", told)
+    wire.run(10)
+    assert decode(wire.log[0][3]).code == GET and not decode(wire.log[0][3]).all(OSCORE)
+
+
+def test_blocks_both_ways():
+    wire, server, client, told = pair()
+    call = client.client.get("server", "long", told)
+    call.into = bytearray(2048)
+    wire.run(5000)
+    assert told.only == ("2.05", bytes(range(256)) * 8, True)
+    long = bytes(range(250)) * 6
+    client.client.put("server", "s", long, told)
+    wire.run(5000)
+    assert told.all[-1] == ("2.04", b"", True) and server.taken == [long]
+
+
+def test_a_request_sent_again_is_the_same_to_the_byte():
+    wire, server, client, told = pair()
+    client.client.put("server", "s", b"1", told)
+    first = bytes(client.out(client.due(0)))
+    second = bytes(client.out(client.due(5000)))
+    assert first == second
+
+
+def test_a_payload_that_changed_meanwhile_takes_another_number():
+    wire, server, client, told = pair()
+    payload = bytearray(b"first")
+    client.client.put("server", "s", payload, told)
+    first = decode(client.out(client.due(0)))
+    payload[:] = b"other"
+    second = decode(client.out(client.due(5000)))
+    assert first.mid == second.mid
+    assert first.all(OSCORE) != second.all(OSCORE), "one nonce for two texts"
+
+
+@cases(1, 2, 3)
+def test_a_wire_that_does_its_worst(seed):
+    wire, server, client, told = pair(loss_pct=30, duplicate_pct=20, delay_ms=(5, 900), seed=seed)
+    for i in range(12):
+        call = client.client.put("server", "s", b"value-%d" % i, told)
+        call.limit_ms = 0
+        wire.run(100000)
+    assert len(told.all) == 12
+    good = [one for one in told.all if one[0] == "2.04"]
+    assert len(good) >= 10
+    assert len(server.taken) == len(set(server.taken)) >= len(good)
+    assert is_hidden(wire, b"value-")
+
+
+def test_observe():
+    wire, server, client, told = pair()
+    call = client.client.observe("server", "s", told)
+    wire.run(1000)
+    for value in (b"one", b"two", b"three"):
+        server.state = value
+        server.at("s").changed()
+        wire.run(1000)
+    assert [payload for _, payload, _ in told.all] == [b"open", b"one", b"two", b"three"]
+    # what was heard before is not heard again, however long ago
+    old = [data for _, sender, _, data in wire.log if sender == "server" and len(data) > 4][1:]
+    assert len(old) == 3
+    for data in old[2], old[0], old[1]:
+        # another MID, so that the message layer does not know it
+        for mid in (decode(data).mid, 0x6000):
+            wire.send(
+                "server",
+                "client",
+                bytes((data[0] | 0x10, data[1], mid >> 8, mid & 255)) + data[4:],
+            )
+            wire.run(100)
+    assert len(told.all) == 4
+    wire.run(300000)
+    told.all.clear()
+    for data in old:
+        wire.send("server", "client", data)
+        wire.run(100)
+    assert told.all == []
+    client.client.cancel(call)
+    wire.run(1000)
+    server.at("s").changed()
+    wire.run(1000)
+    assert told.all == [] and client.client.used == 0
+    assert is_hidden(wire, b"three")
+
+
+def test_observe_long_values():
+    wire, server, client, told = pair()
+    call = client.client.observe("server", "s", told)
+    call.into = bytearray(2000)
+    server.state = bytes(1500)
+    wire.run(5000)
+    server.state = b"x" * 1400
+    server.at("s").changed()
+    wire.run(5000)
+    assert [payload for _, payload, _ in told.all] == [bytes(1500), b"x" * 1400]
+
+
+def test_a_separate_response():
+    from coap import LATER
+
+    wire, server, client, told = pair()
+    tickets = []
+
+    @server.get("later")
+    def later(request, reply):
+        tickets.append(request.ticket())
+        return LATER
+
+    client.client.get("server", "later", told)
+    wire.run(5000)
+    server.respond(tickets[0], b"at last")
+    wire.run(5000)
+    assert told.only == ("2.05", b"at last", True)
+    assert is_hidden(wire, b"at last") and server.later.open == 0
+
+
+def asked():
+    """A client that waits for an answer, its request, and what it is told."""
+    client, told = client_node(), Told()
+    client.client.get("server", "s", told)
+    ((_, message),) = due(client, 0)
+    return client, message, told
+
+
+def give(client, message, code, options=(), payload=b"", kind=ACK, now_ms=100):
+    mid = message.mid if kind == ACK else 0x7777
+    data = encode(kind, code, mid, message.token, options, payload)
+    return client.datagram(data, len(data), "server", now_ms)
+
+
+@cases(ACK, CON, NON)
+def test_what_is_not_protected_is_no_answer(kind):
+    client, message, told = asked()
+    give(client, message, CONTENT, payload=b"lie", kind=kind)
+    assert told.all == [] and client.client.used == 1
+
+
+@cases(BAD_REQUEST, UNAUTHORIZED, BAD_OPTION)
+def test_an_open_error_says_that_the_request_was_not_understood(code):
+    client, message, told = asked()
+    give(client, message, code, payload=b"Security context not found")
+    assert told.only == ("not under OSCORE", b"", True)
+
+
+@cases(b"", b"\x01\x00", b"\x00", b"\x09\x00\x01", b"\xff")
+def test_what_is_not_genuine_is_no_answer(value):
+    client, message, told = asked()
+    for payload in (b"", bytes(8), bytes(20)):
+        give(client, message, CHANGED, [(OSCORE, value)], payload)
+        assert told.all == [] and client.client.used == 1
+
+
+def test_an_answer_to_another_request_is_none():
+    wire, server, client, told = pair()
+    client.client.get("server", "s", told)
+    n = client.due(0)
+    first = bytes(client.out(n))
+    answer = bytes(server.out(server.datagram(first, n, "client", 0)))
+    client.datagram(answer, len(answer), "server", 10)
+    assert told.only[0] == "2.05"
+    client.client.get("server", "s", told)
+    ((_, second),) = due(client, 100)
+    old = decode(answer)
+    give(client, second, old.code, old.options, old.payload)
+    assert len(told.all) == 1, "an answer of before under the new token"
+
+
+def test_every_bit_of_an_answer():
+    wire, server, client, told = pair()
+    client.client.get("server", "s", told)
+    n = client.due(0)
+    answer = bytearray(server.out(server.datagram(bytes(client.out(n)), n, "client", 0)))
+    head = 8
+    for bit in range(8 * head, 8 * len(answer)):
+        answer[bit >> 3] ^= 1 << (bit & 7)
+        client.datagram(bytes(answer), len(answer), "server", 10)
+        answer[bit >> 3] ^= 1 << (bit & 7)
+        assert told.all == [], bit
+    client.datagram(bytes(answer), len(answer), "server", 10)
+    assert told.only == ("2.05", b"open", True)
+
+
+def test_the_servers_echo_is_returned():
+    flash = Memory()
+    server_node(flash)
+    wire, server, client, told = pair(server=server_node(flash))
+    client.client.put("server", "s", b"1", told)
+    wire.run(5000)
+    assert told.only == ("2.04", b"", True) and server.taken == [b"1"]
+    client.client.put("server", "s", b"2", told)
+    before = len(wire.log)
+    wire.run(5000)
+    assert server.taken == [b"1", b"2"] and len(wire.log) == before + 2
+
+
+def test_a_resource_with_echo_of_its_own():
+    wire, server, client, told = pair()
+    fresh = Node(
+        *usual(), Echo(), Access(SECURED), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
+    )
+    fresh.seed(b"entropy!")
+    fresh.put("lock", echo=True)(lambda request, reply: None)
+    wire.join("server", fresh)
+    client.client.put("server", "lock", b"1", told)
+    wire.run(5000)
+    assert told.only[0] == "2.04"
+
+
+def test_a_server_that_always_wants_an_echo_is_told_of():
+    wire, server, client, told = pair()
+    server.put("never")(lambda request, reply: setattr(reply, "code", UNAUTHORIZED))
+    client.client.put("server", "never", b"", told)
+    wire.run(5000)
+    assert told.only[0] == "4.01"
+
+
+def test_reports_are_protected():
+    report = Report("server", "door-1")
+    wire, server, client, told = pair(client=client_node(extra=(report,)))
+    packs = []
+    server.post("r/door-1")(lambda request, reply: packs.append(request.payload_bytes()))
+    report.send(b"\x81\xa1\x00\x01pack")
+    wire.run(5000)
+    assert report.released and packs == [b"\x81\xa1\x00\x01pack"] and is_hidden(wire, b"pack")
+
+
+def test_a_peer_without_one_of_our_contexts():
+    client = client_node()
+    raises(ValueError, client.secure.bind, "other", Context(SECRET, b"\x05", b"\x06"))
+
+
+def test_numbers_that_can_not_be_had_fail_the_request():
+    class Full(Memory):
+        def save(self, content):
+            if self.content is not None:
+                raise OSError(28)
+            self.content = bytes(content)
+
+    wire, server, client, told = pair(client=client_node(Full()))
+    client.log = lambda error: None
+    client.client.get("server", "s", told)
+    wire.run(1000)
+    assert told.only[0] == "not under OSCORE" and wire.log == []
+    assert client.client.used == 0
