@@ -1,11 +1,18 @@
 """Wi-Fi access over the serial line: /wifi, which can be written there and read nowhere."""
 
+from micropython import const
+
 import config
 from coap import CoapError, Resource
 from coap.access import OPEN
-from coap.numbers import BAD_REQUEST, FORBIDDEN, INTERNAL_SERVER_ERROR, JSON
 
-_RESTART_MS = 1000  # after the answer, which has to get out
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_JSON = const(50)  # numbers.JSON
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
+_FORBIDDEN = const(0x83)  # numbers.FORBIDDEN
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
+
+_RESTART_MS = const(1000)  # after the answer, which has to get out
 
 
 class Wifi(Resource):
@@ -15,7 +22,7 @@ class Wifi(Resource):
     that does not come over `line` is refused.
     """
 
-    accepts = (JSON,)
+    accepts = (_JSON,)
     access = OPEN  # of the line that it looks for itself
     listed = False
     multicast = False
@@ -28,13 +35,13 @@ class Wifi(Resource):
 
     def put(self, request, reply):
         if request.peer is not self._line:
-            raise CoapError(FORBIDDEN, "wifi: over the serial line only")
+            raise CoapError(_FORBIDDEN, "wifi: over the serial line only")
         try:
             config.save_secrets(self._file, config.parse(request.payload_bytes()))
         except ValueError as error:
-            raise CoapError(BAD_REQUEST, str(error))
+            raise CoapError(_BAD_REQUEST, str(error))
         except OSError:
-            raise CoapError(INTERNAL_SERVER_ERROR, "wifi: cannot be written to flash")
+            raise CoapError(_INTERNAL_SERVER_ERROR, "wifi: cannot be written to flash")
         self.node.after(_RESTART_MS, self._due)
 
     def _due(self, _now_ms):

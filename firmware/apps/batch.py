@@ -11,7 +11,11 @@ from micropython import const
 
 from apps import common
 from coap import CoapError, Resource
-from coap.numbers import SENML_CBOR, SENML_JSON, SERVICE_UNAVAILABLE
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_SENML_JSON = const(110)  # numbers.SENML_JSON
+_SENML_CBOR = const(112)  # numbers.SENML_CBOR
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 
 PERIOD_S = 60
 ROWS = 10  # all of them fit one datagram
@@ -26,7 +30,7 @@ class Batch(Resource):
     each. uptime: common.Uptime.
     """
 
-    content_formats = (SENML_CBOR, SENML_JSON)
+    content_formats = (_SENML_CBOR, _SENML_JSON)
     rt = "mote.batch"
     interface = "core.s"
     observable = True
@@ -49,7 +53,7 @@ class Batch(Resource):
     def get(self, request, reply):
         records = self._records()
         if not records:
-            raise CoapError(SERVICE_UNAVAILABLE, "no value yet", common.RETRY_S)
+            raise CoapError(_SERVICE_UNAVAILABLE, "no value yet", common.RETRY_S)
         if not reply.offset:
             self._told_s = self._uptime.tick(request.now_ms)
         self.write(reply, reply.content_format, self._told_s)

@@ -16,19 +16,19 @@ import senml
 from apps import VERSION, resets
 from apps.diag import Diag, Log
 from coap import CoapError, Resource
-from coap.numbers import (
-    BAD_REQUEST,
-    CBOR,
-    INTERNAL_SERVER_ERROR,
-    JSON,
-    SENML_CBOR,
-    SENML_JSON,
-    SERVICE_UNAVAILABLE,
-    TEXT,
-)
 from sensors.battery import Battery
 
-FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of what a sensor gives
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TEXT = const(0)  # numbers.TEXT
+_JSON = const(50)  # numbers.JSON
+_CBOR = const(60)  # numbers.CBOR
+_SENML_JSON = const(110)  # numbers.SENML_JSON
+_SENML_CBOR = const(112)  # numbers.SENML_CBOR
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
+
+FORMATS = (_TEXT, _JSON, _CBOR, _SENML_JSON, _SENML_CBOR)  # of what a sensor gives
 _TAKEN_BYTES = const(128)  # of a payload that is kept to be known again
 RETRY_S = 5  # Max-Age of "no value now"
 _TICK_MS = const(10_000)
@@ -55,7 +55,7 @@ PACK = senml.Pack("urn:dev:mac:" + eui64(machine.unique_id()) + ":")
 
 def wants_pack(reply):
     """Does the asker want SenML?"""
-    return reply.negotiated is not None and reply.negotiated >= SENML_JSON
+    return reply.negotiated is not None and reply.negotiated >= _SENML_JSON
 
 
 def note_answer(resource, answered):
@@ -96,7 +96,7 @@ class Reading(Resource):
         value = self.value()
         if value is None:
             why = _SILENT if self.silent else _NO_VALUE
-            raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
+            raise CoapError(_SERVICE_UNAVAILABLE, why, RETRY_S)
         if wants_pack(reply):
             self.write_pack(reply, value)
         else:
@@ -186,7 +186,7 @@ class Uptime:
 class Device(Resource):
     """What kind of node this is, one JSON object or one text line a field."""
 
-    content_formats = (JSON, TEXT)
+    content_formats = (_JSON, _TEXT)
     rt = "urn:oma:lwm2m:oma:3"
     interface = "core.rp"
 
@@ -209,7 +209,7 @@ class Device(Resource):
             fields.append(("battery_mv", battery_mv))
             if self._battery.sag_mv is not None:
                 fields.append(("battery_sag_mv", self._battery.sag_mv))
-        if reply.content_format == TEXT:
+        if reply.content_format == _TEXT:
             return "\n".join(["{}: {}".format(name, value) for name, value in fields])
         return "{" + ",".join(['"{}":{}'.format(n, json.dumps(v)) for n, v in fields]) + "}"
 
@@ -217,8 +217,8 @@ class Device(Resource):
 class Config(Resource):
     """The settings as JSON. A PUT changes the fields that it has, all of them or none."""
 
-    content_formats = (JSON,)
-    accepts = (JSON,)
+    content_formats = (_JSON,)
+    accepts = (_JSON,)
     rt = "mote.config"
     interface = "core.p"
 
@@ -243,7 +243,7 @@ class Config(Resource):
         try:
             new = settings.update(_parse(payload.strip()))
         except ValueError as error:
-            raise CoapError(BAD_REQUEST, str(error))
+            raise CoapError(_BAD_REQUEST, str(error))
         if new:
             self._save(settings)
         # else it is as it was: flash is spared
@@ -255,7 +255,7 @@ class Config(Resource):
             settings.save()
         except OSError:
             settings.update(json.loads(self._json))
-            raise CoapError(INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
+            raise CoapError(_INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
         self._take(settings.as_json())
 
     def _take(self, text):

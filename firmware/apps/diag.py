@@ -7,11 +7,15 @@ import gc
 
 from micropython import const
 
-import coap.scan as s
 import senml
 from coap import Resource
 from coap.counters import NAMES
-from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TEXT = const(0)  # numbers.TEXT
+_SENML_JSON = const(110)  # numbers.SENML_JSON
+_SENML_CBOR = const(112)  # numbers.SENML_CBOR
+_COUNT = const(63)  # scan.COUNT
 
 _LINES = const(8)
 _LINE_MAX = const(80)  # bytes
@@ -26,7 +30,7 @@ class Diag(Resource):
     taken when the first block is asked for, so that the blocks of one answer belong together.
     """
 
-    content_formats = (TEXT, SENML_JSON, SENML_CBOR)
+    content_formats = (_TEXT, _SENML_JSON, _SENML_CBOR)
     rt = "mote.diag"
     interface = "core.rp"
     multicast = False
@@ -43,10 +47,10 @@ class Diag(Resource):
     def get(self, request, reply):
         if not reply.offset or self._taken[0] == _NEVER:
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
-            taken = self.node.view.r[s.COUNT], self.node.sent
+            taken = self.node.view.r[_COUNT], self.node.sent
             self._taken = (self._uptime.tick(request.now_ms), heap_free) + taken
         facts = self._facts()
-        if reply.content_format == TEXT:
+        if reply.content_format == _TEXT:
             for name, unit, value in facts:
                 reply.write("{}: {}{}\n".format(name, value, unit and " " + unit).encode())
         else:
@@ -95,7 +99,7 @@ class Diag(Resource):
 class Log(Resource):
     """The last lines, oldest first, each with the second of the uptime at which it came."""
 
-    content_formats = (TEXT,)
+    content_formats = (_TEXT,)
     rt = "mote.log"
     interface = "core.rp"
     multicast = False

@@ -13,14 +13,20 @@ A report is one SenML pack in CBOR:
 A receiver knows a repeat by its number, and a gap between two packs by theirs.
 """
 
+from micropython import const
+
 import senml
 from apps import common
 from coap import CoapError, Resource
-from coap.numbers import BAD_REQUEST, SENML_CBOR, SENML_JSON
 from journal import MASK, REASONS
 
-_HALF = 0x20000000
-_REPORT_MAX = 512  # bytes
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_SENML_JSON = const(110)  # numbers.SENML_JSON
+_SENML_CBOR = const(112)  # numbers.SENML_CBOR
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
+
+_HALF = const(0x20000000)
+_REPORT_MAX = const(512)  # bytes
 
 
 class Events(Resource):
@@ -28,7 +34,7 @@ class Events(Resource):
     what made the node look; `?since=n` leaves out n and those before it.
     """
 
-    content_formats = (SENML_JSON, SENML_CBOR)
+    content_formats = (_SENML_JSON, _SENML_CBOR)
     rt = "mote.events"
     interface = "core.s"
     title = "edges of the contact"
@@ -105,5 +111,5 @@ def _number(text):
     if text is None:
         return None
     if not text.isdigit() or len(text) > 10 or int(text) > MASK:
-        raise CoapError(BAD_REQUEST, "since: a number of an event, 0 to {}".format(MASK))
+        raise CoapError(_BAD_REQUEST, "since: a number of an event, 0 to {}".format(MASK))
     return int(text)

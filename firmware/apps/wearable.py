@@ -16,13 +16,17 @@ from apps import common
 from apps.batch import Batch
 from coap import CoapError, Resource
 from coap.compose import decimal
-from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
 from sensors.firstof import FirstOf
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.max30102 import BATCH_MS
 from sensors.oximeter import Oximeter
 from sensors.release import release
 from sensors.tmp117 import Tmp117
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TEXT = const(0)  # numbers.TEXT
+_JSON = const(50)  # numbers.JSON
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 
 PERIOD_MS = BATCH_MS
 _WATCH_EVERY = const(2)  # periods
@@ -57,11 +61,11 @@ class Acceleration(Resource):
 
     def get(self, request, reply):
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not answer", common.RETRY_S)
+            raise CoapError(_SERVICE_UNAVAILABLE, "sensor does not answer", common.RETRY_S)
         form = reply.content_format
-        if form == TEXT:
+        if form == _TEXT:
             self._write(reply, b"", b" ", b"")
-        elif form == JSON:
+        elif form == _JSON:
             self._write(reply, b"[", b",", b"]")
         elif common.wants_pack(reply):
             self._write_pack(reply)

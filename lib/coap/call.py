@@ -9,28 +9,38 @@ from array import array
 from micropython import const
 
 import coap.scan as s
-from coap.numbers import FETCH
-from coap.scan import ABSENT, copy
+from coap.scan import copy
 from coap.target import text, with_option
 from coap.token import SIZE
 
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_FETCH = const(5)  # numbers.FETCH
+_ETAG = const(3)  # scan.ETAG
+_CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
+_MAX_AGE = const(20)  # scan.MAX_AGE
+_LOCATION_PATH = const(21)  # scan.LOCATION_PATH
+_LOCATION_QUERY = const(22)  # scan.LOCATION_QUERY
+_VALUE = const(60)  # scan.VALUE
+_LENGTH = const(61)  # scan.LENGTH
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+
 # What became of a request that was not answered: Response.failure
-TIMEOUT = 1
-RESET = 2
-BROKEN = 3
-TOO_LONG = 4
-UNPROTECTED = 5
+TIMEOUT = const(1)
+RESET = const(2)
+BROKEN = const(3)
+TOO_LONG = const(4)
+UNPROTECTED = const(5)
 _FAILURES = ("", "timeout", "reset", "broken transfer", "too long", "not under OSCORE")
 
 # States of a Call
-FREE = 0
-READY = 1  # to be sent
-OPEN = 2  # confirmable, and in the message layer
-AWAITED = 3  # sent, and no response yet
-WATCHING = 4  # observed: the next notification is awaited
+FREE = const(0)
+READY = const(1)  # to be sent
+OPEN = const(2)  # confirmable, and in the message layer
+AWAITED = const(3)  # sent, and no response yet
+WATCHING = const(4)  # observed: the next notification is awaited
 
-REGISTER = 0
-DEREGISTER = 1
+REGISTER = const(0)
+DEREGISTER = const(1)
 
 # The fields that are ints, and their option numbers
 _OBSERVE = const(0)
@@ -56,7 +66,7 @@ class Call:
         self.client = client
         self.token = bytearray(SIZE)
         self.watch = bytearray(SIZE)  # token of the observation
-        self.fields = array("i", [ABSENT] * _FIELDS)
+        self.fields = array("i", [_ABSENT] * _FIELDS)
         self.etag = bytearray(8)  # of the answer whose blocks are fetched
         self.context = None  # of the peer; the request is protected with it
         self.asked = None  # and what is known of it then
@@ -73,10 +83,10 @@ class Call:
         self.payload = b""
         self.options = ()
         self.slot = -1  # in the message layer
-        self.mid = ABSENT
+        self.mid = _ABSENT
         self.closing = False  # deregistering: nobody hears the answer
         self.observing = False
-        self.number = ABSENT  # of the last notification
+        self.number = _ABSENT  # of the last notification
         self.etag_length = -1  # -1: no block has come
 
     def begin(self, peer, method, options, szx):
@@ -86,11 +96,11 @@ class Call:
         self.options = options
         self.state = READY
         self.confirmable = True
-        self.content_format = self.accept = ABSENT
+        self.content_format = self.accept = _ABSENT
         self.limit_ms = 0
         self.began_ms = -1
         self.szx1 = self.szx2 = self.largest = szx
-        self.wish = ABSENT
+        self.wish = _ABSENT
         self.retries = 0  # for blocks that do not go together
         self.restart()
 
@@ -117,18 +127,18 @@ class Call:
         self.mid = mid
         writer.begin(kind, self.method, mid, self.token)
         self._write_options(writer, self.options)
-        if self.fields[_BLOCK1] != ABSENT:
+        if self.fields[_BLOCK1] != _ABSENT:
             self._write_block(writer, 16 << self.szx1)
         elif self._carries(len(self.payload), self.offset > 0):
             writer.payload(self.payload)
         return writer.n
 
     def _fill(self, fields, length, fetching):
-        fields[_OBSERVE] = ABSENT if fetching else self.wish
+        fields[_OBSERVE] = _ABSENT if fetching else self.wish
         carries = self._carries(length, fetching)
-        fields[_FORMAT] = self.content_format if carries else ABSENT
+        fields[_FORMAT] = self.content_format if carries else _ABSENT
         fields[_ACCEPT] = self.accept
-        fields[_BLOCK1] = fields[_BLOCK2] = fields[_SIZE1] = ABSENT
+        fields[_BLOCK1] = fields[_BLOCK2] = fields[_SIZE1] = _ABSENT
         if fetching or self.largest < 6:
             fields[_BLOCK2] = self.offset >> (self.szx2 + 4) << 4 | self.szx2
         if carries and length > 16 << self.szx1:
@@ -141,13 +151,13 @@ class Call:
     def _carries(self, length, fetching):
         # RFC 7959 section 2.7: the answer's next block is asked for without the request's payload,
         # except that a FETCH is nothing without its own
-        return not fetching or (self.method == FETCH and length <= 16 << self.szx1)
+        return not fetching or (self.method == _FETCH and length <= 16 << self.szx1)
 
     def _write_options(self, writer, options):
         i = 0
         field = 0
         while field < _FIELDS:
-            if self.fields[field] != ABSENT:
+            if self.fields[field] != _ABSENT:
                 while i < len(options) and options[i] <= _NUMBERS[field]:
                     writer.option(options[i], options[i + 1])
                     i += 2
@@ -166,15 +176,15 @@ class Call:
     def same_etag(self, view):
         """Does the block at hand belong to those that came? The first one always does."""
         length = 0
-        if view.has(s.ETAG):
-            s.step(view.buf, view.r[s.ETAG], view.r)
-            length = view.r[s.LENGTH]
+        if view.has(_ETAG):
+            s.step(view.buf, view.r[_ETAG], view.r)
+            length = view.r[_LENGTH]
         if self.etag_length < 0:
-            copy(self.etag, 0, view.buf, view.r[s.VALUE], length)
+            copy(self.etag, 0, view.buf, view.r[_VALUE], length)
             self.etag_length = length
         if length != self.etag_length:
             return False
-        return not length or s.equal(self.etag, 0, view.buf, view.r[s.VALUE], length) == 1
+        return not length or s.equal(self.etag, 0, view.buf, view.r[_VALUE], length) == 1
 
 
 class Response:
@@ -212,24 +222,24 @@ class Response:
     @property
     def content_format(self):
         """The Content-Format of the payload, None when the answer does not say."""
-        return None if self.failure else self._view.uint(s.CONTENT_FORMAT)
+        return None if self.failure else self._view.uint(_CONTENT_FORMAT)
 
     @property
     def max_age_s(self):
         """Seconds for which the answer holds."""
-        return 0 if self.failure else self._view.uint(s.MAX_AGE, 60)
+        return 0 if self.failure else self._view.uint(_MAX_AGE, 60)
 
     @property
     def etag(self):
         """The ETag, b"" for none."""
-        values = () if self.failure else self._view.values(s.ETAG)
+        values = () if self.failure else self._view.values(_ETAG)
         return values[0] if values else b""
 
     def location(self):
         """Location-Path and Location-Query, as a path for the next request; "" for none."""
         if self.failure:
             return ""
-        return text(self._view.values(s.LOCATION_PATH), self._view.values(s.LOCATION_QUERY))
+        return text(self._view.values(_LOCATION_PATH), self._view.values(_LOCATION_QUERY))
 
     def __str__(self):
         if self.failure:

@@ -19,32 +19,25 @@ when the Call was given a buffer: call.into = bytearray(4096).
 from micropython import const
 
 import coap.counters as count
-from coap.call import (
-    AWAITED,
-    DEREGISTER,
-    FREE,
-    OPEN,
-    READY,
-    REGISTER,
-    RESET,
-    TIMEOUT,
-    TOO_LONG,
-    UNPROTECTED,
-    WATCHING,
-    Call,
-)
-from coap.exchange import ACKNOWLEDGED, GIVEN_UP, HALF, MASK
+from coap.call import Call
 from coap.feature import Feature
 from coap.intake import Intake
 from coap.message import Writer
-from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SERVICE_UNAVAILABLE
 from coap.repeats import LIFETIME_MS, Repeats
 from coap.resource import CoapError
-from coap.scan import ABSENT, copy, equal
+from coap.scan import copy, equal
 from coap.target import options
 from coap.token import SIZE, Tokens
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_CON = const(0)  # numbers.CON
+_NON = const(1)  # numbers.NON
+_GET = const(1)  # numbers.GET
+_POST = const(2)  # numbers.POST
+_PUT = const(3)  # numbers.PUT
+_DELETE = const(4)  # numbers.DELETE
+_FETCH = const(5)  # numbers.FETCH
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _OBSERVE = const(5)  # scan.OBSERVE
 _FLAGS = const(48)  # scan.FLAGS
 _CODE = const(50)  # scan.CODE
@@ -55,6 +48,22 @@ _ROOM = const(58)  # scan.ROOM
 _CRITICAL = const(8494806)  # scan.CRITICAL
 # those that a response may carry
 _UNDERSTOOD = const(1 << 11 | 1 << 12)  # scan.BLOCK2, scan.BLOCK1
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_ACKNOWLEDGED = const(0)  # exchange.ACKNOWLEDGED
+_GIVEN_UP = const(2)  # exchange.GIVEN_UP
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
+_REGISTER = const(0)  # call.REGISTER
+_FREE = const(0)  # call.FREE
+_READY = const(1)  # call.READY
+_DEREGISTER = const(1)  # call.DEREGISTER
+_TIMEOUT = const(1)  # call.TIMEOUT
+_OPEN = const(2)  # call.OPEN
+_RESET = const(2)  # call.RESET
+_AWAITED = const(3)  # call.AWAITED
+_WATCHING = const(4)  # call.WATCHING
+_TOO_LONG = const(4)  # call.TOO_LONG
+_UNPROTECTED = const(5)  # call.UNPROTECTED
 
 _PATHS = const(16)  # that are kept as options
 
@@ -89,31 +98,31 @@ class Client(Feature):
 
     def get(self, peer, path, on_answer=None):
         """Ask for a representation; see request()."""
-        return self.request(peer, GET, path).tell(on_answer)
+        return self.request(peer, _GET, path).tell(on_answer)
 
     def post(self, peer, path, payload=b"", on_answer=None):
         """See request()."""
-        return self.request(peer, POST, path, payload).tell(on_answer)
+        return self.request(peer, _POST, path, payload).tell(on_answer)
 
     def put(self, peer, path, payload=b"", on_answer=None):
         """See request()."""
-        return self.request(peer, PUT, path, payload).tell(on_answer)
+        return self.request(peer, _PUT, path, payload).tell(on_answer)
 
     def delete(self, peer, path, on_answer=None):
         """See request()."""
-        return self.request(peer, DELETE, path).tell(on_answer)
+        return self.request(peer, _DELETE, path).tell(on_answer)
 
     def fetch(self, peer, path, payload=b"", on_answer=None):
         """See request()."""
-        return self.request(peer, FETCH, path, payload).tell(on_answer)
+        return self.request(peer, _FETCH, path, payload).tell(on_answer)
 
     def observe(self, peer, path, on_answer):
         """Hear of every change, until cancel() or a Response that is the `last`.
 
         A registration is renewed when nothing was heard for its Max-Age.
         """
-        call = self.request(peer, GET, path).tell(on_answer)
-        call.wish = REGISTER
+        call = self.request(peer, _GET, path).tell(on_answer)
+        call.wish = _REGISTER
         call.observing = True
         self.tokens.next(call.watch)
         return call
@@ -141,18 +150,18 @@ class Client(Feature):
 
     def cancel(self, call):
         """Hear no more of a call; the server is told that an observation ends."""
-        if call.state == FREE or call.closing:
+        if call.state == _FREE or call.closing:
             return
-        unknown = call.number == ABSENT and call.state == READY and call.mid == ABSENT
+        unknown = call.number == _ABSENT and call.state == _READY and call.mid == _ABSENT
         self._drop(call)
         if call.observing and not unknown:
             call.closing = True
             call.observing = False
             call.on_answer = call.into = None
-            call.wish = DEREGISTER
+            call.wish = _DEREGISTER
             call.confirmable = True
             call.limit_ms = 0
-            call.state = READY
+            call.state = _READY
             call.restart()
             self.node.hurry()
         else:
@@ -171,7 +180,7 @@ class Client(Feature):
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = LIFETIME_MS if self.repeats.kept else MASK
+        nearest = LIFETIME_MS if self.repeats.kept else _MASK
         i = len(self.calls) if self.used else 0
         while i:
             i -= 1
@@ -184,26 +193,26 @@ class Client(Feature):
 
     def transmit(self, slot, mid):
         call = self._holder(slot)
-        n = self._write(call, CON, mid)
+        n = self._write(call, _CON, mid)
         if n <= 0:
-            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
+            self.intake.fail(call, _TOO_LONG if n else _UNPROTECTED)
             return 0
         return n
 
     def settled(self, slot, how):
         call = self._holder(slot)
         call.slot = -1
-        if how == ACKNOWLEDGED:
+        if how == _ACKNOWLEDGED:
             self._await(call, self.node.view.now_ms)
         else:
-            self.intake.fail(call, TIMEOUT if how == GIVEN_UP else RESET)
+            self.intake.fail(call, _TIMEOUT if how == _GIVEN_UP else _RESET)
 
     def rejected(self, view):
         """An RST for a NON of ours."""
         for call in self.calls:
-            if call.state == AWAITED and call.mid == view.r[_SCAN_MID] and call.peer == view.peer:
+            if call.state == _AWAITED and call.mid == view.r[_SCAN_MID] and call.peer == view.peer:
                 if not call.confirmable:
-                    self.intake.fail(call, RESET)
+                    self.intake.fail(call, _RESET)
                     return
 
     # As the taker of responses
@@ -238,7 +247,7 @@ class Client(Feature):
     def renew(self, call):
         """Send the request of a call, or the block whose turn it is, once more as a new one."""
         self._drop(call)
-        call.state = READY
+        call.state = _READY
         self.node.hurry()
 
     def release(self, call):
@@ -260,7 +269,7 @@ class Client(Feature):
         i = len(self.calls)
         while i:
             i -= 1
-            if self.calls[i].state == FREE:
+            if self.calls[i].state == _FREE:
                 self.calls[i].begin(peer, method, found, self.szx)
                 self.calls[i].patience_ms = self.patience_ms
                 if self.node.secure is not None:
@@ -268,48 +277,48 @@ class Client(Feature):
                 self.used += 1
                 return self.calls[i]
         self.node.counters[count.NO_EXCHANGE] += 1
-        raise CoapError(SERVICE_UNAVAILABLE, "no request is free: give Client more slots", 5)
+        raise CoapError(_SERVICE_UNAVAILABLE, "no request is free: give Client more slots", 5)
 
     # Sending
 
     def _attend(self, call, now_ms):
-        if call.state == FREE:
+        if call.state == _FREE:
             return 0
         if call.began_ms < 0:
             call.began_ms = now_ms
         if self._over(call, now_ms):
-            self.intake.fail(call, TIMEOUT)
+            self.intake.fail(call, _TIMEOUT)
             return 0
-        if call.state == WATCHING and (now_ms - call.until_ms) & MASK < HALF:
-            call.state = READY  # RFC 7641 section 3.3.1: register again
+        if call.state == _WATCHING and (now_ms - call.until_ms) & _MASK < _HALF:
+            call.state = _READY  # RFC 7641 section 3.3.1: register again
             call.restart()
-        if call.state == READY and self._turn_ms(call, now_ms) == 0:
+        if call.state == _READY and self._turn_ms(call, now_ms) == 0:
             return self._send(call, now_ms)
         return 0
 
     def _over(self, call, now_ms):
-        if call.limit_ms and (now_ms - call.began_ms) & MASK >= call.limit_ms:
+        if call.limit_ms and (now_ms - call.began_ms) & _MASK >= call.limit_ms:
             return True
-        return call.state == AWAITED and (now_ms - call.until_ms) & MASK < HALF
+        return call.state == _AWAITED and (now_ms - call.until_ms) & _MASK < _HALF
 
     def _left_ms(self, call, now_ms):
-        left = MASK
-        if call.state == READY:
+        left = _MASK
+        if call.state == _READY:
             left = 0 if call.began_ms < 0 else self._turn_ms(call, now_ms)
-        elif call.state == AWAITED or call.state == WATCHING:
-            left = (call.until_ms - now_ms) & MASK
-        if call.limit_ms and call.state != FREE and call.began_ms >= 0:
-            limit = (call.began_ms + call.limit_ms - now_ms) & MASK
-            if limit < left or limit >= HALF:
+        elif call.state == _AWAITED or call.state == _WATCHING:
+            left = (call.until_ms - now_ms) & _MASK
+        if call.limit_ms and call.state != _FREE and call.began_ms >= 0:
+            limit = (call.began_ms + call.limit_ms - now_ms) & _MASK
+            if limit < left or limit >= _HALF:
                 left = limit
-        return 0 if MASK > left >= HALF else left
+        return 0 if _MASK > left >= _HALF else left
 
     def _turn_ms(self, call, now_ms):
         """How long NSTART makes the call wait; MASK: until somebody hurries the node."""
         exchange = self.node.exchange
         if call.confirmable:
             if not exchange.free():
-                return MASK
+                return _MASK
             busy = 0  # with others that are confirmable the message layer keeps the order
         else:
             busy = self._exchanges(exchange, call.peer)
@@ -321,7 +330,7 @@ class Client(Feature):
         return 0 if busy < exchange.nstart else self._nearest_ms(call.peer, now_ms)
 
     def _nearest_ms(self, peer, now_ms):
-        nearest = MASK
+        nearest = _MASK
         i = len(self.calls)
         while i:
             i -= 1
@@ -342,24 +351,24 @@ class Client(Feature):
     def _silence_ms(self, call, peer, now_ms):
         # RFC 7252 section 4.7: a NON is outstanding while its response is still expected; here for
         # as long as a CON would wait before it is sent again
-        if call.state != AWAITED or call.confirmable or call.peer != peer:
+        if call.state != _AWAITED or call.confirmable or call.peer != peer:
             return 0
-        gone = (now_ms - call.sent_ms) & MASK
+        gone = (now_ms - call.sent_ms) & _MASK
         limit = self.node.exchange.ack_timeout_ms
         return limit - gone if gone < limit else 0
 
     def _send(self, call, now_ms):
-        if call.wish != ABSENT and not call.offset:
+        if call.wish != _ABSENT and not call.offset:
             copy(call.token, 0, call.watch, 0, SIZE)
         else:
             self.tokens.next(call.token)
         if call.confirmable:
             call.slot = self.node.exchange.begin(self, call.peer)
-            call.state = OPEN
+            call.state = _OPEN
             return 0
-        n = self._write(call, NON, self.node.exchange.next_mid())
+        n = self._write(call, _NON, self.node.exchange.next_mid())
         if n <= 0:
-            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
+            self.intake.fail(call, _TOO_LONG if n else _UNPROTECTED)
             return 0
         self._await(call, now_ms)
         self.node.peer = call.peer
@@ -373,9 +382,9 @@ class Client(Feature):
         return n
 
     def _await(self, call, now_ms):
-        call.state = AWAITED
+        call.state = _AWAITED
         call.sent_ms = now_ms
-        call.until_ms = (now_ms + call.patience_ms) & MASK
+        call.until_ms = (now_ms + call.patience_ms) & _MASK
         self.node.hurry()
 
     # What comes
@@ -396,14 +405,14 @@ class Client(Feature):
         while i:
             i -= 1
             call = self.calls[i]
-            if call.state > READY or call.number != ABSENT:
+            if call.state > _READY or call.number != _ABSENT:
                 if call.peer == view.peer and self._names(call, view):
                     return call
         return None
 
     def _names(self, call, view):
         at = view.r[_TOKEN]
-        if call.state > READY and equal(view.buf, at, call.token, 0, SIZE):
+        if call.state > _READY and equal(view.buf, at, call.token, 0, SIZE):
             return True
         return call.observing and equal(view.buf, at, call.watch, 0, SIZE) == 1
 

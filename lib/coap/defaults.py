@@ -1,8 +1,10 @@
 """A node as most want it: with the usual features, in the sizes of a board."""
 
+from micropython import const
+
 import coap.node as node
 
-_OPTIONS_BYTES = 128  # of a message, beside its payload
+_OPTIONS_BYTES = const(128)  # of a message, beside its payload
 
 
 class Node(node.Node):
@@ -48,14 +50,14 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False, requests
     return features
 
 
-def for_board(slots, recv_max, rate=0, group=False):
+def for_board(slots, recv_max, rate=0, group=False, more=()):
     """A node in the sizes of a board: its tables, and the longest datagram that it takes.
 
     slots: a dict with remembered, exchanges, peers, observers, blocks, and perhaps block_bytes and
-    requests.
+    requests; more: further features.
     """
     sizes = dict(slots)
     observers, blocks = sizes.pop("observers"), sizes.pop("blocks")
     block_bytes, requests = sizes.pop("block_bytes", 2048), sizes.pop("requests", 0)
     features = usual(observers, blocks, block_bytes, rate, group, requests)
-    return node.Node(*features, room=recv_max - _OPTIONS_BYTES, **sizes)
+    return node.Node(*features, *more, room=recv_max - _OPTIONS_BYTES, **sizes)

@@ -13,11 +13,12 @@ from array import array
 from micropython import const
 
 import coap.counters as count
-from coap.numbers import BAD_OPTION, SERVICE_UNAVAILABLE
 from coap.ring import random16, seen
-from coap.scan import ABSENT, copy
+from coap.scan import copy
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_BAD_OPTION = const(0x82)  # numbers.BAD_OPTION
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _FLAGS = const(48)  # scan.FLAGS
 _TYPE = const(49)  # scan.TYPE
 _CODE = const(50)  # scan.CODE
@@ -35,26 +36,27 @@ _RING_CON_MS = const(1)  # ring.RING_CON_MS
 _RING_FIRST = const(3)  # ring.RING_FIRST
 _RING_STEP = const(3)  # ring.RING_STEP
 _RING_NON = const(1 << 16)  # ring.RING_NON
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 
 # How an exchange ended
-ACKNOWLEDGED = 0
-REJECTED = 1
-GIVEN_UP = 2
+ACKNOWLEDGED = const(0)
+REJECTED = const(1)
+GIVEN_UP = const(2)
 
-MASK = 0x3FFFFFFF  # the clock is counted modulo 2**30
-HALF = 0x20000000
+MASK = const(0x3FFFFFFF)  # the clock is counted modulo 2**30
+HALF = const(0x20000000)
 
 # Words of a slot
-_STATE = 0
-_MID = 1  # while it waits: its place in the order
-_NEXT_MS = 2
-_TIMEOUT_MS = 3
-_SENT = 4  # how many times
-_WORDS = 5
+_STATE = const(0)
+_MID = const(1)  # while it waits: its place in the order
+_NEXT_MS = const(2)
+_TIMEOUT_MS = const(3)
+_SENT = const(4)  # how many times
+_WORDS = const(5)
 
-_FREE = 0
-_WAITING = 1  # for its turn: NSTART exchanges with this peer are open
-_OPEN = 2
+_FREE = const(0)
+_WAITING = const(1)  # for its turn: NSTART exchanges with this peer are open
+_OPEN = const(2)
 
 
 class Exchange:
@@ -85,7 +87,7 @@ class Exchange:
         self.max_retransmit = max_retransmit
         self.nstart = nstart
         ring = [remembered, exchange_lifetime_ms, non_lifetime_ms]
-        ring += [ABSENT, 0, 0] * remembered + [0] * peers
+        ring += [_ABSENT, 0, 0] * remembered + [0] * peers
         self.ring = array("i", ring)
         self.replies = bytearray(remembered * reply_bytes)
         self.reply_bytes = reply_bytes
@@ -148,7 +150,7 @@ class Exchange:
     def depart(self, view, n):
         """Stamp and remember the reply of n bytes to the request at hand: its length."""
         if view.r[_TYPE] and n:
-            if self.node.tx[1] == BAD_OPTION:
+            if self.node.tx[1] == _BAD_OPTION:
                 n = 0  # RFC 7252 section 5.4.1: a NON with such an option is rejected in silence
             mid = self.next_mid()
             self.node.tx[2] = mid >> 8
@@ -235,7 +237,7 @@ class Exchange:
         at = _RING_FIRST
         while at < trust:
             if self.ring[at] >> 16 == who:
-                self.ring[at] = ABSENT
+                self.ring[at] = _ABSENT
             at += _RING_STEP
         self.node.forget(who)
 
@@ -277,7 +279,7 @@ class Exchange:
     def _full(self, view):
         # nothing may be pushed out: not to remember would be to execute twice
         self.node.counters[count.REFUSED] += 1
-        n = self.node.fail(SERVICE_UNAVAILABLE)
+        n = self.node.fail(_SERVICE_UNAVAILABLE)
         if view.r[_TYPE]:
             mid = self.next_mid()
             self.node.tx[2] = mid >> 8
@@ -455,7 +457,7 @@ class Exchange:
         while at > _RING_FIRST:
             at -= _RING_STEP
             if (now_ms - ring[at + 1]) & MASK >= ring[_RING_CON_MS]:
-                ring[at] = ABSENT
+                ring[at] = _ABSENT
         at = _RING_FIRST + _RING_STEP * ring[_RING_ENTRIES]
         while at < len(ring):
             if ring[at] and (now_ms - ring[at]) & MASK > HALF >> 2:

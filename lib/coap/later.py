@@ -6,33 +6,47 @@ message layer has the response written anew for each retransmission.
 
 from array import array
 
+from micropython import const
+
 import coap.counters as count
-import coap.scan as s
-from coap.exchange import HALF, MASK
 from coap.message import Writer
-from coap.numbers import CON, CONTENT, CONTENT_FORMAT, ETAG, MAX_AGE, NON, SERVICE_UNAVAILABLE
-from coap.scan import ABSENT
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_CON = const(0)  # numbers.CON
+_NON = const(1)  # numbers.NON
+_ETAG = const(4)  # numbers.ETAG
+_CONTENT_FORMAT = const(12)  # numbers.CONTENT_FORMAT
+_OPTION_MAX_AGE = const(14)  # numbers.MAX_AGE
+_CONTENT = const(0x45)  # numbers.CONTENT
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
+_NO_RESPONSE = const(18)  # scan.NO_RESPONSE
+_FLAGS = const(48)  # scan.FLAGS
+_SCAN_TYPE = const(49)  # scan.TYPE
+_SCAN_MID = const(51)  # scan.MID
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 # Words of a promise
-_STATE = 0
-_MID = 1  # of the request
-_TYPE = 2  # of the request
-_SINCE_MS = 3
-_CODE = 4
-_FORMAT = 5
-_MAX_AGE = 6
-_SLOT = 7  # in the message layer
-_UNWANTED = 8  # classes of answers that nobody wants to hear, as in No-Response (RFC 7967)
-_WORDS = 9
+_STATE = const(0)
+_MID = const(1)  # of the request
+_TYPE = const(2)  # of the request
+_SINCE_MS = const(3)
+_CODE = const(4)
+_FORMAT = const(5)
+_MAX_AGE = const(6)
+_SLOT = const(7)  # in the message layer
+_UNWANTED = const(8)  # classes of answers that nobody wants to hear, as in No-Response (RFC 7967)
+_WORDS = const(9)
 
-_FREE = 0
-_MADE = 1
-_KEPT = 2  # answered, and not yet settled
+_FREE = const(0)
+_MADE = const(1)
+_KEPT = const(2)  # answered, and not yet settled
 
-_TO_GROUP = 0x118  # unwanted of a group: 4.xx, 5.xx, and what has no payload (RFC 7252 8.2)
-_EMPTY = 0x100
+_TO_GROUP = const(0x118)  # unwanted of a group: 4.xx, 5.xx, and what has no payload (RFC 7252 8.2)
+_EMPTY = const(0x100)
 
-_PATIENCE_MS = 247000
+_PATIENCE_MS = const(247000)
 
 
 class Later:
@@ -60,8 +74,8 @@ class Later:
             if self.words[at] == _FREE:
                 self.turn = (self.turn + 1) & 0xFFFF
                 self.words[at] = _MADE
-                self.words[at + _MID] = view.r[s.MID]
-                self.words[at + _TYPE] = view.r[s.TYPE]
+                self.words[at + _MID] = view.r[_SCAN_MID]
+                self.words[at + _TYPE] = view.r[_SCAN_TYPE]
                 self.words[at + _SINCE_MS] = view.now_ms
                 self.words[at + _CODE] = code
                 self.words[at + _SLOT] = self.turn
@@ -89,7 +103,7 @@ class Later:
         while i:
             i -= 1
             at = i * _WORDS
-            if self.words[at] and self.words[at + _MID] == view.r[s.MID]:
+            if self.words[at] and self.words[at + _MID] == view.r[_SCAN_MID]:
                 if self.peers[i] == view.peer:
                     return i
         return -1
@@ -115,8 +129,8 @@ class Later:
         words[at] = _KEPT
         words[at + _SLOT] = -1
         words[at + _CODE] = code
-        words[at + _FORMAT] = ABSENT if content_format is None else content_format
-        words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
+        words[at + _FORMAT] = _ABSENT if content_format is None else content_format
+        words[at + _MAX_AGE] = _ABSENT if max_age_s is None else max_age_s
         self.payloads[i] = payload
         self.etags[i] = etag
         self.node.rewatch()
@@ -134,7 +148,7 @@ class Later:
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = HALF >> 2
+        nearest = _HALF >> 2
         i = len(self.peers) if self.open else 0
         while i:
             i -= 1
@@ -147,31 +161,31 @@ class Later:
         words = self.words
         if words[at] == _MADE and self._left_ms(at, now_ms) == 0:
             ticket = words[at + _SLOT] * len(self.peers) + i
-            self.respond(ticket, SERVICE_UNAVAILABLE, b"", None, None, b"")
+            self.respond(ticket, _SERVICE_UNAVAILABLE, b"", None, None, b"")
         if words[at] != _KEPT or words[at + _SLOT] >= 0:
             return 0
-        if words[at + _TYPE] != NON:
+        if words[at + _TYPE] != _NON:
             words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
             return 0
-        n = self._write(i, NON, self.node.exchange.next_mid())
+        n = self._write(i, _NON, self.node.exchange.next_mid())
         self.node.peer = self.peers[i]
         self._free(i)
         return n
 
     def _left_ms(self, at, now_ms):
         if self.words[at] == _MADE:
-            left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & MASK
-            return left if left < HALF else 0
+            left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & _MASK
+            return left if left < _HALF else 0
         if self.words[at] == _KEPT and self.words[at + _SLOT] < 0:
             # it waits for a free exchange: whoever frees one hurries the node
-            return 0 if self.node.exchange.free() else MASK
-        return MASK
+            return 0 if self.node.exchange.free() else _MASK
+        return _MASK
 
     # As an owner of exchanges
 
     def transmit(self, slot, mid):
         i = self._holder(slot)
-        return self._write(i, CON, mid)
+        return self._write(i, _CON, mid)
 
     def settled(self, slot, _how):
         self._free(self._holder(slot))
@@ -179,8 +193,8 @@ class Later:
     def _unwanted(self, view):
         unwanted = _TO_GROUP if view.group else 0
         # only where the feature is: without it the option is one of those that are ignored
-        if view.r[s.FLAGS] & self.node.wants & 1 << s.NO_RESPONSE:
-            unwanted |= view.r[s.NO_RESPONSE]
+        if view.r[_FLAGS] & self.node.wants & 1 << _NO_RESPONSE:
+            unwanted |= view.r[_NO_RESPONSE]
         return unwanted
 
     def _holder(self, slot):
@@ -201,10 +215,10 @@ class Later:
         words = self.words
         writer = self.writer.begin(kind, words[at + _CODE], mid, self.tokens[i])
         if self.etags[i]:
-            writer.option(ETAG, self.etags[i])
-        if words[at + _FORMAT] != ABSENT and (self.payloads[i] or words[at + _CODE] == CONTENT):
-            writer.uint(CONTENT_FORMAT, words[at + _FORMAT])
-        if words[at + _MAX_AGE] != ABSENT:
-            writer.uint(MAX_AGE, words[at + _MAX_AGE])
+            writer.option(_ETAG, self.etags[i])
+        if words[at + _FORMAT] != _ABSENT and (self.payloads[i] or words[at + _CODE] == _CONTENT):
+            writer.uint(_CONTENT_FORMAT, words[at + _FORMAT])
+        if words[at + _MAX_AGE] != _ABSENT:
+            writer.uint(_OPTION_MAX_AGE, words[at + _MAX_AGE])
         n = max(writer.payload(self.payloads[i]).n, 0)
         return self.node.secure.late(self.secured[i], n) if self.secured[i] and n else n

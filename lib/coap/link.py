@@ -4,11 +4,11 @@ from micropython import const
 
 from coap.feature import Feature
 from coap.linktext import link_end, links
-from coap.numbers import LINK_FORMAT
 from coap.resource import Resource
 from coap.scan import step
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LINK_FORMAT = const(40)  # numbers.LINK_FORMAT
 _URI_QUERY = const(9)  # scan.URI_QUERY
 _QUERY_END = const(33)  # scan.ENDS + scan.URI_QUERY
 _Q_AT = const(11)  # compose.Q_AT
@@ -27,7 +27,7 @@ class WellKnownCore(Feature):
 
 
 class _Core(Resource):
-    content_formats = (LINK_FORMAT,)
+    content_formats = (_LINK_FORMAT,)
     listed = False
 
     def get(self, request, reply):

@@ -7,9 +7,19 @@
 |1 1 1 1 1 1 1 1|    Payload (if any) ...                       |
 """
 
-import coap.scan as s
+from micropython import const
+
 from coap.compose import head
 from coap.scan import copy, holds, index, step
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_ENDS = const(24)  # scan.ENDS
+_FLAGS = const(48)  # scan.FLAGS
+_TOKEN = const(52)  # scan.TOKEN
+_HEAD = const(53)  # scan.HEAD
+_PAYLOAD = const(55)  # scan.PAYLOAD
+_SIZE = const(56)  # scan.SIZE
+_VALUE = const(60)  # scan.VALUE
 
 
 class View:
@@ -26,6 +36,7 @@ class View:
         self.now_ms = 0
         self.group = False  # it was sent to a group
         self.replayed = False  # it was kept, and is answered again
+        self.personal = False  # its handler has asked who asks: nobody else gets the answer
         self.context = 0  # number of the security context under which it came; 0: anybody's
         self.forget()
 
@@ -40,22 +51,22 @@ class View:
 
     def has(self, slot):
         """Is the option there?"""
-        return self.r[s.FLAGS] >> slot & 1 != 0
+        return self.r[_FLAGS] >> slot & 1 != 0
 
     def uint(self, slot, missing=None):
         """The value of a uint option, `missing` when it is absent."""
-        return self.r[slot] if self.r[s.FLAGS] >> slot & 1 else missing
+        return self.r[slot] if self.r[_FLAGS] >> slot & 1 else missing
 
     def token(self):
         """A copy of the token."""
-        return bytes(self.buf[self.r[s.TOKEN] : self.r[s.HEAD]])
+        return bytes(self.buf[self.r[_TOKEN] : self.r[_HEAD]])
 
     def payload(self):
         """The payload as a memoryview on the datagram, or on what its blocks were put into."""
         r = self.r
         if self.body is not None:
             return memoryview(self.body)[: self.length]
-        return memoryview(self.buf)[r[s.PAYLOAD] : r[s.SIZE]]
+        return memoryview(self.buf)[r[_PAYLOAD] : r[_SIZE]]
 
     def values(self, slot):
         """Copies of the values of an option that is no uint, in order."""
@@ -63,10 +74,10 @@ class View:
         r = self.r
         if self.has(slot):
             at = r[slot]
-            end = r[s.ENDS + slot]
+            end = r[_ENDS + slot]
             while at < end:
                 at = step(self.buf, at, r)
-                found.append(bytes(self.buf[r[s.VALUE] : at]))
+                found.append(bytes(self.buf[r[_VALUE] : at]))
         return found
 
     def holds(self, slot, value):

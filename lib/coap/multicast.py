@@ -10,12 +10,11 @@ from array import array
 from micropython import const
 
 import coap.counters as count
-from coap.exchange import HALF, MASK
 from coap.feature import Feature
 from coap.ring import random16
 from coap.scan import copy, scan
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
 _COUNT = const(63)  # scan.COUNT
 _FLAGS = const(48)  # scan.FLAGS
 _SCAN_MID = const(51)  # scan.MID
@@ -27,14 +26,16 @@ _ODD = const(1 << 27)  # scan.ODD
 _REFUSE = const(1 << 28)  # scan.REFUSE
 _SILENT = const(1 << 29)  # scan.SILENT
 _ONCE = const(1 << 24 | 1 << 12 | 1 << 16)  # scan.UNSAFE, scan.BLOCK1, scan.OSCORE
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 # Words of a slot
-_LENGTH = 0  # of the request; 0: answered, or never used
-_MID = 1
-_WHEN_MS = 2
-_WORDS = 3
+_LENGTH = const(0)  # of the request; 0: answered, or never used
+_MID = const(1)
+_WHEN_MS = const(2)
+_WORDS = const(3)
 
-_KNOWN_MS = 145000  # NON_LIFETIME
+_KNOWN_MS = const(145000)  # NON_LIFETIME
 
 
 class Multicast(Feature):
@@ -73,20 +74,20 @@ class Multicast(Feature):
         while i:
             i -= 1
             at = i * _WORDS
-            if self.words[at] and (now_ms - self.words[at + _WHEN_MS]) & MASK < HALF:
+            if self.words[at] and (now_ms - self.words[at + _WHEN_MS]) & _MASK < _HALF:
                 n = self._answer(i, at)
                 if n:
                     return n
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = HALF
+        nearest = _HALF
         i = self.slots if self.waiting else 0
         while i:
             i -= 1
             if self.words[i * _WORDS]:
-                left = (self.words[i * _WORDS + _WHEN_MS] - now_ms) & MASK
-                if left >= HALF:
+                left = (self.words[i * _WORDS + _WHEN_MS] - now_ms) & _MASK
+                if left >= _HALF:
                     return 0
                 if left < nearest:
                     nearest = left
@@ -105,7 +106,7 @@ class Multicast(Feature):
             i -= 1
             at = i * _WORDS
             if self.words[at + _MID] == view.r[_SCAN_MID] and self.peers[i] == view.peer:
-                if self.words[at] or (view.now_ms - self.words[at + _WHEN_MS]) & MASK < _KNOWN_MS:
+                if self.words[at] or (view.now_ms - self.words[at + _WHEN_MS]) & _MASK < _KNOWN_MS:
                     return True
         return False
 
@@ -127,7 +128,7 @@ class Multicast(Feature):
         i *= _WORDS
         self.words[i] = n
         self.words[i + _MID] = view.r[_SCAN_MID]
-        self.words[i + _WHEN_MS] = (view.now_ms + wait_ms) & MASK
+        self.words[i + _WHEN_MS] = (view.now_ms + wait_ms) & _MASK
         self.waiting += 1
         self.node.hurry()
 

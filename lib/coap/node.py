@@ -15,31 +15,30 @@ import coap.counters as count
 from coap.answer import DEFAULTS, Answer
 from coap.application import Application
 from coap.compose import bare, ready
-from coap.exchange import HALF, MASK, Exchange
+from coap.exchange import Exchange
+from coap.feature import Feature
 from coap.guard import guard
 from coap.later import Later
 from coap.message import View
-from coap.numbers import (
-    BAD_OPTION,
-    CONTENT,
-    INTERNAL_SERVER_ERROR,
-    METHOD_NOT_ALLOWED,
-    NOT_ACCEPTABLE,
-    NOT_FOUND,
-    PRECONDITION_FAILED,
-    PROXYING_NOT_SUPPORTED,
-    REQUEST_ENTITY_TOO_LARGE,
-    UNAUTHORIZED,
-    UNSUPPORTED_CONTENT_FORMAT,
-    VALID,
-)
 from coap.reply import Reply
 from coap.request import Request
 from coap.resource import LATER, CoapError
 from coap.scan import holds, scan
 from coap.timers import Timers
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_VALID = const(0x43)  # numbers.VALID
+_CONTENT = const(0x45)  # numbers.CONTENT
+_UNAUTHORIZED = const(0x81)  # numbers.UNAUTHORIZED
+_BAD_OPTION = const(0x82)  # numbers.BAD_OPTION
+_NOT_FOUND = const(0x84)  # numbers.NOT_FOUND
+_METHOD_NOT_ALLOWED = const(0x85)  # numbers.METHOD_NOT_ALLOWED
+_NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE
+_PRECONDITION_FAILED = const(0x8C)  # numbers.PRECONDITION_FAILED
+_REQUEST_ENTITY_TOO_LARGE = const(0x8D)  # numbers.REQUEST_ENTITY_TOO_LARGE
+_UNSUPPORTED_CONTENT_FORMAT = const(0x8F)  # numbers.UNSUPPORTED_CONTENT_FORMAT
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
+_PROXYING_NOT_SUPPORTED = const(0xA5)  # numbers.PROXYING_NOT_SUPPORTED
 _COUNT = const(63)  # scan.COUNT
 _SPECIAL = const(129)  # scan.SPECIAL
 _WATCH = const(130)  # scan.WATCH
@@ -54,8 +53,10 @@ _URI_PATH = const(7)  # scan.URI_PATH
 _CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
 _URI_QUERY = const(9)  # scan.URI_QUERY
 _ACCEPT = const(10)  # scan.ACCEPT
+_BLOCK1 = const(12)  # scan.BLOCK1
 _PROXY = const(15)  # scan.PROXY
 _OSCORE = const(16)  # scan.OSCORE
+_ECHO = const(17)  # scan.ECHO
 _FLAGS = const(48)  # scan.FLAGS
 _CODE = const(50)  # scan.CODE
 _ROUTE = const(54)  # scan.ROUTE
@@ -78,11 +79,14 @@ _Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
 _Q_SIZE1 = const(8)  # compose.Q_SIZE1
 _Q_LENGTH = const(10)  # compose.Q_LENGTH
 _Q_AT = const(11)  # compose.Q_AT
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 
-_VIEWS = 48  # lengths whose memoryview is kept
+_VIEWS = const(48)  # lengths whose memoryview is kept
 _type = type  # found at once: the names that are built in are searched one by one
 _bytes = bytes
+_len = len
 _PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
 _UNDERSTOOD = (
     1 << _IF_MATCH
@@ -93,6 +97,7 @@ _UNDERSTOOD = (
     | 1 << _URI_QUERY
     | 1 << _ACCEPT
 )
+_KNOWN = const(1 << _BLOCK1 | 1 << _ECHO)  # by them a View knows what it must forget
 _UNUSUAL = 1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _PROXY | _ODD
 
 
@@ -129,7 +134,10 @@ class Node(Application):
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
+        self.befores = [one for one in features if type(one).before is not Feature.before]
+        self.afters = [one for one in features if type(one).after is not Feature.after]
         self.timed = [self.timers, self.later]
+        self.going = None  # the part that due() asks first, as long as it has more to send
         self.calm = False  # nothing is due before calm_until_ms
         self.calm_until_ms = 0
         self.wake = None  # what hurry() calls: a transport that sleeps while others run
@@ -168,7 +176,7 @@ class Node(Application):
 
     def out(self, n):
         """The first n bytes of tx, to be sent before the next call."""
-        self.sent = self.sent + 1 & MASK
+        self.sent = self.sent + 1 & _MASK
         try:
             return self.views[n]
         except KeyError:
@@ -182,35 +190,41 @@ class Node(Application):
 
     def due(self, now_ms):
         """Do what the time demands: the length of a message in tx for `node.peer`, 0 when done."""
-        if self.calm and (self.calm_until_ms - now_ms - 1) & MASK < HALF:
+        if self.calm and (self.calm_until_ms - now_ms - 1) & _MASK < _HALF:
             return 0
-        self.calm = True
         self.view.now_ms = now_ms
+        if self.going is not None:
+            n = self.going.due(now_ms)
+            if n:
+                return n
+            self.going = None
+        self.calm = True
         for part in self.timed:
             n = part.due(now_ms)
             if n:
                 self.calm = False
+                self.going = part
                 return n
         if self.calm:
             self._rest(now_ms)
         return 0
 
     def _rest(self, now_ms):
-        nearest = HALF >> 2
+        nearest = _HALF >> 2
         i = len(self.timed)
         while i:
             i -= 1
             left = self.timed[i].wait_ms(now_ms)
             if left < nearest:
                 nearest = left
-        self.calm_until_ms = (now_ms + nearest) & MASK
+        self.calm_until_ms = (now_ms + nearest) & _MASK
 
     def wait_ms(self, now_ms):
         """Milliseconds until due() must be called, if no datagram comes before."""
         if not self.calm:
             return 0
-        left = (self.calm_until_ms - now_ms) & MASK
-        return left if left < HALF else 0
+        left = (self.calm_until_ms - now_ms) & _MASK
+        return left if left < _HALF else 0
 
     def hurry(self):
         """Something new may be due: due() must look."""
@@ -294,22 +308,23 @@ class Node(Application):
     def _missing(self, view):
         if self.prefixes or view.r[_FLAGS] & self.wants:
             return self._check(view)
-        return self.fail(NOT_FOUND)
+        return self.fail(_NOT_FOUND)
 
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
         if view.r[_FLAGS] & 1 << _PROXY:
-            refusal = PROXYING_NOT_SUPPORTED
+            refusal = _PROXYING_NOT_SUPPORTED
         elif view.r[_FLAGS] & 1 << _OSCORE and self.secure is not None and not view.context:
             return self.secure.request(view)
         elif view.r[_FLAGS] & self.refuse:
-            refusal = BAD_OPTION
+            refusal = _BAD_OPTION
         else:
             refusal = self._refusal(view, self.find(view))
         n = self._complete(view, refusal or self._handle(view))
         self.reply.reset()
         self.reply_.negotiated = None
-        view.forget()
+        if view.r[_FLAGS] & _KNOWN:
+            view.forget()
         return n
 
     def _handle(self, view):
@@ -320,17 +335,17 @@ class Node(Application):
         """Why the request must not reach its handler, as a code; 0: it may."""
         self.resource = resource
         if resource is None:
-            return NOT_FOUND
+            return _NOT_FOUND
         code = view.r[_CODE]
         if code > 7 or resource.handlers[code] is None:
-            return METHOD_NOT_ALLOWED
+            return _METHOD_NOT_ALLOWED
         if self.access is not None and not self.access.admits(view, resource):
-            return UNAUTHORIZED
+            return _UNAUTHORIZED
         if view.r[_SIZE] > view.r[_LIMIT]:
             return self._too_long()
         code = self._negotiate(view, resource) or self._precondition(view, resource)
         if not code and not resource.exists and not view.r[_FLAGS] & _UNSAFE:
-            code = NOT_FOUND
+            code = _NOT_FOUND
         if not code and resource.echo and view.r[_FLAGS] & _UNSAFE:
             code = self.challenge(view)
         if not code and view.r[_FLAGS] & self.wants:
@@ -339,9 +354,10 @@ class Node(Application):
 
     def _before(self, view, resource):
         i = 0
-        while i < len(self.features):
-            if view.r[_FLAGS] & self.features[i].wants:
-                refusal = self.features[i].before(view, resource)
+        features = self.befores
+        while i < _len(features):
+            if view.r[_FLAGS] & features[i].wants:
+                refusal = features[i].before(view, resource)
                 if refusal:
                     return refusal
             i += 1
@@ -354,18 +370,18 @@ class Node(Application):
             if accept in formats:
                 self.reply.chosen = accept
             elif accept != self.error_format or not view.r[_FLAGS] & _UNSAFE:
-                return NOT_ACCEPTABLE
+                return _NOT_ACCEPTABLE
             self.reply_.negotiated = accept
         if view.has(_CONTENT_FORMAT) and resource.accepts is not None:
             if view.r[_CONTENT_FORMAT] not in resource.accepts:
-                return UNSUPPORTED_CONTENT_FORMAT
+                return _UNSUPPORTED_CONTENT_FORMAT
         return 0
 
     def _precondition(self, view, resource):
         if resource.conditional or not view.r[_FLAGS] & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
             return 0
         etag = resource.etag if resource.exists else None
-        return 0 if self.request_.holds_if_match(etag) else PRECONDITION_FAILED
+        return 0 if self.request_.holds_if_match(etag) else _PRECONDITION_FAILED
 
     def _complete(self, view, out):
         """Make a message of what the handler returned, None mostly: it has filled the reply."""
@@ -420,13 +436,13 @@ class Node(Application):
 
     def _after(self, view, reply, q):
         """Let features complete the reply, and see whether the asker has it already."""
-        if view.r[_FLAGS] & 1 << _ETAG and q[_Q_ETAG] and q[_Q_CODE] == CONTENT:
+        if view.r[_FLAGS] & 1 << _ETAG and q[_Q_ETAG] and q[_Q_CODE] == _CONTENT:
             if holds(view.buf, view.r, _ETAG, reply.tag):
-                q[_Q_CODE] = VALID
+                q[_Q_CODE] = _VALID
                 q[_Q_LENGTH] = q[_Q_AT] = 0
         i = 0
-        while i < len(self.features):
-            feature = self.features[i]
+        while i < _len(self.afters):
+            feature = self.afters[i]
             if view.r[_FLAGS] & feature.wants or (feature.cuts and q[_Q_AT] > reply.most):
                 feature.after(view, reply)
             i += 1
@@ -435,9 +451,9 @@ class Node(Application):
 
     def _too_long(self):
         self.counters[count.TOO_LONG] += 1
-        self.reply.clear(REQUEST_ENTITY_TOO_LARGE)
+        self.reply.clear(_REQUEST_ENTITY_TOO_LARGE)
         self.reply.q[_Q_SIZE1] = self.view.r[_ROOM]
-        return REQUEST_ENTITY_TOO_LARGE
+        return _REQUEST_ENTITY_TOO_LARGE
 
     def failed(self, error):
         """The handler at hand raised: what the answer is."""
@@ -449,5 +465,5 @@ class Node(Application):
             if error.max_age_s is not None:
                 reply.q[_Q_MAX_AGE] = error.max_age_s
         else:
-            reply.clear(INTERNAL_SERVER_ERROR)
+            reply.clear(_INTERNAL_SERVER_ERROR)
             self.log(error)

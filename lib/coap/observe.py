@@ -4,6 +4,9 @@ An observer is its registration, kept as it came, and a notification is the answ
 request would get now: Accept, queries and the Block2 size of the registration hold by themselves.
 A change only marks observers; due() writes the notification from the state that then is, so that
 the newest state is what gets sent, however often it changed.
+
+Observers who asked the same are a group: while nothing else is sent or comes, one notification is
+written for all of them, and only the token, the MID and the number in it are each one's own.
 """
 
 from array import array
@@ -11,14 +14,20 @@ from array import array
 from micropython import const
 
 import coap.counters as count
-from coap.exchange import ACKNOWLEDGED, GIVEN_UP, MASK
+from coap.compose import address, alike
 from coap.feature import Feature
 from coap.guard import inside
-from coap.numbers import FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
-from coap.scan import ABSENT, copy, same_token
+from coap.scan import copy, same_token
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_GET = const(1)  # numbers.GET
+_FETCH = const(5)  # numbers.FETCH
+_NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
 _OBSERVE = const(5)  # scan.OBSERVE
+_FLAGS = const(48)  # scan.FLAGS
+_HEAD = const(53)  # scan.HEAD
+_PAYLOAD = const(55)  # scan.PAYLOAD
 _BLOCK2 = const(11)  # scan.BLOCK2
 _BLOCK1 = const(12)  # scan.BLOCK1
 _NO_RESPONSE = const(18)  # scan.NO_RESPONSE
@@ -27,25 +36,44 @@ _SCAN_MID = const(51)  # scan.MID
 _SIZE = const(56)  # scan.SIZE
 _COUNT = const(63)  # scan.COUNT
 _Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
 _Q_OBSERVE = const(2)  # compose.Q_OBSERVE
 _Q_FORMAT = const(3)  # compose.Q_FORMAT
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_ACKNOWLEDGED = const(0)  # exchange.ACKNOWLEDGED
+_GIVEN_UP = const(2)  # exchange.GIVEN_UP
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 # Words of an observer
-_LENGTH = 0  # of the registration; 0: nobody
-_NUMBER = 1  # of the last notification
-_MID = 2  # of the last notification
-_NEW = 3  # the state is newer than the last notification
-_SLOT = 4  # in the message layer while a confirmable one is in flight; -1
-_SINCE_CON = 5  # notifications since a confirmable one
-_CON_MS = 6  # when the last confirmable one was sent
-_FORMAT = 7  # Content-Format of the first answer
-_LAST = 8  # the notification in flight is an error: the observer's last
-_CONTEXT = 9  # of its registration, 0 for none
-_WORDS = 10
+_LENGTH = const(0)  # of the registration; 0: nobody
+_NUMBER = const(1)  # of the last notification
+_MID = const(2)  # of the last notification
+_NEW = const(3)  # the state is newer than the last notification
+_SLOT = const(4)  # in the message layer while a confirmable one is in flight; -1
+_SINCE_CON = const(5)  # notifications since a confirmable one
+_CON_MS = const(6)  # when the last confirmable one was sent
+_FORMAT = const(7)  # Content-Format of the first answer
+_LAST = const(8)  # the notification in flight is an error: the observer's last
+_CONTEXT = const(9)  # of its registration, 0 for none
+_GROUP = const(10)  # the same for all who asked the same and are answered alike; 0 for none
+_WORDS = const(11)
 
-_REGISTER = 0
-_DEREGISTER = 1
-_JUMP = 256  # numbers skipped on a restart: more than were sent since the state was saved
+# What is known of the notification that lies in tx
+_W_GROUP = const(0)  # whose it is; 0: of nobody, or it can not be given to others
+_W_AT = const(1)  # where its Observe option lies
+_W_LENGTH = const(2)
+_W_FORMAT = const(3)
+_W_COUNT = const(4)  # datagrams that had come when it was written
+_W_MS = const(5)
+_WRITTEN = const(6)
+
+# Options of a registration that are as good for one observer as for another: beside them it has no
+# condition, no block and no wish of its own
+_COMMON = const(1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 25)
+
+_REGISTER = const(0)
+_DEREGISTER = const(1)
+_JUMP = const(256)  # numbers skipped on a restart: more than were sent since the state was saved
 
 
 class Observe(Feature):
@@ -72,6 +100,8 @@ class Observe(Feature):
         self.used = 0
         self.notifying = -1  # the observer whose notification is being written
         self.turn = 0
+        self.groups = 0  # that were ever made, modulo 2**30
+        self.written = array("i", [0] * _WRITTEN)
 
     def count(self, resource=None):
         """How many observe `resource`, or anything."""
@@ -84,7 +114,7 @@ class Observe(Feature):
     def after(self, view, reply):
         if self.notifying >= 0:
             self._notify(reply.q)
-        elif view.r[_CODE] == GET or view.r[_CODE] == FETCH:
+        elif view.r[_CODE] == _GET or view.r[_CODE] == _FETCH:
             resource = self.node.resource
             if resource is not None and resource.observable:
                 self._wish(view, reply.q, self._find(view))
@@ -97,6 +127,7 @@ class Observe(Feature):
             self._register(view, i, q)
 
     def changed(self, resource):
+        self.written[_W_GROUP] = 0
         if self.used:
             words = self.words
             i = self.slots
@@ -117,18 +148,24 @@ class Observe(Feature):
     # In its own time
 
     def due(self, now_ms):
+        if self.node.going is not self:
+            self.written[_W_GROUP] = 0  # others may have written into tx
+        words = self.words
         tries = self.slots if self.used else 0
         while tries:
             tries -= 1
             # in turns, so that one whose resource changes all the time does not starve others
-            self.turn = self.turn + 1 if self.turn + 1 < self.slots else 0
-            n = self._attend(self.turn, now_ms)
-            if n:
-                return n
+            i = self.turn = self.turn + 1 if self.turn + 1 < self.slots else 0
+            i *= _WORDS
+            if words[i] and words[i + _SLOT] < 0:
+                if words[i + _NEW] or not words[i + _GROUP] or self._is_old(i, now_ms):
+                    i = self._attend(self.turn, now_ms)
+                    if i:
+                        return i
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = MASK
+        nearest = _MASK
         if self.used:
             i = self.slots
             while i:
@@ -141,11 +178,11 @@ class Observe(Feature):
     def _left_ms(self, at, now_ms):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
-            return MASK
+            return _MASK
         left = self._pause_ms(at, now_ms)
         if left <= 0:
             # without a free exchange there is nothing to do before one ends
-            return 0 if self.node.exchange.free() else MASK
+            return 0 if self.node.exchange.free() else _MASK
         return left
 
     def _concerns(self, i, resource):
@@ -154,11 +191,11 @@ class Observe(Feature):
 
     def _pause_ms(self, at, now_ms):
         """How long until a notification is owed, if nothing changes; 0 or less: it is."""
-        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & MASK)
+        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & _MASK)
         if self.node.conditions is not None:
             other = self.node.conditions.left_ms(at // _WORDS, self.words[at + _NEW], now_ms)
         else:
-            other = 0 if self.words[at + _NEW] else MASK
+            other = 0 if self.words[at + _NEW] else _MASK
         return other if other < left else left
 
     # As an owner of exchanges
@@ -179,9 +216,9 @@ class Observe(Feature):
         i = self._holder(slot)
         at = i * _WORDS
         self.words[at + _SLOT] = -1
-        if how == GIVEN_UP:
+        if how == _GIVEN_UP:
             self._remove_peer(self.peers[i])  # nobody is there any more
-        elif how != ACKNOWLEDGED or self.words[at + _LAST]:
+        elif how != _ACKNOWLEDGED or self.words[at + _LAST]:
             self._remove(i)
 
     # Across a restart
@@ -223,15 +260,57 @@ class Observe(Feature):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
             return 0
-        old = (now_ms - words[at + _CON_MS]) & MASK >= self.con_ms
-        if not old and self._pause_ms(at, now_ms) > 0:
+        old = self._is_old(at, now_ms)
+        if not old and not words[at + _GROUP] and self._pause_ms(at, now_ms) > 0:
             return 0
         if old or self._wants_con(i, at):
             # without a free exchange it stays due: whoever ends one hurries the node
             words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
             return 0
         self._next_number(at)
-        return self._send(i, self.node.exchange.next_mid())
+        now_ms = self._share(i, at, now_ms)
+        return now_ms or self._send(i, self.node.exchange.next_mid())
+
+    def _share(self, i, at, now_ms):
+        """Make the notification in tx that of observer i, too: its length; 0: it can not be."""
+        words = self.words
+        written = self.written
+        if not words[at + _GROUP] or words[at + _GROUP] != written[_W_GROUP]:
+            return 0
+        if written[_W_MS] != now_ms or written[_W_COUNT] != self.node.view.r[_COUNT]:
+            return 0
+        if written[_W_FORMAT] != words[at + _FORMAT]:
+            return 0
+        node = self.node
+        mid = node.exchange.mid + 1 & 0xFFFF
+        if not address(node.tx, self.requests[i], written[_W_AT], mid, words[at + _NUMBER]):
+            return 0
+        node.exchange.mid = words[at + _MID] = mid
+        node.peer = self.peers[i]
+        words[at + _NEW] = words[at + _LAST] = 0
+        words[at + _SINCE_CON] += 1
+        return written[_W_LENGTH]
+
+    def _note(self, i, at, n):
+        """Observer i gets the n bytes in tx: note what it takes to give them to others."""
+        written = self.written
+        reply = self.node.reply
+        words = self.words
+        written[_W_GROUP] = 0
+        if words[at + _SLOT] >= 0 or words[at + _LAST] or reply.extra or not words[at + _GROUP]:
+            return
+        if self.node.view.personal:
+            return
+        written[_W_GROUP] = words[at + _GROUP]
+        i = reply.q[_Q_ETAG]
+        written[_W_AT] = self.node.view.r[_HEAD] + (1 + i if i else 0)
+        written[_W_LENGTH] = n
+        written[_W_FORMAT] = words[at + _FORMAT]
+        written[_W_COUNT] = self.node.view.r[_COUNT]
+        written[_W_MS] = self.node.view.now_ms
+
+    def _is_old(self, at, now_ms):
+        return (now_ms - self.words[at + _CON_MS]) & _MASK >= self.con_ms
 
     def _wants_con(self, i, at):
         if self.words[at + _SINCE_CON] + 1 >= self.con_every:
@@ -254,6 +333,7 @@ class Observe(Feature):
         view.peer = self.peers[i]
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
+        view.personal = False
         n = inside(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
         self.notifying = -1
         if self.node.conditions is not None:
@@ -261,12 +341,13 @@ class Observe(Feature):
         if self.node.tx[1] == 0:
             # the handler said LATER, which there is nobody to wait for
             self.node.later.withdraw(view)
-            n = self.node.fail(INTERNAL_SERVER_ERROR)
+            n = self.node.fail(_INTERNAL_SERVER_ERROR)
         return self._seal(i, mid, n)
 
     def _seal(self, i, mid, n):
         context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
+        self._note(i, i * _WORDS, n)
         return self.node.secure.answer(context, n) if context else n
 
     def _stamp(self, i, mid, tx):
@@ -292,7 +373,7 @@ class Observe(Feature):
         words = self.words
         if q[_Q_CODE] <= 0x5F:
             if q[_Q_CODE] == 0x45 and q[_Q_FORMAT] != words[at + _FORMAT]:
-                self.node.reply.clear(NOT_ACCEPTABLE)  # RFC 7641 section 4.2
+                self.node.reply.clear(_NOT_ACCEPTABLE)  # RFC 7641 section 4.2
             else:
                 q[_Q_OBSERVE] = words[at + _NUMBER]
 
@@ -324,12 +405,36 @@ class Observe(Feature):
             self.peers[i] = view.peer
         words[at] = n
         self.resources[i] = self.node.resource
-        words[at + _MID] = ABSENT
+        words[at + _MID] = _ABSENT
         words[at + _NEW] = 0
         words[at + _LAST] = 0
+        words[at + _GROUP] = self._group(view, i, n)
         if self.node.conditions is not None:
             self.node.conditions.registered(i, self.slots, self.node.resource)
         self._next_number(at)
+
+    def _group(self, view, i, n):
+        """The number of those who asked the same as observer i in the n bytes that are kept."""
+        r = view.r
+        if r[_FLAGS] & ~_COMMON or r[_PAYLOAD] < r[_SIZE] or view.context:
+            return 0
+        if r[_CODE] != _GET or r[_HEAD] > 12:
+            return 0
+        other = self.slots
+        while other:
+            other -= 1
+            if other != i and self._is_alike(i, other, n):
+                return self.words[other * _WORDS + _GROUP]
+        self.groups = self.groups + 1 & _MASK or 1
+        return self.groups
+
+    def _is_alike(self, i, other, n):
+        at = other * _WORDS
+        if self.words[at] != n or not self.words[at + _GROUP]:
+            return False
+        if self.resources[other] is not self.resources[i]:
+            return False
+        return alike(self.requests[i], self.requests[other], n) == 1
 
     def _room(self, view):
         for i in range(self.slots):

@@ -6,15 +6,26 @@ copy and a payload.
 
 from array import array
 
-import coap.compose as compose
-import coap.scan as s
+from micropython import const
+
 from coap.compose import blank
 from coap.message import Writer
-from coap.numbers import CONTENT, CONTENT_FORMAT, ETAG, MAX_AGE
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_ETAG = const(4)  # numbers.ETAG
+_CONTENT_FORMAT = const(12)  # numbers.CONTENT_FORMAT
+_MAX_AGE = const(14)  # numbers.MAX_AGE
+_CONTENT = const(0x45)  # numbers.CONTENT
+_LOOK = const(65533)  # scan.LOOK
+_ANY_FORMAT = const(65534)  # scan.ANY_FORMAT
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_FORMAT = const(3)  # compose.Q_FORMAT
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+_Q_ALL = const(16)  # compose.Q_ALL
 
 LATER = object()  # what a handler returns when node.respond() will answer
 
-_OPTIONS_BYTES = 24  # of an ETag, a Content-Format and a Max-Age, and some
+_OPTIONS_BYTES = const(24)  # of an ETag, a Content-Format and a Max-Age, and some
 
 _METHODS = ("get", "post", "put", "delete", "fetch", "patch", "ipatch")
 
@@ -63,7 +74,7 @@ class Resource:
         self.path = ""
         self.route = 0  # where in the table of the node its route lies
         self.options = b"\0"
-        self.q = array("i", [0] * compose.Q_ALL)
+        self.q = array("i", [0] * _Q_ALL)
         self.handlers = [None] * 8
         self.written = (b"", True, None)  # the state that route and options were written for
 
@@ -82,15 +93,15 @@ class Resource:
         formats = self.content_formats
         access = self.node and self.node.access
         if self.echo or not self.exists or (access and not access.shows(self)):
-            return s.LOOK
-        return formats[0] if formats and len(formats) == 1 else s.ANY_FORMAT
+            return _LOOK
+        return formats[0] if formats and len(formats) == 1 else _ANY_FORMAT
 
     def plain_format(self):
         """The Content-Format with which a request needs no look: as plain_accept()."""
         formats = self.accepts
         if formats is None:
-            return s.ANY_FORMAT
-        return formats[0] if len(formats) == 1 else s.LOOK
+            return _ANY_FORMAT
+        return formats[0] if len(formats) == 1 else _LOOK
 
     def refresh(self):
         """Write the constant options anew; changed() does it when it must."""
@@ -103,18 +114,18 @@ class Resource:
             raise ValueError("an ETag has at most 8 bytes: /" + self.path)
         self.written = (self.etag, self.exists, self.max_age_s)
         q = self.q
-        blank(q, CONTENT)
+        blank(q, _CONTENT)
         scratch = bytearray(_OPTIONS_BYTES)
         writer = Writer(scratch).resume(0)
         if self.etag:
-            q[compose.Q_ETAG] = len(self.etag)
-            writer.option(ETAG, self.etag)
+            q[_Q_ETAG] = len(self.etag)
+            writer.option(_ETAG, self.etag)
         if self.content_formats:
-            q[compose.Q_FORMAT] = self.content_formats[0]
-            writer.uint(CONTENT_FORMAT, self.content_formats[0])
+            q[_Q_FORMAT] = self.content_formats[0]
+            writer.uint(_CONTENT_FORMAT, self.content_formats[0])
         if self.max_age_s is not None:
-            q[compose.Q_MAX_AGE] = self.max_age_s
-            writer.uint(MAX_AGE, self.max_age_s)
+            q[_Q_MAX_AGE] = self.max_age_s
+            writer.uint(_MAX_AGE, self.max_age_s)
         self.options = bytes((writer.n,)) + scratch[: writer.n]
 
     def changed(self):

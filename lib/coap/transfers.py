@@ -9,10 +9,9 @@ from array import array
 from micropython import const
 
 import coap.counters as count
-from coap.exchange import HALF, MASK
 from coap.scan import copy, digest_option
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_PATH = const(7)  # scan.URI_PATH
 _URI_QUERY = const(9)  # scan.URI_QUERY
@@ -25,6 +24,8 @@ _Q_FORMAT = const(3)  # compose.Q_FORMAT
 _Q_START = const(9)  # compose.Q_START
 _Q_LENGTH = const(10)  # compose.Q_LENGTH
 _Q_AT = const(11)  # compose.Q_AT
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 # Words of a slot
 _STATE = const(0)
@@ -35,9 +36,9 @@ _CODE = const(4)  # of a kept answer
 _FORMAT = const(5)
 _WORDS = const(6)
 
-FREE = 0
-COMING = 1
-ANSWERED = 2
+FREE = const(0)
+COMING = const(1)
+ANSWERED = const(2)
 
 
 class Transfers:
@@ -170,7 +171,7 @@ class Transfers:
 
     def wait_ms(self, now_ms):
         """Milliseconds until expire() has something to do."""
-        nearest = HALF
+        nearest = _HALF
         i = self.slots if self.used else 0
         while i:
             i -= 1
@@ -193,4 +194,4 @@ class Transfers:
         return self._age_ms(i, now_ms) > self._age_ms(other, now_ms)
 
     def _age_ms(self, i, now_ms):
-        return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & MASK
+        return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & _MASK

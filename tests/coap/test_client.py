@@ -3,11 +3,11 @@
 import coap.counters as count
 from asked import Told, acknowledge, asking, piggyback, reset, respond, sent
 from coap import LATER, CoapError
-from coap.call import ABSENT
 from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR
 from coap.transports.wire import Wire
 from engine import Peer, ask, due, encode, silent
 from features import option, seeded
+from slots import ABSENT
 from support import cases, raises
 
 PATH, FORMAT, QUERY, ACCEPT = 11, 12, 15, 17

@@ -2,8 +2,8 @@
 
 from array import array
 
-import coap.compose as c
-import coap.scan as s
+import slots as c
+import slots as s
 from coap.numbers import ACK, CON, GET, NON, POST
 from engine import encode, request, uint
 from support import cases, hexbytes

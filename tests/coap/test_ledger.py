@@ -308,3 +308,42 @@ def test_what_came_after_it_was_retained_makes_it_void():
     node.secure.retain()
     assert end.read(ask(node, end.request(request(GET, "s")))).code == CONTENT
     assert world.retained.content == b""
+
+
+def test_the_state_of_a_node_carries_it_all():
+    from coap.defaults import usual
+    from engine import due
+
+    def node_with(world):
+        oscore = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)], world.flash, None, 4)
+        node = Node(*usual(), Access(SECURED), oscore)
+        node.pack_peer, node.unpack_peer = str.encode, lambda packed: str(packed, "utf-8")
+        node.seed(b"12345678")
+        node.get("s", observable=True)(lambda request, reply: b"open")
+        return node
+
+    world = World(None, "flash")
+    end = End(b"\x02", b"\x01")
+    node = node_with(world)
+    first = end.read(ask(node, end.request(request(GET, "s", options=[(6, b"")]))))
+    piv = end.piv
+    assert first.all(6) == [b""]
+    node.secure.retain()
+    kept = node.state()
+    used = node.secure.contexts[0].next
+    node = node_with(world)
+    assert node.restore(kept)
+    assert node.secure.contexts[0].next == used
+    # the observer is there, and is told under the same keys
+    node.at("s").changed()
+    ((peer, message),) = due(node, 1000)
+    assert peer == "peer" and end.read(message, piv).payload == b"open"
+    # nobody is asked for an Echo, and what came before does not come again
+    replay = end.request(request(GET, "s"), seq=0)
+    assert ask(node, replay).payload == b"Replay detected"
+    assert end.read(ask(node, end.request(request(GET, "s")))).code == CONTENT
+    # the same state again, after a loss of power: it is void
+    node = node_with(world)
+    node.restore(kept)
+    assert node.secure.contexts[0].next > used
+    assert end.read(ask(node, end.request(request(GET, "s")))).code == UNAUTHORIZED

@@ -3,8 +3,8 @@
 from coap import Resource
 from coap.link import WellKnownCore, link
 from coap.linktext import link_end, links
-from coap.scan import LENGTH, VALUE, index
 from features import QUERY, plain, seeded
+from slots import LENGTH, VALUE, index
 from support import cases
 
 DOOR = (

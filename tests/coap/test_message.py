@@ -1,6 +1,6 @@
 """View reads a message where it lies, Writer appends one."""
 
-import coap.scan as s
+import slots as s
 from coap.message import View, Writer
 from coap.numbers import ACK, CON, GET, NON, POST
 from engine import decode, encode, uint

@@ -3,6 +3,7 @@
 from array import array
 
 import coap.cipher as c
+import coap.framing as f
 from coap.access import OPEN, READ_ONLY, SECURED, Access
 from coap.context import Context
 from coap.defaults import usual
@@ -11,9 +12,9 @@ from coap.node import Node
 from coap.numbers import *
 from coap.oscore import Oscore
 from coap.resource import LATER
-from coap.scan import CODE, HEAD, scan
 from engine import answer, ask, decode, due, encode, get, request, uint
 from secured import SALT, SECRET, End
+from slots import CODE, HEAD, scan
 from support import cases, hexbytes
 
 HEAP = "2m"
@@ -92,7 +93,7 @@ def test_c4_to_c6_requests(ids, plain, protected):
     node = Node()
     envelope = Envelope(node)
     context = Context(MASTER, client, b"\x01", salt, id_context)
-    c.put_piv(envelope.piv, 20)
+    f.put_piv(envelope.piv, 20)
     node.tx[: len(plain)] = plain
     envelope.bind(context, context.sender_id)
     envelope.ask(context)
@@ -137,22 +138,22 @@ def test_c7_c8_answers(anew, protected):
 
 
 def parsed(value):
-    fields = array("i", [0] * c.FIELDS)
+    fields = array("i", [0] * f.FIELDS)
     value = hexbytes(value)
-    if not c.parse(b"x" + value, 1, len(value), fields):
+    if not f.parse(b"x" + value, 1, len(value), fields):
         return None
     piv = bytearray(6)
-    c.take_piv(piv, b"x" + value, fields)
-    assert fields[c.PIV_HIGH] << 20 | fields[c.PIV_LOW] == int.from_bytes(
+    f.take_piv(piv, b"x" + value, fields)
+    assert fields[f.PIV_HIGH] << 20 | fields[f.PIV_LOW] == int.from_bytes(
         piv[1 : 1 + piv[0]], "big"
     )
     name = kid = None
-    if fields[c.CONTEXT_LENGTH] != c.ABSENT:
-        at = fields[c.CONTEXT_AT] - 1
-        name = value[at : at + fields[c.CONTEXT_LENGTH]]
-    if fields[c.KID_LENGTH] != c.ABSENT:
-        at = fields[c.KID_AT] - 1
-        kid = value[at : at + fields[c.KID_LENGTH]]
+    if fields[f.CONTEXT_LENGTH] != f.ABSENT:
+        at = fields[f.CONTEXT_AT] - 1
+        name = value[at : at + fields[f.CONTEXT_LENGTH]]
+    if fields[f.KID_LENGTH] != f.ABSENT:
+        at = fields[f.KID_AT] - 1
+        kid = value[at : at + fields[f.KID_LENGTH]]
     return bytes(piv[1 : 1 + piv[0]]), name, kid
 
 

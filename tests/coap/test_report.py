@@ -5,9 +5,9 @@ from coap import CoapError
 from coap.client import Client
 from coap.numbers import CON, GET, POST, PUT
 from coap.report import Report, unsigned
-from coap.scan import SPECIAL
 from engine import ask, due, request
 from features import Value, seeded
+from slots import SPECIAL
 from support import cases, raises
 
 

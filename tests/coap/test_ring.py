@@ -2,10 +2,10 @@
 
 from array import array
 
-import coap.scan as s
+import slots as s
 from coap.numbers import CON, NON, POST
-from coap.ring import RING_FIRST, RING_STEP, random16, seen
 from engine import encode
+from slots import RING_FIRST, RING_STEP, random16, seen
 
 
 def indexed(data, **settings):

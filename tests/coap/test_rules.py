@@ -1,6 +1,7 @@
 """The rules of the engine's source that no single behaviour shows. They read files: host only."""
 
 import ast
+import contextlib
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ FILES = sorted(path.name for path in ENGINE.glob("*.py"))
 LAYERS = (
     ("numbers.py", "counters.py"),
     ("scan.py", "compose.py", "ring.py", "linktext.py", "guard.py"),
-    ("message.py", "cipher.py"),
+    ("message.py", "cipher.py", "framing.py"),
     ("ccm.py",),
     ("context.py",),
     ("ledger.py", "envelope.py"),
@@ -98,7 +99,10 @@ HOT = {
     "asking.py": (
         "Asking.protect Asking._bind Asking._sign Asking.heard Asking._open Asking._is_newer"
     ),
-    "observe.py": "Observe._send",
+    "observe.py": (
+        "Observe._send Observe.due Observe.changed Observe.wait_ms Observe._attend Observe._share"
+        " Observe._note Observe._notify Observe._stamp Observe._pause_ms Observe._wants_con"
+    ),
     "token.py": "Tokens.next Tokens.encipher",
     "transports/udp.py": (
         "Udp.step Udp.flush Udp._stir Udp.fault"
@@ -109,7 +113,7 @@ HOT = {
         " Slipmux._write Slipmux._put"
     ),
 }  # fmt: skip
-VIPER = ("scan.py", "compose.py", "ring.py", "linktext.py", "cipher.py")
+VIPER = ("scan.py", "compose.py", "ring.py", "linktext.py", "cipher.py", "framing.py")
 STACK_WORDS = 11
 
 
@@ -193,29 +197,49 @@ def test_sensors_know_nothing_of_the_protocol():
         assert not any(module.split(".")[0] == "coap" for module in imports(path)), path.name
 
 
-COPY = re.compile(r"^_\w+ = const\((.+)\)  # (\w+)\.(\w+)$", re.MULTILINE)
+COPY = re.compile(r"^(_?[A-Z]\w*) = (?:const\()?(.+?)\)?  # (\w+)\.(\w+)$", re.MULTILINE)
+COPIERS = (
+    *sorted(ENGINE.rglob("*.py")),
+    *sorted((ROOT / "firmware").rglob("*.py")),
+    ROOT / "tests/slots.py",
+)
 
 
-@cases(*FILES)
+def constants(name):
+    """{name without its underscore: value} of the ints that a file of the engine defines."""
+    found = {}
+    for line in ast.parse((ENGINE / f"{name}.py").read_bytes()).body:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            value = line.value
+            if isinstance(value, ast.Call) and ast.unparse(value.func) == "const":
+                value = value.args[0]
+            with contextlib.suppress(NameError, TypeError):  # what is no sum of constants
+                found[line.targets[0].id] = eval(ast.unparse(value), {"__builtins__": {}}, found)
+    return {name.removeprefix("_"): value for name, value in found.items()}
+
+
+@cases(*(path.relative_to(ROOT).as_posix() for path in COPIERS))
 @only("cpython")
 def test_copies_of_constants_equal_their_originals(name):
-    for value, module, original in COPY.findall((ENGINE / name).read_text()):
+    for copy, value, module, original in COPY.findall((ROOT / name).read_text()):
         if (ENGINE / f"{module}.py").exists():
-            home = __import__(f"coap.{module}", fromlist=[original])
-            assert eval(value) == getattr(home, original), f"{name}: {module}.{original}"
+            home = constants(module)
+            assert eval(value) == home[original], f"{name}: {copy} is not {module}.{original}"
 
 
 @only("cpython")
 def test_copies_are_found_at_all():
-    found = sum(len(COPY.findall((ENGINE / name).read_text())) for name in FILES)
-    assert found > 20, "the pattern does not match the source any more"
+    for path in (ENGINE / "node.py", ENGINE / "client.py", ROOT / "tests/slots.py"):
+        assert len(COPY.findall(path.read_text())) > 20, "the pattern does not match any more"
 
 
 @only("cpython")
 def test_a_slot_of_the_index_serves_one_purpose():
-    import coap.scan as s
+    import slots as s
 
-    slots = [name for name in dir(s) if name.isupper() and not name.startswith("_")]
+    slots = [
+        name for name in dir(s) if name.isupper() and not name.startswith(("_", "Q_", "RING_"))
+    ]
     options = {name: getattr(s, name) for name in slots if 0 < getattr(s, name) < s.ENDS}
     del options["REQUEST"]
     assert sorted(options.values()) == list(range(1, s.UNKNOWN + 1)), options
@@ -224,6 +248,18 @@ def test_a_slot_of_the_index_serves_one_purpose():
     bits = [s.UNSAFE, s.NON, s.OTHER, s.ODD, s.REFUSE, s.SILENT]
     assert bits == [1 << bit for bit in range(24, 30)]
     assert 1 << s.UNKNOWN < s.UNSAFE
+
+
+@only("cpython")
+def test_tests_know_every_number_of_the_index():
+    import slots
+
+    for name in ("scan", "compose", "ring"):
+        text = (ENGINE / f"{name}.py").read_text()
+        public = set(re.findall(r"^([A-Z]\w*) = ", text, re.MULTILINE))
+        assert not public, f"{name}.py: {public} take room in the heap: private names do not"
+    for name in ("FLAGS", "Q_CODE", "RING_FIRST"):
+        assert hasattr(slots, name)
 
 
 @cases(*sorted(HOT))

@@ -1,6 +1,6 @@
 """The index that scan() makes of a message, and the other loops over bytes of scan.py."""
 
-import coap.scan as s
+import slots as s
 from coap.numbers import ACK, CON, GET, NON, POST, PUT, RST
 from coap.routes import table
 from engine import encode, request, uint

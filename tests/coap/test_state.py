@@ -1,6 +1,6 @@
 """The state blob: what must not begin anew after a deep sleep or a reset."""
 
-import coap.scan as s
+import slots as s
 from coap.block import Block
 from coap.conditions import Conditions
 from coap.echo import Echo

@@ -5,8 +5,8 @@ a MemoryError; `allocated` counts what is asked of the heap, frames of large fun
 `retained` is what stays.
 """
 
-import coap.compose as compose
-import coap.scan as s
+import slots as compose
+import slots as s
 from coap import Resource
 from coap.node import Node
 from coap.numbers import ACK, CBOR, CON, CONTENT, DELETE, GET, JSON, NON, POST, PUT, RST

@@ -59,6 +59,7 @@ def test_a_node_gets_both_files(tmp_path, pytestconfig):
         "kind": "window",
         "heartbeat_s": 60,
         "gateway": "",
+        "power": "mains",
         "app": "door",
     }
     assert PASSWORD not in done.stdout + done.stderr

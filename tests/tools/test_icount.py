@@ -3,8 +3,9 @@
 import json
 import sys
 
-import device
 import pytest
+
+import device
 from setup import qemu, toolchain
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))

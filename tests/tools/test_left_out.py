@@ -18,7 +18,7 @@ INTERPRETERS = ("micropython", "cpython")
 SERVES = {
     "block": ["transfers"],
     "client": ["call", "intake", "repeats", "target", "token"],
-    "oscore": ["asking", "ccm", "cipher", "context", "envelope", "ledger"],
+    "oscore": ["asking", "ccm", "cipher", "context", "envelope", "framing", "ledger"],
 }
 
 

@@ -1,6 +1,7 @@
 """Runs on MicroPython for oscore.py: prints a JSON object."""
 
 import gc
+import json
 import socket
 import time
 
@@ -106,7 +107,7 @@ def main():
         ("cipher_bytes", cipher_bytes),
         ("feature_bytes", with_bytes - without_bytes),
     )
-    print("{" + ", ".join(['"%s": %d' % one for one in found]) + "}")
+    print(json.dumps(dict(found)))
 
 
 main()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "tools" / "fuzz" / "target.py"
+FORGED = ROOT / "tools" / "fuzz" / "forged.py"
 HEAP = "4m"
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -28,6 +29,8 @@ def main(arguments):
     parser.add_argument("--seed", type=int, default=1, help="another seed, other datagrams")
     parser.add_argument("--cpython", type=int, default=1_000_000, help="how many on CPython")
     parser.add_argument("--micropython", type=int, default=200_000, help="how many there")
+    help_ = "how many under OSCORE on each, with damaged options and ciphertexts"
+    parser.add_argument("--forged", type=int, default=1_000_000, help=help_)
     options = parser.parse_args(arguments)
     for name, value in vars(options).items():
         if value < 0 or value > 2**29:
@@ -48,7 +51,12 @@ def main(arguments):
             options.micropython,
         ),
     )
-    return max([_run(name, command, path, options.seed, n) for name, command, path, n in runs])
+    failed = 0
+    for name, command, path, n in runs:
+        failed |= _run(name, [*command, str(TARGET)], path, options.seed, n)
+        title = f"{name} under OSCORE"
+        failed |= _run(title, [*command, str(FORGED)], path, options.seed, options.forged)
+    return failed
 
 
 def _run(name, command, path, seed, count):
@@ -58,7 +66,7 @@ def _run(name, command, path, seed, count):
     start = time.monotonic()
     variables = {key: ":".join(value) for key, value in path.items()}
     done = subprocess.run(
-        [*command, str(TARGET), str(seed), str(count)],
+        [*command, str(seed), str(count)],
         cwd=ROOT,
         env={**os.environ, **variables},
         check=False,

@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -74,6 +75,7 @@ def parse(argv):
     parser = Arguments(prog="simulate.py", description="Runs a simulated node.", epilog=EXAMPLES)
     add = parser.add_argument
     add("--app", choices=("door", "wearable", "both", "plugtest"), default="both")
+    add("--board", choices=("", "pico"), default="", help="pico: real firmware on an emulated one")
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=port_number, default=5683, help="UDP port, 0 for a free one (5683)")
     add("--interpreter", choices=("micropython", "cpython"), default="micropython")
@@ -83,12 +85,19 @@ def parse(argv):
     add("--group", type=group_address, help="multicast group to join, such as 224.0.1.187")
     add("--iface", help="address of the interface on which to join it")
     add("--rd", type=directory, help="resource directory to register with, coap://HOST:PORT")
+    add("--oscore", help="keys that `make keys` wrote; writes need OSCORE then")
     add("--play", action="store_true", help="show the resources and how to play, as on a terminal")
     options = parser.parse_args(argv)
     if options.heap and options.interpreter == "cpython":
         parser.error("--heap: CPython has no fixed heap; use --interpreter micropython")
     if options.rd and options.app == "plugtest":
         parser.error("--rd: the plugtest server registers nowhere; use --app both")
+    if options.oscore and options.app == "plugtest":
+        parser.error("--oscore: the plugtest server is open; use --app both")
+    if options.oscore and not os.path.isfile(options.oscore):
+        parser.error(
+            f"--oscore: there is no file {options.oscore}; `make keys NODE=name` makes one"
+        )
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options

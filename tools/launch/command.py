@@ -97,6 +97,8 @@ def node_arguments(options):
         given += ["--iface", options.iface]
     if options.rd:
         given += ["--rd", options.rd]
+    if options.oscore:
+        given += ["--oscore", options.oscore]
     return given
 
 

@@ -2,7 +2,7 @@
 
 BENCH ?=
 
-.PHONY: bench bench-instructions bench-icount
+.PHONY: bench-oscore bench bench-instructions bench-icount
 
 ## bench: requests per second beside other CoAP servers [BENCH=arguments MICROCOAPY=folder]
 bench: setup micropython-min
@@ -36,3 +36,7 @@ bench-memory: setup micropython-min
 ## bench-icount: instructions per operation on a Cortex-M3 and a RISC-V core [RENEW=1: the baseline]
 bench-icount: setup
 	@RENEW='$(RENEW)' $(VENV_PYTHON) tools/bench/icount.py
+
+## bench-oscore: requests per second, heap per request and per context under OSCORE
+bench-oscore: setup
+	@$(VENV_PYTHON) tools/bench/oscore.py

@@ -26,7 +26,7 @@ deploy: setup
 
 ## config: tell a node its Wi-Fi network and its name [DEV= DRY_RUN=1]
 config: setup
-	@$(PYTHON) tools/configure.py $(device_args)
+	@$(VENV_PYTHON) tools/configure.py $(device_args)
 
 ## mpy: compile every module for every processor; sizes
 mpy: setup

@@ -5,6 +5,6 @@ FUZZ ?=
 
 .PHONY: fuzz
 
-## fuzz: 1,000,000 random datagrams on CPython, 200,000 on MicroPython [SEED= FUZZ=arguments]
+## fuzz: 1,000,000 random datagrams on CPython, 200,000 on MicroPython; forged ones too [SEED= FUZZ=arguments]
 fuzz: setup
 	@$(VENV_PYTHON) tools/fuzz/fuzz.py --seed $(SEED) $(FUZZ)

@@ -1,0 +1,157 @@
+"""The client's half of OSCORE: requests of ours, and what comes for them (RFC 8613 section 8)."""
+
+from micropython import const
+
+from coap.call import UNPROTECTED
+from coap.framing import put_piv, take_piv
+from coap.numbers import ECHO, UNAUTHORIZED
+from coap.scan import copy, equal
+from coap.token import SIZE
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_OBSERVE = const(5)  # scan.OBSERVE
+_OSCORE = const(16)  # scan.OSCORE
+_ECHO = const(17)  # scan.ECHO
+_FLAGS = const(48)  # scan.FLAGS
+_CODE = const(50)  # scan.CODE
+_TOKEN = const(52)  # scan.TOKEN
+_OTHER = const(1 << 26)  # scan.OTHER
+# The numbers of framing.py
+_PIV_LENGTH = const(1)  # framing.PIV_LENGTH
+_PIV_HIGH = const(6)  # framing.PIV_HIGH
+_PIV_LOW = const(7)  # framing.PIV_LOW
+
+_PIV = const(6)  # bytes of a Partial IV and its length
+_TAG = const(8)
+_ERROR = const(0x80)
+
+
+class Asked:
+    """What is known of a protected call: the Partial IV and the tag of the request, the Partial IV
+    of its observation and the one of the newest notification.
+    """
+
+    def __init__(self):
+        self.piv = bytearray(_PIV)
+        self.watch = bytearray(_PIV)
+        self.tag = bytearray(_TAG)
+        self.high = self.low = 0
+        self.clear()
+
+    def clear(self):
+        """Another request takes the place of the one that is done."""
+        self.high = -1
+        self.notified = 0  # how often
+        self.echoed = False
+
+
+class Asking:
+    """Of one Oscore."""
+
+    def __init__(self, oscore):
+        self.node = oscore.node
+        self.envelope = oscore.envelope
+        self.ledger = oscore.ledger
+        self.own = bytearray(_PIV)  # Partial IV of an answer
+
+    def begin(self, call):
+        """A call is made anew, and is to be protected."""
+        if call.asked is None:
+            call.asked = Asked()
+        call.asked.clear()
+
+    def protect(self, call, n, again):
+        """Protect the request of `call` that lies in tx[0:n]: its length; -1: it is too long, 0:
+        there is no number for it. again: it is sent once more, and stays the same to the byte.
+        """
+        m = 0
+        if again:
+            m = self._sign(call, n)
+            if m and not equal(call.asked.tag, 0, call.context.sender.chain, 0, _TAG):
+                m = 0  # it is another one after all: one nonce must not serve both
+        if not m:
+            m = call.context.take()
+            if m < 0:
+                self.node.last_error = self.ledger.error
+                return 0
+            put_piv(call.asked.piv, m)
+            m = self._sign(call, n)
+            copy(call.asked.tag, 0, call.context.sender.chain, 0, _TAG)
+        if not m:
+            return -1
+        if call.observing and equal(call.token, 0, call.watch, 0, SIZE):
+            copy(call.asked.watch, 0, call.asked.piv, 0, _PIV)
+        return self.envelope.close(call.context, 4 + SIZE, n, m)
+
+    def _sign(self, call, n):
+        envelope = self.envelope
+        copy(envelope.piv, 0, call.asked.piv, 0, _PIV)
+        envelope.bind(call.context, call.context.sender_id)
+        envelope.ask(call.context)
+        m = envelope.write_text(4 + SIZE, n)
+        if m:
+            envelope.sign(call.context, m)
+        return m
+
+    def heard(self, call, view):
+        """Take the response at hand out. False: it is not for the call, or not genuine."""
+        if not view.r[_FLAGS] >> _OSCORE & 1:
+            if view.r[_CODE] >= _ERROR:
+                # what the server could not open, it says openly
+                self.node.client.intake.fail(call, UNPROTECTED)
+            return False
+        watched = call.observing and equal(view.buf, view.r[_TOKEN], call.watch, 0, SIZE) == 1
+        if not self._open(call, view, call.asked.watch if watched else call.asked.piv):
+            return False
+        if view.r[_FLAGS] >> _OBSERVE & 1 and not self._is_newer(call.asked, view, watched):
+            return False
+        if self.ledger.kept and not self.ledger.spend():
+            return False
+        if view.r[_CODE] == UNAUTHORIZED and view.has(_ECHO) and not call.asked.echoed:
+            self._echo(call, view)
+            return False
+        return True
+
+    def _open(self, call, view, piv):
+        if not self.envelope.read(view):
+            return False
+        copy(self.envelope.piv, 0, piv, 0, _PIV)
+        self._bind(call.context, view.buf)
+        n = self.envelope.open(call.context, view)
+        if not n:
+            return False
+        self.envelope.unwrap(view, n, 0)
+        return view.r[_FLAGS] & _OTHER and view.r[_CODE] > 0x3F
+
+    def _bind(self, context, buf):
+        envelope = self.envelope
+        envelope.bind(context, context.sender_id)
+        if envelope.fields[_PIV_LENGTH]:
+            take_piv(self.own, buf, envelope.fields)
+            envelope.vary(context, context.recipient_id, self.own)
+
+    def _is_newer(self, asked, view, watched):
+        """Is the notification at hand newer than all before? (section 7.4.1)"""
+        if not watched:
+            return False
+        fields = self.envelope.fields
+        if fields[_PIV_LENGTH] == 0:
+            if asked.notified:
+                return False  # the nonce of the registration was used
+        elif asked.high > fields[_PIV_HIGH]:
+            return False
+        elif asked.high == fields[_PIV_HIGH] and asked.low >= fields[_PIV_LOW]:
+            return False
+        else:
+            asked.high = fields[_PIV_HIGH]
+            asked.low = fields[_PIV_LOW]
+        asked.notified += 1
+        view.r[_OBSERVE] = asked.notified & 0xFFFFFF  # their order is that of the Partial IVs
+        return True
+
+    def _echo(self, call, view):
+        """The server wants to know that the request is fresh: ask once more (Appendix B.1.2)."""
+        call.asked.echoed = True
+        call.option(ECHO, view.values(_ECHO)[0])
+        self.node.exchange.trust(view.peer)
+        self.node.client.renew(call)

@@ -1,0 +1,299 @@
+"""OSCORE (RFC 8613): requests, answers and notifications that nobody on the way reads or changes.
+
+    oscore = Oscore([Context(secret, b"\\x01", b"\\x02")], flash, retained)
+    node = Node(*usual(), Access(READ_ONLY), oscore)
+
+What comes under OSCORE is taken out of its envelope and goes through the node as any request does;
+view.context says under which context, 0 for none. Its message has the OSCORE option still, so that
+who keeps it, as Observe does, can have its answers protected later. The contexts of the node's own
+requests are those of their peers: oscore.bind(peer, context).
+"""
+
+from hashlib import sha256
+
+from micropython import const
+
+import coap.counters as count
+from coap.cipher import SYNCED, came, is_new
+from coap.envelope import Envelope
+from coap.feature import Feature
+from coap.framing import ABSENT
+from coap.guard import inside
+from coap.ledger import Ledger
+from coap.numbers import (
+    BAD_OPTION,
+    BAD_REQUEST,
+    ECHO,
+    INTERNAL_SERVER_ERROR,
+    REQUEST_ENTITY_TOO_LARGE,
+    UNAUTHORIZED,
+)
+from coap.scan import copy, equal
+
+# The numbers of scan.py: the compiler folds only the constants of the file at hand
+_OBSERVE = const(5)  # scan.OBSERVE
+_OSCORE = const(16)  # scan.OSCORE
+_ECHO = const(17)  # scan.ECHO
+_ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
+_REQUEST = const(1 << 0)  # scan.REQUEST
+_FLAGS = const(48)  # scan.FLAGS
+_HEAD = const(53)  # scan.HEAD
+_SIZE = const(56)  # scan.SIZE
+_LIMIT = const(62)  # scan.LIMIT
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+# The numbers of framing.py and cipher.py
+_PIV_LENGTH = const(1)  # framing.PIV_LENGTH
+_CONTEXT_AT = const(2)  # framing.CONTEXT_AT
+_CONTEXT_LENGTH = const(3)  # framing.CONTEXT_LENGTH
+_KID_AT = const(4)  # framing.KID_AT
+_KID_LENGTH = const(5)  # framing.KID_LENGTH
+_PIV_HIGH = const(6)  # framing.PIV_HIGH
+_PIV_LOW = const(7)  # framing.PIV_LOW
+_HIGH = const(0)  # cipher.HIGH
+_LOW = const(1)  # cipher.LOW
+_RECENT = const(2)  # cipher.RECENT
+_EARLIER = const(3)  # cipher.EARLIER
+
+_PIV = 6  # bytes of a Partial IV and its length
+_CHALLENGE = 8  # bytes of an Echo value
+SHORT = 8  # bytes that stand for an answer that is too long to be remembered: 0, code, Partial IV
+
+# Why a request is refused: code and diagnostic payload (section 8.2)
+_MALFORMED = (BAD_OPTION, b"Failed to decode COSE")
+_UNKNOWN = (UNAUTHORIZED, b"Security context not found")
+_REPLAY = (UNAUTHORIZED, b"Replay detected")
+_FORGED = (BAD_REQUEST, b"Decryption failed")
+_TOO_LONG = (REQUEST_ENTITY_TOO_LARGE, b"")
+
+
+class Oscore(Feature):
+    """contexts: a list of coap.context.Context; flash, retained, step: see coap.ledger."""
+
+    special = understands = watches = 1 << _OSCORE
+
+    def __init__(self, contexts=(), flash=None, retained=None, step=256):
+        self.contexts = list(contexts)
+        for i, context in enumerate(self.contexts):
+            context.number = i + 1  # view.context, while it is in use
+        self.ledger = Ledger(self.contexts, flash, retained, step)
+        if self.ledger.broken:
+            self.contexts = []
+        self.peers = {}  # and the contexts of what is sent to them
+        self.asking = None  # what only a node with requests of its own needs
+        self.why = _UNKNOWN
+        self.again = False  # the request at hand was served before
+        self.code = 0  # of the last answer, inside
+
+    def attach(self, node):
+        self.node = node
+        self.envelope = Envelope(node)
+        self.fields = self.envelope.fields
+        node.secure = self
+
+    @property
+    def status(self):
+        """In words, for /diag."""
+        if self.ledger.broken:
+            return "sequence numbers lost: make new keys"
+        return "{} contexts".format(len(self.contexts)) if self.contexts else "no keys"
+
+    def bind(self, peer, context):
+        """Requests of ours to `peer` are protected with `context` from now on.
+
+        Raises ValueError for a context that is not one of the node's.
+        """
+        if context not in self.contexts:
+            raise ValueError("bind a context that was given to Oscore()")
+        if self.asking is None:
+            from coap.asking import Asking
+
+            self.asking = Asking(self)
+        self.peers[peer] = context
+
+    def retain(self):
+        """A deep sleep begins now: keep what must be exact. Raises OSError."""
+        self.ledger.retain()
+
+    def state(self):
+        return self.ledger.carried
+
+    def restore(self, part):
+        self.ledger.recover(part)
+
+    def prepare(self, call, peer):
+        """A call to `peer` begins: it is protected where the peer has a context."""
+        call.context = self.peers.get(peer)
+        if call.context is not None:
+            self.asking.begin(call)
+
+    # Requests
+
+    def request(self, view):
+        """Answer the request at hand, which has the OSCORE option: bytes in tx."""
+        context = self._open(view)
+        if context is None:
+            return self._refuse(view, self.why)
+        if not context.window[SYNCED] and not self._is_fresh(view, context):
+            return self._challenge(view, context)
+        if self.ledger.kept and not self.ledger.spend():
+            self.node.last_error = self.ledger.error
+            return 0
+        came(context.window, self.fields[_PIV_HIGH], self.fields[_PIV_LOW])
+        n = inside(self.node, context.number, 0)
+        if not n or not self.node.tx[1]:
+            return n
+        return self._seal(context, view.r[_HEAD], n, view.r[_FLAGS] >> _OBSERVE & 1)
+
+    def repeat(self, view, replies, at):
+        """A request came again whose answer was too long to be remembered: what is safe is done
+        once more, of anything else the code is told. Both take a nonce of their own.
+        """
+        self.again = True
+        context = self._open(view)
+        self.again = False
+        if context is None or not equal(self.envelope.piv, 0, replies, at + 2, _PIV):
+            return 0
+        if view.r[_FLAGS] & _ONCE:
+            at = self.node.fail(replies[at + 1])
+        else:
+            at = inside(self.node, context.number, 0)
+            if not at or not self.node.tx[1]:
+                return at
+        return self._seal(context, view.r[_HEAD], at, 1)
+
+    def shorten(self, replies, at):
+        """Put SHORT bytes at replies[at] that stand for the answer that was given last."""
+        replies[at] = 0  # no message begins with it
+        replies[at + 1] = self.code
+        copy(replies, at + 2, self.envelope.piv, 0, _PIV)
+        return SHORT
+
+    # Answers that are not given at once
+
+    def answer(self, number, n):
+        """Protect the answer in tx[0:n] to the request at hand, which was kept: its length."""
+        view = self.node.view
+        context = self.contexts[number - 1]
+        self.envelope.read(view)
+        self.envelope.take_piv(view)
+        self.envelope.bind(context, context.recipient_id)
+        return self._seal(context, view.r[_HEAD], n, 1)
+
+    def keep(self, view):
+        """What late() needs to answer the request at hand; None when it is not protected."""
+        return (view.context, bytes(self.envelope.piv)) if view.context else None
+
+    def late(self, kept, n):
+        """Protect the separate response in tx[0:n]: its length."""
+        context = self.contexts[kept[0] - 1]
+        copy(self.envelope.piv, 0, kept[1], 0, _PIV)
+        self.envelope.bind(context, context.recipient_id)
+        return self._seal(context, header(self.node.tx), n, 1)
+
+    def _open(self, view):
+        """Take the request at hand out: its context; None: `why` says why not."""
+        envelope = self.envelope
+        fields = envelope.fields
+        if view.r[_SIZE] > view.r[_LIMIT]:
+            self.why = _TOO_LONG
+            return None
+        if not envelope.read(view) or not fields[_PIV_LENGTH] or fields[_KID_LENGTH] == ABSENT:
+            self.why = _MALFORMED
+            return None
+        envelope.take_piv(view)
+        self.why = _UNKNOWN
+        i = len(self.contexts)
+        while i:
+            i -= 1
+            if self._is_named(self.contexts[i], view.buf, fields):
+                if self._take_out(self.contexts[i], view, fields):
+                    return self.contexts[i]
+        return None
+
+    def _is_named(self, context, buf, fields):
+        """Is this one of the contexts that the option names?"""
+        n = fields[_KID_LENGTH]
+        if n != len(context.recipient_id):
+            return False
+        if not equal(buf, fields[_KID_AT], context.recipient_id, 0, n):
+            return False
+        n = fields[_CONTEXT_LENGTH]
+        if n == ABSENT:
+            return True  # both ends know it
+        if context.id_context is None or n != len(context.id_context):
+            return False
+        return equal(buf, fields[_CONTEXT_AT], context.id_context, 0, n) == 1
+
+    def _take_out(self, context, view, fields):
+        if context.window[SYNCED] and not self.again:
+            if not is_new(context.window, fields[_PIV_HIGH], fields[_PIV_LOW]):
+                self.why = _REPLAY
+                return False
+        self.why = _FORGED
+        self.envelope.bind(context, context.recipient_id)
+        n = self.envelope.open(context, view)
+        if n:
+            self.envelope.unwrap(view, n, 1)
+            # the sender is whom we know, yet what it says may be no request
+            n = view.r[_FLAGS] & (_REQUEST | 1 << _OSCORE) == _REQUEST | 1 << _OSCORE
+            view.r[_FLAGS] |= 1 << _OSCORE
+        return n
+
+    def _seal(self, context, start, n, fresh):
+        """Protect the answer in tx[0:n], options from `start` on: its length. fresh: its nonce is
+        its own, else that of its request, which then must not be answered again.
+        """
+        self.code = self.node.tx[1]
+        self.envelope.length = 0
+        if fresh and not self.envelope.answer_anew(context):
+            self.node.last_error = self.ledger.error
+            return 0
+        n = self.envelope.seal(context, start, n)
+        if not n:
+            self.node.counters[count.TOO_LONG] += 1
+            self.node.tx[1] = self.code = INTERNAL_SERVER_ERROR
+            n = self.envelope.seal(context, start, start)
+        return n
+
+    # Errors (section 8.2), and the Echo after a loss of the window (Appendix B.1.2)
+
+    def _refuse(self, view, why):
+        self.node.counters[count.NOT_OPENED] += 1
+        reply = self.node.reply
+        reply.clear(why[0])
+        reply.write(why[1])
+        reply.q[_Q_MAX_AGE] = 0
+        n = reply.finish(view)
+        reply.reset()
+        return n
+
+    def _is_fresh(self, view, context):
+        """Does the request at hand return our Echo? Then the window begins with it."""
+        if not context.challenge or not view.holds(_ECHO, context.challenge):
+            return False
+        self.node.exchange.trust(view.peer)
+        context.challenge = b""
+        fields = self.fields
+        context.window[_HIGH] = fields[_PIV_HIGH]
+        context.window[_LOW] = fields[_PIV_LOW]
+        context.window[_RECENT] = context.window[_EARLIER] = 0xFFFF
+        context.window[SYNCED] = 1
+        return True
+
+    def _challenge(self, view, context):
+        if not context.challenge:
+            # the number makes it another one after each loss, the rest keeps it from being guessed
+            seed = self.node.entropy + context.fingerprint + b"%d" % context.next
+            context.challenge = sha256(seed).digest()[:_CHALLENGE]
+        reply = self.node.reply
+        reply.clear(UNAUTHORIZED)
+        reply.extra = [(ECHO, context.challenge)]
+        n = reply.finish(view)
+        reply.reset()
+        return self._seal(context, view.r[_HEAD], n, 1)
+
+
+def header(tx):
+    """Where the options of the message in tx begin, whose token has at most 268 bytes."""
+    length = tx[0] & 15
+    return 4 + length if length < 13 else 18 + tx[4]
