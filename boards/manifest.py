@@ -20,12 +20,14 @@ module("journal.py", base_path="../lib", opt=3)
 module("senml.py", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
 for name in (
+    "asleep",
     "boot",
     "config",
     "gateway",
     "keys",
     "links",
     "main",
+    "napper",
     "network_link",
     "ppp_link",
     "provision",

@@ -13,8 +13,8 @@ _RETRY_MS = 2000
 class Line(io.IOBase):
     """The UART as network.PPP is to see it: reading takes what is there and never waits for more.
 
-    PPP reads 256 bytes at a time, for which a UART of the rp2 port would wait in a loop of its own,
-    one or two milliseconds after each datagram.
+    PPP reads 256 bytes at a time, for which a UART of the rp2 port would wait in a loop of its
+    own, one or two milliseconds after each datagram.
     """
 
     IRQ_RXIDLE = 0

@@ -2,7 +2,8 @@
 
 Whatever goes wrong, the board can be reached over its serial line: the window is there after every
 reset (only a node that wakes from deep sleep has none), and Ctrl-C ends the node at any time. What
-safe mode is, and when it comes, is in safety.py; a node on a battery goes on in sleeper.py.
+safe mode is, and when it comes, is in safety.py; a node on a battery goes on in sleeper.py,
+or in napper.py.
 
 Parts, in the order of their use: safety.Window, make_node(), open_line(), links.choose(),
 make_service(), run().
@@ -109,8 +110,8 @@ def why_awake(settings, access):
     """Why a node on a battery can not sleep with these settings; "" when it can."""
     from gateway import is_numeric
 
-    if settings.app != "door":
-        return "power: a node on a battery needs app door"
+    if settings.app == "both":
+        return "power: a node on a battery needs app door or wearable, not both"
     if access is None:
         return "power: a node on a battery needs the Wi-Fi access"
     if not settings.gateway or not is_numeric(settings.gateway):
@@ -220,9 +221,11 @@ def _run(board, machine, why):
         access = config.load_secrets(SECRETS_FILE)
         why = why_awake(settings, access)
         if not why:
-            import sleeper
-
-            sleeper.run(board, machine, settings, access, name, trial)
+            if settings.app == "door":
+                import sleeper as runner
+            else:
+                import napper as runner
+            runner.run(board, machine, settings, access, name, trial)
             return
     _stay_awake(board, machine, settings, name, trial, why)
 

@@ -15,7 +15,8 @@ STRIKES = 3
 class Talk:
     """node: with a coap.report.Report; open_transport: makes what has step(ms) and close().
 
-    pack(offer): the payload of a report; told: the resource that observers hear of.
+    pack(offer): the payload of a report; told: the resource that observers hear of at each one,
+    None where resources tell their changes themselves.
     """
 
     def __init__(self, node, report, open_transport, pack, told):
@@ -62,7 +63,8 @@ class Talk:
         self._transport.step(max_ms)
         if self._owed:
             self._owed = False
-            self._told.changed()
+            if self._told is not None:
+                self._told.changed()
             self._transport.step(0)
 
     def waiting(self):

@@ -37,6 +37,10 @@ _TEXT = const(0x60)
 _ARRAY = const(0x80)
 _MAP = const(0xA0)
 _MEMBERS = {_BASE_NAME: b'"bn":"', _BASE_UNIT: b'"bu":"', _NAME: b'"n":"', _UNIT: b'"u":"'}
+# Of what field() makes: how many entries, a record's beginning in CBOR and in JSON
+_COUNT = const(0)
+_IN_CBOR = const(1)
+_IN_JSON = const(2)
 _DECIMALS_MAX = const(18)
 _SCRATCH = const(24)  # a sign, 19 digits with a point between, and what follows them
 _HEX = b"0123456789abcdef"
@@ -57,16 +61,16 @@ class Pack:
         self.base_name = base_name
         self._name = _entries((_BASE_NAME, base_name))
         self._unit = _entries((_BASE_UNIT, base_unit))
+        self._base = _entries((_BASE_NAME, base_name), (_BASE_UNIT, base_unit))
         self._scratch = bytearray(_SCRATCH)
         self._sink = None
         self._cbor = False
         self._time_s = 0
-        self._bases = 0  # base entries of the record at hand
         self._first = False
         self._left = 0  # records that are still to come
 
     def field(self, name="", unit=""):
-        """What number(), boolean() and string() take: a name and a unit, as bytes.
+        """What number(), boolean() and string() take: a name and a unit, spelled out.
 
         Raises ValueError when base name and name make no good name, or the unit is not plain.
         """
@@ -75,7 +79,8 @@ class Pack:
             raise ValueError("name: needed where there is no base name")
         _check_name(whole, len(self.base_name) + NAME_MAX)
         _check_unit(unit)
-        return _entries((_NAME, name), (_UNIT, unit))
+        count, cbor, json = _entries((_NAME, name), (_UNIT, unit))
+        return count, bytes((_MAP | count + 1,)) + cbor, b",{" + json
 
     def begin(self, sink, form, records, time_s=0):
         """Begin a pack of so many records in the format JSON or CBOR.
@@ -89,11 +94,8 @@ class Pack:
         self._sink = sink
         self._cbor = form == CBOR
         self._time_s = time_s
-        self._bases = self._name[0] + self._unit[0] + (1 if time_s else 0)
         self._first = True
         self._left = records
-        if self._cbor:
-            self._write_head(_ARRAY, records)
 
     def number(self, field, value, decimals=0, time_s=0):
         """A record with a number: value / 10**decimals, where value has at most 63 bits.
@@ -142,47 +144,43 @@ class Pack:
 
     def _open(self, field, time_s):
         """Write all of a record but its value."""
-        if type(field) is not bytes or field[0] > 2:
+        if type(field) is not tuple:
             raise ValueError("field: make it with pack.field(), at set-up")
         if not self._left:
             raise ValueError("records: begin() was told of fewer; tell it how many there are")
-        self._left -= 1
-        if self._cbor:
-            self._write_head(_MAP, self._bases + field[0] + (2 if time_s else 1))
-        else:
-            self._sink.write(b"[{" if self._first else b",{")
+        count = field[_COUNT] + (2 if time_s else 1)
+        done = 0  # of the field: how the record begins
         if self._first:
             self._first = False
-            self._bases = 0
-            self._write_entries(self._name)
-            self._write_time(self._time_s, _BASE_TIME, b'"bt":')
-            self._write_entries(self._unit)
-        self._write_entries(field)
-        self._write_time(time_s, _TIME, b'"t":')
+            self._write_bases(count)
+            done = 1 if self._cbor else 2
+        elif time_s and self._cbor:
+            self._write_head(_MAP, count)
+            done = 1
+        self._left -= 1
+        self._sink.write(field[_IN_CBOR if self._cbor else _IN_JSON], done)
+        if time_s:
+            self._write_time(time_s, _TIME, b'"t":')
 
-    def _write_entries(self, entries):
+    def _write_bases(self, count):
+        """The beginning of the pack, and of a first record with `count` entries of its own."""
+        form = _IN_CBOR if self._cbor else _IN_JSON
+        base = self._base
+        count += base[_COUNT] + (1 if self._time_s else 0)
         if self._cbor:
-            self._sink.write(entries, 1)
+            at = self._head(0, _ARRAY, self._left)
+            self._scratch[at] = _MAP | count
+            self._sink.write(self._scratch, 0, at + 1)
+        else:
+            self._sink.write(b"[{")
+        if not self._time_s:
+            self._sink.write(base[form])
             return
-        at = 1
-        while at < len(entries):
-            at = self._write_member(entries, at)
-
-    def _write_member(self, entries, at):
-        """In JSON what is there in CBOR: where the next entry begins."""
-        self._sink.write(_MEMBERS[entries[at]])
-        length = entries[at + 1] & 31
-        at += 2
-        if length == 24:
-            length = entries[at]
-            at += 1
-        self._sink.write(entries, at, length)
-        self._sink.write(b'",')
-        return at + length
+        self._sink.write(self._name[form])
+        self._write_time(self._time_s, _BASE_TIME, b'"bt":')
+        self._sink.write(self._unit[form])
 
     def _write_time(self, time_s, label, name):
-        if not time_s:
-            return
         if not -1 <= time_s >> 63 <= 0:
             raise ValueError("time_s: at most 63 bits")
         if self._cbor:
@@ -306,12 +304,15 @@ def _check_unit(unit):
 
 
 def _entries(*texts):
-    """Entries of a map: how many, then their CBOR; empty texts are left out."""
+    """Entries of a map: how many, in CBOR, and in JSON each with a comma; empty texts are left
+    out.
+    """
     count = 0
-    cbor = b""
+    cbor = json = b""
     for label, text in texts:
         if text:
             count += 1
             head = (_TEXT | len(text),) if len(text) < 24 else (_TEXT | 24, len(text))
             cbor += bytes((label,) + head) + text.encode()
-    return bytes((count,)) + cbor
+            json += _MEMBERS[label] + text.encode() + b'",'
+    return count, cbor, json

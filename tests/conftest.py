@@ -11,9 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("coap", "transports", "senml", "sensors", "power", "firmware", "plugin")
 PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
+PICO = ROOT / "tests" / "emulated"
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
 SLICE = ("test_scan", "test_exchange")
+collect_ignore = []
 # What proves that the engine works as bytecode; on a micro:bit not all of the others have room.
 VECTORS = (*SLICE, "test_methods", "test_request", "test_token", "test_observe", "test_block")
 
@@ -50,15 +52,22 @@ def pytest_configure(config):
             left_out.append(f"left out: {machine.title}, for which Debian has {names}")
         else:
             targets.append(Qemu(machine, files))
+    if config.getoption("--emulated") != "none" and toolchain.lacking(toolchain.RP2):
+        names = ", ".join(need.package for need in toolchain.lacking(toolchain.RP2))
+        left_out.append(f"left out: the emulated Pico, for which Debian has {names}")
+        collect_ignore.append(str(PICO))
     config.pluginmanager.register(PortableTests(ROOT, PORTABLE, targets, left_out), "portable")
 
 
 def pytest_collection_modifyitems(config, items):
+    extent = config.getoption("--emulated")
     long = [bool(item.get_closest_marker("emulated")) for item in items]
-    if config.getoption("--emulated") == "all":
-        kept = [a or isinstance(getattr(i, "target", 0), Qemu) for a, i in zip(long, items)]
+    pico = [PICO in item.path.parents for item in items]
+    if extent == "all":
+        qemu_s = [isinstance(getattr(item, "target", None), Qemu) for item in items]
+        kept = [any(facts) for facts in zip(long, pico, qemu_s)]
     else:
-        kept = [not a for a in long]
+        kept = [not a and (extent == "slice" or not b) for a, b in zip(long, pico)]
     config.hook.pytest_deselected(items=[i for i, keep in zip(items, kept) if not keep])
     items[:] = [i for i, keep in zip(items, kept) if keep]
 

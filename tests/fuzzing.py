@@ -9,7 +9,7 @@ import gc
 import sys
 from array import array
 
-import coap.counters as count
+import slots as count
 from coap import Resource
 from coap.block import Block
 from coap.echo import Echo

@@ -20,6 +20,8 @@ FEATURES = (
     ("limit", "rate limit"),
     ("echo", "Echo"),
     ("silence", "No-Response"),
+    ("access", "access"),
+    ("oscore", "OSCORE"),
     ("problem", "problem details"),
     ("client", "client"),
     ("report", "reports"),

@@ -5,7 +5,7 @@ import gc
 import sys
 
 REQUESTS = 1  # of the node's own at a time: the client is there too
-CORE = ("numbers", "scan", "message", "resource", "exchange", "node", "transports.udp")
+CORE = ("scan", "message", "resource", "exchange", "node", "transports.udp")
 FEATURES = ("link", "conditions", "observe", "block", "silence", "client", "defaults")
 
 

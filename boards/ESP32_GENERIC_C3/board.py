@@ -26,6 +26,7 @@ SLOTS = {
     "peers": 8,
     "observers": 4,
     "blocks": 1,
+    "block_bytes": 1024,  # the longest that is sent to it are its settings
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 

@@ -25,6 +25,7 @@ SLOTS = {
     "peers": 16,
     "observers": 8,
     "blocks": 2,
+    "block_bytes": 1024,  # the longest that is sent to it are its settings
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 

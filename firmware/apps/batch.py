@@ -19,15 +19,16 @@ _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 
 PERIOD_S = 60
 ROWS = 10  # all of them fit one datagram
-_NUMBERS = const(10 << 24)  # a multiple of ROWS
+_NUMBERS = const(10 << 24)  # a multiple of ROWS, and of room for four times as many
+_MASK = const(0x3FFFFFFF)
 _NOTHING = const(-1 << 29)  # what a sensor gave that had no value
 
 
 class Batch(Resource):
     """The last rows, oldest first; observers are told when all of them are new.
 
-    A row stays until release(), or until there is no more room. readings: common.Reading, a column
-    each. uptime: common.Uptime.
+    A row stays until release(), or until there is no more room; `dropped` counts those that went
+    without. readings: common.Reading, a column each. uptime: common.Uptime.
     """
 
     content_formats = (_SENML_CBOR, _SENML_JSON)
@@ -40,17 +41,27 @@ class Batch(Resource):
         super().__init__()
         self.period_s = period_s
         self.number = 0  # of the row that comes next
+        self.rows = 0  # that are kept
+        self.room = ROWS
+        self.dropped = 0
         self._fresh = 0  # rows since the observers were told
         self._readings = readings
         self._uptime = uptime
-        self._values = array("i", [_NOTHING] * (ROWS * len(readings)))
-        self._times_s = array("i", [0] * ROWS)
-        self._rows = 0
+        self.keep(ROWS)
+        self._from = self._to = 0  # which of the rows are written
         self._next_s = 0
         self._first_s = 0  # when the oldest row of the pack at hand was measured
         self._told_s = 0  # the moment that the pack at hand is relative to
 
+    def keep(self, room):
+        """Make room for so many rows, a divisor of 10 << 24; those that are kept are forgotten."""
+        self.room = room
+        self.rows = 0
+        self._values = array("i", [_NOTHING] * (room * len(self._readings)))
+        self._times_s = array("i", [0] * room)
+
     def get(self, request, reply):
+        self._pick(False)
         records = self._records()
         if not records:
             raise CoapError(_SERVICE_UNAVAILABLE, "no value yet", common.RETRY_S)
@@ -64,43 +75,69 @@ class Batch(Resource):
         if now_s < self._next_s:
             return
         self._next_s = now_s + self.period_s
-        self._keep(now_s)
+        self._add_row(now_s)
         self._fresh += 1
         if self._fresh >= ROWS:
             self._fresh = 0
             self.changed()
 
+    def uptime_s(self, now_ms):
+        """What the times of the rows count in."""
+        return self._uptime.tick(now_ms)
+
     def write(self, sink, form, now_s):
-        """Write the pack, whose records are relative to `now_s`, the node's uptime.
+        """Write the pack of the newest ROWS rows, relative to `now_s`, the node's uptime.
 
         Raises ValueError when there is no value at all.
         """
-        self._first_s = self._times_s[self._row(0)]
-        common.PACK.begin(sink, form, self._records(), self._first_s - now_s)
-        self._write_rows()
+        self._pick(False)
+        self._write(sink, form, now_s, 0)
         common.PACK.end()
+
+    def begin(self, sink, form, now_s, more):
+        """The same with the oldest rows; `more` records and pack.end() are for the caller.
+
+        Returns what their times count from: seconds, to be added to theirs.
+        """
+        self._pick(True)
+        self._write(sink, form, now_s, more)
+        return now_s - self._first_s
+
+    def _write(self, sink, form, now_s, more):
+        self._first_s = self._times_s[self._row(self._from)] if self._to else now_s
+        now_s -= self._first_s
+        more += self._records()
+        common.PACK.begin(sink, form, more, -now_s)
+        self._write_rows()
 
     def release(self, number):
         """The rows before the one of this number were taken: what `number` was when they went."""
         kept = (self.number - number) % _NUMBERS
-        if kept < self._rows:
-            self._rows = kept
+        if kept < self.rows:
+            self.rows = kept
             self._fresh = min(self._fresh, kept)
 
     def _row(self, i):
         """Where the i-th of the rows is, the oldest being the first."""
-        return (self.number - self._rows + i) % ROWS
+        return (self.number - self.rows + i) % self.room
 
-    def _keep(self, now_s):
-        row = self.number % ROWS
+    def _pick(self, oldest):
+        count = min(self.rows, ROWS)
+        self._from = 0 if oldest else self.rows - count
+        self._to = self._from + count
+
+    def _add_row(self, now_s):
+        row = self.number % self.room
         self._times_s[row] = now_s
         column = len(self._readings)
         while column:
             column -= 1
             self._values[row * len(self._readings) + column] = self._measure(column)
         self.number = (self.number + 1) % _NUMBERS
-        if self._rows < ROWS:
-            self._rows += 1
+        if self.rows < self.room:
+            self.rows += 1
+        else:
+            self.dropped = (self.dropped + 1) & _MASK
 
     def _measure(self, column):
         value = self._readings[column].value()
@@ -109,8 +146,8 @@ class Batch(Resource):
     def _records(self):
         """How many values there are."""
         count = 0
-        i = self._rows
-        while i:
+        i = self._to
+        while i > self._from:
             i -= 1
             count += self._in_row(self._row(i))
         return count
@@ -125,8 +162,8 @@ class Batch(Resource):
         return count
 
     def _write_rows(self):
-        i = 0
-        while i < self._rows:
+        i = self._from
+        while i < self._to:
             self._write_row(self._row(i))
             i += 1
 

@@ -99,12 +99,12 @@ def report(journal, offer, now_s, charge_pct, beat_s):
     return bytes(sink.buf[: sink.n])
 
 
-def write_lost(pack, dropped, blanks):
+def write_lost(pack, dropped, blanks, time_s=0):
     """The record that says how many events are missing: never 0 when nobody knows."""
     if blanks:
-        pack.string(pack.field("lost"), "unknown")
+        pack.string(pack.field("lost"), "unknown", time_s)
     else:
-        pack.number(pack.field("lost", "count"), dropped)
+        pack.number(pack.field("lost", "count"), dropped, 0, time_s)
 
 
 def _number(text):

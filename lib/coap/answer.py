@@ -10,12 +10,19 @@ from micropython import const
 
 import coap.compose as compose
 from coap.compose import append, blank, decimal, emit, fits, inherit
-from coap.counters import TOO_LONG
 from coap.message import Writer
-from coap.numbers import CBOR, CHANGED, CONTENT, DELETED, ETAG, INTERNAL_SERVER_ERROR, JSON
-from coap.scan import ABSENT
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TOO_LONG = const(9)  # counters.TOO_LONG
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_ETAG = const(4)  # numbers.ETAG
+_JSON = const(50)  # numbers.JSON
+_CBOR = const(60)  # numbers.CBOR
+_DELETED = const(0x42)  # numbers.DELETED
+_CHANGED = const(0x44)  # numbers.CHANGED
+_CONTENT = const(0x45)  # numbers.CONTENT
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
 _ROOM = const(58)  # scan.ROOM
 _Q_CODE = const(0)  # compose.Q_CODE
 _Q_ETAG = const(1)  # compose.Q_ETAG
@@ -29,15 +36,19 @@ _Q_SKIP = const(13)  # compose.Q_SKIP
 _Q_LIMIT = const(14)  # compose.Q_LIMIT
 _Q_BASE = const(15)  # compose.Q_BASE
 _Q_ALL = const(16)  # compose.Q_ALL
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 
 
 # Codes of answers for which nobody chose one, by method
-DEFAULTS = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
+DEFAULTS = (0, _CONTENT, _CHANGED, _CHANGED, _DELETED, _CONTENT, _CHANGED, _CHANGED)
 
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
 _CBOR_SIZE = (0, 24, 25, 0, 26)
 _NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the options from Q_OBSERVE on
+
+
+_len = len  # found at once: the names that are built in are searched one by one
 
 
 class Answer:
@@ -54,7 +65,7 @@ class Answer:
         self.extra = None  # options that emit() does not know: [(number, bytes)]
         self.touched = False
         self.silent = False  # No-Response: nobody wants to hear it
-        self.chosen = ABSENT  # the negotiated Content-Format when it is not the default
+        self.chosen = _ABSENT  # the negotiated Content-Format when it is not the default
         self.into = self.tx  # where the payload is collected, from q[Q_BASE] on
         self.most = 0  # bytes of payload that the message may have
         self.spill = None  # set by the feature Block: finds room for more than that
@@ -62,11 +73,13 @@ class Answer:
 
     def reset(self):
         """The next request is a plain one: the payload from its beginning, in one message."""
-        self.q[_Q_AT] = 0
-        self.most = self.r[_ROOM]
+        q = self.q
         self.silent = False
-        self.chosen = ABSENT
-        self.whole()
+        self.chosen = _ABSENT
+        self.most = q[_Q_LIMIT] = self.r[_ROOM]
+        q[_Q_AT] = q[_Q_SKIP] = 0
+        q[_Q_BASE] = self.body
+        self.into = self.tx
 
     def whole(self):
         """The whole payload is wanted, as far as a message goes."""
@@ -107,7 +120,7 @@ class Answer:
             self.start()
         q = self.q
         start = self.body
-        if q[_Q_FORMAT] == CBOR:
+        if q[_Q_FORMAT] == _CBOR:
             end = _cbor_number(self.tx, start, value, decimals)
         else:
             end = decimal(self.tx, start, value, decimals)
@@ -119,14 +132,14 @@ class Answer:
         if not self.touched:
             self.start()
         form = self.q[_Q_FORMAT]
-        self.write((_TRUE if flag else _FALSE)[1 if form == JSON else 2 if form == CBOR else 0])
+        self.write((_TRUE if flag else _FALSE)[1 if form == _JSON else 2 if form == _CBOR else 0])
 
     def write(self, piece, start=0, length=-1):
         """Append piece[start:start+length] to the payload; only what is in the window is kept."""
         if not self.touched:
             self.start()
         if length < 0:
-            length = len(piece) - start
+            length = _len(piece) - start
         if self.spill is not None and self.q[_Q_AT] + length > self.q[_Q_LIMIT]:
             self.spill(self)
         self.source = self.into
@@ -143,31 +156,31 @@ class Answer:
         q = self.q
         self.source = self.into
         q[_Q_AT] = q[_Q_SKIP]
-        q[_Q_DIGEST] = ABSENT  # of the whole it is not known
+        q[_Q_DIGEST] = _ABSENT  # of the whole it is not known
         append(self.into, piece, 0, len(piece), q)  # LIMIT bytes at most
         q[_Q_AT] = total
-        q[_Q_DIGEST] = ABSENT
+        q[_Q_DIGEST] = _ABSENT
 
     def give(self, payload):
         """The payload is the whole of these bytes, which are not copied."""
         q = self.q
         self.source = payload
         q[_Q_START] = 0
-        q[_Q_LENGTH] = q[_Q_AT] = len(payload)
+        q[_Q_LENGTH] = q[_Q_AT] = _len(payload)
 
     def finish(self, view):
         """Write the answer into tx: its length. What does not fit becomes 5.00."""
         self.touched = False
-        n = self._finish_slowly(view) if self.extra else self._emit(view)
+        n = 0
+        if self.extra:
+            n = self._finish_slowly(view)
+        elif fits(self.r, self.q):
+            n = emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
         if n:
             return n
-        self.node.counters[TOO_LONG] += 1
-        blank(self.q, INTERNAL_SERVER_ERROR)
-        return self._emit(view)
-
-    def _emit(self, view):
-        if not fits(self.r, self.q):
-            return 0
+        self.node.counters[_TOO_LONG] += 1
+        blank(self.q, _INTERNAL_SERVER_ERROR)
+        fits(self.r, self.q)
         return emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
 
     def _finish_slowly(self, view):
@@ -179,9 +192,9 @@ class Answer:
         n = compose.bare(tx, view.buf, view.r, q[_Q_CODE])
         options = list(self.extra or ())  # type: list
         if q[_Q_ETAG]:
-            options.append((ETAG, self.tag))
+            options.append((_ETAG, self.tag))
         for field, number in enumerate(_NUMBERS, _Q_OBSERVE):
-            if q[field] != ABSENT:
+            if q[field] != _ABSENT:
                 options.append((number, q[field]))
         writer = Writer(tx).resume(n)
         for number in sorted({number for number, _ in options}):

@@ -7,12 +7,17 @@ import sys
 
 from micropython import const
 
-import coap.counters as count
 from coap.answer import DEFAULTS
-from coap.numbers import SERVICE_UNAVAILABLE
 from coap.resource import CoapError
 from coap.routes import Routes
-from coap.scan import CODE, ROOM
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_HANDLER_ERRORS = const(8)  # counters.HANDLER_ERRORS
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
+_CODE = const(50)  # scan.CODE
+_ROOM = const(58)  # scan.ROOM
 
 _STATE_VERSION = const(2)
 _MID_JUMP = const(256)
@@ -43,9 +48,9 @@ class Application(Routes):
 
     def promise(self):
         """A ticket for the request at hand: see Request.ticket()."""
-        ticket = self.later.promise(self.view, DEFAULTS[self.view.r[CODE]])
+        ticket = self.later.promise(self.view, DEFAULTS[self.view.r[_CODE]])
         if ticket < 0:
-            raise CoapError(SERVICE_UNAVAILABLE, max_age_s=5)
+            raise CoapError(_SERVICE_UNAVAILABLE, max_age_s=5)
         if not self.reply.touched:
             self.reply.start()  # _complete() must see whether the answer is LATER
         return ticket
@@ -62,8 +67,8 @@ class Application(Routes):
             code = out
             out = None
         payload = b"" if out is None else out.encode() if isinstance(out, str) else out
-        if len(payload) > self.view.r[ROOM]:
-            raise ValueError("a separate response has at most %d bytes" % self.view.r[ROOM])
+        if len(payload) > self.view.r[_ROOM]:
+            raise ValueError("a separate response has at most %d bytes" % self.view.r[_ROOM])
         if content_format is None and payload:
             content_format = 0
         return self.later.respond(ticket, code, payload, content_format, max_age_s, etag)
@@ -93,7 +98,7 @@ class Application(Routes):
 
     def log(self, error):
         """An exception of the application: keep its text for /diag, print it, tell `journal`."""
-        self.counters[count.HANDLER_ERRORS] += 1
+        self.counters[_HANDLER_ERRORS] += 1
         self.last_error = repr(error)
         _print_exception(error)
         if self.journal is not None:

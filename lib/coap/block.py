@@ -9,21 +9,21 @@ asking for its second block does not execute the request again.
 
 from micropython import const
 
-import coap.counters as count
 from coap.feature import Feature
-from coap.numbers import (
-    BAD_REQUEST,
-    CONTINUE,
-    INTERNAL_SERVER_ERROR,
-    REQUEST_ENTITY_INCOMPLETE,
-    REQUEST_ENTITY_TOO_LARGE,
-    SERVICE_UNAVAILABLE,
-    VALID,
-)
-from coap.scan import ABSENT, copy, digest
-from coap.transfers import ANSWERED, COMING, Transfers
+from coap.scan import copy, digest
+from coap.transfers import Transfers
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TOO_LONG = const(9)  # counters.TOO_LONG
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_VALID = const(0x43)  # numbers.VALID
+_CONTINUE = const(0x5F)  # numbers.CONTINUE
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
+_REQUEST_ENTITY_INCOMPLETE = const(0x88)  # numbers.REQUEST_ENTITY_INCOMPLETE
+_REQUEST_ENTITY_TOO_LARGE = const(0x8D)  # numbers.REQUEST_ENTITY_TOO_LARGE
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
+_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _BLOCK2 = const(11)  # scan.BLOCK2
 _BLOCK1 = const(12)  # scan.BLOCK1
 _SIZE2 = const(13)  # scan.SIZE2
@@ -47,9 +47,14 @@ _Q_DIGEST = const(12)  # compose.Q_DIGEST
 _Q_SKIP = const(13)  # compose.Q_SKIP
 _Q_LIMIT = const(14)  # compose.Q_LIMIT
 _Q_BASE = const(15)  # compose.Q_BASE
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_COMING = const(1)  # transfers.COMING
+_ANSWERED = const(2)  # transfers.ANSWERED
 
-_DIGEST_SEED = 5381
-_WANTED = 1 << _BLOCK2 | 1 << _BLOCK1
+_DIGEST_SEED = const(5381)
+_type = type  # found at once: the names that are built in are searched one by one
+_bytes = bytes
+_WANTED = const(1 << _BLOCK2 | 1 << _BLOCK1)
 
 
 class Block(Feature):
@@ -67,6 +72,8 @@ class Block(Feature):
         self.slot = -1  # of the request at hand
         self.spilt = -1  # where its answer goes
         self.tag = bytearray(4)
+        self.marked = None  # the payload of which marks is the digest: kept while blocks follow
+        self.marks = 0
 
     def attach(self, node):
         self.node = node
@@ -77,18 +84,20 @@ class Block(Feature):
             self.szx += 1
 
     def before(self, view, resource):
-        self._release()  # one that LATER left behind
-        code = self._want(view) if view.has(_BLOCK2) else 0
-        if not code and view.has(_BLOCK1):
+        if self.slot >= 0:
+            self._release()  # one that LATER left behind
+        flags = view.r[_FLAGS]
+        code = self._want(view) if flags & 1 << _BLOCK2 else 0
+        if not code and flags & 1 << _BLOCK1:
             code = self._take(view, resource)
         return code
 
     def after(self, view, reply):
         q = reply.q
-        if view.has(_BLOCK1):
+        if view.r[_FLAGS] & 1 << _BLOCK1:
             self._confirm(view, reply, view.r[_BLOCK1])
         code = q[_Q_CODE]
-        if code <= 0x5F and code != CONTINUE and code != VALID:
+        if code <= 0x5F and code != _CONTINUE and code != _VALID:
             self._divide(view, reply, q)
         if reply.into is not reply.tx:
             reply.whole()  # into is the next one's, source is this one's
@@ -121,7 +130,7 @@ class Block(Feature):
         value = view.r[_BLOCK2]
         szx = value & 7
         if szx == 7 or (value > 15 and view.has(_BLOCK1)):
-            return BAD_REQUEST
+            return _BAD_REQUEST
         q = self.node.reply.q
         # a larger block than we send is asked for: its first part, and the asker goes on with ours
         q[_Q_SKIP] = (value >> 4) << (szx + 4)
@@ -136,9 +145,9 @@ class Block(Feature):
             return 0  # a FETCH that is whole in itself
         i = -1
         if self.transfers.used:
-            i = self.transfers.find(view, self.transfers.key(view), ANSWERED)
+            i = self.transfers.find(view, self.transfers.key(view), _ANSWERED)
         if i < 0:
-            return REQUEST_ENTITY_INCOMPLETE if view.r[_FLAGS] & _UNSAFE else 0
+            return _REQUEST_ENTITY_INCOMPLETE if view.r[_FLAGS] & _UNSAFE else 0
         self.transfers.touch(i, view.now_ms)
         self.spilt = i
         return self.transfers.recall(i, self.node.reply)
@@ -150,9 +159,9 @@ class Block(Feature):
             return
         szx = self._size(view, reply.most)
         if q[_Q_AT] > 16 << szx and self._once() and not self._keep(view, reply):
-            reply.clear(INTERNAL_SERVER_ERROR)
+            reply.clear(_INTERNAL_SERVER_ERROR)
         elif q[_Q_SKIP] and q[_Q_SKIP] >= q[_Q_AT]:
-            reply.clear(BAD_REQUEST)
+            reply.clear(_BAD_REQUEST)
         else:
             self._cut(view, reply, szx)
 
@@ -179,17 +188,19 @@ class Block(Feature):
         q[_Q_BLOCK2] = (start >> (szx + 4)) << 4 | szx
         if start + length < q[_Q_AT]:
             q[_Q_BLOCK2] |= 8
+        else:
+            self.marked = None
         if start == 0 or view.has(_SIZE2):
             q[_Q_SIZE2] = q[_Q_AT]
 
     def _mark(self, reply, q):
         # blocks of two states must not be put together (RFC 7959 section 2.4)
-        if reply.source is not reply.into or q[_Q_DIGEST] == 0:
-            # all of it is there
-            at = 0 if reply.source is not reply.into else q[_Q_BASE]
-            q[_Q_DIGEST] = digest(reply.source, at, q[_Q_AT], _DIGEST_SEED)
+        if reply.source is not reply.into:
+            q[_Q_DIGEST] = self._digest(reply.source, q[_Q_AT])  # the handler gave all of it
+        elif q[_Q_DIGEST] == 0:
+            q[_Q_DIGEST] = digest(reply.source, q[_Q_BASE], q[_Q_AT], _DIGEST_SEED)
         value = q[_Q_DIGEST]
-        if value != ABSENT:
+        if value != _ABSENT:
             tag = self.tag
             tag[0] = value >> 24
             tag[1] = value >> 16 & 255
@@ -197,6 +208,16 @@ class Block(Feature):
             tag[3] = value & 255
             reply.tag = tag
             q[_Q_ETAG] = 4
+
+    def _digest(self, payload, length):
+        """The digest of a payload; of the very bytes that the last one was of it is known."""
+        if payload is not self.marked:
+            value = digest(payload, 0, length, _DIGEST_SEED)
+            if _type(payload) is not _bytes:
+                return value  # they may become others
+            self.marked = payload
+            self.marks = value
+        return self.marks
 
     # Block1
 
@@ -206,7 +227,7 @@ class Block(Feature):
         size = 16 << (value & 7)
         length = view.r[_SIZE] - view.r[_PAYLOAD]
         if value & 7 == 7 or length > size or (value & 8 and length != size):
-            return BAD_REQUEST
+            return _BAD_REQUEST
         if view.has(_SIZE1) and view.r[_SIZE1] > self.transfers.size and not resource.streams:
             return self._too_large()
         view.offset = (value >> 4) << ((value & 7) + 4)
@@ -216,7 +237,7 @@ class Block(Feature):
     def _put(self, view, streams, length):
         """Put the block where its transfer is, or begin one: as _take()."""
         key = self.transfers.key(view)
-        i = self.transfers.find(view, key, COMING)
+        i = self.transfers.find(view, key, _COMING)
         if not view.offset:
             if i >= 0:
                 self.transfers.free(i)  # the transfer begins anew
@@ -227,7 +248,7 @@ class Block(Feature):
                 return self._refuse()
             self.transfers.begin(i, view, key)
         elif i < 0 or self.transfers.length(i) != view.offset:
-            return REQUEST_ENTITY_INCOMPLETE
+            return _REQUEST_ENTITY_INCOMPLETE
         self.slot = i
         return self._show(view, streams, length)
 
@@ -243,7 +264,7 @@ class Block(Feature):
         if streams:
             view.transfer = i
         elif view.more:
-            return CONTINUE
+            return _CONTINUE
         else:
             view.body = self.transfers.buffers[i]
             view.length = self.transfers.length(i)
@@ -253,10 +274,10 @@ class Block(Feature):
         """Say in the answer which block it is about, and end the transfer with its last one."""
         code = reply.q[_Q_CODE]
         if value & 8 and code < 0x60:
-            reply.clear(CONTINUE)
+            reply.clear(_CONTINUE)
         else:
             self._release()
-        if code != REQUEST_ENTITY_INCOMPLETE and code != BAD_REQUEST:
+        if code != _REQUEST_ENTITY_INCOMPLETE and code != _BAD_REQUEST:
             if value & 7 > self.szx:
                 value = value & ~7 | self.szx
             reply.q[_Q_BLOCK1] = value
@@ -278,10 +299,10 @@ class Block(Feature):
         i = self.spilt
         if i >= 0 and reply.source is not self.transfers.buffers[i]:
             i = -1
-        if i >= 0 and self.transfers.state(i) == ANSWERED:
+        if i >= 0 and self.transfers.state(i) == _ANSWERED:
             return True  # it is one that was kept
         if q[_Q_AT] > self.transfers.size:
-            self.node.counters[count.TOO_LONG] += 1
+            self.node.counters[_TOO_LONG] += 1
             return False
         if reply.source is reply.into and q[_Q_LENGTH] != q[_Q_AT]:
             return False  # a part of it is lost already
@@ -289,7 +310,7 @@ class Block(Feature):
 
     def _keep_at(self, i, view, reply):
         key = self.transfers.key(view)
-        other = self.transfers.find(view, key, ANSWERED)
+        other = self.transfers.find(view, key, _ANSWERED)
         if other >= 0:
             i = other  # an earlier answer to the same question
         elif i < 0:
@@ -302,12 +323,12 @@ class Block(Feature):
 
     def _refuse(self):
         reply = self.node.reply
-        reply.clear(SERVICE_UNAVAILABLE)
+        reply.clear(_SERVICE_UNAVAILABLE)
         reply.q[_Q_MAX_AGE] = 5
-        return SERVICE_UNAVAILABLE
+        return _SERVICE_UNAVAILABLE
 
     def _too_large(self):
         reply = self.node.reply
-        reply.clear(REQUEST_ENTITY_TOO_LARGE)
+        reply.clear(_REQUEST_ENTITY_TOO_LARGE)
         reply.q[_Q_SIZE1] = self.transfers.size
-        return REQUEST_ENTITY_TOO_LARGE
+        return _REQUEST_ENTITY_TOO_LARGE

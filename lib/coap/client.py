@@ -18,7 +18,6 @@ when the Call was given a buffer: call.into = bytearray(4096).
 
 from micropython import const
 
-import coap.counters as count
 from coap.call import Call
 from coap.feature import Feature
 from coap.intake import Intake
@@ -28,6 +27,9 @@ from coap.resource import CoapError
 from coap.scan import copy, equal
 from coap.target import options
 from coap.token import SIZE, Tokens
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_NO_EXCHANGE = const(4)  # counters.NO_EXCHANGE
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _CON = const(0)  # numbers.CON
@@ -276,7 +278,7 @@ class Client(Feature):
                     self.node.secure.prepare(self.calls[i], peer)
                 self.used += 1
                 return self.calls[i]
-        self.node.counters[count.NO_EXCHANGE] += 1
+        self.node.counters[_NO_EXCHANGE] += 1
         raise CoapError(_SERVICE_UNAVAILABLE, "no request is free: give Client more slots", 5)
 
     # Sending

@@ -21,27 +21,32 @@ _MASK = const(0x3FFFFFFF)
 _HASH_SEED = const(5381)
 
 # The ints of a reply that emit() writes, in the order of their option numbers
-Q_CODE = const(0)
-Q_ETAG = const(1)  # length of the ETag
-Q_OBSERVE = const(2)
-Q_FORMAT = const(3)
-Q_MAX_AGE = const(4)
-Q_BLOCK2 = const(5)
-Q_BLOCK1 = const(6)
-Q_SIZE2 = const(7)
-Q_SIZE1 = const(8)
-Q_START = const(9)  # where in its buffer the payload lies
-Q_LENGTH = const(10)
-Q_SIZE = const(11)
+_Q_CODE = const(0)
+_Q_ETAG = const(1)  # length of the ETag
+_Q_OBSERVE = const(2)
+_Q_FORMAT = const(3)
+_Q_MAX_AGE = const(4)
+_Q_BLOCK2 = const(5)
+_Q_BLOCK1 = const(6)
+_Q_SIZE2 = const(7)
+_Q_SIZE1 = const(8)
+_Q_START = const(9)  # where in its buffer the payload lies
+_Q_LENGTH = const(10)
+_Q_SIZE = const(11)
 # and what else is known of it
-Q_AT = const(11)  # payload bytes written so far, whether they are kept or not
-Q_DIGEST = const(12)  # of them; 0 while it is not needed
-Q_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
-Q_LIMIT = const(14)
-Q_BASE = const(15)  # where in its buffer the kept part lies
-Q_ALL = const(16)
+_Q_AT = const(11)  # payload bytes written so far, whether they are kept or not
+_Q_DIGEST = const(12)  # of them; 0 while it is not needed
+_Q_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
+_Q_LIMIT = const(14)
+_Q_BASE = const(15)  # where in its buffer the kept part lies
+_Q_ALL = const(16)
 
-SHORT = const(96)  # bytes that are copied here in less time than it takes to have them copied
+# What is known of the notification that lies in tx, to give it to others
+_W_AT = const(0)  # where its Observe option lies
+_W_MID = const(1)  # of the next one
+_W_NUMBER = const(2)
+
+_SHORT = const(96)  # bytes that are copied here in less time than it takes to have them copied
 
 _len = len  # found at once: the names that are built in are searched one by one
 
@@ -93,7 +98,7 @@ def ready(tx: ptr8, buf: ptr8, r: ptr32, options: ptr8, out) -> int:
     if n:
         tx[at] = 0xFF
         at += 1
-        if n > SHORT:
+        if n > _SHORT:
             return 0 - at
         i = 0
         while i < n:
@@ -106,37 +111,37 @@ def ready(tx: ptr8, buf: ptr8, r: ptr32, options: ptr8, out) -> int:
 @micropython.viper
 def blank(q: ptr32, code: int):
     """A reply of nothing but a code."""
-    i = Q_SIZE
+    i = _Q_SIZE
     while i:
         i -= 1
         q[i] = _ABSENT
-    q[Q_CODE] = code
-    q[Q_ETAG] = 0
-    q[Q_START] = 0
-    q[Q_LENGTH] = 0
-    q[Q_AT] = 0
-    q[Q_DIGEST] = 0
+    q[_Q_CODE] = code
+    q[_Q_ETAG] = 0
+    q[_Q_START] = 0
+    q[_Q_LENGTH] = 0
+    q[_Q_AT] = 0
+    q[_Q_DIGEST] = 0
 
 
 @micropython.viper
 def inherit(q: ptr32, base: ptr32, r: ptr32, form: int):
     """A reply with the constants of its resource, or of the format that was negotiated."""
-    i = Q_SIZE
+    i = _Q_SIZE
     while i:
         i -= 1
         q[i] = _ABSENT
-    q[Q_FORMAT] = form
+    q[_Q_FORMAT] = form
     if form == _ABSENT:
-        q[Q_FORMAT] = base[Q_FORMAT]
-    q[Q_ETAG] = 0
+        q[_Q_FORMAT] = base[_Q_FORMAT]
+    q[_Q_ETAG] = 0
     if not r[_FLAGS] & _UNSAFE:
-        q[Q_ETAG] = base[Q_ETAG]
-        q[Q_MAX_AGE] = base[Q_MAX_AGE]
-    q[Q_CODE] = 0
-    q[Q_START] = 0
-    q[Q_LENGTH] = 0
-    q[Q_AT] = 0
-    q[Q_DIGEST] = 0
+        q[_Q_ETAG] = base[_Q_ETAG]
+        q[_Q_MAX_AGE] = base[_Q_MAX_AGE]
+    q[_Q_CODE] = 0
+    q[_Q_START] = 0
+    q[_Q_LENGTH] = 0
+    q[_Q_AT] = 0
+    q[_Q_DIGEST] = 0
 
 
 @micropython.viper
@@ -146,10 +151,10 @@ def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
     `into` has room for LIMIT bytes from BASE on. The digest is only needed, and only kept, of a
     payload that takes more than one message.
     """
-    base = q[Q_BASE]
-    at = q[Q_AT]
-    if q[Q_SKIP] or at + length > q[Q_LIMIT]:
-        value = q[Q_DIGEST]
+    base = q[_Q_BASE]
+    at = q[_Q_AT]
+    if q[_Q_SKIP] or at + length > q[_Q_LIMIT]:
+        value = q[_Q_DIGEST]
         if value == 0:
             value = _HASH_SEED
             i = base
@@ -162,18 +167,18 @@ def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
         while i < end:
             value = (value * 33 ^ piece[i]) & _MASK
             i += 1
-        q[Q_DIGEST] = value
-    q[Q_AT] = at + length
-    at -= q[Q_SKIP]
+        q[_Q_DIGEST] = value
+    q[_Q_AT] = at + length
+    at -= q[_Q_SKIP]
     if at < 0:
         start -= at
         length += at
         at = 0
-    if at + length > q[Q_LIMIT]:
-        length = q[Q_LIMIT] - at
+    if at + length > q[_Q_LIMIT]:
+        length = q[_Q_LIMIT] - at
     if length > 0:
-        q[Q_START] = base
-        q[Q_LENGTH] = at + length
+        q[_Q_START] = base
+        q[_Q_LENGTH] = at + length
         at += base
         end = start + length
         while start < end:
@@ -188,13 +193,13 @@ def fits(r: ptr32, q: ptr32) -> int:
 
     Also settles that an empty payload has no format, but for a 2.05.
     """
-    if q[Q_LENGTH] > r[_ROOM]:
+    if q[_Q_LENGTH] > r[_ROOM]:
         return 0
-    if q[Q_AT] > q[Q_LIMIT] and q[Q_BLOCK2] == _ABSENT and q[Q_CODE] < 0x60:
+    if q[_Q_AT] > q[_Q_LIMIT] and q[_Q_BLOCK2] == _ABSENT and q[_Q_CODE] < 0x60:
         return 0
-    q[Q_AT] = 0
-    if q[Q_LENGTH] == 0 and q[Q_CODE] != 0x45:
-        q[Q_FORMAT] = _ABSENT
+    q[_Q_AT] = 0
+    if q[_Q_LENGTH] == 0 and q[_Q_CODE] != 0x45:
+        q[_Q_FORMAT] = _ABSENT
     return 1
 
 
@@ -203,20 +208,21 @@ def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> 
     """The whole reply from its ints, which passed fits(): its length in tx.
 
     One machine-code function does not call another here: its pointers would go as ints, which
-    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the payload may lie in tx itself, from BODY on.
+    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the
+    payload may lie in tx itself, from BODY on.
     """
     n = r[_HEAD]
     kind = 0x60
     if r[_TYPE]:
         kind = 0x50
     tx[0] = kind | buf[0] & 15
-    tx[1] = q[Q_CODE]
+    tx[1] = q[_Q_CODE]
     i = 2
     while i < n:
         tx[i] = buf[i]
         i += 1
     number = 0
-    length = q[Q_ETAG]
+    length = q[_Q_ETAG]
     if length:
         tx[n] = 0x40 | length
         n += 1
@@ -226,22 +232,22 @@ def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> 
             n += 1
             i += 1
         number = 4
-    field = Q_OBSERVE
-    while field <= Q_SIZE1:
+    field = _Q_OBSERVE
+    while field <= _Q_SIZE1:
         value = q[field]
         if value != _ABSENT:
             option = 6
-            if field == Q_FORMAT:
+            if field == _Q_FORMAT:
                 option = 12
-            elif field == Q_MAX_AGE:
+            elif field == _Q_MAX_AGE:
                 option = 14
-            elif field == Q_BLOCK2:
+            elif field == _Q_BLOCK2:
                 option = 23
-            elif field == Q_BLOCK1:
+            elif field == _Q_BLOCK1:
                 option = 27
-            elif field == Q_SIZE2:
+            elif field == _Q_SIZE2:
                 option = 28
-            elif field == Q_SIZE1:
+            elif field == _Q_SIZE1:
                 option = 60
             length = 0
             if value > 0xFFFFFF:
@@ -266,17 +272,73 @@ def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> 
                 tx[n] = value >> (8 * length) & 255
                 n += 1
         field += 1
-    length = q[Q_LENGTH]
+    length = q[_Q_LENGTH]
     if length:
         tx[n] = 0xFF
         n += 1
-        i = q[Q_START]
+        i = q[_Q_START]
         length += i
+        while i + 8 <= length:
+            tx[n] = payload[i]
+            tx[n + 1] = payload[i + 1]
+            tx[n + 2] = payload[i + 2]
+            tx[n + 3] = payload[i + 3]
+            tx[n + 4] = payload[i + 4]
+            tx[n + 5] = payload[i + 5]
+            tx[n + 6] = payload[i + 6]
+            tx[n + 7] = payload[i + 7]
+            n += 8
+            i += 8
         while i < length:
             tx[n] = payload[i]
             n += 1
             i += 1
     return n
+
+
+@micropython.viper
+def address(tx: ptr8, request: ptr8, written: ptr32) -> int:
+    """Make of the notification in tx, unconfirmable, the one for whoever sent `request`, with a
+    token of the same length, at most 8 bytes. 0 when the number would need another length: then
+    nothing is written.
+    """
+    at = written[_W_AT]
+    mid = written[_W_MID]
+    number = written[_W_NUMBER]
+    length = tx[at] & 15
+    size = 0
+    if number > 0xFFFF:
+        size = 3
+    elif number > 0xFF:
+        size = 2
+    elif number:
+        size = 1
+    if size != length:
+        return 0
+    tx[2] = mid >> 8
+    tx[3] = mid & 255
+    i = 4 + (tx[0] & 15)
+    while i > 4:
+        i -= 1
+        tx[i] = request[i]
+    while length:
+        length -= 1
+        at += 1
+        tx[at] = number >> (8 * length) & 255
+    return 1
+
+
+@micropython.viper
+def alike(a: ptr8, b: ptr8, n: int) -> int:
+    """1 when two messages of n bytes, with tokens of at most 8, differ but in MID and token."""
+    if a[0] != b[0] or a[1] != b[1]:
+        return 0
+    i = 4 + (a[0] & 15)
+    while i < n:
+        if a[i] != b[i]:
+            return 0
+        i += 1
+    return 1
 
 
 @micropython.viper

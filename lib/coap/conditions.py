@@ -14,17 +14,18 @@ from array import array
 
 from micropython import const
 
-from coap.exchange import MASK
 from coap.feature import Feature
 from coap.guard import call as guarded
-from coap.numbers import BAD_REQUEST
-from coap.scan import ABSENT, equal, step
+from coap.scan import equal, step
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
 _OBSERVE = const(5)  # scan.OBSERVE
 _URI_QUERY = const(9)  # scan.URI_QUERY
 _ENDS = const(24)  # scan.ENDS
 _VALUE = const(60)  # scan.VALUE
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 # Words of an observer
 _PMIN = const(0)  # in ms
@@ -52,12 +53,13 @@ class Conditions(Feature):
     registration with a forged address must not become a stream. The feature Observe asks it.
     """
 
-    wants = special = 1 << _URI_QUERY
+    # a query means something to others, too: it makes no request special by itself
+    wants = special = 1 << _OBSERVE
 
     def __init__(self, least_ms=1000):
         self.least_ms = least_ms
         self.words = array("i")
-        self.asked = array("i", [ABSENT] * _NUMBERS)  # by the request at hand
+        self.asked = array("i", [_ABSENT] * _NUMBERS)  # by the request at hand
         self.named = -1  # the parameter that is looked at
 
     def attach(self, node):
@@ -65,10 +67,10 @@ class Conditions(Feature):
         node.conditions = self
 
     def before(self, view, resource):
-        if view.replayed:
-            return 0  # a notification
+        if view.replayed or not view.has(_URI_QUERY):
+            return 0  # a notification, or one without conditions
         self._clear()
-        if not resource.observable or not view.has(_OBSERVE) or view.r[_OBSERVE]:
+        if not resource.observable or view.r[_OBSERVE]:
             return 0
         why = self._parse(view, resource) or self._check(self.asked, resource)
         return self._refuse(why) if why else 0
@@ -78,12 +80,12 @@ class Conditions(Feature):
     def registered(self, i, slots, resource):
         """The request at hand made observer i of `slots`."""
         if len(self.words) < slots * _WORDS:
-            self.words = array("i", [ABSENT] * (slots * _WORDS))  # once: Observe has not more
+            self.words = array("i", [_ABSENT] * (slots * _WORDS))  # once: Observe has not more
         queried = self.node.view.has(_URI_QUERY)  # or before() was not called
         field = _NUMBERS
         while field:
             field -= 1
-            self.words[i * _WORDS + field] = self.asked[field] if queried else ABSENT
+            self.words[i * _WORDS + field] = self.asked[field] if queried else _ABSENT
         self.told(i, resource)
 
     def told(self, i, resource):
@@ -93,7 +95,7 @@ class Conditions(Feature):
         self.words[i + _ARMED] = 0
         if self._values(i):
             value = guarded(_value, resource, self.node)
-            self.words[i + _TOLD] = ABSENT if value is None else value
+            self.words[i + _TOLD] = _ABSENT if value is None else value
             self._arm(i, value)
 
     def triggers(self, i, resource):
@@ -102,7 +104,7 @@ class Conditions(Feature):
         if not self._values(i):
             return True
         value = guarded(_value, resource, self.node)
-        if value is None or self.words[i + _TOLD] == ABSENT:
+        if value is None or self.words[i + _TOLD] == _ABSENT:
             return True
         return self._is_edge(i, value) or self._moves(i, value)
 
@@ -111,15 +113,15 @@ class Conditions(Feature):
         i *= _WORDS
         if changed:
             least = self.words[i + _PMIN]
-            if least == ABSENT:
+            if least == _ABSENT:
                 return 0
         else:
             least = self.words[i + _PMAX]
-            if least == ABSENT:
-                return MASK
+            if least == _ABSENT:
+                return _MASK
             if least < self.least_ms:
                 least = self.least_ms
-        now_ms = (now_ms - self.words[i + _TOLD_MS]) & MASK
+        now_ms = (now_ms - self.words[i + _TOLD_MS]) & _MASK
         return least - now_ms if now_ms < least else 0
 
     def confirmable(self, i):
@@ -129,25 +131,25 @@ class Conditions(Feature):
     def _values(self, at):
         words = self.words
         return not (
-            words[at + _GT] == ABSENT
-            and words[at + _LT] == ABSENT
-            and words[at + _ST] == ABSENT
-            and words[at + _EDGE] == ABSENT
+            words[at + _GT] == _ABSENT
+            and words[at + _LT] == _ABSENT
+            and words[at + _ST] == _ABSENT
+            and words[at + _EDGE] == _ABSENT
         )
 
     def _arm(self, at, value):
         edge = self.words[at + _EDGE]
-        if edge != ABSENT and value is not None and (value != 0) != (edge == 1):
+        if edge != _ABSENT and value is not None and (value != 0) != (edge == 1):
             self.words[at + _ARMED] = 1
 
     def _is_edge(self, at, value):
-        if self.words[at + _EDGE] == ABSENT:
+        if self.words[at + _EDGE] == _ABSENT:
             return False
         self._arm(at, value)
         return self.words[at + _ARMED] == 1 and (value != 0) == (self.words[at + _EDGE] == 1)
 
     def _moves(self, at, value):
-        if self.words[at + _BAND] == ABSENT:
+        if self.words[at + _BAND] == _ABSENT:
             if self._crosses(at, 2 * value, 2 * self.words[at + _TOLD]):
                 return True
         elif self._in_band(at, 2 * value):
@@ -158,9 +160,9 @@ class Conditions(Feature):
     def _in_band(self, at, value):
         gt = self.words[at + _GT]
         lt = self.words[at + _LT]
-        if gt == ABSENT:
+        if gt == _ABSENT:
             return value >= lt
-        if lt == ABSENT:
+        if lt == _ABSENT:
             return value <= gt
         if gt <= lt:
             return gt <= value <= lt
@@ -168,10 +170,10 @@ class Conditions(Feature):
 
     def _crosses(self, at, value, before):
         limit = self.words[at + _GT]
-        if limit != ABSENT and (value > limit) != (before > limit):
+        if limit != _ABSENT and (value > limit) != (before > limit):
             return True
         limit = self.words[at + _LT]
-        return limit != ABSENT and (value < limit) != (before < limit)
+        return limit != _ABSENT and (value < limit) != (before < limit)
 
     # At a registration
 
@@ -179,15 +181,15 @@ class Conditions(Feature):
         i = _NUMBERS
         while i:
             i -= 1
-            self.asked[i] = ABSENT
+            self.asked[i] = _ABSENT
 
     def _refuse(self, why):
         reply = self.node.reply
-        reply.clear(BAD_REQUEST)
+        reply.clear(_BAD_REQUEST)
         reply.write(b"c.")
         reply.write(_NAMES[self.named])
         reply.write(why)
-        return BAD_REQUEST
+        return _BAD_REQUEST
 
     def _parse(self, view, resource):
         """Read the queries into `asked`: what is wrong with the one `named`, None when nothing."""
@@ -235,15 +237,15 @@ class Conditions(Feature):
     def _check(self, asked, resource):
         """What is wrong with the parameters taken together."""
         self.named = _PMAX
-        if asked[_PMAX] != ABSENT and asked[_PMIN] != ABSENT and asked[_PMAX] < asked[_PMIN]:
+        if asked[_PMAX] != _ABSENT and asked[_PMIN] != _ABSENT and asked[_PMAX] < asked[_PMIN]:
             return b": is at least c.pmin"
         self.named = _BAND
-        if asked[_BAND] != ABSENT and asked[_GT] == ABSENT and asked[_LT] == ABSENT:
+        if asked[_BAND] != _ABSENT and asked[_GT] == _ABSENT and asked[_LT] == _ABSENT:
             return b": needs c.gt or c.lt"
         if not callable(getattr(resource, "value", None)):
             self.named = _GT
             while self.named < _CON:
-                if asked[self.named] != ABSENT:
+                if asked[self.named] != _ABSENT:
                     return b": needs a resource that is a number"
                 self.named += 1
         return None

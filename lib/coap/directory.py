@@ -7,16 +7,23 @@ half of each lifetime. A registration that it has lost is made anew. With simple
 says that it is there, and the directory fetches the links itself (section 5.1).
 """
 
+from micropython import const
+
 from coap.link import listing
-from coap.numbers import CHANGED, CREATED, LINK_FORMAT, NOT_FOUND
 from coap.resource import CoapError
 from coap.target import text
 
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LINK_FORMAT = const(40)  # numbers.LINK_FORMAT
+_CREATED = const(0x41)  # numbers.CREATED
+_CHANGED = const(0x44)  # numbers.CHANGED
+_NOT_FOUND = const(0x84)  # numbers.NOT_FOUND
+
 _DISCOVERY = ".well-known/core?rt=core.rd"
-_ANSWER_BYTES = 1024  # of the answer to the discovery
-_FIRST_RETRY_S = 5
-_LAST_RETRY_S = 3600
-_LONGEST_S = 1000000  # half of it is still within the clock
+_ANSWER_BYTES = const(1024)  # of the answer to the discovery
+_FIRST_RETRY_S = const(5)
+_LAST_RETRY_S = const(3600)
+_LONGEST_S = const(1000000)  # half of it is still within the clock
 
 
 class Directory:
@@ -109,7 +116,7 @@ class Directory:
             self._failed(error.why)
             return
         if payload:
-            self.call.content_format = LINK_FORMAT
+            self.call.content_format = _LINK_FORMAT
         self.call.into = into
 
     def _discovered(self, response):
@@ -125,7 +132,7 @@ class Directory:
 
     def _answered(self, response):
         self.call = None
-        if response.code == CREATED or (self.simple and response.code == CHANGED):
+        if response.code == _CREATED or (self.simple and response.code == _CHANGED):
             self.location = "" if self.simple else response.location()
             self._done()
         else:
@@ -134,9 +141,9 @@ class Directory:
 
     def _refreshed(self, response):
         self.call = None
-        if response.code == CHANGED:
+        if response.code == _CHANGED:
             self._done()
-        elif response.code == NOT_FOUND:
+        elif response.code == _NOT_FOUND:
             self.location = ""  # the directory has lost it
             self._after(1)
         else:

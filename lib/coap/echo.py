@@ -5,12 +5,17 @@ The value is the time and a keyed hash of it with the peer, so that nothing is k
 
 from hashlib import sha256
 
-import coap.scan as s
-from coap.exchange import MASK
-from coap.feature import Feature
-from coap.numbers import ECHO, UNAUTHORIZED
+from micropython import const
 
-_TAG = 8  # bytes of the hash
+from coap.feature import Feature
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_UNAUTHORIZED = const(0x81)  # numbers.UNAUTHORIZED
+_OPTION_ECHO = const(252)  # numbers.ECHO
+_ECHO = const(17)  # scan.ECHO
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
+
+_TAG = const(8)  # bytes of the hash
 
 
 class Echo(Feature):
@@ -18,7 +23,7 @@ class Echo(Feature):
     brings one that is not older than fresh_ms. Whoever returns a value is a verified peer.
     """
 
-    wants = special = 1 << s.ECHO
+    wants = special = 1 << _ECHO
 
     def __init__(self, fresh_ms=30000):
         self.fresh_ms = fresh_ms
@@ -36,21 +41,21 @@ class Echo(Feature):
 
     def challenge(self, view):
         """Is the request at hand fresh? Then 0, else its refusal, with a value to return."""
-        if view.has(s.ECHO):
+        if view.has(_ECHO):
             self.before(view, None)
         if view.fresh:
             return 0
         reply = self.node.reply
-        reply.clear(UNAUTHORIZED)
-        reply.extra = [(ECHO, self._value(view.peer, view.now_ms))]
-        return UNAUTHORIZED
+        reply.clear(_UNAUTHORIZED)
+        reply.extra = [(_OPTION_ECHO, self._value(view.peer, view.now_ms))]
+        return _UNAUTHORIZED
 
     def _is_fresh(self, view):
-        value = view.values(s.ECHO)[0]
+        value = view.values(_ECHO)[0]
         if len(value) != 4 + _TAG:
             return False
         then_ms = value[0] << 24 | value[1] << 16 | value[2] << 8 | value[3]
-        if then_ms > MASK or (view.now_ms - then_ms) & MASK > self.fresh_ms:
+        if then_ms > _MASK or (view.now_ms - then_ms) & _MASK > self.fresh_ms:
             return False
         good = self._value(view.peer, then_ms)
         differ = 0

@@ -12,9 +12,18 @@ from array import array
 
 from micropython import const
 
-import coap.counters as count
 from coap.ring import random16, seen
 from coap.scan import copy
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_MALFORMED = const(0)  # counters.MALFORMED
+_DUPLICATES = const(1)  # counters.DUPLICATES
+_RETRANSMISSIONS = const(2)  # counters.RETRANSMISSIONS
+_GIVEN_UP = const(3)  # counters.GIVEN_UP
+_NO_EXCHANGE = const(4)  # counters.NO_EXCHANGE
+_REPLIES_PUSHED_OUT = const(5)  # counters.REPLIES_PUSHED_OUT
+_PEERS_PUSHED_OUT = const(6)  # counters.PEERS_PUSHED_OUT
+_REFUSED = const(7)  # counters.REFUSED
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _BAD_OPTION = const(0x82)  # numbers.BAD_OPTION
@@ -130,7 +139,7 @@ class Exchange:
     def arrive(self, view, flags):
         """Answer what is no new request: bytes in tx (0: none). -1: a request to execute."""
         if flags & (_SILENT | _REFUSE):
-            self.node.counters[count.MALFORMED] += 1
+            self.node.counters[_MALFORMED] += 1
             return self.reset(view) if flags & _REFUSE else 0
         if flags & _OTHER:
             return self._other(view)
@@ -231,7 +240,7 @@ class Exchange:
         return found
 
     def _push_out(self, who, trust):
-        self.node.counters[count.PEERS_PUSHED_OUT] += 1
+        self.node.counters[_PEERS_PUSHED_OUT] += 1
         del self.numbers[self.names[who]]
         self.ring[trust + who] = 0
         at = _RING_FIRST
@@ -260,13 +269,13 @@ class Exchange:
         entries = self.ring[_RING_ENTRIES]
         if entry >= entries:
             if entry >= 2 * entries:
-                self.node.counters[count.REPLIES_PUSHED_OUT] += 1
+                self.node.counters[_REPLIES_PUSHED_OUT] += 1
                 entry -= entries
             self.entry = entry - entries
             return -1
         if entry < 0:
             return self._full(view)
-        self.node.counters[count.DUPLICATES] += 1
+        self.node.counters[_DUPLICATES] += 1
         if view.r[_TYPE]:
             return 0
         n = self.ring[_RING_FIRST + _RING_STEP * entry + 2] & (_RING_NON - 1)
@@ -278,7 +287,7 @@ class Exchange:
 
     def _full(self, view):
         # nothing may be pushed out: not to remember would be to execute twice
-        self.node.counters[count.REFUSED] += 1
+        self.node.counters[_REFUSED] += 1
         n = self.node.fail(_SERVICE_UNAVAILABLE)
         if view.r[_TYPE]:
             mid = self.next_mid()
@@ -343,7 +352,7 @@ class Exchange:
                 self.open += 1
                 self.node.hurry()
                 return slot
-        self.node.counters[count.NO_EXCHANGE] += 1
+        self.node.counters[_NO_EXCHANGE] += 1
         return -1
 
     def free(self):
@@ -404,7 +413,7 @@ class Exchange:
         if slots[at] != _OPEN or (now_ms - slots[at + _NEXT_MS]) & MASK >= HALF:
             return 0
         if slots[at + _SENT] > self.max_retransmit:
-            self.node.counters[count.GIVEN_UP] += 1
+            self.node.counters[_GIVEN_UP] += 1
             self._settle(slot, GIVEN_UP)
             return 0
         return self._transmit(slot, at, now_ms)
@@ -419,7 +428,7 @@ class Exchange:
         n = self.owners[slot].transmit(slot, self.slots[at + _MID])
         if n:
             if self.slots[at + _SENT]:
-                self.node.counters[count.RETRANSMISSIONS] += 1
+                self.node.counters[_RETRANSMISSIONS] += 1
             self.slots[at + _SENT] += 1
             now_ms += self.slots[at + _TIMEOUT_MS]
             self.slots[at + _NEXT_MS] = now_ms & MASK

@@ -6,15 +6,14 @@ function may cancel it, or begin another one in its slot.
 
 from micropython import const
 
-from coap.call import BROKEN, READY, TOO_LONG, WATCHING, Response
-from coap.exchange import MASK
+from coap.call import Response
 from coap.guard import call as guarded
-from coap.numbers import REQUEST_ENTITY_TOO_LARGE
 from coap.ring import random16
-from coap.scan import ABSENT, copy, equal
+from coap.scan import copy, equal
 from coap.token import SIZE
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_REQUEST_ENTITY_TOO_LARGE = const(0x8D)  # numbers.REQUEST_ENTITY_TOO_LARGE
 _OBSERVE = const(5)  # scan.OBSERVE
 _BLOCK2 = const(11)  # scan.BLOCK2
 _BLOCK1 = const(12)  # scan.BLOCK1
@@ -23,6 +22,12 @@ _CODE = const(50)  # scan.CODE
 _TOKEN = const(52)  # scan.TOKEN
 _PAYLOAD = const(55)  # scan.PAYLOAD
 _SIZE = const(56)  # scan.SIZE
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
+_READY = const(1)  # call.READY
+_BROKEN = const(3)  # call.BROKEN
+_WATCHING = const(4)  # call.WATCHING
+_TOO_LONG = const(4)  # call.TOO_LONG
 
 _ERROR = const(0x60)  # codes from here on say no success
 _REORDER_MS = const(128000)  # RFC 7641 section 3.4
@@ -40,9 +45,9 @@ class Intake:
 
     def stale(self, call, view):
         """Is the notification at hand older than the one before? (RFC 7641 section 3.4)"""
-        if call.number == ABSENT or not view.has(_OBSERVE) or not self._watched(call, view):
+        if call.number == _ABSENT or not view.has(_OBSERVE) or not self._watched(call, view):
             return False
-        if view.r[_CODE] >= _ERROR or (view.now_ms - call.number_ms) & MASK > _REORDER_MS:
+        if view.r[_CODE] >= _ERROR or (view.now_ms - call.number_ms) & _MASK > _REORDER_MS:
             return False
         ahead = (view.r[_OBSERVE] - call.number) & 0xFFFFFF
         return ahead == 0 or ahead >= 0x800000
@@ -73,7 +78,7 @@ class Intake:
         response.last = True
         response.call = call
         function = call.on_answer
-        if call.observing and failure >= BROKEN:
+        if call.observing and failure >= _BROKEN:
             self.client.cancel(call)  # or it would go on notifying
         else:
             self.client.release(call)
@@ -98,7 +103,7 @@ class Intake:
             age_s = _LONGEST_AGE_S
         # RFC 7641 section 3.3.1: 5 to 15 s later, for not all should come at once
         wait_ms = age_s * 1000 + 5000 + (10000 * (random16(self.node.exchange.random) >> 6) >> 10)
-        call.fresh_ms = (view.now_ms + wait_ms) & MASK
+        call.fresh_ms = (view.now_ms + wait_ms) & _MASK
 
     def _advance(self, call, view, code):
         """Go on with the next block of the payload. False: the answer is one to the whole."""
@@ -106,12 +111,12 @@ class Intake:
         if len(call.payload) <= size or call.offset:
             return False
         szx = view.r[_BLOCK1] & 7 if view.has(_BLOCK1) else 7
-        if code == REQUEST_ENTITY_TOO_LARGE and call.sent == 0 and szx < call.szx1:
+        if code == _REQUEST_ENTITY_TOO_LARGE and call.sent == 0 and szx < call.szx1:
             call.szx1 = szx  # RFC 7959 section 2.9.3: smaller blocks would do
         elif code >= _ERROR or szx == 7 or call.sent + size >= len(call.payload):
             return False
         elif view.r[_BLOCK1] >> 4 != call.sent >> (call.szx1 + 4):
-            self.fail(call, BROKEN)
+            self.fail(call, _BROKEN)
             return True
         else:
             call.sent += size
@@ -123,7 +128,7 @@ class Intake:
     def _piece(self, call, view, value):
         """A block of the answer."""
         if self._is_odd(call, value, view.r[_SIZE] - view.r[_PAYLOAD]):
-            self.fail(call, BROKEN)
+            self.fail(call, _BROKEN)
         elif call.same_etag(view):
             if value & 7 < call.largest:
                 call.szx2 = value & 7
@@ -143,7 +148,7 @@ class Intake:
         if call.into is not None:
             length = view.r[_SIZE] - view.r[_PAYLOAD]
             if call.offset + length > len(call.into):
-                self.fail(call, TOO_LONG)
+                self.fail(call, _TOO_LONG)
                 return
             copy(call.into, call.offset, view.buf, view.r[_PAYLOAD], length)
         self._deliver(call, view, more)
@@ -172,7 +177,7 @@ class Intake:
             if response.into is not None:
                 return  # it is heard when it is whole
         elif call.observing:
-            call.state = WATCHING
+            call.state = _WATCHING
             call.until_ms = call.fresh_ms
             call.retries = 0
             call.restart()
@@ -185,11 +190,11 @@ class Intake:
 
     def _retry(self, call):
         if call.retries == _RETRIES:
-            self.fail(call, BROKEN)
+            self.fail(call, _BROKEN)
         else:
             call.retries += 1
             self._again(call)
 
     def _again(self, call):
-        call.state = READY
+        call.state = _READY
         self.node.hurry()

@@ -8,8 +8,11 @@ from array import array
 
 from micropython import const
 
-import coap.counters as count
 from coap.message import Writer
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_DUPLICATES = const(1)  # counters.DUPLICATES
+_REFUSED = const(7)  # counters.REFUSED
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _CON = const(0)  # numbers.CON
@@ -87,14 +90,14 @@ class Later:
                 self.node.rewatch()
                 self.node.hurry()  # its patience may end first
                 return self.turn * len(self.peers) + i
-        self.node.counters[count.REFUSED] += 1
+        self.node.counters[_REFUSED] += 1
         return -1
 
     def recall(self, view):
         """Is the request at hand one whose answer is promised? Then its ACK, in tx; else -1."""
         if self.find(view) < 0:
             return -1
-        self.node.counters[count.DUPLICATES] += 1
+        self.node.counters[_DUPLICATES] += 1
         return self.node.exchange.acknowledge(view)
 
     def find(self, view):

@@ -9,18 +9,20 @@ from array import array
 
 from micropython import const
 
-import coap.counters as count
-from coap.exchange import MASK
 from coap.feature import Feature
-from coap.numbers import TOO_MANY_REQUESTS
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LIMITED = const(15)  # counters.LIMITED
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TOO_MANY_REQUESTS = const(0x9D)  # numbers.TOO_MANY_REQUESTS
 _TYPE = const(49)  # scan.TYPE
 _REQUEST = const(1 << 0)  # scan.REQUEST
 _Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
 _Q_LIMIT = const(14)  # compose.Q_LIMIT
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
-_SMALL = 64  # payload that keeps an answer within 136 bytes
+_SMALL = const(64)  # payload that keeps an answer within 136 bytes
 
 
 class Limit(Feature):
@@ -70,7 +72,7 @@ class Limit(Feature):
         who = exchange.numbers.get(view.peer)
         if who is None:
             who = exchange.meet(view.peer)
-        span_ms = (view.now_ms - self.when_ms[who]) & MASK
+        span_ms = (view.now_ms - self.when_ms[who]) & _MASK
         self.when_ms[who] = view.now_ms
         left = self.burst * 1000
         if span_ms < left // self.rate:  # beyond that the product may leave the small ints
@@ -83,10 +85,10 @@ class Limit(Feature):
 
     def refuse(self, view):
         """4.29 for the request at hand: bytes in tx, 0 for a NON."""
-        self.node.counters[count.LIMITED] += 1
+        self.node.counters[_LIMITED] += 1
         if view.r[_TYPE]:
             return 0
         reply = self.node.reply
-        reply.clear(TOO_MANY_REQUESTS)
+        reply.clear(_TOO_MANY_REQUESTS)
         reply.q[_Q_MAX_AGE] = 1 + 1 // self.rate
         return reply.finish(view)

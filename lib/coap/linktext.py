@@ -3,7 +3,7 @@
 import micropython
 from micropython import const
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
 _VALUE = const(60)  # scan.VALUE
 _LENGTH = const(61)  # scan.LENGTH
 

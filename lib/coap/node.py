@@ -11,10 +11,10 @@ from struct import pack_into
 
 from micropython import const
 
-import coap.counters as count
 from coap.answer import DEFAULTS, Answer
 from coap.application import Application
 from coap.compose import bare, ready
+from coap.counters import NAMES
 from coap.exchange import Exchange
 from coap.feature import Feature
 from coap.guard import guard
@@ -25,6 +25,9 @@ from coap.request import Request
 from coap.resource import LATER, CoapError
 from coap.scan import holds, scan
 from coap.timers import Timers
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_TOO_LONG = const(9)  # counters.TOO_LONG
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _VALID = const(0x43)  # numbers.VALID
@@ -109,6 +112,9 @@ class Node(Application):
     application; everything else is a setting of Exchange.
     """
 
+    last_error = ""
+    wake = None  # what hurry() calls: a transport that sleeps while others run
+
     # What features set. Attributes of the class: a node looks an attribute up some fifty times a
     # request, and that takes longer the fuller its own table is.
     error_format = -1  # by ProblemDetails
@@ -122,7 +128,7 @@ class Node(Application):
         self.view = View(room, token_max)
         self.tx = bytearray(self.view.r[_BODY] + room)
         self.copied = "%ds" % room  # for pack_into(): any payload
-        self.counters = array("i", [0] * len(count.NAMES))
+        self.counters = array("i", [0] * len(NAMES))
         self.views = {}
         self.sent = 0  # datagrams, modulo 2**30
         self.peer = None  # to whom what due() wrote goes
@@ -134,14 +140,14 @@ class Node(Application):
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
-        self.befores = [one for one in features if type(one).before is not Feature.before]
-        self.afters = [one for one in features if type(one).after is not Feature.after]
+        self.hooks = (  # those of them that have something to do before a handler, and after it
+            [one for one in features if type(one).before is not Feature.before],
+            [one for one in features if type(one).after is not Feature.after],
+        )
         self.timed = [self.timers, self.later]
         self.going = None  # the part that due() asks first, as long as it has more to send
         self.calm = False  # nothing is due before calm_until_ms
         self.calm_until_ms = 0
-        self.wake = None  # what hurry() calls: a transport that sleeps while others run
-        self.last_error = ""
         self.entropy = b""
         self.client = None  # set by Client
         self.journal = None  # a function of the application: it takes the text of each exception
@@ -312,49 +318,58 @@ class Node(Application):
 
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
-        if view.r[_FLAGS] & 1 << _PROXY:
-            refusal = _PROXYING_NOT_SUPPORTED
-        elif view.r[_FLAGS] & 1 << _OSCORE and self.secure is not None and not view.context:
+        r = view.r
+        out = r[_FLAGS]
+        if out & 1 << _PROXY:
+            out = _PROXYING_NOT_SUPPORTED
+        elif out & 1 << _OSCORE and self.secure is not None and not view.context:
             return self.secure.request(view)
-        elif view.r[_FLAGS] & self.refuse:
-            refusal = _BAD_OPTION
+        elif out & self.refuse:
+            out = _BAD_OPTION
         else:
-            refusal = self._refusal(view, self.find(view))
-        n = self._complete(view, refusal or self._handle(view))
+            out = self._refusal(view, self.find(view))
+            if not out:
+                out = self.resource.handlers[r[_CODE]]
+                out = guard(out, self.request_, self.reply_, self)
+        n = self._complete(view, out)
         self.reply.reset()
         self.reply_.negotiated = None
-        if view.r[_FLAGS] & _KNOWN:
+        if r[_FLAGS] & _KNOWN:
             view.forget()
         return n
-
-    def _handle(self, view):
-        handler = self.resource.handlers[view.r[_CODE]]
-        return guard(handler, self.request_, self.reply_, self)
 
     def _refusal(self, view, resource):
         """Why the request must not reach its handler, as a code; 0: it may."""
         self.resource = resource
         if resource is None:
             return _NOT_FOUND
-        code = view.r[_CODE]
+        r = view.r
+        code = r[_CODE]
         if code > 7 or resource.handlers[code] is None:
             return _METHOD_NOT_ALLOWED
         if self.access is not None and not self.access.admits(view, resource):
             return _UNAUTHORIZED
-        if view.r[_SIZE] > view.r[_LIMIT]:
+        if r[_SIZE] > r[_LIMIT]:
             return self._too_long()
-        code = self._negotiate(view, resource) or self._precondition(view, resource)
-        if not code and not resource.exists and not view.r[_FLAGS] & _UNSAFE:
-            code = _NOT_FOUND
-        if not code and resource.echo and view.r[_FLAGS] & _UNSAFE:
-            code = self.challenge(view)
-        if not code and view.r[_FLAGS] & self.wants:
+        flags = r[_FLAGS]
+        code = 0
+        if flags & (1 << _ACCEPT | 1 << _CONTENT_FORMAT):
+            code = self._negotiate(view, resource)
+        if not code and flags & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
+            code = self._precondition(view, resource)
+        if not code:
+            if flags & _UNSAFE:
+                if resource.echo:
+                    code = self.challenge(view)
+            elif not resource.exists:
+                code = _NOT_FOUND
+        if not code and flags & self.wants:
             code = self._before(view, resource)
         return code
 
     def _before(self, view, resource):
         i = 0
-        features = self.befores
+        features = self.hooks[0]
         while i < _len(features):
             if view.r[_FLAGS] & features[i].wants:
                 refusal = features[i].before(view, resource)
@@ -378,7 +393,7 @@ class Node(Application):
         return 0
 
     def _precondition(self, view, resource):
-        if resource.conditional or not view.r[_FLAGS] & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
+        if resource.conditional:
             return 0
         etag = resource.etag if resource.exists else None
         return 0 if self.request_.holds_if_match(etag) else _PRECONDITION_FAILED
@@ -390,7 +405,11 @@ class Node(Application):
             if view.r[_FLAGS] & (_UNSAFE | self.wants_after) == _UNSAFE:
                 return self.fail(DEFAULTS[view.r[_CODE]])  # done, and nothing to say
         if out is not None or not reply.touched or self.later.open:
-            if not self._fill(view, reply, out):
+            if _type(out) is _bytes and not self.later.open:
+                if not reply.touched:
+                    reply.start()
+                reply.give(out)
+            elif not self._fill(view, reply, out):
                 return self.exchange.acknowledge(view)
         q = reply.q
         if q[_Q_CODE] == 0:
@@ -441,8 +460,8 @@ class Node(Application):
                 q[_Q_CODE] = _VALID
                 q[_Q_LENGTH] = q[_Q_AT] = 0
         i = 0
-        while i < _len(self.afters):
-            feature = self.afters[i]
+        while i < _len(self.hooks[1]):
+            feature = self.hooks[1][i]
             if view.r[_FLAGS] & feature.wants or (feature.cuts and q[_Q_AT] > reply.most):
                 feature.after(view, reply)
             i += 1
@@ -450,7 +469,7 @@ class Node(Application):
         return self.exchange.acknowledge(view) if reply.silent else i
 
     def _too_long(self):
-        self.counters[count.TOO_LONG] += 1
+        self.counters[_TOO_LONG] += 1
         self.reply.clear(_REQUEST_ENTITY_TOO_LARGE)
         self.reply.q[_Q_SIZE1] = self.view.r[_ROOM]
         return _REQUEST_ENTITY_TOO_LARGE

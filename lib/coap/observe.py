@@ -13,11 +13,14 @@ from array import array
 
 from micropython import const
 
-import coap.counters as count
 from coap.compose import address, alike
 from coap.feature import Feature
 from coap.guard import inside
 from coap.scan import copy, same_token
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_OBSERVERS_REFUSED = const(12)  # counters.OBSERVERS_REFUSED
+_OBSERVERS_PUSHED_OUT = const(13)  # counters.OBSERVERS_PUSHED_OUT
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _GET = const(1)  # numbers.GET
@@ -59,13 +62,14 @@ _GROUP = const(10)  # the same for all who asked the same and are answered alike
 _WORDS = const(11)
 
 # What is known of the notification that lies in tx
-_W_GROUP = const(0)  # whose it is; 0: of nobody, or it can not be given to others
-_W_AT = const(1)  # where its Observe option lies
-_W_LENGTH = const(2)
-_W_FORMAT = const(3)
-_W_COUNT = const(4)  # datagrams that had come when it was written
-_W_MS = const(5)
-_WRITTEN = const(6)
+_W_AT = const(0)  # compose.W_AT
+_W_MID = const(1)  # compose.W_MID
+_W_NUMBER = const(2)  # compose.W_NUMBER
+_W_GROUP = const(3)  # whose it is; 0: of nobody, or it can not be given to others
+_W_LENGTH = const(4)
+_W_COUNT = const(5)  # datagrams that had come when it was written
+_W_MS = const(6)
+_WRITTEN = const(7)
 
 # Options of a registration that are as good for one observer as for another: beside them it has no
 # condition, no block and no wish of its own
@@ -130,12 +134,18 @@ class Observe(Feature):
         self.written[_W_GROUP] = 0
         if self.used:
             words = self.words
+            resources = self.resources
+            found = False
             i = self.slots
             while i:
                 i -= 1
-                if self.resources[i] is resource:
-                    words[i * _WORDS + _NEW] = self._concerns(i, resource)
-                    self.node.hurry()
+                if resources[i] is resource:
+                    found = True
+                    words[i * _WORDS + _NEW] = (
+                        1 if words[i * _WORDS + _GROUP] else self._concerns(i, resource)
+                    )
+            if found:
+                self.node.hurry()
 
     def rejected(self, view):
         words = self.words
@@ -148,8 +158,8 @@ class Observe(Feature):
     # In its own time
 
     def due(self, now_ms):
-        if self.node.going is not self:
-            self.written[_W_GROUP] = 0  # others may have written into tx
+        if not self._is_there(self.written, now_ms):
+            self.written[_W_GROUP] = 0
         words = self.words
         tries = self.slots if self.used else 0
         while tries:
@@ -239,6 +249,7 @@ class Observe(Feature):
     def restore(self, part):
         """Go on with these observers: each registers as it did; what is refused is left out."""
         self.number = (part[0] << 16 | part[1] << 8 | part[2]) + _JUMP & 0xFFFFFF
+        self.written[_W_GROUP] = 0
         node = self.node
         at = 3
         while node.unpack_peer is not None and at + 3 < len(part):
@@ -260,7 +271,7 @@ class Observe(Feature):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
             return 0
-        old = self._is_old(at, now_ms)
+        old = (now_ms - words[at + _CON_MS]) & _MASK >= self.con_ms
         if not old and not words[at + _GROUP] and self._pause_ms(at, now_ms) > 0:
             return 0
         if old or self._wants_con(i, at):
@@ -268,28 +279,30 @@ class Observe(Feature):
             words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
             return 0
         self._next_number(at)
-        now_ms = self._share(i, at, now_ms)
-        return now_ms or self._send(i, self.node.exchange.next_mid())
+        if words[at + _GROUP] and words[at + _GROUP] == self.written[_W_GROUP]:
+            if self._share(i, at, self.node):
+                return self.written[_W_LENGTH]
+        return self._send(i, self.node.exchange.next_mid())
 
-    def _share(self, i, at, now_ms):
-        """Make the notification in tx that of observer i, too: its length; 0: it can not be."""
+    def _is_there(self, written, now_ms):
+        """Is in tx still what was written: has nobody come or had a turn since?"""
+        if self.node.going is not self or written[_W_MS] != now_ms:
+            return False
+        return written[_W_COUNT] == self.node.view.r[_COUNT]
+
+    def _share(self, i, at, node):
+        """Make the notification in tx that of observer i, too; False: it can not be."""
         words = self.words
         written = self.written
-        if not words[at + _GROUP] or words[at + _GROUP] != written[_W_GROUP]:
-            return 0
-        if written[_W_MS] != now_ms or written[_W_COUNT] != self.node.view.r[_COUNT]:
-            return 0
-        if written[_W_FORMAT] != words[at + _FORMAT]:
-            return 0
-        node = self.node
-        mid = node.exchange.mid + 1 & 0xFFFF
-        if not address(node.tx, self.requests[i], written[_W_AT], mid, words[at + _NUMBER]):
-            return 0
-        node.exchange.mid = words[at + _MID] = mid
+        written[_W_MID] = node.exchange.mid + 1 & 0xFFFF
+        written[_W_NUMBER] = words[at + _NUMBER]
+        if not address(node.tx, self.requests[i], written):
+            return False
+        node.exchange.mid = words[at + _MID] = written[_W_MID]
         node.peer = self.peers[i]
         words[at + _NEW] = words[at + _LAST] = 0
         words[at + _SINCE_CON] += 1
-        return written[_W_LENGTH]
+        return True
 
     def _note(self, i, at, n):
         """Observer i gets the n bytes in tx: note what it takes to give them to others."""
@@ -305,7 +318,6 @@ class Observe(Feature):
         i = reply.q[_Q_ETAG]
         written[_W_AT] = self.node.view.r[_HEAD] + (1 + i if i else 0)
         written[_W_LENGTH] = n
-        written[_W_FORMAT] = words[at + _FORMAT]
         written[_W_COUNT] = self.node.view.r[_COUNT]
         written[_W_MS] = self.node.view.now_ms
 
@@ -315,7 +327,8 @@ class Observe(Feature):
     def _wants_con(self, i, at):
         if self.words[at + _SINCE_CON] + 1 >= self.con_every:
             return True
-        if self.node.conditions is not None and self.node.conditions.confirmable(i):
+        conditions = self.node.conditions
+        if conditions is not None and not self.words[at + _GROUP] and conditions.confirmable(i):
             return True
         confirmable = self.resources[i].confirmable
         if confirmable is None:
@@ -382,7 +395,7 @@ class Observe(Feature):
         if n <= self.request_bytes and i < 0:
             i = self._room(view)
         if n > self.request_bytes or i < 0:
-            self.node.counters[count.OBSERVERS_REFUSED] += 1
+            self.node.counters[_OBSERVERS_REFUSED] += 1
             if i >= 0:
                 self._remove(i)
             return
@@ -390,6 +403,7 @@ class Observe(Feature):
         self.requests[i][0] &= 0xCF  # as if confirmable: then no answer is silence
         self._enter(view, i, n)
         self.words[i * _WORDS + _FORMAT] = q[_Q_FORMAT]
+        self.words[i * _WORDS + _GROUP] = self._group(view, i, n)
         q[_Q_OBSERVE] = self.number
         self.node.hurry()
 
@@ -408,7 +422,6 @@ class Observe(Feature):
         words[at + _MID] = _ABSENT
         words[at + _NEW] = 0
         words[at + _LAST] = 0
-        words[at + _GROUP] = self._group(view, i, n)
         if self.node.conditions is not None:
             self.node.conditions.registered(i, self.slots, self.node.resource)
         self._next_number(at)
@@ -432,6 +445,8 @@ class Observe(Feature):
         at = other * _WORDS
         if self.words[at] != n or not self.words[at + _GROUP]:
             return False
+        if self.words[at + _FORMAT] != self.words[i * _WORDS + _FORMAT]:
+            return False
         if self.resources[other] is not self.resources[i]:
             return False
         return alike(self.requests[i], self.requests[other], n) == 1
@@ -444,7 +459,7 @@ class Observe(Feature):
         if exchange.trusts(view.peer):
             for i in range(self.slots):
                 if not exchange.trusts(self.peers[i]):
-                    self.node.counters[count.OBSERVERS_PUSHED_OUT] += 1
+                    self.node.counters[_OBSERVERS_PUSHED_OUT] += 1
                     self._remove(i)
                     return i
         return -1

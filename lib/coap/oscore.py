@@ -13,24 +13,21 @@ from hashlib import sha256
 
 from micropython import const
 
-import coap.counters as count
 from coap.cipher import SYNCED, came, is_new
 from coap.envelope import Envelope
 from coap.feature import Feature
 from coap.framing import ABSENT
 from coap.guard import inside
 from coap.ledger import Ledger
-from coap.numbers import (
-    BAD_OPTION,
-    BAD_REQUEST,
-    ECHO,
-    INTERNAL_SERVER_ERROR,
-    REQUEST_ENTITY_TOO_LARGE,
-    UNAUTHORIZED,
-)
 from coap.scan import copy, equal
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
+_UNAUTHORIZED = const(0x81)  # numbers.UNAUTHORIZED
+_BAD_OPTION = const(0x82)  # numbers.BAD_OPTION
+_REQUEST_ENTITY_TOO_LARGE = const(0x8D)  # numbers.REQUEST_ENTITY_TOO_LARGE
+_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
+_OPTION_ECHO = const(252)  # numbers.ECHO
 _OBSERVE = const(5)  # scan.OBSERVE
 _OSCORE = const(16)  # scan.OSCORE
 _ECHO = const(17)  # scan.ECHO
@@ -53,17 +50,19 @@ _HIGH = const(0)  # cipher.HIGH
 _LOW = const(1)  # cipher.LOW
 _RECENT = const(2)  # cipher.RECENT
 _EARLIER = const(3)  # cipher.EARLIER
+_COUNTERS_TOO_LONG = const(9)  # counters.TOO_LONG
+_NOT_OPENED = const(21)  # counters.NOT_OPENED
 
-_PIV = 6  # bytes of a Partial IV and its length
-_CHALLENGE = 8  # bytes of an Echo value
+_PIV = const(6)  # bytes of a Partial IV and its length
+_CHALLENGE = const(8)  # bytes of an Echo value
 SHORT = 8  # bytes that stand for an answer that is too long to be remembered: 0, code, Partial IV
 
 # Why a request is refused: code and diagnostic payload (section 8.2)
-_MALFORMED = (BAD_OPTION, b"Failed to decode COSE")
-_UNKNOWN = (UNAUTHORIZED, b"Security context not found")
-_REPLAY = (UNAUTHORIZED, b"Replay detected")
-_FORGED = (BAD_REQUEST, b"Decryption failed")
-_TOO_LONG = (REQUEST_ENTITY_TOO_LARGE, b"")
+_MALFORMED = (_BAD_OPTION, b"Failed to decode COSE")
+_UNKNOWN = (_UNAUTHORIZED, b"Security context not found")
+_REPLAY = (_UNAUTHORIZED, b"Replay detected")
+_FORGED = (_BAD_REQUEST, b"Decryption failed")
+_TOO_LONG = (_REQUEST_ENTITY_TOO_LARGE, b"")
 
 
 class Oscore(Feature):
@@ -250,15 +249,15 @@ class Oscore(Feature):
             return 0
         n = self.envelope.seal(context, start, n)
         if not n:
-            self.node.counters[count.TOO_LONG] += 1
-            self.node.tx[1] = self.code = INTERNAL_SERVER_ERROR
+            self.node.counters[_COUNTERS_TOO_LONG] += 1
+            self.node.tx[1] = self.code = _INTERNAL_SERVER_ERROR
             n = self.envelope.seal(context, start, start)
         return n
 
     # Errors (section 8.2), and the Echo after a loss of the window (Appendix B.1.2)
 
     def _refuse(self, view, why):
-        self.node.counters[count.NOT_OPENED] += 1
+        self.node.counters[_NOT_OPENED] += 1
         reply = self.node.reply
         reply.clear(why[0])
         reply.write(why[1])
@@ -286,8 +285,8 @@ class Oscore(Feature):
             seed = self.node.entropy + context.fingerprint + b"%d" % context.next
             context.challenge = sha256(seed).digest()[:_CHALLENGE]
         reply = self.node.reply
-        reply.clear(UNAUTHORIZED)
-        reply.extra = [(ECHO, context.challenge)]
+        reply.clear(_UNAUTHORIZED)
+        reply.extra = [(_OPTION_ECHO, context.challenge)]
         n = reply.finish(view)
         reply.reset()
         return self._seal(context, view.r[_HEAD], n, 1)

@@ -7,14 +7,13 @@ from array import array
 
 from micropython import const
 
-from coap.exchange import MASK
-from coap.scan import ABSENT
-
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
 _TYPE = const(49)  # scan.TYPE
 _SCAN_MID = const(51)  # scan.MID
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
-LIFETIME_MS = 247000  # EXCHANGE_LIFETIME
+LIFETIME_MS = const(247000)  # EXCHANGE_LIFETIME
 
 
 class Repeats:
@@ -22,7 +21,7 @@ class Repeats:
 
     def __init__(self, slots):
         self.peers = [None] * slots
-        self.mids = array("i", [ABSENT] * slots)
+        self.mids = array("i", [_ABSENT] * slots)
         self.since_ms = array("i", [0] * slots)
         self.turn = 0
         self.kept = False
@@ -47,17 +46,17 @@ class Repeats:
         while i:
             i -= 1
             if self.mids[i] == mid and self.peers[i] == view.peer:
-                if (view.now_ms - self.since_ms[i]) & MASK < LIFETIME_MS:
+                if (view.now_ms - self.since_ms[i]) & _MASK < LIFETIME_MS:
                     return True
         return False
 
     def due(self, now_ms):
         """Forget, before the clock comes round and old ones look young."""
         last = self.turn - 1 if self.turn else len(self.mids) - 1
-        if self.kept and (now_ms - self.since_ms[last]) & MASK >= LIFETIME_MS:
+        if self.kept and (now_ms - self.since_ms[last]) & _MASK >= LIFETIME_MS:
             self.kept = False
             i = len(self.mids)
             while i:
                 i -= 1
-                self.mids[i] = ABSENT
+                self.mids[i] = _ABSENT
                 self.peers[i] = None

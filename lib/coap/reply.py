@@ -1,8 +1,18 @@
 """What a handler fills in: an Answer without its bytes and numbers."""
 
-import coap.compose as compose
-from coap.numbers import CREATED, LOCATION_PATH, LOCATION_QUERY
-from coap.scan import ABSENT
+from micropython import const
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LOCATION_PATH = const(8)  # numbers.LOCATION_PATH
+_LOCATION_QUERY = const(20)  # numbers.LOCATION_QUERY
+_CREATED = const(0x41)  # numbers.CREATED
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_Q_CODE = const(0)  # compose.Q_CODE
+_Q_ETAG = const(1)  # compose.Q_ETAG
+_Q_FORMAT = const(3)  # compose.Q_FORMAT
+_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
+_Q_SKIP = const(13)  # compose.Q_SKIP
+_Q_LIMIT = const(14)  # compose.Q_LIMIT
 
 
 class Reply:
@@ -25,38 +35,38 @@ class Reply:
     def code(self):
         """The response code, 0 while the default of the method stands."""
         answer = self._answer
-        return answer.q[compose.Q_CODE] if answer.touched else 0
+        return answer.q[_Q_CODE] if answer.touched else 0
 
     @code.setter
     def code(self, code):
         q = self._numbers()
-        q[compose.Q_CODE] = code
+        q[_Q_CODE] = code
 
     @property
     def content_format(self):
         """The format that was negotiated; None when the answer has none."""
         answer = self._answer
-        form = answer.q[compose.Q_FORMAT] if answer.touched else answer.chosen
-        if form == ABSENT and not answer.touched:
-            form = answer.node.resource.q[compose.Q_FORMAT]
-        return None if form == ABSENT else form
+        form = answer.q[_Q_FORMAT] if answer.touched else answer.chosen
+        if form == _ABSENT and not answer.touched:
+            form = answer.node.resource.q[_Q_FORMAT]
+        return None if form == _ABSENT else form
 
     @content_format.setter
     def content_format(self, form):
         q = self._numbers()
-        q[compose.Q_FORMAT] = ABSENT if form is None else form
+        q[_Q_FORMAT] = _ABSENT if form is None else form
 
     @property
     def max_age_s(self):
         """Seconds for which the answer holds; None for the default of 60."""
         answer = self._answer
         q = answer.q if answer.touched else answer.node.resource.q
-        return None if q[compose.Q_MAX_AGE] == ABSENT else q[compose.Q_MAX_AGE]
+        return None if q[_Q_MAX_AGE] == _ABSENT else q[_Q_MAX_AGE]
 
     @max_age_s.setter
     def max_age_s(self, seconds):
         q = self._numbers()
-        q[compose.Q_MAX_AGE] = ABSENT if seconds is None else seconds
+        q[_Q_MAX_AGE] = _ABSENT if seconds is None else seconds
 
     @property
     def etag(self):
@@ -69,26 +79,26 @@ class Reply:
         if len(etag) > 8:
             raise ValueError("an ETag has at most 8 bytes")
         q = self._numbers()
-        q[compose.Q_ETAG] = len(etag)
+        q[_Q_ETAG] = len(etag)
         self._answer.tag = etag
 
     @property
     def offset(self):
         """Where in the payload the part begins that is wanted; for part()."""
-        return self._answer.q[compose.Q_SKIP]
+        return self._answer.q[_Q_SKIP]
 
     @property
     def wanted(self):
         """How many bytes of the payload are wanted; for part()."""
-        return self._answer.q[compose.Q_LIMIT]
+        return self._answer.q[_Q_LIMIT]
 
     def location(self, *segments):
         """Where a created resource lies (RFC 7252 section 5.10.7); the code becomes 2.01."""
-        self._more(LOCATION_PATH, segments)
+        self._more(_LOCATION_PATH, segments)
 
     def location_query(self, *queries):
         """The query part of the location."""
-        self._more(LOCATION_QUERY, queries)
+        self._more(_LOCATION_QUERY, queries)
 
     def _numbers(self):
         # To be called on its own: MicroPython makes a bound method for a call in an assignment's
@@ -100,8 +110,8 @@ class Reply:
 
     def _more(self, number, values):
         q = self._numbers()
-        if q[compose.Q_CODE] == 0:
-            q[compose.Q_CODE] = CREATED
+        if q[_Q_CODE] == 0:
+            q[_Q_CODE] = _CREATED
         if self._answer.extra is None:
             self._answer.extra = []
         for value in values:

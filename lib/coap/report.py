@@ -13,14 +13,16 @@ only that the report has come.
 
 from micropython import const
 
-from coap.exchange import HALF, MASK
 from coap.feature import Feature
-from coap.numbers import CHANGED, SENML_CBOR
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_CHANGED = const(0x44)  # numbers.CHANGED
+_SENML_CBOR = const(112)  # numbers.SENML_CBOR
 _SCAN_MID = const(51)  # scan.MID
 _SPECIAL = const(129)  # scan.SPECIAL
 _REQUEST = const(1 << 0)  # scan.REQUEST
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 
 class Report(Feature):
@@ -49,7 +51,7 @@ class Report(Feature):
         """Is there a reason to stay awake?"""
         return self.call is not None or self.queued > 0
 
-    def send(self, payload, on_done=None, content_format=SENML_CBOR):
+    def send(self, payload, on_done=None, content_format=_SENML_CBOR):
         """Report; on_done(report) is called once, with `released` or `error`.
 
         The payload stays as it is until then. Raises ValueError while a report is under way, and
@@ -74,19 +76,19 @@ class Report(Feature):
         return 0
 
     def due(self, now_ms):
-        if self.queued and (now_ms - self.until_ms) & MASK < HALF:
+        if self.queued and (now_ms - self.until_ms) & _MASK < _HALF:
             self._linger(0, now_ms)
         return 0
 
     def wait_ms(self, now_ms):
         if not self.queued:
-            return MASK
-        left = (self.until_ms - now_ms) & MASK
-        return left if left < HALF else 0
+            return _MASK
+        left = (self.until_ms - now_ms) & _MASK
+        return left if left < _HALF else 0
 
     def _answered(self, response):
         self.call = None
-        if response.code == CHANGED:
+        if response.code == _CHANGED:
             self.released = True
             self._linger(unsigned(response.payload), self.node.view.now_ms)
         else:
@@ -106,7 +108,7 @@ class Report(Feature):
             self.wants = 0
             node.wants, node.view.r[_SPECIAL] = self.plain
         self.queued = queued
-        self.until_ms = (now_ms + self.linger_ms) & MASK
+        self.until_ms = (now_ms + self.linger_ms) & _MASK
         node.hurry()
 
 

@@ -7,12 +7,23 @@ beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `
 from micropython import const
 
 import coap.scan as s
-from coap.numbers import NOT_ACCEPTABLE
 from coap.scan import equal
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE
 _PAYLOAD = const(55)  # scan.PAYLOAD
 _SIZE = const(56)  # scan.SIZE
+_IF_MATCH = const(1)  # scan.IF_MATCH
+_IF_NONE_MATCH = const(4)  # scan.IF_NONE_MATCH
+_URI_PATH = const(7)  # scan.URI_PATH
+_CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
+_URI_QUERY = const(9)  # scan.URI_QUERY
+_ACCEPT = const(10)  # scan.ACCEPT
+_TYPE = const(49)  # scan.TYPE
+_CODE = const(50)  # scan.CODE
+_MID = const(51)  # scan.MID
+_HEAD = const(53)  # scan.HEAD
+_VALUE = const(60)  # scan.VALUE
 
 
 class Request:
@@ -28,20 +39,23 @@ class Request:
     @property
     def method(self):
         """GET, POST, PUT, DELETE, FETCH, PATCH or IPATCH."""
-        return self._view.r[s.CODE]
+        return self._view.r[_CODE]
 
     @property
     def mid(self):
-        return self._view.r[s.MID]
+        self._view.personal = True
+        return self._view.r[_MID]
 
     @property
     def token(self):
         """The token, copied into bytes."""
+        self._view.personal = True
         return self._view.token()
 
     @property
     def peer(self):
         """Who asks: hashable, comparable, otherwise the port's own affair."""
+        self._view.personal = True
         return self._view.peer
 
     @property
@@ -51,7 +65,7 @@ class Request:
 
     @property
     def confirmable(self):
-        return self._view.r[s.TYPE] == 0
+        return self._view.r[_TYPE] == 0
 
     @property
     def payload(self):
@@ -65,7 +79,7 @@ class Request:
     @property
     def payload_length(self):
         view = self._view
-        return view.r[s.SIZE] - view.r[s.PAYLOAD] if view.body is None else view.length
+        return view.r[_SIZE] - view.r[_PAYLOAD] if view.body is None else view.length
 
     def payload_is(self, content):
         """Is the payload these bytes? Allocates nothing."""
@@ -96,31 +110,31 @@ class Request:
     @property
     def content_format(self):
         """The Content-Format of the payload, None when the request does not say."""
-        return self._view.uint(s.CONTENT_FORMAT)
+        return self._view.uint(_CONTENT_FORMAT)
 
     @property
     def accept(self):
         """The Content-Format that is asked for, None when any will do."""
-        return self._view.uint(s.ACCEPT)
+        return self._view.uint(_ACCEPT)
 
     def negotiate(self, formats):
         """The first of `formats` that the request accepts; raises 4.06 when there is none."""
-        accept = self._view.uint(s.ACCEPT)
+        accept = self._view.uint(_ACCEPT)
         if accept is None:
             return formats[0]
         if accept in formats:
             return accept
         from coap.resource import CoapError
 
-        raise CoapError(NOT_ACCEPTABLE)
+        raise CoapError(_NOT_ACCEPTABLE)
 
     def path(self):
         """The Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
-        return [_text(value) for value in self._view.values(s.URI_PATH)]
+        return [_text(value) for value in self._view.values(_URI_PATH)]
 
     def queries(self):
         """The Uri-Query options as a list of str."""
-        return [_text(value) for value in self._view.values(s.URI_QUERY)]
+        return [_text(value) for value in self._view.values(_URI_QUERY)]
 
     def query(self, name):
         """The value of the first query `name=value`; "" for `name` alone; None without."""
@@ -135,8 +149,8 @@ class Request:
         """The values of option `number` as a list of bytes, whether the engine knows it or not."""
         view = self._view
         r = view.r
-        at = r[s.HEAD]
-        end = r[s.PAYLOAD] - (r[s.PAYLOAD] < r[s.SIZE])
+        at = r[_HEAD]
+        end = r[_PAYLOAD] - (r[_PAYLOAD] < r[_SIZE])
         found = []
         current = 0
         while at < end:
@@ -149,7 +163,7 @@ class Request:
             current += delta
             at = s.step(view.buf, at, r)
             if current == number:
-                found.append(bytes(view.buf[r[s.VALUE] : at]))
+                found.append(bytes(view.buf[r[_VALUE] : at]))
         return found
 
     def holds_if_match(self, etag):
@@ -158,17 +172,18 @@ class Request:
         For resources that see to their own preconditions: RFC 7252 section 5.10.8.
         """
         view = self._view
-        if view.has(s.IF_NONE_MATCH) and etag is not None:
+        if view.has(_IF_NONE_MATCH) and etag is not None:
             return False
-        if not view.has(s.IF_MATCH):
+        if not view.has(_IF_MATCH):
             return True
-        return etag is not None and (view.holds(s.IF_MATCH, b"") or view.holds(s.IF_MATCH, etag))
+        return etag is not None and (view.holds(_IF_MATCH, b"") or view.holds(_IF_MATCH, etag))
 
     def ticket(self):
         """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).
 
         Raises CoapError 5.03 when the node has promised all that it can.
         """
+        self._view.personal = True
         return self._node.promise()
 
 

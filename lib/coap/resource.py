@@ -1,7 +1,7 @@
 """Resources: what paths name (RFC 7252 section 5.10.1, 6.4).
 
 Options that never change are written once, when the resource is made, so that most answers are a
-copy and a payload.
+copy and a payload; resources that are alike share them.
 """
 
 from array import array
@@ -16,8 +16,8 @@ _ETAG = const(4)  # numbers.ETAG
 _CONTENT_FORMAT = const(12)  # numbers.CONTENT_FORMAT
 _MAX_AGE = const(14)  # numbers.MAX_AGE
 _CONTENT = const(0x45)  # numbers.CONTENT
-_LOOK = const(65533)  # scan.LOOK
-_ANY_FORMAT = const(65534)  # scan.ANY_FORMAT
+_LOOK = const(0xFFFD)  # scan.LOOK
+_ANY_FORMAT = const(0xFFFE)  # scan.ANY_FORMAT
 _Q_ETAG = const(1)  # compose.Q_ETAG
 _Q_FORMAT = const(3)  # compose.Q_FORMAT
 _Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
@@ -74,7 +74,7 @@ class Resource:
         self.path = ""
         self.route = 0  # where in the table of the node its route lies
         self.options = b"\0"
-        self.q = array("i", [0] * _Q_ALL)
+        self.q = array("i")
         self.handlers = [None] * 8
         self.written = (b"", True, None)  # the state that route and options were written for
 
@@ -112,8 +112,10 @@ class Resource:
     def _write_options(self):
         if len(self.etag) > 8:
             raise ValueError("an ETag has at most 8 bytes: /" + self.path)
-        self.written = (self.etag, self.exists, self.max_age_s)
-        q = self.q
+        written = (self.etag, self.exists, self.max_age_s)
+        if self.written != written:
+            self.written = written
+        q = array("i", [0] * _Q_ALL)
         blank(q, _CONTENT)
         scratch = bytearray(_OPTIONS_BYTES)
         writer = Writer(scratch).resume(0)
@@ -126,7 +128,17 @@ class Resource:
         if self.max_age_s is not None:
             q[_Q_MAX_AGE] = self.max_age_s
             writer.uint(_MAX_AGE, self.max_age_s)
-        self.options = bytes((writer.n,)) + scratch[: writer.n]
+        self._adopt(q, bytes((writer.n,)) + scratch[: writer.n])
+
+    def _adopt(self, q, options):
+        """Keep what was written; where another resource has the same, that is kept once."""
+        for other in self.node.resources if self.node else ():
+            if other.q == q:
+                q = other.q
+            if other.options == options:
+                options = other.options
+        self.q = q
+        self.options = options
 
     def changed(self):
         """The state changed, and perhaps etag, exists or max_age_s: observers are told.

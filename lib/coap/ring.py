@@ -12,12 +12,12 @@ _MASK = const(0x3FFFFFFF)
 
 # The ring of remembered requests: counts and lifetimes, entries of (peer << 16 | MID, when, length
 # of the stored reply with RING_NON for a NON), one word a peer: is it verified?
-RING_ENTRIES = const(0)
-RING_CON_MS = const(1)
-RING_NON_MS = const(2)
-RING_FIRST = const(3)
-RING_STEP = const(3)
-RING_NON = const(1 << 16)
+_RING_ENTRIES = const(0)
+_RING_CON_MS = const(1)
+_RING_NON_MS = const(2)
+_RING_FIRST = const(3)
+_RING_STEP = const(3)
+_RING_NON = const(1 << 16)
 
 
 @micropython.viper
@@ -28,20 +28,20 @@ def seen(ring: ptr32, r: ptr32, who: int, now_ms: int) -> int:
     entries + its number; or over the oldest that the sender may push out, and it is 2 * entries +
     its number. -1 when there is none: only a verified peer pushes out a verified one.
     """
-    count = ring[RING_ENTRIES]
-    peers = RING_FIRST + RING_STEP * count
+    count = ring[_RING_ENTRIES]
+    peers = _RING_FIRST + _RING_STEP * count
     trusted = ring[peers + who]
     key = who << 16 | r[_MID]
     victim = -1
     oldest = -1
     i = 0
-    at = RING_FIRST
+    at = _RING_FIRST
     while i < count:
         other = ring[at]
         age = (now_ms - ring[at + 1]) & _MASK
         if other == _ABSENT or (
             # a NON is remembered for less long
-            age >= ring[RING_NON_MS] and (age >= ring[RING_CON_MS] or ring[at + 2] & RING_NON)
+            age >= ring[_RING_NON_MS] and (age >= ring[_RING_CON_MS] or ring[at + 2] & _RING_NON)
         ):
             if oldest != _MASK:
                 oldest = _MASK
@@ -52,14 +52,14 @@ def seen(ring: ptr32, r: ptr32, who: int, now_ms: int) -> int:
             if trusted or ring[peers + (other >> 16)] == 0:
                 oldest = age
                 victim = i
-        at += RING_STEP
+        at += _RING_STEP
         i += 1
     if victim < 0:
         return -1
-    at = RING_FIRST + RING_STEP * victim
+    at = _RING_FIRST + _RING_STEP * victim
     ring[at] = key
     ring[at + 1] = now_ms & _MASK
-    ring[at + 2] = RING_NON if r[_TYPE] else 0
+    ring[at + 2] = _RING_NON if r[_TYPE] else 0
     if oldest == _MASK:
         return count + victim
     return 2 * count + victim

@@ -3,11 +3,18 @@
 from micropython import const
 
 from coap.message import Writer
-from coap.numbers import DELETE, FETCH, GET, IPATCH, PATCH, POST, PUT, URI_PATH
 from coap.resource import Resource
 from coap.scan import under
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_GET = const(1)  # numbers.GET
+_POST = const(2)  # numbers.POST
+_PUT = const(3)  # numbers.PUT
+_DELETE = const(4)  # numbers.DELETE
+_FETCH = const(5)  # numbers.FETCH
+_PATCH = const(6)  # numbers.PATCH
+_IPATCH = const(7)  # numbers.IPATCH
+_URI_PATH = const(11)  # numbers.URI_PATH
 _FOUND = const(128)  # scan.FOUND
 _ROUTES = const(256)  # scan.ROUTES
 
@@ -57,31 +64,31 @@ class Routes:
 
     def get(self, path, **attributes):
         """Decorator: the function answers GET for `path`; attributes are those of Resource."""
-        return self._route(path, GET, attributes)
+        return self._route(path, _GET, attributes)
 
     def post(self, path, **attributes):
         """Decorator: the function answers POST for `path`."""
-        return self._route(path, POST, attributes)
+        return self._route(path, _POST, attributes)
 
     def put(self, path, **attributes):
         """Decorator: the function answers PUT for `path`."""
-        return self._route(path, PUT, attributes)
+        return self._route(path, _PUT, attributes)
 
     def delete(self, path, **attributes):
         """Decorator: the function answers DELETE for `path`."""
-        return self._route(path, DELETE, attributes)
+        return self._route(path, _DELETE, attributes)
 
     def fetch(self, path, **attributes):
         """Decorator: the function answers FETCH for `path` (RFC 8132)."""
-        return self._route(path, FETCH, attributes)
+        return self._route(path, _FETCH, attributes)
 
     def patch(self, path, **attributes):
         """Decorator: the function answers PATCH for `path` (RFC 8132)."""
-        return self._route(path, PATCH, attributes)
+        return self._route(path, _PATCH, attributes)
 
     def ipatch(self, path, **attributes):
         """Decorator: the function answers iPATCH for `path` (RFC 8132)."""
-        return self._route(path, IPATCH, attributes)
+        return self._route(path, _IPATCH, attributes)
 
     def at(self, path):
         """The resource at `path`, None when there is none."""
@@ -175,7 +182,7 @@ def _options(path):
         segment = segment.encode()
         if len(segment) > 255:
             raise ValueError("a path segment has at most 255 bytes: shorten " + path)
-        writer.option(URI_PATH, segment)
+        writer.option(_URI_PATH, segment)
         value = (value * 33 ^ len(segment)) & 255
         for byte in segment:
             value = (value * 33 ^ byte) & 255

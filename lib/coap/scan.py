@@ -22,68 +22,68 @@ import micropython
 from micropython import const
 
 # Option slots
-IF_MATCH = const(1)
-URI_HOST = const(2)
-ETAG = const(3)
-IF_NONE_MATCH = const(4)
-OBSERVE = const(5)
-URI_PORT = const(6)
-URI_PATH = const(7)
-CONTENT_FORMAT = const(8)
-URI_QUERY = const(9)
-ACCEPT = const(10)
-BLOCK2 = const(11)
-BLOCK1 = const(12)
-SIZE2 = const(13)
-SIZE1 = const(14)
-PROXY = const(15)
-OSCORE = const(16)
-ECHO = const(17)
-NO_RESPONSE = const(18)
-REQUEST_TAG = const(19)
-MAX_AGE = const(20)
-LOCATION_PATH = const(21)
-LOCATION_QUERY = const(22)
-UNKNOWN = const(23)  # an option that is critical and not in the table, or not as it may be
-ENDS = const(24)
+_IF_MATCH = const(1)
+_URI_HOST = const(2)
+_ETAG = const(3)
+_IF_NONE_MATCH = const(4)
+_OBSERVE = const(5)
+_URI_PORT = const(6)
+_URI_PATH = const(7)
+_CONTENT_FORMAT = const(8)
+_URI_QUERY = const(9)
+_ACCEPT = const(10)
+_BLOCK2 = const(11)
+_BLOCK1 = const(12)
+_SIZE2 = const(13)
+_SIZE1 = const(14)
+_PROXY = const(15)
+_OSCORE = const(16)
+_ECHO = const(17)
+_NO_RESPONSE = const(18)
+_REQUEST_TAG = const(19)
+_MAX_AGE = const(20)
+_LOCATION_PATH = const(21)
+_LOCATION_QUERY = const(22)
+_UNKNOWN = const(23)  # an option that is critical and not in the table, or not as it may be
+_ENDS = const(24)
 
 # Facts
-FLAGS = const(48)  # what scan() returned
-TYPE = const(49)
-CODE = const(50)
-MID = const(51)
-TOKEN = const(52)  # where the token starts
-HEAD = const(53)  # where it ends
-ROUTE = const(54)  # number of the route that a plain request names, MISSING or ABSENT
-PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
-SIZE = const(56)
-TOKEN_MAX = const(57)  # setting: longest token (RFC 8974); 8 means plain RFC 7252
-ROOM = const(58)  # setting: longest payload of a message
-BODY = const(59)  # setting: where in the tx buffer a reply collects its payload
-VALUE = const(60)  # result of step(): where the value lies, and how long it is
-LENGTH = const(61)
-LIMIT = const(62)  # setting: longest message
-COUNT = const(63)  # datagrams that scan() has seen, modulo 2**30
-TABLE = const(64)
-FOUND = const(128)  # number of the route that a request names, plain or not; ABSENT: none
-SPECIAL = const(129)  # setting: a request with one of these bits is not plain
-WATCH = const(130)  # setting: the bits that scan() returns
+_FLAGS = const(48)  # what scan() returned
+_TYPE = const(49)
+_CODE = const(50)
+_MID = const(51)
+_TOKEN = const(52)  # where the token starts
+_HEAD = const(53)  # where it ends
+_ROUTE = const(54)  # number of the route that a plain request names, MISSING or ABSENT
+_PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
+_SIZE = const(56)
+_TOKEN_MAX = const(57)  # setting: longest token (RFC 8974); 8 means plain RFC 7252
+_ROOM = const(58)  # setting: longest payload of a message
+_BODY = const(59)  # setting: where in the tx buffer a reply collects its payload
+_VALUE = const(60)  # result of step(): where the value lies, and how long it is
+_LENGTH = const(61)
+_LIMIT = const(62)  # setting: longest message
+_COUNT = const(63)  # datagrams that scan() has seen, modulo 2**30
+_TABLE = const(64)
+_FOUND = const(128)  # number of the route that a request names, plain or not; ABSENT: none
+_SPECIAL = const(129)  # setting: a request with one of these bits is not plain
+_WATCH = const(130)  # setting: the bits that scan() returns
 
 # Bits of FLAGS beyond the option slots
-REQUEST = const(1 << 0)
-UNSAFE = const(1 << 24)  # a request with side effects: executed once
-NON = const(1 << 25)  # a request that wants no ACK
-OTHER = const(1 << 26)  # no request: ACK, RST, ping or a response
-ODD = const(1 << 27)  # a request with a method that has no name, or longer than the node takes
-REFUSE = const(1 << 28)  # format error in a CON: RST
-SILENT = const(1 << 29)  # format error that gets no answer
+_REQUEST = const(1 << 0)
+_UNSAFE = const(1 << 24)  # a request with side effects: executed once
+_NON = const(1 << 25)  # a request that wants no ACK
+_OTHER = const(1 << 26)  # no request: ACK, RST, ping or a response
+_ODD = const(1 << 27)  # a request with a method that has no name, or longer than the node takes
+_REFUSE = const(1 << 28)  # format error in a CON: RST
+_SILENT = const(1 << 29)  # format error that gets no answer
 
-ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
-MISSING = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
-ROUTES = const(256)  # ROUTE is below it where there is one
-NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
-ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
-LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
+_ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
+_MISSING = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
+_ROUTES = const(256)  # ROUTE is below it where there is one
+_NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
+_ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
+_LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
 
 
 _SLOT = const(31)
@@ -98,58 +98,58 @@ _len = len  # found at once: the names that are built in are searched one by one
 
 # (option number, slot, kind, longest value); a PROXY option may come in two numbers
 _KNOWN = (
-    (1, IF_MATCH, _MANY, 8),
-    (3, URI_HOST, _FULL, 255),
-    (4, ETAG, _MANY | _FULL, 8),
-    (5, IF_NONE_MATCH, 0, 0),
-    (6, OBSERVE, _UINT, 3),
-    (7, URI_PORT, _UINT, 2),
-    (8, LOCATION_PATH, _MANY, 255),
-    (9, OSCORE, 0, 255),
-    (11, URI_PATH, _MANY, 255),
-    (12, CONTENT_FORMAT, _UINT, 2),
-    (14, MAX_AGE, _UINT, 4),
-    (15, URI_QUERY, _MANY, 255),
-    (17, ACCEPT, _UINT, 2),
-    (20, LOCATION_QUERY, _MANY, 255),
-    (23, BLOCK2, _UINT, 3),
-    (27, BLOCK1, _UINT, 3),
-    (28, SIZE2, _UINT, 4),
-    (35, PROXY, _MANY | _FULL, 1034),
-    (39, PROXY, _MANY | _FULL, 255),
-    (60, SIZE1, _UINT, 4),
-    (61, ECHO, _FULL, 40),  # 252, 258 and 292 have their rows at unassigned low numbers
-    (62, NO_RESPONSE, _UINT, 1),
-    (63, REQUEST_TAG, _MANY, 8),
+    (1, _IF_MATCH, _MANY, 8),
+    (3, _URI_HOST, _FULL, 255),
+    (4, _ETAG, _MANY | _FULL, 8),
+    (5, _IF_NONE_MATCH, 0, 0),
+    (6, _OBSERVE, _UINT, 3),
+    (7, _URI_PORT, _UINT, 2),
+    (8, _LOCATION_PATH, _MANY, 255),
+    (9, _OSCORE, 0, 255),
+    (11, _URI_PATH, _MANY, 255),
+    (12, _CONTENT_FORMAT, _UINT, 2),
+    (14, _MAX_AGE, _UINT, 4),
+    (15, _URI_QUERY, _MANY, 255),
+    (17, _ACCEPT, _UINT, 2),
+    (20, _LOCATION_QUERY, _MANY, 255),
+    (23, _BLOCK2, _UINT, 3),
+    (27, _BLOCK1, _UINT, 3),
+    (28, _SIZE2, _UINT, 4),
+    (35, _PROXY, _MANY | _FULL, 1034),
+    (39, _PROXY, _MANY | _FULL, 255),
+    (60, _SIZE1, _UINT, 4),
+    (61, _ECHO, _FULL, 40),  # 252, 258 and 292 have their rows at unassigned low numbers
+    (62, _NO_RESPONSE, _UINT, 1),
+    (63, _REQUEST_TAG, _MANY, 8),
 )
 
 # What a request may carry without anybody having to refuse it
-CRITICAL = const(
-    1 << IF_MATCH
-    | 1 << URI_HOST
-    | 1 << IF_NONE_MATCH
-    | 1 << URI_PORT
-    | 1 << URI_PATH
-    | 1 << URI_QUERY
-    | 1 << ACCEPT
-    | 1 << BLOCK2
-    | 1 << BLOCK1
-    | 1 << PROXY
-    | 1 << OSCORE
-    | 1 << UNKNOWN
+_CRITICAL = const(
+    1 << _IF_MATCH
+    | 1 << _URI_HOST
+    | 1 << _IF_NONE_MATCH
+    | 1 << _URI_PORT
+    | 1 << _URI_PATH
+    | 1 << _URI_QUERY
+    | 1 << _ACCEPT
+    | 1 << _BLOCK2
+    | 1 << _BLOCK1
+    | 1 << _PROXY
+    | 1 << _OSCORE
+    | 1 << _UNKNOWN
 )
 
 
 def index(room=1024, token_max=8):
     """A new index for `scan()`: settings and table filled in."""
     r = array("i", [0] * 131)
-    r[WATCH] = _MASK
+    r[_WATCH] = _MASK
     for number, slot, kind, longest in _KNOWN:
-        r[TABLE + number] = slot | kind | longest << _LONGEST
-    r[TOKEN_MAX] = token_max
-    r[ROOM] = room
-    r[LIMIT] = room + 128
-    r[BODY] = 80 + token_max
+        r[_TABLE + number] = slot | kind | longest << _LONGEST
+    r[_TOKEN_MAX] = token_max
+    r[_ROOM] = room
+    r[_LIMIT] = room + 128
+    r[_BODY] = 80 + token_max
     return r
 
 
@@ -162,66 +162,66 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
     non-repeatable option counts; a later one, or a value out of its length range, is an unknown
     option (section 5.4.3, 5.4.5).
     """
-    r[FLAGS] = SILENT
-    r[COUNT] = (r[COUNT] + 1) & _MASK
+    r[_FLAGS] = _SILENT
+    r[_COUNT] = (r[_COUNT] + 1) & _MASK
     if n < 4:
-        return SILENT
+        return _SILENT
     head = buf[0]
     if head >> 6 != 1:
-        return SILENT
+        return _SILENT
     kind = head >> 4 & 3
-    bad = SILENT
+    bad = _SILENT
     if kind == 0:
-        bad = REFUSE
+        bad = _REFUSE
     code = buf[1]
-    r[TYPE] = kind
-    r[CODE] = code
-    r[MID] = buf[2] << 8 | buf[3]
-    r[FLAGS] = bad
+    r[_TYPE] = kind
+    r[_CODE] = code
+    r[_MID] = buf[2] << 8 | buf[3]
+    r[_FLAGS] = bad
     i = 4
     length = head & 15
     if length > 8:
-        if r[TOKEN_MAX] <= 8 or length > 13:
+        if r[_TOKEN_MAX] <= 8 or length > 13:
             return bad
         if length == 13:
             if n < 5:
                 return bad
             length = 13 + buf[4]
             i = 5
-        if length > r[TOKEN_MAX]:
+        if length > r[_TOKEN_MAX]:
             return bad
-    r[TOKEN] = i
+    r[_TOKEN] = i
     i += length
     if i > n:
         return bad
-    r[HEAD] = i
+    r[_HEAD] = i
     flags = 0
     family = code >> 5
     if code == 0:
         if n > 4 or kind == 1:
             return bad
-        flags = OTHER
+        flags = _OTHER
     elif family == 0:
-        flags = REQUEST
+        flags = _REQUEST
         if kind > 1:
-            flags = OTHER
+            flags = _OTHER
         elif kind == 1:
-            flags |= NON
+            flags |= _NON
         if code > 7:
-            flags |= ODD
+            flags |= _ODD
         elif code != 1 and code != 5:
-            flags |= UNSAFE
-        if n > r[LIMIT]:
-            flags |= ODD
+            flags |= _UNSAFE
+        if n > r[_LIMIT]:
+            flags |= _ODD
     elif family == 1 or family > 5:
         return bad
     else:
-        flags = OTHER
+        flags = _OTHER
     number = 0
     digest = 0
-    r[PAYLOAD] = n
-    r[SIZE] = n
-    r[ACCEPT] = NO_ACCEPT
+    r[_PAYLOAD] = n
+    r[_SIZE] = n
+    r[_ACCEPT] = _NO_ACCEPT
     while i < n:
         at = i
         head = buf[i]
@@ -229,7 +229,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         if head == 0xFF:
             if i == n:
                 return bad
-            r[PAYLOAD] = i
+            r[_PAYLOAD] = i
             break
         delta = head >> 4
         length = head & 15
@@ -265,30 +265,30 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
             return bad
         known = 0
         if number < 61:
-            known = r[TABLE + number]
+            known = r[_TABLE + number]
         elif number == 252:
-            known = r[TABLE + 61]
+            known = r[_TABLE + 61]
         elif number == 258:
-            known = r[TABLE + 62]
+            known = r[_TABLE + 62]
         elif number == 292:
-            known = r[TABLE + 63]
+            known = r[_TABLE + 63]
         slot = known & _SLOT
         if known == 0 or length > known >> _LONGEST or (length == 0 and known & _FULL):
             if number & 1:
-                flags |= 1 << UNKNOWN
+                flags |= 1 << _UNKNOWN
         elif flags >> slot & 1:
             if known & _MANY:
-                r[ENDS + slot] = end
-                if slot == URI_PATH:
+                r[_ENDS + slot] = end
+                if slot == _URI_PATH:
                     digest = (digest * 33 ^ length) & 255
                     while i < end:
                         digest = (digest * 33 ^ buf[i]) & 255
                         i += 1
             elif number & 1:
-                flags |= 1 << UNKNOWN
+                flags |= 1 << _UNKNOWN
         else:
             flags |= 1 << slot
-            r[ENDS + slot] = end
+            r[_ENDS + slot] = end
             if known & _UINT:
                 value = 0
                 if length == 4 and buf[i] > 0x3F:
@@ -300,24 +300,24 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 r[slot] = value
             else:
                 r[slot] = at
-                if slot == URI_PATH:
+                if slot == _URI_PATH:
                     digest = (digest * 33 ^ length) & 255
                     while i < end:
                         digest = (digest * 33 ^ buf[i]) & 255
                         i += 1
         i = end
-    r[FLAGS] = flags
-    r[ROUTE] = ABSENT
-    r[FOUND] = ABSENT
-    if flags & OTHER:
-        return flags & r[WATCH]
+    r[_FLAGS] = flags
+    r[_ROUTE] = _ABSENT
+    r[_FOUND] = _ABSENT
+    if flags & _OTHER:
+        return flags & r[_WATCH]
     # The segments are compared as they lie on the wire; only the first delta depends on what
     # precedes the path. The root is the empty path or one empty segment.
     first = 0
     length = 0
-    if flags & 1 << URI_PATH:
-        first = r[URI_PATH]
-        length = r[ENDS + URI_PATH] - first
+    if flags & 1 << _URI_PATH:
+        first = r[_URI_PATH]
+        length = r[_ENDS + _URI_PATH] - first
         if length == 1:
             length = 0
     count = routes[0]
@@ -340,23 +340,23 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
             if i < length:
                 continue
         slot -= 1
-        r[FOUND] = slot
-        if not flags & r[SPECIAL]:
-            number = r[ACCEPT]
+        r[_FOUND] = slot
+        if not flags & r[_SPECIAL]:
+            number = r[_ACCEPT]
             value = routes[at - 2] << 8 | routes[at - 1]
-            if value != LOOK and (
-                number == NO_ACCEPT or (number == value and value != ANY_FORMAT)
+            if value != _LOOK and (
+                number == _NO_ACCEPT or (number == value and value != _ANY_FORMAT)
             ):
-                r[ROUTE] = slot
-            if flags & 1 << CONTENT_FORMAT:
+                r[_ROUTE] = slot
+            if flags & 1 << _CONTENT_FORMAT:
                 at += length
                 value = routes[at] << 8 | routes[at + 1]
-                if value != ANY_FORMAT and (value == LOOK or value != r[CONTENT_FORMAT]):
-                    r[ROUTE] = ABSENT
-        return flags & r[WATCH]
-    if not flags & r[SPECIAL]:
-        r[ROUTE] = MISSING
-    return flags & r[WATCH]
+                if value != _ANY_FORMAT and (value == _LOOK or value != r[_CONTENT_FORMAT]):
+                    r[_ROUTE] = _ABSENT
+        return flags & r[_WATCH]
+    if not flags & r[_SPECIAL]:
+        r[_ROUTE] = _MISSING
+    return flags & r[_WATCH]
 
 
 @micropython.viper
@@ -368,10 +368,10 @@ def under(buf: ptr8, r: ptr32, routes: ptr8, route: int) -> int:
     n = routes[route] << 8 | routes[route + 1]
     if n == 0:
         return 1
-    if not r[FLAGS] & 1 << URI_PATH:
+    if not r[_FLAGS] & 1 << _URI_PATH:
         return 0
-    at = r[URI_PATH]
-    length = r[ENDS + URI_PATH] - at
+    at = r[_URI_PATH]
+    length = r[_ENDS + _URI_PATH] - at
     route += 4
     if length < n or (buf[at] ^ routes[route]) & 15:
         return 0
@@ -403,20 +403,20 @@ def step(buf: ptr8, at: int, r: ptr32) -> int:
     elif length == 14:
         length = 269 + (buf[at] << 8 | buf[at + 1])
         at += 2
-    r[VALUE] = at
-    r[LENGTH] = length
+    r[_VALUE] = at
+    r[_LENGTH] = length
     return at + length
 
 
 @micropython.viper
 def holds(buf: ptr8, r: ptr32, slot: int, value) -> int:
     """1 when one of the values of an opaque option is `value`."""
-    if not r[FLAGS] & 1 << slot:
+    if not r[_FLAGS] & 1 << slot:
         return 0
     wanted = ptr8(value)  # pyright: ignore[reportCallIssue]
     n = int(_len(value))
     at = r[slot]
-    end = r[ENDS + slot]
+    end = r[_ENDS + slot]
     while at < end:
         length = buf[at] & 15
         delta = buf[at] >> 4
@@ -457,7 +457,7 @@ def same_token(a: ptr8, b: ptr8, r: ptr32) -> int:
     """1 when message a has the token of message b, whose index is r; a has as many bytes."""
     if (a[0] ^ b[0]) & 15:
         return 0
-    n = r[HEAD]
+    n = r[_HEAD]
     i = 4
     while i < n:
         if a[i] != b[i]:
@@ -480,6 +480,16 @@ def copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
 def digest(buf: ptr8, start: int, n: int, value: int) -> int:
     """Continue a 30-bit digest over buf[start:start+n]."""
     n += start
+    while start + 8 <= n:  # a bit above the 30th never comes down: it is enough to mask at times
+        value = value * 33 ^ buf[start]
+        value = value * 33 ^ buf[start + 1]
+        value = value * 33 ^ buf[start + 2]
+        value = value * 33 ^ buf[start + 3]
+        value = value * 33 ^ buf[start + 4]
+        value = value * 33 ^ buf[start + 5]
+        value = value * 33 ^ buf[start + 6]
+        value = (value * 33 ^ buf[start + 7]) & _MASK
+        start += 8
     while start < n:
         value = (value * 33 ^ buf[start]) & _MASK
         start += 1
@@ -490,10 +500,10 @@ def digest(buf: ptr8, start: int, n: int, value: int) -> int:
 def digest_option(buf: ptr8, r: ptr32, slot: int, value: int) -> int:
     """Continue a 30-bit digest over all options of one number, present or not."""
     value = (value * 33 ^ slot) & _MASK
-    if r[FLAGS] & 1 << slot:
+    if r[_FLAGS] & 1 << slot:
         # the first header's delta depends on the options before it
         at = r[slot]
-        n = r[ENDS + slot]
+        n = r[_ENDS + slot]
         value = (value * 33 ^ (buf[at] & 15)) & _MASK
         at += 1
         while at < n:

@@ -4,7 +4,11 @@ The text is that of a URI behind its first slash (RFC 7252 section 6.4), so `%2F
 inside a segment, and a slash at the end stands for an empty segment.
 """
 
-from coap.numbers import URI_PATH, URI_QUERY
+from micropython import const
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_URI_PATH = const(11)  # numbers.URI_PATH
+_URI_QUERY = const(15)  # numbers.URI_QUERY
 
 _HEX = b"0123456789abcdef"
 
@@ -21,10 +25,10 @@ def options(path):
     found = []
     if at:
         for segment in (text if at < 0 else text[:at]).split(b"/") if text else ():
-            found += (URI_PATH, _plain(segment))
+            found += (_URI_PATH, _plain(segment))
     if at >= 0:
         for part in text[at + 1 :].split(b"&"):
-            found += (URI_QUERY, _plain(part))
+            found += (_URI_QUERY, _plain(part))
     return tuple(found)
 
 

@@ -1,13 +1,18 @@
 """The application's own deadlines, kept on the node's clock so that tests need not wait."""
 
-from coap.exchange import HALF, MASK
+from micropython import const
+
 from coap.guard import call
 
-_FUNCTION = 0
-_NEXT_MS = 1  # -1: counted from the next due()
-_DELAY_MS = 2
-_AGAIN = 3
-_LONGEST_MS = 1 << 29
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
+
+_FUNCTION = const(0)
+_NEXT_MS = const(1)  # -1: counted from the next due()
+_DELAY_MS = const(2)
+_AGAIN = const(3)
+_LONGEST_MS = const(1 << 29)
 
 
 class Timers:
@@ -46,12 +51,12 @@ class Timers:
         return 0
 
     def wait_ms(self, now_ms):
-        nearest = HALF >> 2
+        nearest = _HALF >> 2
         if self.running:
             for slot in self.slots:
                 if slot[_FUNCTION] is not None:
-                    left = (slot[_NEXT_MS] - now_ms) & MASK
-                    if slot[_NEXT_MS] < 0 or left >= HALF:
+                    left = (slot[_NEXT_MS] - now_ms) & _MASK
+                    if slot[_NEXT_MS] < 0 or left >= _HALF:
                         return 0
                     if left < nearest:
                         nearest = left
@@ -59,15 +64,15 @@ class Timers:
 
     def _run(self, slot, now_ms):
         if slot[_NEXT_MS] < 0:
-            slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & MASK
+            slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & _MASK
             return
-        late = (now_ms - slot[_NEXT_MS]) & MASK
-        if late >= HALF:
+        late = (now_ms - slot[_NEXT_MS]) & _MASK
+        if late >= _HALF:
             return
         function = slot[_FUNCTION]
         if slot[_AGAIN]:
             start = now_ms if late >= slot[_DELAY_MS] else slot[_NEXT_MS]
-            slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & MASK
+            slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & _MASK
         else:
             self.stop(slot)
         call(function, now_ms, self.node)

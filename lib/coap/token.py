@@ -6,8 +6,10 @@ bits, which boards count without allocating.
 
 from array import array
 
-_ROUNDS = 22
-SIZE = 4  # bytes of a token
+from micropython import const
+
+_ROUNDS = const(22)
+SIZE = const(4)  # bytes of a token
 
 
 class Tokens:

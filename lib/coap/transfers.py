@@ -8,8 +8,11 @@ from array import array
 
 from micropython import const
 
-import coap.counters as count
 from coap.scan import copy, digest_option
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_BLOCKS_REFUSED = const(14)  # counters.BLOCKS_REFUSED
+_BLOCKS_PUSHED_OUT = const(17)  # counters.BLOCKS_PUSHED_OUT
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _IF_MATCH = const(1)  # scan.IF_MATCH
@@ -98,10 +101,10 @@ class Transfers:
             if self._yields(i, view) and (victim < 0 or self._sooner(i, victim, view.now_ms)):
                 victim = i
         if victim >= 0:
-            self.node.counters[count.BLOCKS_PUSHED_OUT] += 1
+            self.node.counters[_BLOCKS_PUSHED_OUT] += 1
             self.free(victim)
         else:
-            self.node.counters[count.BLOCKS_REFUSED] += 1
+            self.node.counters[_BLOCKS_REFUSED] += 1
         return victim
 
     def begin(self, i, view, key):

@@ -6,6 +6,8 @@ contact that moves in between wakes the chip at once: nothing is missed.
 - ESP32, S2, S3: wake_on_ext0() for one pin. C6, H2: wake_on_ext1(). C2, C3: wake_on_gpio(), since
   MicroPython 1.27, GPIO0 to GPIO5. Other chips have that too, but there it works only in light
   sleep, hence the order. Deep sleep ends in a reset; a watchdog that runs ends with it.
+- Light sleep of an ESP32 keeps the RAM, not the Wi-Fi: the radio has to be off. The USB of a C3 or
+  S3 is gone until the next reset, which the window at the start is for.
 - RP2: a light sleep of at most 71 minutes keeps the RAM. A pin wakes it when a handler is set,
   which the contact's driver has done. A watchdog, once started, goes on and has to be fed at least
   every 8.3 s: the sleep is cut into pieces.
@@ -52,6 +54,17 @@ class Esp32:
             esp32.wake_on_ext1((self._pin,), wanted)
         else:
             esp32.wake_on_gpio((self._pin,), wanted)
+
+
+class Light:
+    """An ESP32 that naps: machine is the module."""
+
+    def __init__(self, machine):
+        self._machine = machine
+
+    def sleep(self, span_ms, level):
+        """Sleep for span_ms, and return then; no pin wakes it."""
+        self._machine.lightsleep(min(span_ms, _LONGEST_MS))
 
 
 class Rp2:

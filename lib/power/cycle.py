@@ -11,11 +11,11 @@ All that it works with comes in, so a test runs it on a clock of its own:
     talk       open(), send(offer, on_done), step(ms), waiting(), close(), state(), restore(): the
                node with its report and observers, see firmware/talk.py
     journal, pace, slots, reserve: of their modules
-    measure    called before the radio is switched on
+    measure    measure(sending), called before the radio is switched on, and while it sends
     feed       calms the watchdog; called here and nowhere else, by a loop that is alive
 
-Whatever the network does, a wake ends: after `join_ms` without a link, `report_ms` without an
-answer, `awake_ms` in all. What failed is in the journal, and the pause after it grows.
+Whatever the network does, a wake ends (errand.py). What failed is in the journal, and the pause
+after it grows.
 """
 
 from micropython import const
@@ -23,33 +23,22 @@ from micropython import const
 import journal as j
 from power import sections
 from power.chips import PIN, POWER_ON, RESET
-from power.fastjoin import FAILED, UP
+from power.errand import Errand
 
 _MASK = const(0x3FFFFFFF)
-_STEP_MS = const(20)
+_SETTLE_MS = const(30)
 _SKIP = const(16)  # numbers left out when an image that was lost may have used them
 _PARTS = const(4)
 
 
 class Cycle:
-    """join_ms, report_ms, linger_ms, awake_ms: hard limits; linger_ms is for what observers and
-    queued requests take once the report is out.
+    """limits: join_ms, report_ms, linger_ms and awake_ms, see errand.py.
 
     told() is called when a report was taken; failed(failures) when so many wakes in a row were in
     vain; say takes a line for the log.
     """
 
-    def __init__(
-        self,
-        parts,
-        join_ms=18000,
-        report_ms=20000,
-        linger_ms=8000,
-        awake_ms=45000,
-        say=print,
-        told=None,
-        failed=None,
-    ):
+    def __init__(self, parts, say=print, told=None, failed=None, **limits):
         self.contact = parts["contact"]
         self.clock = parts["clock"]
         self.chip = parts["chip"]
@@ -59,19 +48,12 @@ class Cycle:
         self.pace = parts["pace"]
         self.slots = parts["slots"]
         self.reserve = parts["reserve"]
-        self.measure = parts["measure"]
         self.feed = parts["feed"]
-        self.join_ms = join_ms
-        self.report_ms = report_ms
-        self.linger_ms = linger_ms
-        self.awake_ms = awake_ms
         self.say = say
         self.told = told
         self.failed = failed
+        self._errand = Errand(parts, self, say, **limits)
         self._edges = 0  # of the contact that are in the journal
-        self._began_ms = self._sent_ms = 0
-        self._done = self._taken = False  # the report is over; it was taken
-        self._offer = None
 
     def run(self):
         """Live for ever; on a chip whose deep sleep ends in a reset, until the first sleep."""
@@ -84,7 +66,7 @@ class Cycle:
 
     def restore(self, reason):
         """Take up what was kept, and what the pin says: the first thing after a start."""
-        self._began_ms = self.clock.ticks_ms()
+        self._errand.begin()
         now_s = self.clock.seconds()
         image = self.slots.load()
         parts = None if image is None else sections.split(image, _PARTS)
@@ -133,7 +115,7 @@ class Cycle:
             journal.blank(level)
         self._edges = self.contact.edges
 
-    def _watch(self):
+    def watch(self):
         """Note what the contact did since the last look; saved at once."""
         self.feed()
         if self.contact.poll():
@@ -149,98 +131,34 @@ class Cycle:
 
     def wake(self):
         """Tell what there is to tell, if it is time to."""
-        self._watch()
+        self.watch()
         now_s = self.clock.seconds()
         if not self.pace.may_try(now_s):
             return
-        if not self._owes() and not self.pace.beat_due(now_s):
+        if not self.owes() and not self.pace.beat_due(now_s):
             return
-        self.measure()
-        if not self._join():
-            self._failed(j.JOIN_FAILED)
-        elif not self._tell():
-            self._failed(j.REPORT_FAILED)
-        self.link.stop()
+        what = self._errand.run()
+        if what:
+            self._failed(what)
 
-    def _owes(self):
+    def owes(self):
+        """Is there something that nobody has taken?"""
         return self.journal.pending or self.journal.dropped or self.journal.blanks
 
     def _failed(self, what):
         now_s = self.clock.seconds()
-        if self._awake_ms() >= self.awake_ms:
-            what = j.AWAKE_TOO_LONG
         self.journal.fault(what, now_s)
         self.pace.failed(now_s)
         self.say("{}; next try in {} s".format(j.FAULTS[what], self.pace.sleep_s(now_s, True)))
         if self.failed is not None:
             self.failed(self.pace.failures)
 
-    def _join(self):
-        since_ms = self.clock.ticks_ms()
-        try:
-            self.link.start(since_ms, self.clock.seconds())
-            while self._elapsed_ms(since_ms) < self.join_ms:
-                now_ms = self.clock.ticks_ms()
-                how = self.link.poll(now_ms, self.clock.seconds())
-                if how == UP:
-                    return True
-                if how == FAILED:
-                    self.link.start(now_ms, self.clock.seconds())
-                self.clock.sleep_ms(_STEP_MS)
-                self._watch()
-        except OSError as error:
-            self.say("Wi-Fi: {}".format(error))
-        return False
-
-    def _tell(self):
-        try:
-            self.talk.open()
-            return self._talk()
-        except OSError as error:
-            self.say("CoAP: {}".format(error))
-            return False
-        finally:
-            self.talk.close()
-
-    def _talk(self):
-        """Report until nothing is left to tell, and answer what was waiting. False: no answer."""
-        self._send()
-        while self._awake_ms() < self.awake_ms:
-            self.talk.step(_STEP_MS)
-            self._watch()
-            if not self._done:
-                if self._elapsed_ms(self._sent_ms) >= self.report_ms:
-                    return False
-            elif not self._taken:
-                return False
-            elif self._owes():
-                self._send()
-            elif not self.talk.waiting() or self._elapsed_ms(self._sent_ms) >= self.linger_ms:
-                return True
-        return self._done and self._taken
-
-    def _send(self):
-        self._offer = self.journal.offer()
-        self._done = self._taken = False
-        self._sent_ms = self.clock.ticks_ms()
-        self.talk.send(self._offer, self._answered)
-
-    def _answered(self, taken):
-        self._done = True
-        self._taken = taken
-        if taken:
-            self.journal.release(self._offer)
-            self.pace.told(self.clock.seconds())
-            self._sent_ms = self.clock.ticks_ms()  # lingering counts from here
-            self.save()
-            if self.told is not None:
-                self.told()
-
-    def _elapsed_ms(self, since_ms):
-        return (self.clock.ticks_ms() - since_ms) & _MASK
-
-    def _awake_ms(self):
-        return self._elapsed_ms(self._began_ms)
+    def taken(self):
+        """A report was released; for the errand."""
+        self.pace.told(self.clock.seconds())
+        self.save()
+        if self.told is not None:
+            self.told()
 
     # Sleeping
 
@@ -262,9 +180,9 @@ class Cycle:
 
     def rest(self):
         """Sleep until there is something to do; the contact may have moved meanwhile."""
-        self._watch()
+        self.watch()
         now_s = self.clock.seconds()
-        waiting = self._owes()
+        waiting = self.owes()
         if waiting and self.pace.may_try(now_s):
             return  # it moved after the report: tell that first
         span_ms = self.pace.sleep_s(now_s, waiting) * 1000
@@ -273,7 +191,8 @@ class Cycle:
         opened = self.contact.open_level
         other = 1 - opened if self.journal.level else opened
         self.chip.sleep(span_ms, None if self.pace.resting else other)
-        self._began_ms = self.clock.ticks_ms()
+        self.clock.sleep_ms(_SETTLE_MS)  # a level that has just come has to last the debounce
+        self._errand.begin()
         if self.pace.look(self.clock.seconds()):
             self.journal.blank(self._level())
         if self.contact.edges != self._edges and self.pace.edge(self.clock.seconds()):

@@ -172,6 +172,29 @@ def test_the_etag_tells_two_states_apart(path):
     assert second.payload == BODY[64:128] and second.all(ETAG) != first.all(ETAG)
 
 
+def test_the_etag_tells_a_buffer_from_what_it_was():
+    node = serving()
+    value = bytearray(BODY)
+    node.add("buffer", Value(value))
+    assert collect(node, "buffer", 6)[0] == BODY
+    first = ask(node, request(GET, "buffer", options=[block(BLOCK2, 0, 0, 6)]))
+    value[1400] ^= 1
+    second = ask(node, request(GET, "buffer", options=[block(BLOCK2, 1, 0, 6)]))
+    assert first.all(ETAG) != second.all(ETAG)
+
+
+def test_two_transfers_at_a_time_keep_their_etags():
+    node = serving()
+    node.add("other", Value(text(1500, 99)))
+    tags = []
+    for num in (0, 1, 0):
+        for path in ("bytes", "other"):
+            answer = ask(node, request(GET, path, options=[block(BLOCK2, num, 0, 6)]))
+            tags.append(answer.all(ETAG))
+    assert tags[0] != tags[1]
+    assert tags[0::2] == [tags[0]] * 3 and tags[1::2] == [tags[1]] * 3
+
+
 def test_the_etag_of_the_resource_is_kept_and_a_match_has_no_block():
     node = serving()
     node.add("tagged", Value(BODY, etag=b"mine"))

@@ -1,6 +1,6 @@
 """Large requests in blocks: Block1 of RFC 7959, and Request-Tag of RFC 9175."""
 
-import coap.counters as count
+import slots as count
 from coap import Resource
 from coap.block import Block
 from coap.numbers import FETCH, NON, POST, PUT

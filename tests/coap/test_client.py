@@ -1,6 +1,6 @@
 """Requests of ours: sent, repeated, matched with what comes, and given up (RFC 7252 4, 5)."""
 
-import coap.counters as count
+import slots as count
 from asked import Told, acknowledge, asking, piggyback, reset, respond, sent
 from coap import LATER, CoapError
 from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR

@@ -1,5 +1,6 @@
 """Conditions of observers (draft-ietf-core-conditional-attributes): when they are told."""
 
+import slots as s
 from coap import Resource
 from coap.conditions import Conditions
 from coap.numbers import CBOR, CON, NON
@@ -279,6 +280,12 @@ def test_a_value_that_raises_does_not_stop_the_node():
     node, resource = observed("c.gt=25", resource=Failing())
     resource.become(201)
     assert told(node) == [b"20.1"]
+
+
+def test_a_query_alone_makes_no_request_special():
+    node, _ = observed("c.gt=1")
+    assert not node.view.r[s.SPECIAL] & 1 << s.URI_QUERY
+    assert node.view.r[s.SPECIAL] & 1 << s.OBSERVE
 
 
 @only("micropython")

@@ -1,7 +1,7 @@
 """Registration with a resource directory, against one with a script (RFC 9176)."""
 
-import coap.counters as count
 import coap.directory as module
+import slots as count
 from coap.client import Client
 from coap.directory import Directory, find
 from coap.link import WellKnownCore, listing

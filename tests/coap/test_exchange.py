@@ -1,6 +1,6 @@
 """The message layer: duplicates, MIDs, retransmission (RFC 7252 section 4), in virtual time."""
 
-import coap.counters as count
+import slots as count
 from coap.node import Node
 from coap.numbers import (
     ACK,

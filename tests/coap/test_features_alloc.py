@@ -4,7 +4,7 @@
 locked an allocation is a MemoryError.
 """
 
-import coap.counters as count
+import slots as count
 from coap import Resource
 from coap.block import Block
 from coap.limit import Limit

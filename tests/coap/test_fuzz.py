@@ -1,6 +1,6 @@
 """A slice of `make fuzz`: random and mutated datagrams against a node with all features."""
 
-import coap.counters as count
+import slots as count
 from fuzzing import Fuzzer
 from support import cases
 

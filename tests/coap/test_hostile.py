@@ -3,7 +3,7 @@
 The node serves /a (GET "ok", PUT and POST counted). After every input it must still serve.
 """
 
-import coap.counters as count
+import slots as count
 from coap import CoapError, Node
 from coap.node import Node as Bare
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST, PUT, RST

@@ -1,6 +1,6 @@
 """Separate responses (RFC 7252 section 5.2.2), in virtual time."""
 
-import coap.counters as count
+import slots as count
 from coap import LATER, CoapError
 from coap.node import Node
 from coap.numbers import (

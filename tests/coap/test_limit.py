@@ -1,6 +1,6 @@
 """The rate limit and the amplification limit: strangers are held down, the others go on."""
 
-import coap.counters as count
+import slots as count
 from coap.block import Block
 from coap.exchange import MASK
 from coap.limit import Limit

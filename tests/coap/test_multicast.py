@@ -1,6 +1,6 @@
 """Requests to a group (RFC 7252 section 8): who answers, when, and when not."""
 
-import coap.counters as count
+import slots as count
 from coap.block import Block
 from coap.exchange import MASK
 from coap.link import WellKnownCore

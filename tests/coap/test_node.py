@@ -1,6 +1,6 @@
 """The request/response layer: RFC 7252 section 5 as a client sees it."""
 
-import coap.counters as count
+import slots as count
 from coap import CoapError, Node, Resource
 from coap.node import Node as Bare
 from coap.numbers import (

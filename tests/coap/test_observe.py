@@ -1,6 +1,6 @@
 """Observe (RFC 7641): who is told what, when, and until when."""
 
-import coap.counters as count
+import slots as count
 from coap.block import Block
 from coap.exchange import MASK
 from coap.numbers import CON, FETCH, GET, NON, POST

@@ -2,13 +2,13 @@
 
 from coap import LATER
 from coap.block import Block
-from coap.later import _PATIENCE_MS
 from coap.node import Node
 from coap.numbers import ACK, CON, GET, NON, PUT
 from coap.resource import CoapError
 from coap.silence import NoResponse
 from engine import answer, ask, decode, due, request, uint
 from features import BLOCK2, NO_RESPONSE, Value, block, plain, text
+from slots import PATIENCE_MS
 from support import cases
 
 CODES = {2: 0x44, 4: 0x84, 5: 0xA0}
@@ -112,11 +112,11 @@ def test_a_separate_response_of_every_class(kind, bits, family):
 def test_a_separate_response_that_never_came_is_silent_too():
     node, tickets = promising(NoResponse())
     ask(node, request(GET, "slow", options=[(NO_RESPONSE, b"\x10")]))
-    assert due(node, _PATIENCE_MS) == [] and node.later.open == 0
+    assert due(node, PATIENCE_MS) == [] and node.later.open == 0
     # and the promise made next hears again
-    ask(node, request(GET, "slow", mid=2), now_ms=_PATIENCE_MS)
+    ask(node, request(GET, "slow", mid=2), now_ms=PATIENCE_MS)
     node.respond(tickets[1], 0xA0)
-    assert [message.code for _, message in due(node, _PATIENCE_MS)] == [0xA0]
+    assert [message.code for _, message in due(node, PATIENCE_MS)] == [0xA0]
 
 
 def test_without_the_feature_the_option_is_ignored_in_separate_responses_too():

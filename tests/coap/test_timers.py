@@ -1,6 +1,6 @@
 """The application's deadlines, in virtual time."""
 
-import coap.counters as count
+import slots as count
 from coap.node import Node
 from support import raises
 

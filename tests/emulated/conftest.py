@@ -1,16 +1,14 @@
-"""The tests of `make test-emulated`: real firmware on an emulated Pico."""
+"""The tests on an emulated Pico. Slow ones bear the mark `emulated`: `make test-emulated`."""
+
+import contextlib
 
 import pytest
 
 import device
+from emulator import run
 from emulator.pico import Pico
 from setup import firmware
 from setup.console import Problem
-
-
-def pytest_ignore_collect(config):
-    """Only when this folder is asked for: it takes minutes, and a compiler for the Pico."""
-    return None if any("emulated" in word for word in config.args) else True
 
 
 @pytest.fixture(scope="session")
@@ -25,23 +23,13 @@ def image():
 @pytest.fixture
 def make_pico(image):
     """A function of Pico's keywords: a Pico with the project's firmware, ended after the test."""
-    made = []
-
-    def make(**options):
-        made.append(Pico(image, **options))
-        return made[-1]
-
-    yield make
-    for pico in made:
-        pico.close()
+    with contextlib.ExitStack() as made:
+        yield lambda **options: made.enter_context(Pico(image, **options))
 
 
-@pytest.fixture
-def pico(make_pico):
-    """A running Pico in real time: door closed, lid on, battery at 4.0 V."""
-    pico = make_pico(realtime=True)
-    for pin in (14, 15):
-        pico.pin(pin, 0)
-    pico.adc(26, 2002)
-    pico.power()
-    return pico
+@pytest.fixture(scope="module")
+def wired(image):
+    """A Pico in virtual time with its sensors, not yet switched on, and its `world`."""
+    with Pico(image) as pico:
+        pico.world = run.World(pico, run.load_board())
+        yield pico

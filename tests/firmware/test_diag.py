@@ -11,11 +11,12 @@ from apps import door, resets
 from apps.diag import Log
 from asking import Asker
 from coap import Node
-from coap.counters import MALFORMED, NAMES, RETRANSMISSIONS
+from coap.counters import NAMES
 from coap.numbers import CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
 from engine import get
 from features import BLOCK2, block
+from slots import MALFORMED, RETRANSMISSIONS
 from support import cases, only
 
 FILE = "build-test-resets.json"

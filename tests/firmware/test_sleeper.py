@@ -3,6 +3,7 @@
 import board
 from machine import clock
 
+import asleep
 import safety
 import sleeper
 from apps import door
@@ -16,14 +17,14 @@ from support import cases
 
 
 def test_the_node_has_a_report_and_no_more_observers_than_fit():
-    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    node = asleep.make_node(board, Report("gateway", "door-1"))
     (observe,) = [one for one in node.features if isinstance(one, Observe)]
     assert observe.slots == 4 < board.SLOTS["observers"]
     assert node.client is not None and node.exchange.ack_timeout_ms == 1000
 
 
 def test_what_is_retained_fits_a_slot_with_all_its_observers():
-    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    node = asleep.make_node(board, Report("gateway", "door-1"))
     journal = Journal()
     for i in range(40):
         journal.note(i & 1, 1, i)
@@ -37,7 +38,7 @@ def test_the_door_of_a_sleeping_node_numbers_its_events_where_they_are_kept():
     board.power_on()
     clock.hold(0)
     reed.ticks_ms = clock.ms
-    node = sleeper.make_node(board, Report("gateway", "door-1"))
+    node = asleep.make_node(board, Report("gateway", "door-1"))
     journal = Journal()
     journal.number = journal.released = 700
     contact = door.setup_asleep(node, board, Settings(), journal, lambda: 0)
@@ -48,19 +49,40 @@ def test_the_door_of_a_sleeping_node_numbers_its_events_where_they_are_kept():
 
 
 class Resource:
+    """/s/batt, with a battery that sags by 150 mV while the radio sends."""
+
     def __init__(self, value):
         self.answer = value
+        self.battery = self
+        self.asked = []
+
+    def note_rest(self):
+        self.asked.append("rest")
+
+    def note_load(self):
+        self.asked.append("load")
 
     def value(self):
         return self.answer
 
 
-@cases((Resource(83), 83), (Resource(None), None), (None, None))
-def test_the_battery_is_measured_when_it_is_told_to(resource, wanted):
-    charge = sleeper.Charge(resource)
+@cases((83,), (None,))
+def test_the_battery_is_measured_at_rest_and_while_the_radio_sends(pct):
+    resource = Resource(pct)
+    charge = asleep.Charge(resource)
     assert charge.pct is None
-    charge.measure()
-    assert charge.pct == wanted
+    charge.measure(False)
+    assert charge.pct == pct and resource.asked == ["rest"]
+    resource.answer = 11
+    charge.measure(True)
+    assert charge.pct == pct and resource.asked == ["rest", "load"]
+
+
+def test_a_board_without_a_battery_measures_nothing():
+    charge = asleep.Charge(None)
+    charge.measure(False)
+    charge.measure(True)
+    assert charge.pct is None
 
 
 class Machine:
@@ -82,9 +104,9 @@ class Trial:
 def test_settings_that_reach_nobody_give_way_after_a_few_wakes(good, resets):
     machine = Machine()
     for failures in range(1, safety.TRIAL_FAILURES):
-        sleeper.roll_back(machine, Trial(good), failures)
+        asleep.roll_back(machine, Trial(good), failures)
         assert machine.resets == 0
-    sleeper.roll_back(machine, Trial(good), safety.TRIAL_FAILURES)
+    asleep.roll_back(machine, Trial(good), safety.TRIAL_FAILURES)
     assert machine.resets == resets
 
 

@@ -391,7 +391,7 @@ def test_the_oldest_row_makes_room_and_a_number_wraps(number):
     ask, _ = worn()
     batch_ = ask.node.at("s/batch")
     batch_.number = number
-    batch_._rows = 0
+    batch_.rows = 0
     fill(batch_, 4)
     assert [when for when, _, _ in rows(whole(batch_))] == [-180] * 4 + [-120] * 4 + [-60] * 4 + [
         0
@@ -417,7 +417,7 @@ def test_a_full_batch_fits_one_datagram_in_cbor():
     fill(batch_, 12)
     sink = senml.Buffer(bytearray(1024))
     batch_.write(sink, SENML_CBOR, batch_._uptime.s)
-    assert batch_._rows == 10 and sink.n > 600
+    assert batch_.rows == 10 and sink.n > 600
 
 
 def test_a_batch_allocates_nothing():

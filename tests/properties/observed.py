@@ -6,7 +6,7 @@ datagram`, with one line of output.
 
 import sys
 
-import coap.scan as s
+import slots as s
 from coap.message import View
 
 UINTS = {

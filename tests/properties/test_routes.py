@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from coap.message import View
 from coap.routes import table
-from coap.scan import ABSENT, FOUND, MISSING, ROUTE, scan, under
+from slots import ABSENT, FOUND, MISSING, ROUTE, scan, under
 
 URI_PATH, ACCEPT = 11, 17
 DIFFERENT, EQUAL, OTHER_ACCEPT = range(3)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import datagrams, messages
 
-from coap.scan import LIMIT, index
+from slots import LIMIT, index
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_INT = 2**30 - 1  # a small int of a 32-bit board; larger values are read as this one
@@ -29,7 +29,7 @@ def observe(interpreter):
         return
     process = subprocess.Popen(
         [interpreter.command, observed.__file__],
-        env={"MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
+        env={"MICROPYPATH": f"{ROOT / 'lib'}:{ROOT / 'tests'}:.frozen"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -423,8 +423,8 @@ def test_writing_allocates_nothing(form):
 
 
 HOT = (
-    "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._write_entries"
-    " Pack._write_member Pack._write_time Pack._write_number Pack._write_head Pack._head"
+    "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._write_bases"
+    " Pack._write_time Pack._write_number Pack._write_head Pack._head"
     " Pack._write_decimal Pack._write_escaped Buffer.write"
 )
 

@@ -82,7 +82,8 @@ def test_the_constants_are_complete(name):
     assert name == board.NAME
     for constant, kind in {**CONSTANTS, **LINKS[board.LINK]}.items():
         assert isinstance(getattr(board, constant), kind), constant
-    assert set(board.SLOTS) == {"remembered", "exchanges", "peers", "observers", "blocks"}
+    sizes = {"remembered", "exchanges", "peers", "observers", "blocks", "block_bytes"}
+    assert set(board.SLOTS) == sizes
     assert 256 <= board.RECV_MAX <= 1280
 
 

@@ -6,7 +6,7 @@ import select
 import socket
 import time
 
-import coap.counters as count
+import slots as count
 from coap import LATER
 from coap.node import Node
 from coap.numbers import ACK, CON, CONTENT, GET

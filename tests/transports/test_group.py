@@ -4,7 +4,7 @@ import os
 import socket
 import time
 
-import coap.counters as count
+import slots as count
 from coap.link import WellKnownCore
 from coap.multicast import Multicast
 from coap.node import Node

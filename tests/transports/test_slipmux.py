@@ -2,10 +2,10 @@
 
 import micropython
 
-import coap.counters as count
-import coap.scan as s
 import coap.transports.slip as slip
 import coap.transports.slipmux as slipmux_module
+import slots as count
+import slots as s
 from coap import LATER, Resource
 from coap.node import Node
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST

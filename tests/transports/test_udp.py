@@ -8,8 +8,8 @@ import select
 import socket
 import time
 
-import coap.counters as count
 import coap.transports.udp as udp_module
+import slots as count
 from coap import LATER
 from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, POST

@@ -20,7 +20,7 @@ import checks  # noqa: E402
 import foreign  # noqa: E402
 import matrix  # noqa: E402
 from registry import CHECKS, run  # noqa: E402
-from targets import TARGETS, programs  # noqa: E402
+from targets import TARGETS, USUAL, programs  # noqa: E402
 
 TOPICS = tuple(checks.__all__)
 
@@ -64,9 +64,15 @@ def check_all(pool, selected, targets):
                         held.enter_context(lock(target, path))
                     results[id(check), target.name] = run(check, target)
 
+    def work_on_all(target, topics):
+        for topic in topics:
+            work(target, topic)
+
     topics = sorted({check.module for check in selected} - {"hostile"})
     list(pool.map(lambda target: work(target, "hostile"), targets))
-    list(pool.map(lambda pair: work(*pair), [(t, topic) for t in targets for topic in topics]))
+    parts = [(t, topics) for t in targets if t.one_by_one]
+    parts += [(t, [topic]) for t in targets if not t.one_by_one for topic in topics]
+    list(pool.map(lambda part: work_on_all(*part), parts))
     return results
 
 
@@ -87,7 +93,7 @@ class Arguments(argparse.ArgumentParser):
 def parse(argv):
     parser = Arguments(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--servers", type=names_of(TARGETS), default=list(TARGETS), help=", ".join(TARGETS))
+    add("--servers", type=names_of(TARGETS), default=list(USUAL), help=", ".join(TARGETS))
     add("--only", type=names_of(TOPICS), default=list(TOPICS), help=", ".join(TOPICS))
     add("--no-clients", dest="clients", action="store_false", help="without foreign clients")
     return parser.parse_args(argv)

@@ -56,7 +56,12 @@ LIBCOAP = {
 
 
 class Target:
-    """A server under test. `is_ours`: its failures are failures of the project."""
+    """A server under test. `is_ours`: its failures are failures of the project; `one_by_one`: it
+    loses datagrams that come at the same time; `lacks`: names that it cannot have.
+    """
+
+    one_by_one = False
+    lacks = frozenset()
 
     def __init__(self, name, title, command, paths, is_ours=False, contents=None):
         self.name = name
@@ -104,6 +109,18 @@ def mote(interpreter, title):
     return Target(name, title, lambda n: [*simulate, "--port", str(n)], paths, is_ours=True)
 
 
+def pico():
+    from emulated import PicoServer
+
+    paths = {name: name for name in PLUGTEST} | SPECIAL
+    title = "Mote on an emulated Raspberry Pi Pico"
+    target = Target("mote-pico", title, None, paths, is_ours=True)
+    target.server = PicoServer()
+    target.one_by_one = True
+    target.lacks = frozenset(["group"])  # PPP carries no multicast
+    return target
+
+
 def aiocoap():
     command = [programs.aiocoap_python(), str(HERE / "aiocoap_server.py"), HOST]
     paths = {name: name for name in PLUGTEST} | SPECIAL
@@ -126,4 +143,6 @@ TARGETS = {
     "mote-cpython": lambda: mote("cpython", "Mote on CPython"),
     "aiocoap": aiocoap,
     "libcoap": libcoap,
+    "mote-pico": pico,
 }
+USUAL = tuple(name for name in TARGETS if name != "mote-pico")  # that one is slow

@@ -84,7 +84,10 @@ export class Board {
     this.boots++
     this.pins.attach(this.chip)
     this.chip.adc.channelValues = this.adc
-    this.uarts = UARTS.map((n) => new Uart(this.chip, n, (bytes) => this.fromUart(n, bytes)))
+    const { pppUart, pppBaud } = this.options
+    this.uarts = UARTS.map(
+      (n) => new Uart(this.chip, n, (bytes) => this.fromUart(n, bytes), n === pppUart ? pppBaud : null),
+    )
     this.console = new Console(
       this.chip,
       (bytes) => this.emit({ event: 'usb', data: bytes.toString('latin1') }),

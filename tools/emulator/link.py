@@ -12,6 +12,7 @@ from setup.console import Problem
 
 MAIN = Path(__file__).with_name("main.mjs")
 START_LIMIT_S = 30
+ANSWER_LIMIT_S = 20
 END_LIMIT_S = 2
 LAST_LINES = 20
 
@@ -28,7 +29,7 @@ class Link:
         self._answers = {}
         self._number = 0
         self._ended = None
-        self._closing = False
+        self._why = ""
         self._write_lock = threading.Lock()
         self._errors = collections.deque(maxlen=LAST_LINES)
         try:
@@ -48,12 +49,12 @@ class Link:
         for thread in self._threads:
             thread.start()
 
-    def ask(self, do, limit_s=None, **arguments):
+    def ask(self, do, limit_s=ANSWER_LIMIT_S, **arguments):
         """Sends a command and returns its value.
 
         Raises:
-            Problem: the emulator ended, or refused the command.
-            TimeoutError: no answer within `limit_s` of this computer's time.
+            Problem: the emulator ended, refused the command, or hangs: no answer came within
+                `limit_s` of this computer's time; it is ended then.
         """
         with self.changed:
             self._number += 1
@@ -61,11 +62,14 @@ class Link:
         self.send({"id": number, "do": do, **arguments})
         with self.changed:
             self.changed.wait_for(lambda: number in self._answers or self._ended, limit_s)
-            if number not in self._answers:
-                if self._ended:
-                    raise Problem(self._ended)
-                raise TimeoutError(f"the emulator did not answer '{do}' within {limit_s} s")
-            answer = self._answers.pop(number)
+            if number not in self._answers and self._ended:
+                raise Problem(self._ended)
+            answer = self._answers.pop(number, None)
+        if answer is None:
+            self._why = f"it hung: no answer to '{do}' within {limit_s:g} s"
+            self.process.kill()
+            self._threads[1].join(END_LIMIT_S)
+            raise Problem(self._ended)
         if "error" in answer:
             raise Problem(f"the emulator refuses '{do}': {answer['error']}")
         return answer["value"]
@@ -94,7 +98,6 @@ class Link:
 
     def close(self):
         """Ends the emulator."""
-        self._closing = True
         with contextlib.suppress(OSError), self._write_lock:
             self.process.stdin.close()
         try:
@@ -113,7 +116,6 @@ class Link:
                 self._errors.append(line.strip())
 
     def _read_events(self):
-        why = ""
         try:
             for line in self.process.stdout:
                 event = json.loads(line)
@@ -127,10 +129,11 @@ class Link:
                     self.changed.notify_all()
         except Exception as error:
             # A register model of a test, most likely; the chip would wait for its answer for ever.
-            why = f"{type(error).__name__}: {error}"
+            self._why = f"{type(error).__name__}: {error}"
             self.process.kill()
         code = self.process.wait()
         self._threads[0].join(END_LIMIT_S)
+        why = self._why
         if not why:
             why = self._errors[-1] if self._errors else f"exit code {code}"
         with self.changed:

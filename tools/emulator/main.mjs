@@ -3,10 +3,11 @@
 //     node main.mjs '{"image": ..., "bootrom": ..., "flash": ..., "udp": {...}, ...}'
 //
 // Each command has an `id` and gets one event with it: `value`, or `error` as one line. The end of
-// stdin ends the program, so that it does not outlive whoever started it.
+// stdin ends the program, and so does that of whoever started it.
 
 import fs from 'node:fs'
 import readline from 'node:readline'
+import { dieWithParent } from './orphan.mjs'
 
 const LATIN1 = 'latin1'
 
@@ -26,6 +27,7 @@ process.on('uncaughtException', (error) => {
 process.on('SIGINT', () => {}) // a terminal's Ctrl-C is for whoever started this
 process.stdout.on('error', () => process.exit(0))
 
+dieWithParent()
 const { Board } = await import('./board.mjs').catch(fail)
 const options = JSON.parse(process.argv[2])
 const rom = fs.readFileSync(options.bootrom)

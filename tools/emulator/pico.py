@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emulator import parts
 from emulator.buses import Buses, machine
-from emulator.link import START_LIMIT_S, Link
+from emulator.link import ANSWER_LIMIT_S, START_LIMIT_S, Link
 from emulator.repl import Repl
 from emulator.stream import Stream
 from setup.console import Problem
@@ -17,6 +17,7 @@ FIRST_ADC_PIN = 26
 LAST_ADC_PIN = 29
 POLL_S = 0.01
 STEP_MS = 5
+SLOWEST_S_PER_MS = 0.1  # of this computer's time, for one of a busy Pico; more: it hangs
 
 
 class Pico:
@@ -31,6 +32,7 @@ class Pico:
         udp_port: port of this computer that leads to the CoAP port of the firmware, 0 for a free
             one; the firmware has it over PPP on UART `ppp_uart` (None: no PPP, that UART is free).
         udp_host: the address that has the port.
+        ppp_baud: speed of what PPP sends to the firmware; None for the one that the firmware set.
         seed: of the random numbers that the chip's ring oscillator gives.
         unique_id: the 8 bytes of machine.unique_id().
 
@@ -55,6 +57,7 @@ class Pico:
         udp_port=0,
         udp_host="127.0.0.1",
         ppp_uart=1,
+        ppp_baud=None,
         seed=1,
         unique_id=UNIQUE_ID,
     ):
@@ -80,6 +83,7 @@ class Pico:
             "flash": str(flash) if flash else None,
             "realtime": realtime,
             "pppUart": ppp_uart,
+            "pppBaud": ppp_baud,
             "udp": {"host": udp_host, "port": udp_port, "guestPort": COAP_PORT},
             "seed": seed,
             "id": list(unique_id),
@@ -125,8 +129,12 @@ class Pico:
         return self._link.ask("time")
 
     def run_ms(self, span_ms):
-        """Let `span_ms` of the Pico's time pass."""
-        self._link.ask("run", ms=span_ms)
+        """Let `span_ms` of the Pico's time pass.
+
+        Raises:
+            Problem: the emulator hangs; it is ended then.
+        """
+        self._link.ask("run", ANSWER_LIMIT_S + span_ms * SLOWEST_S_PER_MS, ms=span_ms)
 
     def run_until(self, condition, limit_ms=5000, step_ms=STEP_MS):
         """Let the Pico run until condition() is true; False when `limit_ms` were not enough."""

@@ -14,8 +14,10 @@ const LONGEST_QUEUE = 256 * 1024
 const NANOS = 1e9
 
 export class Uart {
-  constructor(chip, number, onBytes) {
+  // baud: the speed of what comes in, null for the one that the program has set.
+  constructor(chip, number, onBytes, baud = null) {
     this.uart = chip.uart[number]
+    this.baud = baud
     this.queue = []
     this.next = 0
     this.sent = []
@@ -48,7 +50,7 @@ export class Uart {
   }
 
   arm(bytes) {
-    const baud = this.uart.baudDivider ? this.uart.baudRate : 115200
+    const baud = this.baud ?? (this.uart.baudDivider ? this.uart.baudRate : 115200)
     this.armed = true
     this.alarm.schedule(Math.round((bytes * BITS * NANOS) / baud))
   }

@@ -95,6 +95,8 @@ def build_from_debian(board, dry_run=False, cache=CACHE, results=RESULTS):
             SOURCE_DATE_EPOCH=EPOCH,
             MICROPY_MPYCROSS=str(MPY_CROSS),
         )
+        # Ninja does not know that it depends on the freezer, which is corrected by this project.
+        (folder / "frozen_content.c").unlink(missing_ok=True)
         for what, argv in commands(board, micropython, folder):
             run(argv, f"{what} for {board.name}", cache, env=environ)
         target.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,19 @@ TEXTS = {
     "tinyusb": ("tinyusb-source", "usr/src/tinyusb"),
 }
 LWIP = "lwip"
+# The freezer puts machine code for a Cortex-M0+ at any even address, but the compiler loads each
+# constant of 32 bits relative to the program counter, counted in words: two bytes off, it loads
+# something else. So such code has to start at a word, as that for Xtensa does.
+FREEZER = "tools/mpy-tool.py"
+UNALIGNED = """\
+            MP_NATIVE_ARCH_ARMV6,
+            MP_NATIVE_ARCH_XTENSA,
+"""
+ALIGNED = """\
+            MP_NATIVE_ARCH_ARMV6,
+            MP_NATIVE_ARCH_ARMV6M,
+            MP_NATIVE_ARCH_XTENSA,
+"""
 
 
 def unpack(cache=CACHE):
@@ -39,10 +52,25 @@ def unpack(cache=CACHE):
         link(micropython / "lib" / "mbedtls", mbedtls)
         for name, (_, folder) in TEXTS.items():
             link(micropython / "lib" / name, base / "packages" / folder)
+        align_code(micropython / FREEZER)
         # By this file the port knows that the submodule is there; nothing of it is used.
         (micropython / "lib" / "micropython-lib" / "README.md").touch()
     sdk = (base / "packages" / TEXTS["pico-sdk"][1] / "pico_sdk_version.cmake").read_text()
-    return micropython, (micropython.name, lwip.name, mbedtls.name, sdk)
+    return micropython, (micropython.name, lwip.name, mbedtls.name, sdk, ALIGNED)
+
+
+def align_code(freezer):
+    """Corrects the freezer, once.
+
+    Raises:
+        Problem: it looks otherwise than that of the version that is built here.
+    """
+    text = freezer.read_text()
+    if ALIGNED in text:
+        return
+    if UNALIGNED not in text:
+        raise Problem(f"{freezer} is not MicroPython's of {source.VERSION}: run `make clean`")
+    freezer.write_text(text.replace(UNALIGNED, ALIGNED, 1))
 
 
 def only(folder, pattern):

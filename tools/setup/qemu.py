@@ -21,7 +21,7 @@ SMALL_HEAP_BYTES = 192 * 1024
 # The folders of modules: Mote's own, and the fake `machine` with which applications run anywhere.
 LIBRARIES = ("lib", "firmware", "tools/simulator")
 NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "controls.py")
-HELPERS = ("support", "engine", "features", "asked", "asking", "reliable")
+HELPERS = ("support", "slots", "engine", "features", "asked", "asking", "reliable")
 SHIMS = ROOT / "tools" / "qemu"
 TESTS = "tests/coap"
 # The first reads the sources, on the host; the other would take minutes in an emulator.

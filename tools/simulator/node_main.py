@@ -131,10 +131,12 @@ def keys_of(path):
 
 def serve(options):
     """Run until stdin ends or Ctrl-C. Raises OSError when the address cannot be bound."""
+    from coap.link import listing
     from coap.transports.udp import Udp
 
     node, take = build(options)
     gc.collect()
+    listing(node)  # the longest that is kept: a heap without a place for it is too small
     udp = listen(Udp, node, options["host"], options["port"])
     if options["group"]:
         join(udp, options["group"], options["iface"])

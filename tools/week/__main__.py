@@ -1,4 +1,4 @@
-"""A simulated week of a door on a battery: `make sim-week SEED=1`.
+"""A simulated week of a door on a battery: `make sim-week SEED=1`; or a day of a wearable.
 
 The firmware as it is, boot.py and main.py, on MicroPython for this computer, against a fake board
 in virtual time: deep sleep, Wi-Fi that comes and goes, datagrams that are lost, power that is cut.
@@ -26,11 +26,18 @@ from setup import console, interpreter  # noqa: E402
 
 BUILD = ROOT / "build" / "week"
 BOARD = "ESP32_GENERIC_C3"
-CHIPS = {"esp32": 0, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}
+# The pins of a C3 do for the other ESP32 chips
+CHIPS = {
+    "esp32": BOARD,
+    "esp32s3": BOARD,
+    "esp32c3": BOARD,
+    "esp32c6": BOARD,
+    "rp2040": "RPI_PICO_W",
+}
 BOOTS_MS = {"frozen": 49, "files": 420}  # until Python sees anything; see currents.json
-SETTINGS = {"power": "battery", "app": "door", "gateway": "coap://192.168.1.2"}
+SETTINGS = {"power": "battery", "gateway": "coap://192.168.1.2"}
 SECRETS = {"ssid": "attic", "password": "not a secret"}
-LIMIT_S = 600
+LIMIT_S = 300
 
 
 def main(argv):
@@ -58,7 +65,9 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", default="1")
     parser.add_argument("--seeds", type=int, default=1, help="so many weeks, from that seed on")
-    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--app", choices=("door", "wearable"), default="door")
+    parser.add_argument("--days", type=int, default=0, help="default: 7, of a wearable 1")
+    parser.add_argument("--hours", type=int, default=0, help="instead of days")
     parser.add_argument("--boot", choices=BOOTS_MS, default="", help="default: by the seed")
     parser.add_argument("--chip", choices=CHIPS, default="esp32c3")
     parser.add_argument("--heartbeat-s", type=int, default=3600)
@@ -69,15 +78,19 @@ def parse(argv):
     if not str(options.seed).isdigit():
         raise Problem(f"SEED={options.seed}: use a whole number, like SEED=1")
     options.seed = int(options.seed)
-    if not 1 <= options.days <= 366 or not 1 <= options.seeds <= 1000:
-        raise Problem("--days is 1 to 366, --seeds 1 to 1000")
+    if not options.hours:
+        options.hours = 24 * (options.days or (7 if options.app == "door" else 1))
+    if not 1 <= options.hours <= 366 * 24 or options.days < 0 or not 1 <= options.seeds <= 1000:
+        raise Problem("--days is 1 to 366, --hours likewise, --seeds 1 to 1000")
     return options
 
 
 def build(folder=BUILD):
     """A folder with the firmware as `make deploy` would put it on a board; compiled once."""
     target = folder / "firmware"
-    modules = [*sources(), (Path("board.py"), ROOT / "boards" / BOARD / "board.py")]
+    modules = sources()
+    for board in set(CHIPS.values()):
+        modules.append((Path("boards", board, "board.py"), ROOT / "boards" / board / "board.py"))
     with console.lock("week", folder):
         for path, file in modules:
             as_source = path.name in ("boot.py", "main.py") or platform.machine() != "x86_64"
@@ -101,12 +114,13 @@ def live(firmware, seed, options):
     """What one week came to, as a dict. Raises Problem when the simulation itself fails."""
     program, _ = interpreter.find()
     with tempfile.TemporaryDirectory() as flash:
-        settings = {**SETTINGS, "heartbeat_s": options.heartbeat_s}
+        settings = {**SETTINGS, "app": options.app, "heartbeat_s": options.heartbeat_s}
         (Path(flash) / "config.json").write_text(json.dumps(settings))
         (Path(flash) / "secrets.json").write_text(json.dumps(SECRETS))
         boot_ms = BOOTS_MS[boot_of(seed, options)]
-        argv = [program.path.absolute(), "-X", "heapsize=64m", HERE / "life.py", firmware, seed]
-        argv += [options.days, boot_ms, options.chip, 0 if options.calm else 1]
+        argv = [program.path.absolute(), "-X", "heapsize=64m", HERE / "life.py", firmware]
+        argv += [firmware / "boards" / CHIPS[options.chip], options.app, seed]
+        argv += [options.hours, boot_ms, options.chip, 0 if options.calm else 1]
         argv.append(int(options.observed))
         try:
             done = subprocess.run(
@@ -127,8 +141,10 @@ def live(firmware, seed, options):
 
 def short(seed, found):
     """A week in one line."""
-    names = ("happened", "reported", "unknown", "unseen", "lost", "duplicated", "wakes", "sent")
-    return f"seed {seed:3}: " + ", ".join(f"{name} {found[name]}" for name in names)
+    names = ("happened", "produced", "reported", "unknown", "unseen", "said", "waiting")
+    names += ("lost", "duplicated", "wakes", "radio_wakes", "sent")
+    told = [f"{name} {found[name]}" for name in names if name in found]
+    return f"seed {seed:3}: " + ", ".join(told)
 
 
 def report(seed, found, options):
@@ -136,12 +152,9 @@ def report(seed, found, options):
     events = max(found["reported"], 1)
     awake_s = sum(found["spent_ms"][phase] for phase in ("boot", "window", "awake", "radio")) / 1e3
     lines = [
-        f"seed {seed}, {options.days} days, {options.chip}, "
+        f"seed {seed}, {options.hours} hours, {options.chip}, "
         f"boot {BOOTS_MS[boot_of(seed, options)]} ms",
-        f"events      {found['happened']} happened, {found['reported']} reported, "
-        f"{found['lost']} lost, {found['duplicated']} duplicated",
-        f"            {found['unknown']} unknown (memory lost, and said so), "
-        f"{found['unseen']} unseen (both edges within one start)",
+        *(events_of(found) if options.app == "door" else rows_of(found)),
         f"troubles    {found['cuts']} power cuts, {found['brownouts']} brown-outs, "
         f"{found['outages']} Wi-Fi outages, {found['stuck_joins']} joins that got nowhere",
         f"node        {found['wakes']} starts, {awake_s:.0f} s awake, "
@@ -159,10 +172,33 @@ def report(seed, found, options):
             f"observer    told {told['told']} times, {told['confirmable']} confirmable, "
             f"{told['stale']} stale, the last: {told['last']}"
         )
-    currents = Currents.load(BOARD)
+    currents = Currents.load(CHIPS[options.chip])
     for phase, charge_mc in currents.by_phase(found["spent_ms"]).items():
         lines.append(f"charge      {phase:7} {charge_mc / 1000:8.1f} C")
     return "\n".join(lines)
+
+
+def events_of(found):
+    """What became of the events of a door, in lines."""
+    return (
+        f"events      {found['happened']} happened, {found['reported']} reported, "
+        f"{found['lost']} lost, {found['duplicated']} duplicated",
+        f"            {found['unknown']} unknown (memory lost, and said so), "
+        f"{found['unseen']} unseen (both edges within one start)",
+    )
+
+
+def rows_of(found):
+    """What became of the rows of a wearable, in lines."""
+    return (
+        f"rows        {found['produced']} produced, {found['reported']} reported "
+        f"({found['pulses']} with a pulse), {found['waiting']} waiting, "
+        f"{found['lost']} lost, {found['duplicated']} duplicated",
+        f"            {found['unknown']} unknown (power lost, and said so), "
+        f"{found['said']} pushed out during an outage (and said so)",
+        f"naps        {found['naps']}, {found['samples_lost']} samples lost by the FIFO; "
+        f"the radio woke {found['radio_wakes']} times",
+    )
 
 
 if __name__ == "__main__":

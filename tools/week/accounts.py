@@ -76,31 +76,33 @@ def judge(week):
     for name in ("reported", "unknown", "unseen", "lost"):
         counts[name] = sum([1 for event in happened if event[2] == name])
     counts["lost_at_ms"] = [event[0] for event in happened if event[2] == "lost"]
-    air = week.air
-    counts.update(
-        {
-            "happened": len(happened),
-            "last_level": happened[-1][1],
-            "duplicated": duplicated,
-            "repeats": week.receiver.repeats,
-            "pushed_out": week.receiver.lost,
-            "reports": week.receiver.reports,
-            "longest_report_bytes": week.receiver.longest,
-            "wakes": week.wakes,
-            "restarts": week.restarts,
-            "cuts": week.cuts,
-            "brownouts": week.brownouts,
-            "outages": week.outages_all,
-            "stuck_joins": air.stuck,
-            "linked_ms": air.linked_ms,
-            "sent": air.sent,
-            "sent_bytes": air.sent_bytes,
-            "came": air.came,
-            "came_bytes": air.came_bytes,
-            "spent_ms": week.world.spent,
-        }
-    )
+    counts["happened"] = len(happened)
+    counts["last_level"] = happened[-1][1]
+    counts["duplicated"] = duplicated
     return counts
+
+
+def troubles(week):
+    """What the world did to the node, and what it cost, as a dict."""
+    air = week.air
+    return {
+        "repeats": week.receiver.repeats,
+        "pushed_out": week.receiver.lost,
+        "reports": week.receiver.reports,
+        "longest_report_bytes": week.receiver.longest,
+        "wakes": week.wakes,
+        "restarts": week.restarts,
+        "cuts": week.cuts,
+        "brownouts": week.brownouts,
+        "outages": week.outages_all,
+        "stuck_joins": air.stuck,
+        "linked_ms": air.linked_ms,
+        "sent": air.sent,
+        "sent_bytes": air.sent_bytes,
+        "came": air.came,
+        "came_bytes": air.came_bytes,
+        "spent_ms": week.world.spent,
+    }
 
 
 def _why(week, when_ms):

@@ -1,22 +1,22 @@
-"""A week in the life of a door, on MicroPython: boot.py and main.py, unchanged, life after life.
+"""A week in the life of a node, on MicroPython: boot.py and main.py, unchanged, life after life.
 
-    life.py FIRMWARE SEED DAYS BOOT_MS CHIP TROUBLE OBSERVED
+    life.py FIRMWARE BOARD APP SEED HOURS BOOT_MS CHIP TROUBLE OBSERVED
 
-FIRMWARE: the folder with lib, firmware and board; TROUBLE: 1 with losses, outages and cuts, 0
-without; OBSERVED: 1 with a phone that observes the door. The working folder is the board's flash.
-Prints one JSON object.
+FIRMWARE: the folder with lib and firmware, BOARD: the one with board.py; APP: door or wearable;
+TROUBLE: 1 with losses, outages and cuts, 0 without; OBSERVED: 1 with a phone that observes the
+node. The working folder is the board's flash. Prints one JSON object.
 """
 
 import gc
 import json
 import sys
 
-FIRMWARE, SEED, DAYS, BOOT_MS, CHIP, TROUBLE, OBSERVED = sys.argv[1:8]
-for folder in (sys.argv[0][: -len("life.py")] + "../simulator", FIRMWARE):
+FIRMWARE, BOARD, APP, SEED, HOURS, BOOT_MS, CHIP, TROUBLE, OBSERVED = sys.argv[1:10]
+for folder in (sys.argv[0][: -len("life.py")] + "../simulator", FIRMWARE, BOARD):
     sys.path.insert(0, folder)
 
 import machine  # noqa: E402
-from accounts import Door, judge  # noqa: E402
+from accounts import Door, judge, troubles  # noqa: E402
 from board_fakes import Chip  # noqa: E402
 from phone import Phone  # noqa: E402
 from radio import Air  # noqa: E402
@@ -27,27 +27,39 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 QUIET_MS = 3 * HOUR_MS  # at the end: everything that can be told has been
 RESTARTS_MAX = 20
-REED_PIN = 3
+WORK_MS = 35  # of a wearable's processor at each nap; an estimate, see currents.json
 NAME = "mote-e4f5"
-BATTERY_PIN = 0
 WINDOW_MS = 6000  # of the start, and what comes before the contact is watched
 POWER_ON, WATCHDOG, DEEP_SLEEP, SOFT = 1, 3, 4, 5
 _KEEP = set(sys.modules)
 
 
 class Week:
-    """One board, its door, its gateway and its troubles."""
+    """One board, its door or wearer, its gateway and its troubles."""
 
-    def __init__(self, seed, days, boot_ms, chip, trouble):
+    def __init__(self, seed, hours, boot_ms, chip, trouble, is_worn):
+        import board
+
         self.world = World(seed)
         machine.power_on()
-        machine.wire(BATTERY_PIN).microvolts = 2_002_000
-        self.chip = Chip(self.world, chip, mem_backup=seed % 2 == 1)
-        self.air = Air(self.world, 30 if trouble else 0, 5 if trouble else 0)
+        machine.wire(board.BATTERY_ADC_PIN).microvolts = 2_002_000
+        self.reed_pin = board.REED_PIN
+        work_ms = WORK_MS if is_worn else 0
+        self.chip = Chip(self.world, chip, seed % 2 == 1, work_ms)
+        loss_pct, stuck_pct = (30, 5) if trouble else (0, 0)
+        self.air = Air(self.world, loss_pct, stuck_pct, self.chip.is_rp2)
+        self.chip.radio_drains = self.air.drains
         self.receiver = Receiver(self.world, self.air, NAME)
         self.boot_ms = boot_ms
-        self.end_ms = days * DAY_MS
-        self.door = Door(self.world, machine.wire(REED_PIN), 0, self.end_ms)
+        self.end_ms = hours * HOUR_MS
+        self.door = self.wearer = None
+        if is_worn:
+            from worn import Wearer
+
+            self.wearer = Wearer(self.world, board.SDA_PIN)
+        else:
+            self.door = Door(self.world, machine.wire(self.reed_pin), 0, self.end_ms)
+        self.outside = self.wearer or self.door
         self.wakes = self.cuts = self.brownouts = self.restarts = 0
         self.unwatched = []  # (from, until): what happened then may be lost with the memory
         self.blind = []  # (from, until): Python saw nothing, and no pin had woken it
@@ -58,7 +70,7 @@ class Week:
 
     def _plan(self):
         chance, world = self.world.chance, self.world
-        days = self.end_ms // DAY_MS
+        days = max(self.end_ms // DAY_MS, 1)
         for _ in range(days):
             start_ms = chance.below(self.end_ms // 1000) * 1000
             world.at(start_ms, self._outage, 1)
@@ -120,7 +132,7 @@ class Week:
     def _sleep(self, wish):
         world, chip = self.world, self.chip
         world.phase = "sleep"
-        wire = machine.wire(REED_PIN)
+        wire = machine.wire(self.reed_pin)
         end_ms = world.now_ms + wish.span_ms
         if wish.level is not None:
             if world.until(end_ms, lambda: wire.level == wish.level):
@@ -134,7 +146,7 @@ class Week:
         world, chip, chance = self.world, self.chip, self.world.chance
         since_ms = self.receiver.last_ms
         world.phase = "off"
-        self.door.powered(False)
+        self.outside.powered(False)
         if cut:
             chip.lose_memory()
             self._pass_dark(1000 + chance.below(60000))
@@ -146,7 +158,7 @@ class Week:
                 for _ in range(64):
                     chip.memory[chance.below(2048)] = chance.below(256)
             self._pass_dark(50 + chance.below(400))
-        self.door.powered(True)
+        self.outside.powered(True)
         self._unwatched(since_ms)
 
     def _unwatched(self, since_ms):
@@ -181,6 +193,10 @@ class Week:
         for name, module in modules.items():
             sys.modules[name] = module
         gc.collect()
+        if self.wearer is not None:
+            from apps.batch import Batch
+
+            self.wearer.count(Batch)
         try:
             for program in ("boot.py", "main.py"):
                 with open(FIRMWARE + "/" + program) as file:
@@ -191,13 +207,20 @@ class Week:
 
 
 def main():
-    week = Week(int(SEED), int(DAYS), int(BOOT_MS), CHIP, TROUBLE == "1")
+    is_worn = APP == "wearable"
+    week = Week(int(SEED), int(HOURS), int(BOOT_MS), CHIP, TROUBLE == "1", is_worn)
     phone = None
     if OBSERVED == "1":
-        phone = Phone(week.world, week.air)
+        phone = Phone(week.world, week.air, "s/steps" if is_worn else "s/contact")
         week.receiver.on_report = phone.ask
     week.run()
-    found = judge(week)
+    if is_worn:
+        from worn import judge as judge_rows
+
+        found = judge_rows(week)
+    else:
+        found = judge(week)
+    found.update(troubles(week))
     found["observer"] = phone.account() if phone else None
     print("RESULT " + json.dumps(found))
 

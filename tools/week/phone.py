@@ -1,4 +1,4 @@
-"""Somebody who observes the door of a simulated week: registers once and acknowledges what comes.
+"""Somebody who observes the node of a simulated week: registers once and acknowledges what comes.
 
 The node is there for moments only, so the phone asks when it sees a report go by, until it has an
 answer. It never asks again, however often the node sleeps: it hears of the door because the node
@@ -9,13 +9,18 @@ from radio import ADDRESS
 
 HOST = ("192.168.1.9", 40000)
 NODE = (ADDRESS, 5683)
-REGISTER = b"\x41\x01\x12\x34\x07\x60\x51s\x07contact"  # GET, token 07, Observe 0, /s/contact
+REGISTER = b"\x41\x01\x12\x34\x07\x60"  # GET, token 07, Observe 0
 
 
 class Phone:
     """told: [(when, number, text, confirmable)] of the notifications, repeats left out."""
 
-    def __init__(self, world, air):
+    def __init__(self, world, air, path):
+        self._register = REGISTER
+        delta = 5
+        for part in path.split("/"):  # Uri-Path: option 11, after Observe and after itself
+            self._register += bytes((delta << 4 | len(part),)) + part.encode()
+            delta = 0
         self.registered = False
         self.told = []
         self._world = world
@@ -26,7 +31,7 @@ class Phone:
     def ask(self):
         """A report went by: the node is awake."""
         if not self.registered:
-            self._send(REGISTER)
+            self._send(self._register)
 
     def take(self, data, peer):
         kind = data[0] >> 4 & 3

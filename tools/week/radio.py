@@ -1,8 +1,9 @@
-"""The modules network, socket and select of a simulated ESP32, and the air in between.
+"""The modules network, socket and select of a simulated ESP32 or Pico W, and the air in between.
 
-Quirks: connect() while an attempt is under way is an error, and with arguments it forgets the
-channel that was set; status and settings are lost when the radio is switched off; before the link
-is up there is no way to send.
+Quirks of an ESP32: connect() while an attempt is under way is an error, and with arguments it
+forgets the channel that was set; status and settings are lost when the radio is switched off;
+before the link is up there is no way to send. Of a Pico W: connect() takes the channel; the radio
+draws its current until deinit(), even when it is not active.
 """
 
 from board_fakes import Module
@@ -21,8 +22,10 @@ _ENETUNREACH = 118
 class Air:
     """The access point, and datagrams on their way. peers: {(host, port): end with take()}."""
 
-    def __init__(self, world, loss_pct=0, stuck_pct=0):
+    def __init__(self, world, loss_pct=0, stuck_pct=0, is_cyw43=False):
         self.world = world
+        self.is_cyw43 = is_cyw43
+        self.radio_wakes = 0
         self.loss_pct = loss_pct
         self.stuck_pct = stuck_pct
         self.channel = 6
@@ -32,6 +35,10 @@ class Air:
         self.sent = self.came = self.sent_bytes = self.came_bytes = 0
         self.stuck = 0  # attempts that got nowhere
         self.linked_ms = 0  # with an address
+
+    def drains(self):
+        """Does the radio draw its current?"""
+        return self.station is not None and (self.station.on or self.station.powered)
 
     def up(self):
         """Does the station have an address?"""
@@ -80,6 +87,7 @@ class Station:
     def __init__(self, air):
         self.air = air
         self.on = False
+        self.powered = False  # a CYW43 that was not deinitialised
         self.up_ms = None
         self.forget()
 
@@ -90,9 +98,16 @@ class Station:
         self.up_ms = None  # when it has an address; None: not trying
 
     def active(self, on):
+        self.air.radio_wakes += on and not self.on
         self.on = on
+        self.powered = self.air.is_cyw43 and (on or self.powered)
         self.forget()
         self.air.world.phase = "radio" if on else "awake"
+
+    def deinit(self):
+        assert self.air.is_cyw43
+        self.active(False)
+        self.powered = False
 
     def config(self, what=None, **options):
         if not self.on:
@@ -100,14 +115,15 @@ class Station:
         if "channel" in options:
             self.channel = options["channel"]
 
-    def connect(self, ssid=None, key=None, bssid=None):
+    def connect(self, ssid=None, key=None, bssid=None, channel=None):
         if not self.on:
             raise OSError("Wifi Not Started")
         if self.up_ms is not None:
             raise OSError("Wifi Internal Error")
+        assert channel is None or self.air.is_cyw43
         if ssid is not None:
             self.known = ssid == SSID and bssid in (None, BSSID)
-            self.channel = 0
+            self.channel = channel or 0
         air = self.air
         if not self.known or not air.present or (self.channel and self.channel != air.channel):
             self.up_ms = -1

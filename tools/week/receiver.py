@@ -6,6 +6,7 @@ from coap import CoapError, Node, Resource
 from coap.numbers import BAD_REQUEST
 
 HOST = ("192.168.1.2", 5683)
+ROW = ("hr", "spo2", "steps", "temp")
 
 
 class Receiver:
@@ -17,6 +18,7 @@ class Receiver:
     def __init__(self, world, air, name):
         self.told = {}
         self.unknowns = []
+        self.rows = {}  # of a wearable: {number: (names, when measured in ms, when told)}
         self.lost = 0
         self.repeats = 0
         self.reports = 0
@@ -47,8 +49,16 @@ class Receiver:
         now_ms = self._world.now_ms
         events = []
         number = None
+        base_ms = now_ms + 1000 * records[0].get(-3, 0)
+        rows = {}  # names by the time of their row
+        row_number = None
         for record in records:
             name = record[0]
+            if name in ROW:
+                when_ms = base_ms + 1000 * record.get(6, 0)
+                rows.setdefault(when_ms, []).append(name)
+            elif name == "row_n":
+                row_number = record[2]
             if name == "contact":
                 events.append((record[4], now_ms + 1000 * record.get(6, 0)))
             elif name == "contact_n":
@@ -61,6 +71,11 @@ class Receiver:
                 self.unknowns.append(now_ms)
             elif name == "lost":
                 self.lost += record[2]
+        for back, when_ms in enumerate(sorted(rows, reverse=True)):
+            if row_number - back in self.rows:
+                self.repeats += 1
+            else:
+                self.rows[row_number - back] = (rows[when_ms], when_ms, now_ms)
         if number is None:
             return  # a heartbeat: the present state
         for back, (level, when_ms) in enumerate(reversed(events)):
@@ -122,6 +137,9 @@ def decode(data, at):
             key, at = decode(data, at)
             out[key], at = decode(data, at)
         return out, at
+    if major == 6 and n == 4:
+        (exponent, mantissa), at = decode(data, at)
+        return mantissa * 10**exponent, at
     if major == 7 and n in (20, 21):
         return n == 21, at
     raise ValueError("no CBOR that a report has")

@@ -5,7 +5,7 @@ makes it happen in its order. What ends the present life of the board is an exce
 the board happens to be: Cut and Brownout by the agenda, Asleep by the board itself.
 """
 
-PHASES = ("off", "sleep", "boot", "window", "awake", "radio")
+PHASES = ("off", "sleep", "nap", "boot", "window", "awake", "radio")
 
 
 class Cut(BaseException):

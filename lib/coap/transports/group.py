@@ -8,11 +8,13 @@ be called when it comes back (micropython issue 11294); Udp.reopen() does.
 
 import socket
 
-_IP_ADD_MEMBERSHIP = 35
-_IP_MULTICAST_ALL = 49
-_IPPROTO_IPV6 = 41
-_IPV6_JOIN_GROUP = 20
-_IPV6_MULTICAST_ALL = 29
+from micropython import const
+
+_IP_ADD_MEMBERSHIP = const(35)
+_IP_MULTICAST_ALL = const(49)
+_IPPROTO_IPV6 = const(41)
+_IPV6_JOIN_GROUP = const(20)
+_IPV6_MULTICAST_ALL = const(29)
 ALL_NODES = "224.0.1.187"
 
 

@@ -12,25 +12,33 @@ import os
 from array import array
 
 import micropython
+from micropython import const
 
-import coap.counters as count
-import coap.scan as s
 import coap.transports.slip as slip
 from coap.guard import turn
 from coap.transports.polling import POLLIN, Poller, ticks_ms
 
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_SEND_ERRORS = const(11)  # counters.SEND_ERRORS
+_OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
+_FRAMES_DROPPED = const(19)  # counters.FRAMES_DROPPED
+_FRAMES_IGNORED = const(20)  # counters.FRAMES_IGNORED
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LIMIT = const(62)  # scan.LIMIT
+
 END = 0xC0
 DIAGNOSTIC = 0x0A
 COAP = 0xA9
-_FCS_COAP = 0x374C  # the frame check sequence so far, after the byte 0xA9
-_FCS_GOOD = 0xF0B8
-_FCS_BYTES = 2
-_CTRL_C = 3
-_CHUNK_BYTES = 64  # that are read at a time
-_OUT_BYTES = 64  # that are written at a time; the views of all lengths are kept
-_BURST = 16  # chunks that are read before due() gets its turn
-_STALL_MS = 500  # a line that takes nothing for so long loses the frame
-_PATIENCE = 8  # faults in a row until the line is given up
+_FCS_COAP = const(0x374C)  # the frame check sequence so far, after the byte 0xA9
+_FCS_GOOD = const(0xF0B8)
+_FCS_BYTES = const(2)
+_CTRL_C = const(3)
+_CHUNK_BYTES = const(64)  # that are read at a time
+_OUT_BYTES = const(64)  # that are written at a time; the views of all lengths are kept
+_BURST = const(16)  # chunks that are read before due() gets its turn
+_STALL_MS = const(500)  # a line that takes nothing for so long loses the frame
+_PATIENCE = const(8)  # faults in a row until the line is given up
 
 
 class Slipmux:
@@ -56,7 +64,7 @@ class Slipmux:
         self.udp = None
         self.wait_ms = 0
         self.faults = 0
-        self.frame = bytearray(node.view.r[s.LIMIT] + _FCS_BYTES)
+        self.frame = bytearray(node.view.r[_LIMIT] + _FCS_BYTES)
         self.words = array("i", [0] * slip.SLIP_WORDS)
         self.words[slip.SLIP_ROOM] = len(self.frame)
         self.pouring = array("i", [0] * slip.SLIP_WORDS)
@@ -138,7 +146,7 @@ class Slipmux:
                 self._pass_on(words)
             self._serve(words)
         if words[slip.SLIP_DROPPED]:
-            self.node.counters[count.FRAMES_DROPPED] += words[slip.SLIP_DROPPED]
+            self.node.counters[_FRAMES_DROPPED] += words[slip.SLIP_DROPPED]
             words[slip.SLIP_DROPPED] = 0
         if words[slip.SLIP_TEXT]:
             self._pass_on(words)
@@ -187,7 +195,7 @@ class Slipmux:
             return
         words[slip.SLIP_MODE] = slip.SLIP_OUTSIDE
         if kind != DIAGNOSTIC:
-            self.node.counters[count.FRAMES_IGNORED] += 1
+            self.node.counters[_FRAMES_IGNORED] += 1
         elif self.text is not None:
             self.text(memoryview(self.frame)[: words[slip.SLIP_SIZE]])
 
@@ -258,7 +266,7 @@ class Slipmux:
 
     def _fault(self, why):
         """The line refused something."""
-        self.node.counters[count.SEND_ERRORS] += 1
+        self.node.counters[_SEND_ERRORS] += 1
         self.node.last_error = "serial line: " + why
         self.faults += 1
         if self.faults >= _PATIENCE:
@@ -266,7 +274,7 @@ class Slipmux:
 
     def fault(self, error):
         """There was no room in the heap. Raises MemoryError when that does not pass."""
-        self.node.counters[count.OUT_OF_MEMORY] += 1
+        self.node.counters[_OUT_OF_MEMORY] += 1
         self.node.last_error = repr(error)
         self.faults += 1
         if self.faults >= _PATIENCE:

@@ -16,21 +16,29 @@ import os
 import socket
 
 import micropython
+from micropython import const
 
-import coap.counters as count
-import coap.scan as s
 from coap.guard import turn
 from coap.transports.group import unicast_only
 from coap.transports.polling import POLLIN as _POLLIN
 from coap.transports.polling import Poller as _Poller
 from coap.transports.polling import ticks_ms
 
-_BURST = 16  # datagrams that may come before due() gets its turn
-_PATIENCE = 8  # faults without a datagram in between until the socket is opened anew
-_RETRY_MS = 1000  # between attempts to open a socket while there is no network
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_REOPENED = const(10)  # counters.REOPENED
+_SEND_ERRORS = const(11)  # counters.SEND_ERRORS
+_OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
+
+# Numbers of other files: the compiler folds only the constants of the file at hand
+_LIMIT = const(62)  # scan.LIMIT
+_COUNT = const(63)  # scan.COUNT
+
+_BURST = const(16)  # datagrams that may come before due() gets its turn
+_PATIENCE = const(8)  # faults without a datagram in between until the socket is opened anew
+_RETRY_MS = const(1000)  # between attempts to open a socket while there is no network
 _len = len  # found at once: the names that are built in are searched one by one
-_EAGAIN = 11
-_EAGAIN_MAC = 35
+_EAGAIN = const(11)
+_EAGAIN_MAC = const(35)
 # What sendto() says of the network, the peer or the memory, and not of the socket:
 # EPERM, ENOMEM, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers
 _PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
@@ -51,7 +59,7 @@ class Udp:
         self.out = node.out
         self.host = host
         self.port = port
-        self.size = node.view.r[s.LIMIT] + 1
+        self.size = node.view.r[_LIMIT] + 1
         self.poller = _Poller()
         self.watched = []
         self.groups = []
@@ -97,7 +105,7 @@ class Udp:
 
     def reopen(self):
         """Open the socket anew, after a fault or when the link came back."""
-        self.node.counters[count.REOPENED] += 1
+        self.node.counters[_REOPENED] += 1
         self.node.hurry()
         try:
             self.close()
@@ -175,7 +183,7 @@ class Udp:
 
         To open it anew for each would let a stranger have everything dropped that waits in it.
         """
-        came = self.node.view.r[s.COUNT]
+        came = self.node.view.r[_COUNT]
         if came != self.empty_after:
             self.empty_after = came
             return True
@@ -196,13 +204,13 @@ class Udp:
         whoever started the node can only start it again.
         """
         node = self.node
-        datagrams = node.view.r[s.COUNT]
+        datagrams = node.view.r[_COUNT]
         if datagrams != self.datagrams:
             self.datagrams = datagrams
             self.faults = 0
         self.faults += 1
         if isinstance(error, MemoryError):
-            node.counters[count.OUT_OF_MEMORY] += 1
+            node.counters[_OUT_OF_MEMORY] += 1
             node.last_error = repr(error)
             gc.collect()
             if self.faults >= _PATIENCE:
@@ -211,7 +219,7 @@ class Udp:
         code = error.errno
         if self.sock is not None and code in _PASSING:
             if code != _EAGAIN and code != _EAGAIN_MAC:
-                node.counters[count.SEND_ERRORS] += 1
+                node.counters[_SEND_ERRORS] += 1
                 node.last_error = repr(error)
             if self.faults < _PATIENCE:
                 return

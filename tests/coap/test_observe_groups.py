@@ -1,0 +1,160 @@
+"""Observers who asked the same are told with one notification written once: the same bytes as if
+each had its own.
+"""
+
+from coap.block import Block
+from coap.conditions import Conditions
+from coap.numbers import ACK, CON, GET, NOT_FOUND
+from coap.observe import Observe
+from coap.silence import NoResponse
+from engine import encode, request
+from features import (
+    ACCEPT,
+    BLOCK2,
+    ETAG,
+    NO_RESPONSE,
+    OBSERVE,
+    QUERY,
+    Value,
+    block,
+    option,
+    seeded,
+    text,
+    verify,
+)
+from support import cases
+
+URI_HOST = 3
+GROUP = 3  # word of Observe.written
+
+# What observers may ask beside the path
+WISHES = (
+    ((), b"\1"),
+    ((), b"\2"),
+    ((), b""),
+    ((), b""),
+    ((), b"\1\2\3\4\5\6\7\x08"),
+    ((), b"\1\2\3\4\5\6\7\x09"),
+    ((), b"\1" * 12),
+    ((), b"\2" * 12),
+    ([option(ACCEPT, 50)], b"\1"),
+    ([option(ACCEPT, 50)], b"\2"),
+    ([(QUERY, b"c.pmin=0.001")], b"\1"),
+    ([(QUERY, b"c.pmin=0.001")], b"\2"),
+    ([block(BLOCK2, 0, szx=0)], b"\1"),
+    ([block(BLOCK2, 0, szx=0)], b"\2"),
+    ([(ETAG, b"tag1")], b"\1"),
+    ([(ETAG, b"tag1")], b"\2"),
+    ([(URI_HOST, b"a")], b"\1"),
+    ([(URI_HOST, b"b")], b"\2"),
+    ([option(NO_RESPONSE, 0)], b"\1"),
+    ([(2048, b"x")], b"\1"),
+    ([(2048, b"y")], b"\2"),
+)
+
+
+class Mixed(Value):
+    """Its GET says what `way` wants."""
+
+    content_formats = (0, 50)
+
+    def get(self, request, reply):
+        self.asked += 1
+        if self.way == "peer":
+            return request.peer.encode() + self.value
+        if self.way == "token":
+            return request.token + self.value
+        if self.way == "location":
+            reply.location("a", "b")
+        if self.way == "etag":
+            reply.etag = b"tag" + self.value[:1]
+            reply.max_age_s = 300
+        if self.way == "error":
+            return NOT_FOUND if self.value == b"7" else self.value
+        return self.value
+
+
+def serving(way, number):
+    node = seeded(
+        Conditions(), Observe(24), Block(), NoResponse(), token_max=16, peers=32, exchanges=24
+    )
+    node.add("v", Mixed(way=way))
+    node.features[1].number = number
+    for i in range(len(WISHES)):
+        options, token = WISHES[i]
+        peer = "p%02d" % i
+        verify(node, peer)
+        data = request(GET, "v", CON, i, token, [(OBSERVE, b"")] + list(options))
+        node.datagram(data, len(data), peer, 0)
+    return node
+
+
+def told(node, now_ms, slowly):
+    """[(peer, bytes)] of what the node sends; each confirmable one is acknowledged."""
+    sent = []
+    while True:
+        if slowly:
+            node.features[1].written[GROUP] = 0
+        n = node.due(now_ms)
+        if not n:
+            return sent
+        data = bytes(node.out(n))
+        sent.append((node.peer, data))
+        if data[0] >> 4 & 3 == CON:
+            ack = encode(ACK, 0, data[2] << 8 | data[3])
+            node.datagram(ack, len(ack), sent[-1][0], now_ms)
+
+
+@cases(
+    ("plain", 0),
+    ("plain", 65400),
+    ("plain", 0xFFFF80),
+    ("etag", 200),
+    ("peer", 0),
+    ("token", 0),
+    ("location", 0),
+    ("error", 0),
+    ("long", 200),
+)
+def test_the_bytes_are_those_of_the_slow_way(way, number):
+    nodes = [serving(way, number) for _ in range(2)]
+    values = [b"%d" % i for i in range(25)]
+    if way == "long":
+        values = [text(1500, 10 * i) for i in range(5)]
+    count = 0
+    for i in range(len(values)):
+        streams = []
+        for node in nodes:
+            node.at("v").become(values[i])
+            streams.append(told(node, 10 * i, node is nodes[1]))
+        assert streams[0] == streams[1], (i, streams)
+        count += len(streams[0])
+    asked = [node.at("v").asked for node in nodes]
+    if way in ("plain", "etag", "long"):
+        assert asked[0] < asked[1], asked  # else it is not shared
+    elif way != "error":
+        assert asked[0] == asked[1] == count + len(WISHES)
+
+
+def test_a_datagram_in_between_makes_it_be_written_anew():
+    node = serving("plain", 1000)
+    told(node, 0, False)
+    resource = node.at("v")
+    resource.become(b"new")
+    assert node.due(10)
+    resource.value = b"newer"  # without changed(): whoever comes later sees it
+    data = request(GET, "none")
+    assert node.datagram(data, len(data), "other", 10)
+    assert b"newer" in [bytes(node.out(node.due(10)))[-5:] for _ in range(2)]
+
+
+def test_a_change_in_between_is_told_at_once():
+    node = serving("plain", 1000)
+    told(node, 0, False)
+    resource = node.at("v")
+    resource.become(b"new")
+    assert node.due(10)
+    resource.become(b"other")
+    last = dict(told(node, 10, False))
+    assert len(last) == node.features[1].used
+    assert all(data[-5:] == b"other" for data in last.values())

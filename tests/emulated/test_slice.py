@@ -1,0 +1,47 @@
+"""What every run of the tests does with real firmware: from power-on to answers."""
+
+import re
+import time
+
+from emulated_node import LINK_LIMIT_MS, Asker
+
+FIRST_GET_LIMIT_MS = 7000
+LEAST_HEAP_BYTES = 110_000
+REGISTER = b"\x60\x51s\x07contact"
+CONTACT = {0: b"closed", 1: b"open"}
+
+
+def test_from_power_on_to_the_first_answer(wired, record_property):
+    began = time.monotonic()
+    wired.power()
+    assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
+    link_ms = wired.now_ms
+    with Asker(wired) as asker:
+        asker.wait_for("/s/contact", b"closed")
+        first_ms, wall_s = wired.now_ms, time.monotonic() - began
+        heap = int(re.search(rb"heap_free: (\d+) B", asker.get("/diag"))[1])
+    took = f"link after {link_ms:.0f} ms, answer after {first_ms:.0f} ms of its time"
+    print(f"{took}, {wall_s:.1f} s here; {heap:,} bytes of heap free")
+    record_property("first_get_ms", round(first_ms))
+    record_property("heap_free", heap)
+    assert first_ms < FIRST_GET_LIMIT_MS
+    assert heap > LEAST_HEAP_BYTES
+
+
+def test_an_observer_hears_of_each_edge(wired):
+    with Asker(wired) as asker:
+        answer = asker.exchange(1, REGISTER)
+        assert answer[1] == 0x45 and answer.endswith(b"\xffclosed")
+        for level in (1, 0, 1):
+            wired.pin(14, level)
+            told = asker.receive(3000)
+            assert told[4:6] == answer[4:6] and told.endswith(b"\xff" + CONTACT[level])
+            if told[0] >> 4 & 3 == 0:  # a CON wants its ACK
+                asker.send(b"\x60\x00" + told[2:4])
+
+
+def test_a_sensor_on_i2c(wired):
+    with Asker(wired) as asker:
+        asker.wait_for("/s/temp", b"36.60")
+        wired.world.line("temp 38.5")
+        asker.wait_for("/s/temp", b"38.50")
