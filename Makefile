@@ -16,13 +16,15 @@ HOST ?= 127.0.0.1
 PORT ?= 5683
 # Tests wait for time limits more than they compute.
 JOBS ?= 4
-APP ?= both
+APP ?=
+FLASH ?=
 
 .PHONY: help run setup test
 
-## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest]
+## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
 run: setup
-	@$(PYTHON) tools/simulate.py --play --board '$(BOARD)' --app '$(APP)' --host '$(HOST)' --port '$(PORT)'
+	@$(PYTHON) tools/simulate.py --play --board '$(BOARD)' $(if $(FLASH),--flash '$(FLASH)') \
+		$(if $(APP),--app '$(APP)') --host '$(HOST)' --port '$(PORT)'
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian
 setup:

@@ -1,6 +1,7 @@
 """Runs a simulated node on this computer: the boards' own application files, on UDP.
 
     python3 tools/simulate.py --app both --port 5683
+    python3 tools/simulate.py --board pico
 
 Prints `ready coap://HOST:PORT` when the node listens. Lines on stdin change its sensors; SIGINT
 and SIGTERM end it with exit code 0. Needs `make setup` once, and no package of its own.
@@ -29,13 +30,16 @@ def main(argv):
         from launch import emulated
 
         argv, environ, title = emulated.command(options)
-        options.app = emulated.APP
     else:
         argv, environ, title = command(options)
     url = f"coap://{bracketed(options.host)}:{options.port}"
     play = options.play or is_terminal(sys.stdout)
-    by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both")
+    by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both", None)
     banner = Banner(options.app, options.host, options.port, title, by_itself)
+    if options.board:
+        banner.notes = lambda: emulated.notes(options, child.device)
+        if play:
+            print("The emulated Pico starts: some seconds", flush=True)
     return child.run(
         argv,
         environ,

@@ -3,7 +3,7 @@
 from micropython import const
 
 from coap.call import UNPROTECTED
-from coap.framing import put_piv, take_piv
+from coap.cipher import put_piv, take_piv
 from coap.numbers import ECHO, UNAUTHORIZED
 from coap.scan import copy, equal
 from coap.token import SIZE

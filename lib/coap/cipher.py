@@ -24,6 +24,46 @@ EARLIER = const(3)  # and those 16 below
 SYNCED = const(4)
 WINDOW = const(5)
 
+# The numbers of framing.py: the compiler folds only the constants of the file at hand
+_PIV_AT = const(0)  # framing.PIV_AT
+_PIV_LENGTH = const(1)  # framing.PIV_LENGTH
+
+
+# Partial IVs: their length, then their bytes
+
+
+@micropython.viper
+def take_piv(piv: ptr8, buf: ptr8, fields: ptr32):
+    """Copy the Partial IV that framing.parse() found: its length, then its bytes."""
+    n = fields[_PIV_LENGTH]
+    at = fields[_PIV_AT]
+    piv[0] = n
+    i = 0
+    while i < n:
+        piv[1 + i] = buf[at + i]
+        i += 1
+
+
+@micropython.viper
+def put_piv(piv: ptr8, value: int) -> int:
+    """Write a Partial IV in the same form, as short as it goes but never empty: 1 + its length.
+
+    Without kid and ID context that is the value of an OSCORE option, too.
+    """
+    n = 1
+    while value >> (8 * n):
+        n += 1
+    piv[0] = n
+    i = n
+    while i:
+        piv[i] = value & 255
+        value = value >> 8
+        i -= 1
+    return n + 1
+
+
+# What goes into the cipher (sections 5.2 and 5.4)
+
 
 @micropython.viper
 def nonce(out: ptr8, iv: ptr8, name, piv: ptr8):

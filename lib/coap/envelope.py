@@ -9,16 +9,14 @@ from array import array
 from micropython import const
 
 from coap.ccm import Ccm
-from coap.cipher import associated, nonce
+from coap.cipher import associated, nonce, put_piv, take_piv
 from coap.framing import (
     FIELDS,
     keep_outer,
     merge,
     parse,
     put_option,
-    put_piv,
     split_inner,
-    take_piv,
 )
 from coap.scan import copy, scan, step
 

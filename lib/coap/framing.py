@@ -30,7 +30,7 @@ _URI_PORT = const(7)
 _OSCORE = const(9)
 
 
-# The value of the option (section 6.1), and Partial IVs: their length, then their bytes
+# The value of the option (section 6.1)
 
 
 @micropython.viper
@@ -72,36 +72,6 @@ def parse(buf: ptr8, at: int, n: int, fields: ptr32) -> int:
     elif at < end:
         return 0
     return 1
-
-
-@micropython.viper
-def take_piv(piv: ptr8, buf: ptr8, fields: ptr32):
-    """Copy the Partial IV that parse() found: its length, then its bytes."""
-    n = fields[PIV_LENGTH]
-    at = fields[PIV_AT]
-    piv[0] = n
-    i = 0
-    while i < n:
-        piv[1 + i] = buf[at + i]
-        i += 1
-
-
-@micropython.viper
-def put_piv(piv: ptr8, value: int) -> int:
-    """Write a Partial IV in the same form, as short as it goes but never empty: 1 + its length.
-
-    Without kid and ID context that is the value of an OSCORE option, too.
-    """
-    n = 1
-    while value >> (8 * n):
-        n += 1
-    piv[0] = n
-    i = n
-    while i:
-        piv[i] = value & 255
-        value = value >> 8
-        i -= 1
-    return n + 1
 
 
 @micropython.viper

@@ -1,7 +1,6 @@
 """Keys, nonces and additional data: RFC 8613 Appendix C.1 to C.3, RFC 4231, RFC 3610."""
 
 import coap.cipher as c
-import coap.framing as f
 from coap.ccm import Ccm, Key
 from coap.context import Context, hmac, info
 from support import allocated, cases, hexbytes, raises
@@ -202,7 +201,7 @@ def test_associated_data(kid, piv, expected):
 )
 def test_put_piv(value, expected):
     out = bytearray(6)
-    n = f.put_piv(out, value)
+    n = c.put_piv(out, value)
     assert out[:n] == bytes((n - 1,)) + hexbytes(expected)
 
 

@@ -93,7 +93,7 @@ def test_c4_to_c6_requests(ids, plain, protected):
     node = Node()
     envelope = Envelope(node)
     context = Context(MASTER, client, b"\x01", salt, id_context)
-    f.put_piv(envelope.piv, 20)
+    c.put_piv(envelope.piv, 20)
     node.tx[: len(plain)] = plain
     envelope.bind(context, context.sender_id)
     envelope.ask(context)
@@ -143,7 +143,7 @@ def parsed(value):
     if not f.parse(b"x" + value, 1, len(value), fields):
         return None
     piv = bytearray(6)
-    f.take_piv(piv, b"x" + value, fields)
+    c.take_piv(piv, b"x" + value, fields)
     assert fields[f.PIV_HIGH] << 20 | fields[f.PIV_LOW] == int.from_bytes(
         piv[1 : 1 + piv[0]], "big"
     )

@@ -7,12 +7,16 @@ import board
 import machine
 from machine import clock
 
+import keys
 from apps import door, resets
 from apps.diag import Log
 from asking import Asker
-from coap import Node
+from coap.access import READ_ONLY, Access
+from coap.context import Context
 from coap.counters import NAMES
+from coap.node import Node
 from coap.numbers import CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
+from coap.oscore import Oscore
 from config import Settings
 from engine import get
 from features import BLOCK2, block
@@ -104,6 +108,31 @@ def fail(node):
         raise ValueError('a "wire" broke')
 
     node.after(1, broken)
+
+
+@cases(
+    ([], None),
+    ([Access(READ_ONLY)], ""),
+    ([Access(READ_ONLY), Oscore()], "no keys"),
+    ([Access(READ_ONLY), Oscore([Context(bytes(range(16)), b"\x01", b"\x02")])], "1 contexts"),
+)
+def test_what_keys_there_are(features, words):
+    board.power_on()
+    clock.hold(0)
+    node = Node(*features)
+    door.setup(node, board, Settings())
+    assert facts(Asker(node)).get("oscore") == words
+
+
+def test_a_node_without_keys_says_so():
+    access = keys.features("no-such.json", lambda line: None)
+    node = Node(*access)
+    board.power_on()
+    clock.hold(0)
+    door.setup(node, board, Settings())
+    ask = Asker(node)
+    assert facts(ask)["oscore"] == "no keys"
+    assert ask.put("config", b"{}", JSON).code == "4.01"
 
 
 def test_the_last_error():

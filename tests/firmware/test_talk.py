@@ -1,8 +1,10 @@
 """What a waking node says on a wire: its report, its observers, and who is forgotten."""
 
 from coap.client import Client
+from coap.context import Context
 from coap.numbers import ACK, CON
 from coap.observe import Observe
+from coap.oscore import Oscore
 from coap.report import Report
 from engine import decode, encode
 from features import OBSERVE, Value, register, seeded
@@ -131,6 +133,65 @@ def test_a_gateway_that_does_not_answer_does_not_keep_observers_waiting():
     bench.mute = ()
     assert bench.wake()[0] == "gateway" and bench.done == [True]
     assert bench.report.call is None
+
+
+class Flash:
+    """Counts how often it is written."""
+
+    content = None
+    writes = 0
+
+    def load(self):
+        return self.content
+
+    def save(self, content):
+        self.content = content
+        self.writes += 1
+
+
+class Secured(Bench):
+    """The same under keys, which nobody answers: what is sent is what counts."""
+
+    def __init__(self, flash):
+        super().__init__()
+        self.flash = flash
+        self.context = Context(bytes(range(16)), b"\x01", b"\x02")
+        oscore = Oscore([self.context], flash)
+        self.node = seeded(Observe(2), Client(1), self.report, oscore, ack_timeout_ms=1000)
+        oscore.bind("gateway", self.context)
+        self.value = self.node.add("v", Value())
+        self.talk = Talk(
+            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", self.value
+        )
+        self.mute = ("gateway",)
+
+    def sleep(self):
+        again = Secured(self.flash)
+        state = self.talk.state()
+        assert again.talk.restore(state)
+        again.node.secure.ledger.void = lambda: None  # the state is kept anew, without it
+        return again
+
+
+def test_numbers_go_on_exactly_after_a_sleep_and_skip_without_one():
+    flash = Flash()
+    bench = Secured(flash)
+    bench.node.secure.ledger.void = lambda: None
+    assert bench.node.secure.ledger.kept is False
+    bench.wake(20)
+    used, writes = bench.context.next, flash.writes
+    assert used > 0 and bench.sent[0][1].all(9) != []
+    # closing the link retained them
+    assert bench.node.secure.ledger.kept and bench.node.secure.ledger.carried
+    for i in range(3):
+        bench = bench.sleep()
+        assert bench.context.next == used + i and bench.context.window[4] == 1
+        bench.wake(20)
+        assert bench.context.next == used + i + 1
+    assert flash.writes == writes
+    # the power went: what was used is not known, so all that was reserved is
+    lost = Secured(flash)
+    assert lost.context.next == 256 and lost.context.window[4] == 0
 
 
 @cases(b"", b"\0", b"\0\1\2", b"\xff" * 20)

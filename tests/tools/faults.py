@@ -237,7 +237,7 @@ FAULTS = {
     "forgetful": Forgetful(),
     "deaf": Deaf(),
     "talkative": Talkative(),
-    "blind to critical options": Blind(65001, 1, 5, 35, 39),
+    "blind to critical options": Blind(65001, 1, 5, 9, 35, 39),
     "blind to conditions": Blind(1, 5, 4),
     "blind to Accept": Blind(17),
     "blind to blocks": Blind(23, 27),

@@ -30,7 +30,7 @@ CAUGHT = {
     "talkative": """hostile.short hostile.version hostile.stray_ack hostile.stray_non
         hostile.non_format hostile.ack_request message.separate_non options.critical_non""",
     "blind to critical options": """options.critical options.critical_effect options.lengths
-        options.proxy""",
+        options.proxy extensions.no_keys""",
     "blind to conditions": """options.if_match options.if_match_any options.if_none_match
         options.validate extensions.patch_errors""",
     "blind to Accept": """options.accept options.accept_more options.not_acceptable
@@ -80,6 +80,8 @@ class Target:
     name = "broken"
     title = "a node that is broken"
     is_ours = True
+    one_by_one = False
+    lacks = frozenset()
 
     def __init__(self, address):
         self.address = address

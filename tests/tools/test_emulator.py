@@ -164,6 +164,29 @@ def test_the_emulator_dies_with_whoever_started_it(tmp_path):
     raise AssertionError("the emulator outlived its parent")
 
 
+def test_one_that_is_stuck_dies_too(tmp_path):
+    stuck = "import('./tools/emulator/orphan.mjs').then((orphan) => { orphan.dieWithParent(); "
+    stuck += "setTimeout(() => { for (;;); }, 300); console.log(process.pid) })"
+    program = (
+        "import os, signal, subprocess, sys, time; "
+        f"child = subprocess.Popen([{parts.node()!r}, '-e', {stuck!r}]); "
+        "time.sleep(2); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert not is_running(int(done.stdout))
+
+
+def test_a_hung_emulator_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("emulator.pico.ANSWER_LIMIT_S", 1)
+    with Pico(image(tmp_path, SLEEP)) as pico:
+        pico.power()
+        os.kill(pico.pid, signal.SIGSTOP)
+        with pytest.raises(Problem, match="it hung: no answer to 'run' within 1.1 s"):
+            pico.run_ms(1)
+
+
 def is_running(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:

@@ -57,6 +57,8 @@ def both_interpreters(function):
         (["--seed", "-3"], "whole number"),
         (["--group", "10.0.0.1"], "224.0.1.187"),
         (["--iface", HOST], "needs --group"),
+        (["--oscore", "no-such.json"], "`make keys NODE=name` makes one"),
+        (["--oscore", "README.md", "--app", "plugtest"], "use --app both"),
         (["--colour"], "--help"),
         (["door"], "--help"),
     ],

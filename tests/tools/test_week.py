@@ -34,6 +34,7 @@ accounts = load("week_accounts", WEEK / "accounts.py")
 
 
 def live(firmware, seed, *words):
+    """A day, unless the words say otherwise."""
     return week.live(firmware, seed, week.parse(["--days", "1", *words]))
 
 
@@ -42,8 +43,13 @@ def firmware():
     return week.build()
 
 
+@pytest.fixture(scope="module")
+def calm(firmware):
+    return live(firmware, 2, "--calm", "--boot", "frozen")
+
+
 @pytest.mark.parametrize(
-    ("seed", "boot", "chip"), [(3, "files", "esp32c3"), (4, "frozen", "esp32")]
+    ("seed", "boot", "chip"), [(3, "files", "esp32c3"), (3, "files", "rp2040")]
 )
 def test_a_bad_day_loses_and_doubles_nothing(firmware, seed, boot, chip):
     found = live(firmware, seed, "--boot", boot, "--chip", chip)
@@ -53,8 +59,8 @@ def test_a_bad_day_loses_and_doubles_nothing(firmware, seed, boot, chip):
     assert found["sent"] > found["reports"], "nothing was lost on the way"
 
 
-def test_a_calm_day_costs_a_datagram_and_an_ack_for_each_wake(firmware):
-    found = live(firmware, 2, "--calm")
+def test_a_calm_day_costs_a_datagram_and_an_ack_for_each_wake(calm):
+    found = calm
     assert found["reported"] == found["happened"] >= 20
     assert found["wakes"] == found["reports"] == found["sent"] == found["came"]
     assert found["came_bytes"] == 8 * found["came"]  # head and token of an empty 2.04
@@ -64,17 +70,32 @@ def test_a_calm_day_costs_a_datagram_and_an_ack_for_each_wake(firmware):
 
 @pytest.mark.parametrize(("seed", "words"), [(2, ["--calm"]), (9, [])])
 def test_an_observer_is_remembered_over_every_sleep(firmware, seed, words):
-    found = live(firmware, seed, "--observed", *words)
+    found = live(firmware, seed, "--observed", "--hours", "12", *words)
     told = found["observer"]
     assert told["registered"] and told["stale"] == 0
-    assert told["confirmable"] == told["told"] >= (found["reports"] * 0.9 if words else 1)
+    assert told["confirmable"] == told["told"] >= (found["reports"] * 0.8 if words else 1)
     assert (found["lost"], found["duplicated"]) == (0, 0)
     if words:
         assert told["last"] == ("open" if found["last_level"] else "closed")
 
 
-def test_a_door_on_a_c3_lasts_a_year_and_more(firmware):
-    found = live(firmware, 2, "--calm", "--days", "2")
+def test_a_pico_w_sleeps_with_its_radio_off(firmware):
+    found = live(firmware, 2, "--calm", "--chip", "rp2040", "--hours", "6")
+    assert found["reported"] == found["happened"] >= 5 and found["wakes"] == 1
+    awake_ms = found["spent_ms"]["radio"] + found["spent_ms"]["awake"]
+    assert awake_ms < 1200 * found["reports"], "the radio drew its current in light sleep"
+
+
+def test_a_wearable_tells_every_row_once(firmware):
+    found = live(firmware, 2, "--app", "wearable", "--hours", "1", "--calm")
+    assert found["produced"] == found["reported"] + found["waiting"] >= 60
+    assert (found["lost"], found["duplicated"]) == (0, 0)
+    assert found["samples_lost"] < 120, "more than the scan of the first join costs"
+    assert found["radio_wakes"] == found["reports"] == found["sent"] <= found["produced"] / 9
+
+
+def test_a_door_on_a_c3_lasts_a_year_and_more(calm):
+    found = calm
     currents = charge.Currents.load("ESP32_GENERIC_C3")
     spent_ms = {phase: ms for phase, ms in found["spent_ms"].items() if phase != "window"}
     span_days = sum(found["spent_ms"].values()) / 86_400_000
@@ -85,7 +106,8 @@ def test_a_door_on_a_c3_lasts_a_year_and_more(firmware):
 
 
 def test_a_seed_repeats_a_day(firmware):
-    assert live(firmware, 5) == live(firmware, 5) != live(firmware, 6)
+    five = live(firmware, 5, "--hours", "6")
+    assert five == live(firmware, 5, "--hours", "6") != live(firmware, 6, "--hours", "6")
 
 
 MUTANTS = {
@@ -112,6 +134,8 @@ def test_broken_firmware_is_found_out(firmware, tmp_path, name):
     for seed in (3, 5):
         found = live(broken, seed, "--boot", "files")
         bad += found["lost"] + found["duplicated"]
+        if bad:
+            break
     assert bad
 
 

@@ -1,20 +1,26 @@
-"""`make run BOARD=pico`: the door firmware on an emulated Pico, in real time, on a UDP port.
+"""`make run BOARD=pico`: a board's firmware on an emulated Pico, in real time, on a UDP port.
 
-    python3 tools/emulator/run.py --firmware FILE --host H --port N [--flash FILE]
+    python3 tools/emulator/run.py --firmware FILE --host H --port N [--flash FILE] [--app APP]
 
-Prints `ready coap://H:N` when the node answers. Lines on stdin move what is wired to it; their end
-ends it, as SIGINT does, with exit code 0. tools/simulate.py starts it.
+Prints `console DEVICE`, the serial device that its USB cable leads to, and `ready coap://H:N` when
+the node answers. Lines on stdin move what is wired to it; their end ends it, as SIGINT does, with
+exit code 0. tools/simulate.py starts it.
 """
 
 import argparse
+import contextlib
+import fcntl
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from emulator.cable import Cable  # noqa: E402
 from emulator.pico import Pico  # noqa: E402  (it also lets the models be found)
 from launch.address import bracketed  # noqa: E402
+from launch.ask import get, put  # noqa: E402
 from setup.console import ROOT, Problem, fail  # noqa: E402
 
 from chips.lsm6dsox import Lsm6dsox  # noqa: E402  isort: skip
@@ -23,6 +29,8 @@ from chips.tmp117 import Tmp117  # noqa: E402  isort: skip
 
 BOARD_FILE = ROOT / "boards" / "PICO_EMU" / "board.py"
 LINK_LIMIT_MS = 25_000
+ANSWER_LIMIT_MS = 20_000
+JSON = 50
 BATTERY_MV = 4004
 LINES = "an empty line (toggles the door), door open, door close, tamper on, tamper off, "
 LINES += "battery 2900, hr 88, spo2 97, steps 1200, temp 36.9, reset"
@@ -102,31 +110,90 @@ def load_board(path=BOARD_FILE):
     return module
 
 
+@contextlib.contextmanager
+def owned(path):
+    """Keeps the file of the flash memory for this emulator alone; None needs nobody's leave."""
+    if path is None:
+        yield
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")
+    except OSError as error:
+        raise Problem(f"--flash {path}: {error.strerror}; name a file of yours") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem(
+                f"another emulated Pico has its flash memory in {path}: choose another file, "
+                "`make run BOARD=pico FLASH=second.flash`"
+            ) from None
+        yield
+
+
+def start(pico, host):
+    """Lets the firmware start, its waiting skipped, until the node answers on the host's port."""
+    pico.set_realtime(False)
+    if not pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS):
+        raise Problem(f"the firmware did not bring its link up; it last said: {last_words(pico)}")
+    pico.set_realtime(True)
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    listing = "/.well-known/core"
+    if not pico.run_until(lambda: get(reached, pico.udp_port, listing), ANSWER_LIMIT_MS):
+        raise Problem(f"the firmware does not answer; it last said: {last_words(pico)}")
+    return reached
+
+
+def choose_app(pico, host, app):
+    """Sets the application where the node has another one, and starts it anew."""
+    settings = json.loads(get(host, pico.udp_port, "/config") or b"{}")
+    if settings.get("app") == app:
+        return
+    body = json.dumps({"app": app}).encode()
+    code, why = put(host, pico.udp_port, "/config", body, JSON)
+    if code >> 5 != 2:
+        why = why.decode(errors="replace") or f"{code >> 5}.{code & 31:02}"
+        raise Problem(f"the node refuses the setting app: {why}; leave out APP=, or FLASH=new.flash")
+    pico.link_up = False
+    pico.reset()
+    start(pico, host)
+
+
+def last_words(pico):
+    """The last line on the console."""
+    said = pico.console.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(said) if line.strip()), "nothing")
+
+
 def main(argv):
     """Runs until stdin ends; returns the exit code."""
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--firmware", required=True)
     parser.add_argument("--flash", help="file that keeps the flash memory")
+    parser.add_argument("--app", choices=("door", "wearable", "both"))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5683)
     options = parser.parse_args(argv)
-    with Pico(
-        options.firmware,
-        flash=options.flash,
-        realtime=True,
-        udp_port=options.port,
-        udp_host=options.host,
-    ) as pico:
+    with (
+        owned(options.flash),
+        Pico(
+            options.firmware,
+            flash=options.flash,
+            udp_port=options.port,
+            udp_host=options.host,
+        ) as pico,
+    ):
         world = World(pico, load_board())
         pico.power()
-        if not pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS):
-            said = pico.console.read().decode(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(said) if line.strip()), "nothing")
-            raise Problem(f"the firmware did not bring its link up; it last said: {last}")
-        print(f"ready coap://{bracketed(options.host)}:{pico.udp_port}", flush=True)
-        pico.console.tap = lambda data: None
-        for line in sys.stdin:
-            print(world.line(line.strip()), flush=True)
+        host = start(pico, options.host)
+        if options.app:
+            choose_app(pico, host, options.app)
+        with Cable(pico.console) as cable:
+            print(f"console {cable.device}", flush=True)
+            print(f"ready coap://{bracketed(options.host)}:{pico.udp_port}", flush=True)
+            for line in sys.stdin:
+                print(world.line(line.strip()), flush=True)
     return 0
 
 

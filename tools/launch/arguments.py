@@ -13,6 +13,9 @@ EXAMPLES = (
     "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
 )
 SMALLEST_HEAP = 16 << 10
+APPS = ("door", "wearable", "both", "plugtest")
+# What an emulated Pico has from its board or its settings.
+NOT_ON_BOARDS = ("heap", "rate", "group", "rd", "oscore")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -74,8 +77,9 @@ def parse(argv):
     """The command line as a namespace; ends the program when it is wrong."""
     parser = Arguments(prog="simulate.py", description="Runs a simulated node.", epilog=EXAMPLES)
     add = parser.add_argument
-    add("--app", choices=("door", "wearable", "both", "plugtest"), default="both")
+    add("--app", choices=APPS, help="both; with --board pico: what its settings say")
     add("--board", choices=("", "pico"), default="", help="pico: real firmware on an emulated one")
+    add("--flash", help="file that keeps the emulated Pico's flash memory (build/pico.flash)")
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=port_number, default=5683, help="UDP port, 0 for a free one (5683)")
     add("--interpreter", choices=("micropython", "cpython"), default="micropython")
@@ -88,6 +92,12 @@ def parse(argv):
     add("--oscore", help="keys that `make keys` wrote; writes need OSCORE then")
     add("--play", action="store_true", help="show the resources and how to play, as on a terminal")
     options = parser.parse_args(argv)
+    if options.board:
+        check_board(parser, options)
+    else:
+        options.app = options.app or "both"
+        if options.flash:
+            parser.error("--flash: only with --board pico")
     if options.heap and options.interpreter == "cpython":
         parser.error("--heap: CPython has no fixed heap; use --interpreter micropython")
     if options.rd and options.app == "plugtest":
@@ -101,3 +111,16 @@ def parse(argv):
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options
+
+
+def check_board(parser, options):
+    """Ends the program for what an emulated Pico does not take."""
+    if options.app == "plugtest":
+        parser.error("--app: the firmware has door, wearable and both")
+    if options.interpreter != "micropython":
+        parser.error("--interpreter: a Pico runs MicroPython")
+    for name in NOT_ON_BOARDS:
+        if getattr(options, name):
+            parser.error(f"--{name}: not with --board pico, whose firmware decides that")
+    if options.flash and os.path.isdir(options.flash):
+        parser.error(f"--flash: {options.flash} is a folder; name a file")

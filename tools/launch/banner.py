@@ -23,7 +23,11 @@ WEARABLE_LINES = ("hr 88", "steps 1200", "temp 36.9", "battery 2900")
 
 
 class Banner:
-    """The text for one node."""
+    """The text for one node.
+
+    app: None where it follows from its resources.
+    notes: a function that returns more lines; none at first.
+    """
 
     def __init__(self, app, host, port, title, by_itself):
         self.app = app
@@ -32,6 +36,7 @@ class Banner:
         self.port = port
         self.title = title.strip()
         self.by_itself = by_itself
+        self.notes = list
 
     def show(self):
         """Prints it."""
@@ -41,12 +46,13 @@ class Banner:
         """The whole text; asks the node for its resources and their values."""
         links = self.resources()
         paths = [path for path, _ in links]
+        self.app = self.app or app_of(paths)
         chosen = next((path for path in FAVOURITES if path in paths), "/.well-known/core")
         lines = [f"\nA simulated {NODES[self.app]} on {self.title}.\n"]
         lines += self.table(links)
         lines += ["", "Ask it from another terminal:"]
         lines += [f"  {line}" for line in self.clients(chosen)]
-        lines += ["", *self.how_to_play(), "Ctrl-C ends it.", ""]
+        lines += ["", *self.notes(), *self.how_to_play(), "Ctrl-C ends it.", ""]
         return "\n".join(lines)
 
     def resources(self):
@@ -101,3 +107,10 @@ class Banner:
         half = len(typed) if len(typed) <= 4 else (len(typed) + 1) // 2
         rows = [typed[:half], typed[half:]]
         return [start, *("  " + "   ".join(row) for row in rows if row)]
+
+
+def app_of(paths):
+    """The application that has these resources."""
+    if "/s/hr" not in paths:
+        return "door"
+    return "both" if "/s/contact" in paths else "wearable"

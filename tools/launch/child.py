@@ -17,7 +17,7 @@ import time
 from launch.address import explain
 from setup.console import ROOT, Problem
 
-START_LIMIT_S = 30
+START_LIMIT_S = 60
 END_LIMIT_S = 2
 REFUSED = 2  # the node's exit code when its one line says what to do
 CHUNK = 65536
@@ -30,6 +30,7 @@ class Child:
     """One node. Signals are taken from the moment this object exists."""
 
     def __init__(self):
+        self.device = None  # the serial line that an emulated board said it has
         self._process = None
         self._ready = False
         self._in_traceback = False
@@ -122,6 +123,9 @@ class Child:
         if line.startswith(TRACEBACK) or self._in_traceback:
             self._in_traceback = line.startswith((TRACEBACK, " "))
             self._error_line(line)
+            return False
+        if not self._ready and line.startswith("console "):
+            self.device = line.partition(" ")[2]
             return False
         became_ready = not self._ready and line.startswith("ready ")
         if became_ready:

@@ -9,7 +9,7 @@ from setup import firmware
 from setup.console import ROOT
 
 BOARD = "PICO_EMU"
-APP = "both"  # what the firmware's default settings say
+FLASH = ROOT / "build" / "pico.flash"
 RUN = ROOT / "tools" / "emulator" / "run.py"
 
 
@@ -24,4 +24,17 @@ def command(options):
     image, *_ = firmware.build_from_debian(device.find_board(BOARD))
     argv = [sys.executable, str(RUN), "--firmware", str(image)]
     argv += ["--host", options.host, "--port", str(options.port)]
+    argv += ["--flash", os.path.abspath(options.flash or FLASH)]
+    if options.app:
+        argv += ["--app", options.app]
     return argv, dict(os.environ), "an emulated Raspberry Pi Pico"
+
+
+def notes(options, device):
+    """Lines that say how else this node can be reached, and what it keeps."""
+    flash = os.path.relpath(options.flash or FLASH)
+    return [
+        f"Its USB cable leads to {device}, also for mpremote: make config DEV={device}",
+        f"It keeps its settings in {flash}: without that file it is as new.",
+        "",
+    ]

@@ -1,4 +1,5 @@
-# The node on a battery. More arguments: make sim-week WEEK='--calm --days 2'.
+# The node on a battery. More arguments: make sim-week WEEK='--calm --days 2', '--chip rp2040' (a
+# Pico W), '--app wearable' (a day of one takes minutes).
 
 SEED ?= 1
 WEEK ?=

@@ -9,6 +9,7 @@ that the engine works as bytecode.
 
 import argparse
 import hashlib
+import shutil
 from dataclasses import dataclass
 
 from setup import firmware, plain, source, toolchain
@@ -21,7 +22,8 @@ SMALL_HEAP_BYTES = 192 * 1024
 # The folders of modules: Mote's own, and the fake `machine` with which applications run anywhere.
 LIBRARIES = ("lib", "firmware", "tools/simulator")
 NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "controls.py")
-HELPERS = ("support", "slots", "engine", "features", "asked", "asking", "reliable")
+HELPERS = ("support", "slots", "engine", "features", "asked", "asking", "reliable", "secured")
+HELPERS += ("forging",)
 SHIMS = ROOT / "tools" / "qemu"
 TESTS = "tests/coap"
 # The first reads the sources, on the host; the other would take minutes in an emulator.
@@ -110,15 +112,15 @@ def build(machine, cache=CACHE):
     folder = cache / "qemu" / machine.name
     elf, stamp = folder / "firmware.elf", folder / "stamp"
     with lock("source", cache):
-        micropython, _ = source.unpack(cache)
+        micropython, mbedtls = source.unpack(cache)
     with lock(f"qemu-{machine.name}", cache):
         text = manifest(machine, cache)
         contents = digest(machine, micropython, text)
         if elf.exists() and stamp.exists() and stamp.read_text() == contents:
             return elf
         say(f"Building {machine.title} for QEMU with Mote inside (once per change)")
-        folder.mkdir(parents=True, exist_ok=True)
         stamp.unlink(missing_ok=True)
+        renew(folder, repr((machine, micropython.name, mbedtls.name)))
         listing = folder / "manifest.py"
         listing.write_text(text)
         environ = firmware.environment(
@@ -129,9 +131,20 @@ def build(machine, cache=CACHE):
         argv = ["nice", "make", "-s", "-C", micropython / "ports" / "qemu", firmware.jobs()]
         argv += [f"BOARD={machine.name}", f"BUILD={folder}", f"FROZEN_MANIFEST={listing}"]
         argv += [f"MICROPY_HEAP_SIZE={machine.heap_bytes}", *machine.words]
+        argv += [f"USER_C_MODULES={SHIMS}", f"MBEDTLS={mbedtls}"]
         run(argv, f"MicroPython for {machine.title}", cache, env=environ)
         stamp.write_text(contents)
     return elf
+
+
+def renew(folder, words):
+    """An empty folder when other words are for the compiler: make looks at files alone."""
+    recipe = folder / "recipe"
+    words += "".join(path.read_text() for path in sorted((SHIMS / "crypto").iterdir()))
+    if not recipe.exists() or recipe.read_text() != words:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        recipe.write_text(words)
 
 
 def manifest(machine, cache=CACHE):
@@ -162,8 +175,8 @@ def test_files():
 
 def digest(machine, micropython, text):
     """A text that changes with whatever the image is made of."""
-    found = hashlib.sha256(repr((machine, micropython.name, text)).encode())
-    paths = [*test_files(), *SHIMS.glob("*/clocks.py")]
+    found = hashlib.sha256(repr((machine, micropython.name, "cryptolib", text)).encode())
+    paths = [*test_files(), *SHIMS.glob("*/clocks.py"), *sorted((SHIMS / "crypto").iterdir())]
     for name in LIBRARIES:
         paths += sorted((ROOT / name).rglob("*.py"))
     for path in paths:

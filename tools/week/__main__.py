@@ -66,7 +66,7 @@ def parse(argv):
     parser.add_argument("--seed", default="1")
     parser.add_argument("--seeds", type=int, default=1, help="so many weeks, from that seed on")
     parser.add_argument("--app", choices=("door", "wearable"), default="door")
-    parser.add_argument("--days", type=int, default=0, help="default: 7, of a wearable 1")
+    parser.add_argument("--days", type=int, default=None, help="default: 7, of a wearable 1")
     parser.add_argument("--hours", type=int, default=0, help="instead of days")
     parser.add_argument("--boot", choices=BOOTS_MS, default="", help="default: by the seed")
     parser.add_argument("--chip", choices=CHIPS, default="esp32c3")
@@ -78,9 +78,10 @@ def parse(argv):
     if not str(options.seed).isdigit():
         raise Problem(f"SEED={options.seed}: use a whole number, like SEED=1")
     options.seed = int(options.seed)
-    if not options.hours:
-        options.hours = 24 * (options.days or (7 if options.app == "door" else 1))
-    if not 1 <= options.hours <= 366 * 24 or options.days < 0 or not 1 <= options.seeds <= 1000:
+    if options.days is None:
+        options.days = 7 if options.app == "door" else 1
+    options.hours = options.hours or 24 * options.days
+    if not 1 <= options.hours <= 366 * 24 or not 1 <= options.seeds <= 1000:
         raise Problem("--days is 1 to 366, --hours likewise, --seeds 1 to 1000")
     return options
 

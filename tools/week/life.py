@@ -21,9 +21,10 @@ from board_fakes import Chip  # noqa: E402
 from phone import Phone  # noqa: E402
 from radio import Air  # noqa: E402
 from receiver import Receiver  # noqa: E402
-from world import Asleep, Brownout, Cut, World  # noqa: E402
+from world import Asleep, Brownout, Cut, Over, World  # noqa: E402
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 QUIET_MS = 3 * HOUR_MS  # at the end: everything that can be told has been
 RESTARTS_MAX = 20
@@ -65,6 +66,8 @@ class Week:
         self.blind = []  # (from, until): Python saw nothing, and no pin had woken it
         self.outages = self.outages_all = 0  # at the moment, in all
         self.aimed = 0  # cuts that are still to hit a node that is awake
+        self.quiet_ms = 12 * MINUTE_MS if is_worn else QUIET_MS
+        self.world.at(self.end_ms + self.quiet_ms, self._over)
         if trouble:
             self._plan()
 
@@ -89,6 +92,9 @@ class Week:
     def _other_channel(self, _):
         self.air.channel = 11
 
+    def _over(self, _):
+        raise Over
+
     def _aim(self, _):
         self.aimed += 1
 
@@ -105,7 +111,7 @@ class Week:
         world = self.world
         world.phase = "off"
         cause, woken, sleep = POWER_ON, 0, None
-        while world.now_ms < self.end_ms + QUIET_MS:
+        while world.now_ms < self.end_ms + self.quiet_ms:
             try:
                 if sleep is not None:
                     woken = self._sleep(sleep)
@@ -114,6 +120,8 @@ class Week:
                 raise SystemExit  # main() has returned: a user would look; here it starts again
             except Asleep as end:
                 sleep = end
+            except Over:
+                break
             except Cut:
                 self.cuts += 1
                 self._dark(True)

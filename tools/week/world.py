@@ -2,7 +2,7 @@
 
 Runs on MicroPython. Everything that is to happen stands in an agenda; until() lets time pass and
 makes it happen in its order. What ends the present life of the board is an exception, thrown where
-the board happens to be: Cut and Brownout by the agenda, Asleep by the board itself.
+the board happens to be: Cut, Brownout and Over by the agenda, Asleep by the board itself.
 """
 
 PHASES = ("off", "sleep", "nap", "boot", "window", "awake", "radio")
@@ -14,6 +14,10 @@ class Cut(BaseException):
 
 class Brownout(BaseException):
     """The voltage has dipped: a reset, and perhaps the retained memory is spoiled."""
+
+
+class Over(BaseException):
+    """The simulation ends; a node that light-sleeps lives one life until then."""
 
 
 class Asleep(BaseException):

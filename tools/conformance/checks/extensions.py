@@ -1,4 +1,4 @@
-"""RFC 8132, 7967, 9175 and 9290."""
+"""RFC 8132, 7967, 8613 of a server without keys, 9175 and 9290."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from client import (
     MERGE_PATCH,
     NO_RESPONSE,
     NON,
+    OSCORE,
     PROBLEM,
     REQUEST_TAG,
     SILENCE_S,
@@ -172,3 +173,15 @@ def problem(subject, _):
 def tag_alone(subject, test):
     options = [(REQUEST_TAG, os.urandom(4))]
     want_code(subject.client().ask("GET", test, options=options), "2.05")
+
+
+@check("8613 8.2", "OSCORE without keys for it: 4.02 or 4.01, and nothing is done", "test")
+def no_keys(subject, test):
+    client = subject.client()
+    want_code(client.ask("PUT", test, payload=b"as it was", content_format=TEXT), "2.04", "2.01")
+    # a Partial IV and the kid of nobody; then an option that is malformed
+    for value in (b"\x09\x14\x7f", b"\x0f" + bytes(8)):
+        options = [(OSCORE, value)]
+        answer = client.ask("PUT", test, payload=bytes(24), options=options, content_format=TEXT)
+        want_code(answer, "4.02", "4.01")
+    want(client.ask("GET", test).payload == b"as it was", "the resource was changed")
