@@ -11,10 +11,10 @@ import keys
 from apps import door, resets
 from apps.diag import Log
 from asking import Asker
+from coap import Node
 from coap.access import READ_ONLY, Access
 from coap.context import Context
 from coap.counters import NAMES
-from coap.node import Node
 from coap.numbers import CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
 from coap.oscore import Oscore
 from config import Settings
