@@ -221,7 +221,7 @@ def _run(board, machine, why):
         access = config.load_secrets(SECRETS_FILE)
         why = why_awake(settings, access)
         if not why:
-            if settings.app == "door":
+            if settings.app == "door":  # pyright: ignore[reportAttributeAccessIssue]
                 import sleeper as runner
             else:
                 import napper as runner

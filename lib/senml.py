@@ -166,7 +166,8 @@ class Pack:
         """The beginning of the pack, and of a first record with `count` entries of its own."""
         form = _IN_CBOR if self._cbor else _IN_JSON
         base = self._base
-        count += base[_COUNT] + (1 if self._time_s else 0)
+        count += base[_COUNT]
+        count += 1 if self._time_s else 0
         if self._cbor:
             at = self._head(0, _ARRAY, self._left)
             self._scratch[at] = _MAP | count

@@ -10,9 +10,9 @@ from setup.console import ROOT
 
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
 
-from coap.transports.slip import fcs16  # noqa: E402
 from coap.client import Client  # noqa: E402
 from coap.node import Node  # noqa: E402
+from coap.transports.slip import fcs16  # noqa: E402
 from coap.transports.slipmux import Slipmux  # noqa: E402
 
 PINGS = 3

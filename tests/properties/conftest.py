@@ -3,6 +3,7 @@
 import os
 
 from hypothesis import settings
+
 from plugin.interpreters import MicroPython
 
 settings.register_profile("quick", max_examples=300, deadline=None)

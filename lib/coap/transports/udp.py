@@ -160,7 +160,7 @@ class Udp:
         n = node.due(ticks_ms())
         while n:
             if node.peer is self.line:
-                self.line.send(node.out(n))
+                self.line.send(node.out(n))  # pyright: ignore[reportAttributeAccessIssue]
             elif self.sock is not None:
                 self.sock.sendto(node.out(n), node.peer)
             n = node.due(ticks_ms())
