@@ -118,11 +118,14 @@ def outgrown(taken, budget):
 
 
 def renew(taken, file=BUDGET):
-    """Write the budget: what is taken, and a little more."""
-    budget = {
-        kind: {name: size + size * SLACK_PCT // 100 for name, size in groups.items()}
-        for kind, groups in taken.items()
-    }
+    """Write the budget: what is taken, and a little more, but not above a floor that holds."""
+    budget = {}
+    for kind, groups in taken.items():
+        budget[kind] = {}
+        for name, size in groups.items():
+            floor = FLOORS.get(kind, {}).get(name, 0)
+            slack = size + size * SLACK_PCT // 100
+            budget[kind][name] = min(slack, floor) if size <= floor else slack
     file.write_text(json.dumps(budget, indent=2) + "\n")
 
 

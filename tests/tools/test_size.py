@@ -40,6 +40,8 @@ def test_a_renewed_budget_holds(tmp_path):
     budget = json.loads((tmp_path / "budget.json").read_text())
     assert size.outgrown(taken, budget) == []
     assert budget["mpy"]["core"] == 1020
+    size.renew({"mpy": {"core": 24500}}, tmp_path / "budget.json")
+    assert json.loads((tmp_path / "budget.json").read_text())["mpy"]["core"] == 24576
 
 
 def test_floors_that_are_missed_are_told():
