@@ -64,7 +64,10 @@ def _wifi_link(board, name, access, say):
 
 
 def _uart(number, tx_pin, rx_pin):
+    import gc
+
     from machine import UART, Pin
 
+    gc.collect()  # each buffer is one contiguous block
     buffers = {"txbuf": BUFFER_BYTES, "rxbuf": BUFFER_BYTES}
     return UART(number, BAUD, tx=Pin(tx_pin), rx=Pin(rx_pin), **buffers)

@@ -61,10 +61,7 @@ class Asker:
 
     def get(self, path):
         """The payload of a GET that one datagram answers."""
-        options = b""
-        for segment in path.encode().strip(b"/").split(b"/"):
-            options += bytes(((0 if options else 0xB) << 4 | len(segment),)) + segment
-        answer = self.exchange(1, options)
+        answer = self.exchange(1, path_options(path))
         assert answer[1] == CONTENT, (path, answer)
         return answer[answer.index(b"\xff", 6) + 1 :]
 
@@ -74,3 +71,11 @@ class Asker:
         while (payload := self.get(path)) != wanted:
             assert self.pico.now_ms < end_ms, (path, payload)
             self.pico.run_ms(100)
+
+
+def path_options(path):
+    """The Uri-Path options, the first of a message; each segment is shorter than 13 bytes."""
+    options = b""
+    for segment in path.encode().strip(b"/").split(b"/"):
+        options += bytes(((0 if options else 0xB) << 4 | len(segment),)) + segment
+    return options

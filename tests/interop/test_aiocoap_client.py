@@ -140,7 +140,12 @@ def test_discovery_names_resources_that_are_there(node):
         assert "rt" in found[f"/{path}"], path
     assert found["/config"]["ct"] == ["50"]
     for path in found:
-        assert request(node.url + path).code == aiocoap.CONTENT, path
+        code = request(node.url + path).code
+        # the first minute has no row yet
+        assert code == aiocoap.CONTENT or (path, code) == (
+            "/s/batch",
+            aiocoap.SERVICE_UNAVAILABLE,
+        )
 
 
 def test_non_is_answered_by_non(node):

@@ -164,7 +164,9 @@ def test_obs_07_08_the_last_notification(plugtest, why):
     }
     try:
         first, last = observe(url, changes[why])
-        assert first.opt.observe is not None and last == ENDED
+        # aiocoap hands the last message out only to who waits for it already
+        ended = last == ENDED or not last.code.is_successful()
+        assert first.opt.observe is not None and ended
     finally:
         put(url, b"back")
 

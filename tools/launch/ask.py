@@ -5,10 +5,8 @@ import socket
 
 VERSION_CON = 0x40
 GET = 1
-PUT = 3
 CONTENT = 0x45
 OPTION_URI_PATH = 11
-OPTION_CONTENT_FORMAT = 12
 OPTION_BLOCK2 = 23
 PAYLOAD_MARKER = 0xFF
 TRIES = 4
@@ -24,44 +22,30 @@ def get(host, port, path):
         sock.connect((host, port))
         payload = b""
         for number in range(BLOCKS):
-            later = [(OPTION_BLOCK2, (number << 4 | 6).to_bytes(2, "big"))] if number else []
-            code, block, part = _exchange(sock, GET, path, later)
-            if code != CONTENT:
+            answer = _exchange(sock, path, number)
+            if answer is None:
                 return None
+            block, part = answer
             payload += part
             if not block & 8:  # the `more` bit
                 return payload
     return None
 
 
-def put(host, port, path, body, content_format):
-    """(code, payload) of the response to a PUT of one datagram; code 0 for no answer."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(WAIT_S)
-        sock.connect((host, port))
-        later = [(OPTION_CONTENT_FORMAT, bytes((content_format,)))]
-        code, _, payload = _exchange(sock, PUT, path, later, body)
-        return code, payload
-
-
-def _exchange(sock, method, path, later, body=b""):
-    """(code, value of Block2 or 0, payload) of the answer to one request; code 0 for none.
-
-    later: (option, value) of those behind the path, in their order.
-    """
+def _exchange(sock, path, number):
+    """(value of Block2 or 0, payload) of the answer to one request."""
     token = os.urandom(4)
-    request = bytes((VERSION_CON | len(token), method)) + os.urandom(2) + token
+    request = bytes((VERSION_CON | len(token), GET)) + os.urandom(2) + token
     before = 0
     options = [(OPTION_URI_PATH, part.encode()) for part in path.split("/") if part]
-    for option, value in options + later:
+    if number:
+        options.append((OPTION_BLOCK2, (number << 4 | 6).to_bytes(2, "big")))
+    for option, value in options:
         if len(value) > 12:
             request += bytes(((option - before) << 4 | 13, len(value) - 13)) + value
         else:
             request += bytes(((option - before) << 4 | len(value),)) + value
         before = option
-    if body:
-        request += bytes((PAYLOAD_MARKER,)) + body
     for _ in range(TRIES):
         try:
             sock.send(request)
@@ -70,8 +54,8 @@ def _exchange(sock, method, path, later, body=b""):
                 answer = sock.recv(2048)
         except OSError:
             continue
-        return answer[1], *_read(answer, 4 + len(token))
-    return 0, 0, b""
+        return _read(answer, 4 + len(token)) if answer[1] == CONTENT else None
+    return None
 
 
 def _read(answer, at):

@@ -1,0 +1,70 @@
+"""The real mpremote on the USB cable of an emulated Pico: deploy, config, recover."""
+
+import subprocess
+
+import pytest
+
+import deploy
+import device
+import recover
+from emulator.cable import Cable
+from setup.console import ROOT
+
+BOARD = "PICO_EMU"
+LINK_LIMIT_MS = 120_000
+ANSWERS = "home\nsecret-password\nDE\nfront\ndoor\n"
+FILES = "import os; print(sorted(os.listdir()))"
+
+pytestmark = pytest.mark.emulated
+
+
+@pytest.fixture
+def plugged(make_pico):
+    """(Pico that runs in real time, device of its cable)"""
+    pico = make_pico()
+    pico.power()
+    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS)
+    pico.set_realtime(True)
+    with Cable(pico.console) as cable:
+        yield pico, cable.device
+
+
+def run_make(*words, text=""):
+    done = subprocess.run(
+        ["make", *words], cwd=ROOT, input=text, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def mpremote(dev, source):
+    return device.run([*device.mpremote(dev), "exec", source], capture=True).strip()
+
+
+def boots(pico, count):
+    return pico.run_until(lambda: len(pico.boots) == count, LINK_LIMIT_MS)
+
+
+def test_what_is_deployed_goes_before_what_is_frozen(plugged, tmp_path, monkeypatch, capfd):
+    pico, dev = plugged
+    chosen = ("config.py", "coap/link.py")  # the frozen rest stays: a cable takes minutes for all
+    modules = [module for module in deploy.sources() if str(module[0]) in chosen]
+    monkeypatch.setattr(deploy, "sources", lambda: modules)
+    deploy.deploy(device.find_board(BOARD), dev, stage=tmp_path)
+    assert boots(pico, 2) and pico.boots[-1] == "software"
+    found = mpremote(dev, "import board, config; print(board.__file__, config.__file__)")
+    assert found == "board.mpy config.mpy"
+
+
+def test_settings_arrive_and_recovery_puts_them_aside(plugged, capfd):
+    pico, dev = plugged
+    assert "front is configured" in run_make("config", f"DEV={dev}", text=ANSWERS)
+    assert boots(pico, 2)
+    settings = mpremote(dev, "print(open('config.json').read())")
+    assert '"name":"front"' in settings and '"app":"door"' in settings
+    assert "secrets.json" in mpremote(dev, FILES)
+    pico.reset()
+    recover.recover(dev, limit_s=60)
+    assert boots(pico, 4)
+    files = mpremote(dev, FILES)
+    assert "'config.json'" not in files and "'config.json.old'" in files

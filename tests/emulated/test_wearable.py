@@ -1,0 +1,64 @@
+"""The wearable's sensors on the emulated Pico's I2C bus, in virtual time."""
+
+import pytest
+from emulated_node import CONTENT, LINK_LIMIT_MS, Asker, path_options
+
+pytestmark = pytest.mark.emulated
+PULSE_LIMIT_MS = 60_000
+UNAVAILABLE = 0xA3
+PULSE_OFF = 3  # beats a minute
+
+
+@pytest.fixture(scope="module")
+def asker(wired):
+    wired.power()
+    assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
+    with Asker(wired) as asker:
+        asker.wait_for("/s/contact", b"closed")
+        yield asker
+
+
+def test_temperature(wired, asker):
+    asker.wait_for("/s/temp", b"36.60")
+    wired.world.line("temp 39.25")
+    asker.wait_for("/s/temp", b"39.25")
+
+
+def test_steps_and_acceleration(wired, asker):
+    asker.wait_for("/s/steps", b"0")
+    wired.world.line("steps 1234")
+    asker.wait_for("/s/steps", b"1234")
+    x, y, z = (float(axis) for axis in asker.get("/s/accel").split())
+    assert abs(x) < 0.01 and abs(y) < 0.01 and abs(z - 1) < 0.01
+
+
+def test_pulse_and_oxygen_come_out_of_the_light(wired, asker):
+    wired.world.line("hr 96")
+    wired.world.line("spo2 95")
+    end_ms = wired.now_ms + PULSE_LIMIT_MS
+    while True:
+        wired.run_ms(2000)
+        rate, saturation = _value(asker, "/s/hr"), _value(asker, "/s/spo2")
+        if rate and saturation:
+            rate, saturation = float(rate), float(saturation)
+            if abs(rate - 96) <= PULSE_OFF and abs(saturation - 95) <= 2:
+                break
+        assert wired.now_ms < end_ms, (rate, saturation)
+
+
+def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, asker):
+    chip = wired.world._temperature
+    wired.i2c_remove(0, chip.address)
+    assert _value(asker, "/s/temp") is None
+    assert _value(asker, "/s/steps") == b"1234"
+    wired.i2c(0, chip)
+    asker.wait_for("/s/temp", b"39.25")
+
+
+def _value(asker, path):
+    """The payload of a sensor's GET; None when it has no value, which is 5.03."""
+    answer = asker.exchange(1, path_options(path))
+    if answer[1] == UNAVAILABLE:
+        return None
+    assert answer[1] == CONTENT, (path, answer)
+    return answer[answer.index(b"\xff", 6) + 1 :]
