@@ -14,8 +14,6 @@ from coap.message import Writer
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _TOO_LONG = const(9)  # counters.TOO_LONG
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _ETAG = const(4)  # numbers.ETAG
 _JSON = const(50)  # numbers.JSON
 _CBOR = const(60)  # numbers.CBOR

@@ -13,8 +13,6 @@ from coap.routes import Routes
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _HANDLER_ERRORS = const(8)  # counters.HANDLER_ERRORS
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _CODE = const(50)  # scan.CODE
 _ROOM = const(58)  # scan.ROOM

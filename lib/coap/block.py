@@ -15,8 +15,6 @@ from coap.transfers import Transfers
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _TOO_LONG = const(9)  # counters.TOO_LONG
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _VALID = const(0x43)  # numbers.VALID
 _CONTINUE = const(0x5F)  # numbers.CONTINUE
 _BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST

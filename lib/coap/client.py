@@ -30,8 +30,6 @@ from coap.token import SIZE, Tokens
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _NO_EXCHANGE = const(4)  # counters.NO_EXCHANGE
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _CON = const(0)  # numbers.CON
 _NON = const(1)  # numbers.NON
 _GET = const(1)  # numbers.GET

@@ -24,8 +24,6 @@ _NO_EXCHANGE = const(4)  # counters.NO_EXCHANGE
 _REPLIES_PUSHED_OUT = const(5)  # counters.REPLIES_PUSHED_OUT
 _PEERS_PUSHED_OUT = const(6)  # counters.PEERS_PUSHED_OUT
 _REFUSED = const(7)  # counters.REFUSED
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _BAD_OPTION = const(0x82)  # numbers.BAD_OPTION
 _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _FLAGS = const(48)  # scan.FLAGS

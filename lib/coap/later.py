@@ -13,8 +13,6 @@ from coap.message import Writer
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _DUPLICATES = const(1)  # counters.DUPLICATES
 _REFUSED = const(7)  # counters.REFUSED
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _CON = const(0)  # numbers.CON
 _NON = const(1)  # numbers.NON
 _ETAG = const(4)  # numbers.ETAG

@@ -13,8 +13,6 @@ from coap.feature import Feature
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _LIMITED = const(15)  # counters.LIMITED
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _TOO_MANY_REQUESTS = const(0x9D)  # numbers.TOO_MANY_REQUESTS
 _TYPE = const(49)  # scan.TYPE
 _REQUEST = const(1 << 0)  # scan.REQUEST

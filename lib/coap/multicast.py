@@ -15,8 +15,6 @@ from coap.scan import copy, scan
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _GROUP_DROPPED = const(16)  # counters.GROUP_DROPPED
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _COUNT = const(63)  # scan.COUNT
 _FLAGS = const(48)  # scan.FLAGS
 _SCAN_MID = const(51)  # scan.MID

@@ -28,8 +28,6 @@ from coap.timers import Timers
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _TOO_LONG = const(9)  # counters.TOO_LONG
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _VALID = const(0x43)  # numbers.VALID
 _CONTENT = const(0x45)  # numbers.CONTENT
 _UNAUTHORIZED = const(0x81)  # numbers.UNAUTHORIZED

@@ -21,8 +21,6 @@ from coap.scan import copy, same_token
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _OBSERVERS_REFUSED = const(12)  # counters.OBSERVERS_REFUSED
 _OBSERVERS_PUSHED_OUT = const(13)  # counters.OBSERVERS_PUSHED_OUT
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _GET = const(1)  # numbers.GET
 _FETCH = const(5)  # numbers.FETCH
 _NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE

@@ -13,8 +13,6 @@ from coap.scan import copy, digest_option
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _BLOCKS_REFUSED = const(14)  # counters.BLOCKS_REFUSED
 _BLOCKS_PUSHED_OUT = const(17)  # counters.BLOCKS_PUSHED_OUT
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_PATH = const(7)  # scan.URI_PATH
 _URI_QUERY = const(9)  # scan.URI_QUERY

@@ -23,8 +23,6 @@ _SEND_ERRORS = const(11)  # counters.SEND_ERRORS
 _OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
 _FRAMES_DROPPED = const(19)  # counters.FRAMES_DROPPED
 _FRAMES_IGNORED = const(20)  # counters.FRAMES_IGNORED
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _LIMIT = const(62)  # scan.LIMIT
 
 END = 0xC0

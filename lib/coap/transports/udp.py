@@ -28,8 +28,6 @@ from coap.transports.polling import ticks_ms
 _REOPENED = const(10)  # counters.REOPENED
 _SEND_ERRORS = const(11)  # counters.SEND_ERRORS
 _OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
 _LIMIT = const(62)  # scan.LIMIT
 _COUNT = const(63)  # scan.COUNT
 
