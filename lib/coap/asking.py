@@ -24,6 +24,10 @@ _PIV_LOW = const(7)  # framing.PIV_LOW
 _PIV = const(6)  # bytes of a Partial IV and its length
 _TAG = const(8)
 _ERROR = const(0x80)
+# What heard() says
+IGNORED = const(0)  # it is not for the call, or not genuine
+DONE = const(1)  # it has had its effect here
+TAKEN = const(2)  # it is the call's response
 
 
 class Asked:
@@ -94,23 +98,24 @@ class Asking:
         return m
 
     def heard(self, call, view):
-        """Take the response at hand out. False: it is not for the call, or not genuine."""
+        """Take the response at hand out of its protection: IGNORED, DONE or TAKEN."""
         if not view.r[_FLAGS] >> _OSCORE & 1:
             if view.r[_CODE] >= _ERROR:
                 # what the server could not open, it says openly
                 self.node.client.intake.fail(call, UNPROTECTED)
-            return False
+                return DONE
+            return IGNORED
         watched = call.observing and equal(view.buf, view.r[_TOKEN], call.watch, 0, SIZE) == 1
         if not self._open(call, view, call.asked.watch if watched else call.asked.piv):
-            return False
+            return IGNORED
         if view.r[_FLAGS] >> _OBSERVE & 1 and not self._is_newer(call.asked, view, watched):
-            return False
+            return DONE
         if self.ledger.kept and not self.ledger.spend():
-            return False
+            return IGNORED
         if view.r[_CODE] == UNAUTHORIZED and view.has(_ECHO) and not call.asked.echoed:
             self._echo(call, view)
-            return False
-        return True
+            return DONE
+        return TAKEN
 
     def _open(self, call, view, piv):
         if not self.envelope.read(view):

@@ -50,6 +50,8 @@ _CRITICAL = const(8494806)  # scan.CRITICAL
 _UNDERSTOOD = const(1 << 11 | 1 << 12)  # scan.BLOCK2, scan.BLOCK1
 _ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 _ACKNOWLEDGED = const(0)  # exchange.ACKNOWLEDGED
+_DONE = const(1)  # asking.DONE
+_TAKEN = const(2)  # asking.TAKEN
 _GIVEN_UP = const(2)  # exchange.GIVEN_UP
 _HALF = const(0x20000000)  # exchange.HALF
 _MASK = const(0x3FFFFFFF)  # exchange.MASK
@@ -222,21 +224,23 @@ class Client(Feature):
 
         slot: where the message layer has the request that an ACK answers, -1 without an ACK.
         """
+        if slot < 0 and self.repeats.knows(view):
+            return self.node.exchange.acknowledge(view)
         call = self._find(view)
         if slot >= 0 and (call is None or call.slot != slot):
             return 0
         if call is not None and call.context is not None:
-            if slot < 0 and self.repeats.knows(view):
+            how = self.node.secure.asking.heard(call, view)
+            if how == _DONE and slot < 0:
+                self.repeats.remember(view)
                 return self.node.exchange.acknowledge(view)
-            if not self.node.secure.asking.heard(call, view):
+            if how != _TAKEN:
                 return 0
         if view.r[_FLAGS] & _CRITICAL & ~_UNDERSTOOD:
             return 0 if slot >= 0 else -1  # RFC 7252 section 5.4.1
         if slot >= 0:
             self._accept(call, view)
             return 0
-        if self.repeats.knows(view):
-            return self.node.exchange.acknowledge(view)
         if call is None or (call.closing and view.has(_OBSERVE)):
             return -1  # the RST ends an observation that nobody wants
         self.repeats.remember(view)

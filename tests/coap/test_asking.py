@@ -161,6 +161,10 @@ def test_observe():
                 bytes((data[0] | 0x10, data[1], mid >> 8, mid & 255)) + data[4:],
             )
             wire.run(100)
+    for data in old:
+        repeated = separately(data, 0x6001)
+        n = client.datagram(repeated, len(repeated), "server", wire.now_ms)
+        assert client.out(n) == encode(ACK, 0, 0x6001), "else it is sent again and again"
     assert len(told.all) == 4
     wire.run(300000)
     told.all.clear()
@@ -215,6 +219,10 @@ def asked():
     return client, message, told
 
 
+def whole(message):
+    return encode(CON, message.code, message.mid, message.token, message.options, message.payload)
+
+
 def give(client, message, code, options=(), payload=b"", kind=ACK, now_ms=100):
     mid = message.mid if kind == ACK else 0x7777
     data = encode(kind, code, mid, message.token, options, payload)
@@ -233,6 +241,9 @@ def test_an_open_error_says_that_the_request_was_not_understood(code):
     client, message, told = asked()
     give(client, message, code, payload=b"Security context not found")
     assert told.only == ("not under OSCORE", b"", True)
+    client, message, told = asked()
+    n = give(client, message, code, kind=CON)
+    assert client.out(n) == encode(ACK, 0, 0x7777), "else it is sent again and again"
 
 
 @cases(b"", b"\x01\x00", b"\x00", b"\x09\x00\x01", b"\xff")
@@ -284,6 +295,30 @@ def test_the_servers_echo_is_returned():
     before = len(wire.log)
     wire.run(5000)
     assert server.taken == [b"1", b"2"] and len(wire.log) == before + 2
+
+
+def separately(answer, mid):
+    """A piggybacked answer as a confirmable message of its own."""
+    return bytes((answer[0] & 0xCF, answer[1], mid >> 8, mid & 0xFF)) + answer[4:]
+
+
+def test_a_separate_challenge_is_acknowledged_and_returned_once():
+    flash = Memory()
+    server_node(flash)
+    server, (client, message, told) = server_node(flash), asked()
+    request = whole(message)
+    n = server.datagram(request, len(request), "client", 0)
+    challenge = separately(bytes(server.out(n)), 0x1234)
+    for _ in range(2):
+        n = client.datagram(challenge, len(challenge), "server", 10)
+        assert client.out(n) == encode(ACK, 0, 0x1234)
+    ((_, again),) = due(client, 20)
+    assert again.token != message.token
+    request = whole(again)
+    n = server.datagram(request, len(request), "client", 20)
+    answer = bytes(server.out(n))
+    client.datagram(answer, len(answer), "server", 30)
+    assert told.only == ("2.05", b"open", True)
 
 
 def test_a_resource_with_echo_of_its_own():
