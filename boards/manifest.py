@@ -17,12 +17,13 @@ package("coap", base_path="../lib", opt=3)
 package("sensors", base_path="../lib", opt=3)
 package("power", base_path="../lib", opt=3)
 module("journal.py", base_path="../lib", opt=3)
-module("senml.py", base_path="../lib", opt=3)
+package("senml", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
 for name in (
     "asleep",
     "boot",
     "config",
+    "fields",
     "gateway",
     "keys",
     "links",
@@ -36,5 +37,6 @@ for name in (
     "sleeper",
     "startup",
     "talk",
+    "unload",
 ):
     module(name + ".py", base_path="../firmware", opt=3)

@@ -72,7 +72,7 @@ def groups(sizes):
     for name, title in FEATURES:
         more = imported(f"coap.{name}") - least
         found[title] = sum(sizes[path] for path in more)
-    found["SenML"] = sizes["senml.py"]
+    found["SenML"] = sum(n for name, n in sizes.items() if name.startswith("senml/"))
     found["all"] = sum(sizes.values())
     return found
 

@@ -1,12 +1,13 @@
 # Runs on a board, or on an interpreter with everything frozen in. A line for each step of making a
-# door node: "heap", what is done, the bytes that live on after it. run(board) takes the board's
-# module, or whatever has its names.
+# door node: "heap", what is done, the bytes that live on after it. Then one for each module that
+# is still there: "module", its name. run(board) takes the board's module, or what has its names.
 import gc
 import sys
 
 REQUESTS = 1  # of the node's own at a time: the client is there too
 CORE = ("scan", "message", "resource", "exchange", "node", "transports.udp")
 FEATURES = ("link", "conditions", "observe", "block", "silence", "client", "defaults")
+APPLICATION = ("senml", "config", "apps.diag", "apps.common", "apps.door")
 
 
 def used():
@@ -39,15 +40,22 @@ def run(board):
     step = Steps()
     for name in CORE + FEATURES:
         load(step, "coap." + name)
-    for name in ("senml", "config", "apps.diag", "apps.common", "apps.door"):
+    for name in APPLICATION:
         load(step, name)
-    slots = dict(board.SLOTS)
-    slots["requests"] = REQUESTS
-    step.done("slots")
-    node = sys.modules["coap.defaults"].for_board(slots, board.RECV_MAX)
+    node = made(board)
     step.done("node")
     settings = sys.modules["config"].Settings()
     step.done("settings")
     sys.modules["apps.door"].setup(node, board, settings)
     step.done("resources")
+    sys.modules["unload"].unload("coap.defaults")  # as startup.py does
+    step.done("unload coap.defaults")
+    for name in sys.modules:
+        print("module", name)
     return node, settings
+
+
+def made(board):
+    slots = dict(board.SLOTS)
+    slots["requests"] = REQUESTS
+    return sys.modules["coap.defaults"].for_board(slots, board.RECV_MAX)

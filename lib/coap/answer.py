@@ -9,7 +9,8 @@ from array import array
 from micropython import const
 
 import coap.compose as compose
-from coap.compose import append, blank, decimal, emit, fits, inherit
+from coap.compose import append, blank, decimal, emit, fraction, inherit
+from coap.copying import copy
 from coap.message import Writer
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
@@ -42,7 +43,6 @@ DEFAULTS = (0, _CONTENT, _CHANGED, _CHANGED, _DELETED, _CONTENT, _CHANGED, _CHAN
 
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
-_CBOR_SIZE = (0, 24, 25, 0, 26)
 _NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the options from Q_OBSERVE on
 
 
@@ -58,7 +58,7 @@ class Answer:
         self.r = node.view.r
         self.body = body
         self.q = array("i", [0] * _Q_ALL)
-        self.tag = b""  # the ETag
+        self.tag = b""  # the ETag, where q[Q_ETAG] says that there is one
         self.source = b""  # where the payload lies, from q[Q_START] on
         self.extra = None  # options that emit() does not know: [(number, bytes)]
         self.touched = False
@@ -94,19 +94,20 @@ class Answer:
         """
         resource = self.node.resource
         self.touched = True
-        self.source = self.tx
+        self.source = self.into
         self.extra = None
-        self.tag = resource.etag
         inherit(self.q, resource.q, self.r, self.chosen)
+        if self.q[_Q_ETAG]:
+            self.tag = resource.etag
 
     def clear(self, code):
         """An answer that owes nothing to the resource: an error, or an acknowledgement of one."""
         self.touched = True
-        self.source = self.tx
         self.extra = None
         blank(self.q, code)
         if code > 0x7F:
             self.whole()  # of an error, also where a block was asked for
+        self.source = self.into
 
     def number(self, value, decimals=0):
         """The payload is value / 10**decimals, in the format that was negotiated.
@@ -119,7 +120,7 @@ class Answer:
         q = self.q
         start = self.body
         if q[_Q_FORMAT] == _CBOR:
-            end = _cbor_number(self.tx, start, value, decimals)
+            end = fraction(self.tx, start, value, decimals)
         else:
             end = decimal(self.tx, start, value, decimals)
         q[_Q_START] = start
@@ -138,10 +139,10 @@ class Answer:
             self.start()
         if length < 0:
             length = _len(piece) - start
-        if self.spill is not None and self.q[_Q_AT] + length > self.q[_Q_LIMIT]:
+        q = self.q
+        if self.spill is not None and q[_Q_AT] + length > q[_Q_LIMIT]:
             self.spill(self)
-        self.source = self.into
-        append(self.into, piece, start, length, self.q)
+        append(self.into, piece, start, length, q)
 
     def part(self, piece, total):
         """The payload has `total` bytes; `piece` are those from `offset` on, `wanted` at most.
@@ -152,7 +153,6 @@ class Answer:
         if not self.touched:
             self.start()
         q = self.q
-        self.source = self.into
         q[_Q_AT] = q[_Q_SKIP]
         q[_Q_DIGEST] = _ABSENT  # of the whole it is not known
         append(self.into, piece, 0, len(piece), q)  # LIMIT bytes at most
@@ -172,20 +172,22 @@ class Answer:
         n = 0
         if self.extra:
             n = self._finish_slowly(view)
-        elif fits(self.r, self.q):
-            n = emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
+        else:
+            n = emit(self.tx, view.buf, self.r, self.q, self.tag, self.source, 0)
+            if n < 0:
+                copy(self.tx, -n, self.source, self.q[_Q_START], self.q[_Q_LENGTH])
+                n = self.q[_Q_LENGTH] - n
         if n:
             return n
         self.node.counters[_TOO_LONG] += 1
         blank(self.q, _INTERNAL_SERVER_ERROR)
-        fits(self.r, self.q)
-        return emit(self.tx, view.buf, self.r, self.q, self.tag, self.source)
+        return emit(self.tx, view.buf, self.r, self.q, self.tag, self.source, 0)
 
     def _finish_slowly(self, view):
         # options of two kinds: merge them in the order of their numbers
         q = self.q
         tx = self.tx
-        if not fits(self.r, q):
+        if not emit(tx, view.buf, self.r, q, self.tag, self.source, 1):
             return 0
         n = compose.bare(tx, view.buf, view.r, q[_Q_CODE])
         options = list(self.extra or ())  # type: list
@@ -206,23 +208,3 @@ class Answer:
         if self.source is tx and length and writer.n >= self.body:
             writer.n = -1  # the options have run over the payload that lies in tx
         return max(writer.payload(self.source, q[_Q_START], length).n, 0)
-
-
-def _cbor_number(tx, at, value, decimals):
-    if decimals:
-        tx[at] = 0xC4  # decimal fraction: [exponent, mantissa]
-        tx[at + 1] = 0x82
-        tx[at + 2] = 0x1F + decimals
-        at += 3
-    major = 0
-    if value < 0:
-        major = 0x20
-        value = -1 - value
-    size = 0 if value < 24 else 1 if value < 256 else 2 if value < 65536 else 4
-    tx[at] = major | (_CBOR_SIZE[size] if size else value)
-    at += 1
-    while size:
-        size -= 1
-        tx[at] = value >> 8 * size & 255
-        at += 1
-    return at

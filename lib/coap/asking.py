@@ -4,8 +4,9 @@ from micropython import const
 
 from coap.call import UNPROTECTED
 from coap.cipher import put_piv, take_piv
+from coap.copying import copy
 from coap.numbers import ECHO, UNAUTHORIZED
-from coap.scan import copy, equal
+from coap.scan import equal
 from coap.token import SIZE
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
@@ -23,6 +24,7 @@ _PIV_LOW = const(7)  # framing.PIV_LOW
 
 _PIV = const(6)  # bytes of a Partial IV and its length
 _TAG = const(8)
+_WATCHING = const(4)  # call.WATCHING
 _ERROR = const(0x80)
 # What heard() says
 IGNORED = const(0)  # it is not for the call, or not genuine
@@ -100,8 +102,8 @@ class Asking:
     def heard(self, call, view):
         """Take the response at hand out of its protection: IGNORED, DONE or TAKEN."""
         if not view.r[_FLAGS] >> _OSCORE & 1:
-            if view.r[_CODE] >= _ERROR:
-                # what the server could not open, it says openly
+            if view.r[_CODE] >= _ERROR and self._is_awaited(call, view):
+                # what the server could not open, it says openly; to an observation nobody can
                 self.node.client.intake.fail(call, UNPROTECTED)
                 return DONE
             return IGNORED
@@ -116,6 +118,12 @@ class Asking:
             self._echo(call, view)
             return DONE
         return TAKEN
+
+    def _is_awaited(self, call, view):
+        """Is the message at hand about a request that waits for its answer?"""
+        if call.state == _WATCHING:
+            return False
+        return equal(view.buf, view.r[_TOKEN], call.token, 0, SIZE)
 
     def _open(self, call, view, piv):
         if not self.envelope.read(view):

@@ -7,10 +7,14 @@ needs no buffer. A long answer to a request that changes something is kept in a 
 asking for its second block does not execute the request again.
 """
 
+from struct import pack_into
+
 from micropython import const
 
+from coap.compose import cut
+from coap.copying import copy
 from coap.feature import Feature
-from coap.scan import copy, digest
+from coap.scan import digest
 from coap.transfers import Transfers
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
@@ -24,7 +28,6 @@ _INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
 _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _BLOCK2 = const(11)  # scan.BLOCK2
 _BLOCK1 = const(12)  # scan.BLOCK1
-_SIZE2 = const(13)  # scan.SIZE2
 _SIZE1 = const(14)  # scan.SIZE1
 _FLAGS = const(48)  # scan.FLAGS
 _PAYLOAD = const(55)  # scan.PAYLOAD
@@ -34,9 +37,8 @@ _UNSAFE = const(1 << 24)  # scan.UNSAFE
 _Q_CODE = const(0)  # compose.Q_CODE
 _Q_ETAG = const(1)  # compose.Q_ETAG
 _Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
-_Q_BLOCK2 = const(5)  # compose.Q_BLOCK2
 _Q_BLOCK1 = const(6)  # compose.Q_BLOCK1
-_Q_SIZE2 = const(7)  # compose.Q_SIZE2
+_Q_BLOCK2 = const(5)  # compose.Q_BLOCK2
 _Q_SIZE1 = const(8)  # compose.Q_SIZE1
 _Q_START = const(9)  # compose.Q_START
 _Q_LENGTH = const(10)  # compose.Q_LENGTH
@@ -46,6 +48,7 @@ _Q_SKIP = const(13)  # compose.Q_SKIP
 _Q_LIMIT = const(14)  # compose.Q_LIMIT
 _Q_BASE = const(15)  # compose.Q_BASE
 _ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+_UNMARKED = const(2)  # compose.UNMARKED
 _COMING = const(1)  # transfers.COMING
 _ANSWERED = const(2)  # transfers.ANSWERED
 
@@ -53,6 +56,7 @@ _DIGEST_SEED = const(5381)
 _type = type  # found at once: the names that are built in are searched one by one
 _bytes = bytes
 _WANTED = const(1 << _BLOCK2 | 1 << _BLOCK1)
+_ONCE = const(_UNSAFE | 1 << _BLOCK1)  # requests that are not executed again for another block
 
 
 class Block(Feature):
@@ -70,7 +74,10 @@ class Block(Feature):
         self.slot = -1  # of the request at hand
         self.spilt = -1  # where its answer goes
         self.tag = bytearray(4)
-        self.marked = None  # the payload of which marks is the digest: kept while blocks follow
+        self.tagged = 0  # the digest that lies there
+        # The payload of which marks is the digest. After its last block it stays only where the
+        # handler has it too: it gave the same bytes again.
+        self.marked = None
         self.marks = 0
 
     def attach(self, node):
@@ -85,21 +92,26 @@ class Block(Feature):
         if self.slot >= 0:
             self._release()  # one that LATER left behind
         flags = view.r[_FLAGS]
-        code = self._want(view) if flags & 1 << _BLOCK2 else 0
+        code = self._want(view, flags) if flags & 1 << _BLOCK2 else 0
         if not code and flags & 1 << _BLOCK1:
             code = self._take(view, resource)
         return code
 
     def after(self, view, reply):
         q = reply.q
-        if view.r[_FLAGS] & 1 << _BLOCK1:
-            self._confirm(view, reply, view.r[_BLOCK1])
+        flags = view.r[_FLAGS]
+        if flags & 1 << _BLOCK1:
+            self._confirm(view, reply)
         code = q[_Q_CODE]
-        if code <= 0x5F and code != _CONTINUE and code != _VALID:
-            self._divide(view, reply, q)
+        if code <= 0x5F and code != _CONTINUE and code != _VALID and (q[_Q_AT] or q[_Q_SKIP]):
+            if flags & 1 << _BLOCK2 or q[_Q_AT] > reply.most:
+                self._divide(view, reply)
         if reply.into is not reply.tx:
             reply.whole()  # into is the next one's, source is this one's
         self.slot = self.spilt = -1
+
+    def changed(self, resource):
+        self.marked = None
 
     def due(self, now_ms):
         self.transfers.expire(now_ms)
@@ -110,7 +122,11 @@ class Block(Feature):
 
     def spill(self, reply):
         """The answer outgrows a message: what can not be asked again for goes on in a slot."""
-        if reply.into is not reply.tx or not self._once() or reply.q[_Q_CODE] > 0x5F:
+        if (
+            reply.into is not reply.tx
+            or not self.node.view.r[_FLAGS] & _ONCE
+            or reply.q[_Q_CODE] > 0x5F
+        ):
             return
         i = self.transfers.room(self.node.view)
         if i >= 0:
@@ -123,11 +139,11 @@ class Block(Feature):
 
     # Block2
 
-    def _want(self, view):
+    def _want(self, view, flags):
         """A block is asked for: what of the payload it is, or an answer that is kept."""
         value = view.r[_BLOCK2]
         szx = value & 7
-        if szx == 7 or (value > 15 and view.has(_BLOCK1)):
+        if szx == 7 or (value > 15 and flags & 1 << _BLOCK1):
             return _BAD_REQUEST
         q = self.node.reply.q
         # a larger block than we send is asked for: its first part, and the asker goes on with ours
@@ -135,7 +151,9 @@ class Block(Feature):
         szx = 16 << (szx if szx < self.szx else self.szx)
         if szx < q[_Q_LIMIT]:
             q[_Q_LIMIT] = szx
-        return self._recall(view) if value > 15 else 0
+        if value > 15 and (self.transfers.used or flags & _UNSAFE):
+            return self._recall(view)
+        return 0
 
     def _recall(self, view):
         """A later block: when the answer is kept its code, with the answer in reply."""
@@ -150,72 +168,53 @@ class Block(Feature):
         self.spilt = i
         return self.transfers.recall(i, self.node.reply)
 
-    def _divide(self, view, reply, q):
-        if not q[_Q_AT] and not q[_Q_SKIP]:
-            return  # nothing, even where a block of it was asked for
-        if not view.has(_BLOCK2) and q[_Q_AT] <= reply.most:
-            return
-        szx = self._size(view, reply.most)
-        if q[_Q_AT] > 16 << szx and self._once() and not self._keep(view, reply):
-            reply.clear(_INTERNAL_SERVER_ERROR)
-        elif q[_Q_SKIP] and q[_Q_SKIP] >= q[_Q_AT]:
+    def _divide(self, view, reply):
+        if view.r[_FLAGS] & _ONCE and reply.q[_Q_AT] > self._size(view, reply.most):
+            if not self._keep(view, reply):
+                reply.clear(_INTERNAL_SERVER_ERROR)
+                return
+        whole = reply.source is not reply.into  # the handler gave it: no part was collected
+        how = cut(view.r, reply.q, self.szx, reply.most, 1 if whole else 0)
+        if how < 0:
             reply.clear(_BAD_REQUEST)
-        else:
-            self._cut(view, reply, szx)
+            return
+        if how & _UNMARKED:
+            self._mark(reply, reply.q, whole)
 
     def _size(self, view, most):
+        """The bytes that a block has, as cut() will have it."""
         szx = self.szx
         if view.has(_BLOCK2) and view.r[_BLOCK2] & 7 < szx:
             szx = view.r[_BLOCK2] & 7
         while szx and 16 << szx > most:
             szx -= 1
-        return szx
+        return 16 << szx
 
-    def _cut(self, view, reply, szx):
-        """Leave of the payload the block that is wanted, and say which one it is."""
-        q = reply.q
-        start = q[_Q_SKIP]
-        if q[_Q_AT] > 16 << szx and not q[_Q_ETAG]:
-            self._mark(reply, q)
-        if reply.source is not reply.into:
-            q[_Q_START] = start  # the handler gave the whole: no part was collected
-        length = q[_Q_AT] - start
-        if length > 16 << szx:
-            length = 16 << szx
-        q[_Q_LENGTH] = length
-        q[_Q_BLOCK2] = (start >> (szx + 4)) << 4 | szx
-        if start + length < q[_Q_AT]:
-            q[_Q_BLOCK2] |= 8
-        else:
-            self.marked = None
-        if start == 0 or view.has(_SIZE2):
-            q[_Q_SIZE2] = q[_Q_AT]
-
-    def _mark(self, reply, q):
+    def _mark(self, reply, q, whole):
         # blocks of two states must not be put together (RFC 7959 section 2.4)
-        if reply.source is not reply.into:
-            q[_Q_DIGEST] = self._digest(reply.source, q[_Q_AT])  # the handler gave all of it
+        if whole:
+            self._digest(reply.source, q)
         elif q[_Q_DIGEST] == 0:
             q[_Q_DIGEST] = digest(reply.source, q[_Q_BASE], q[_Q_AT], _DIGEST_SEED)
         value = q[_Q_DIGEST]
-        if value != _ABSENT:
-            tag = self.tag
-            tag[0] = value >> 24
-            tag[1] = value >> 16 & 255
-            tag[2] = value >> 8 & 255
-            tag[3] = value & 255
-            reply.tag = tag
-            q[_Q_ETAG] = 4
+        if value == _ABSENT:
+            return
+        q[_Q_ETAG] = 4
+        reply.tag = self.tag
+        if value != self.tagged:
+            self.tagged = value
+            pack_into(">I", self.tag, 0, value)
 
-    def _digest(self, payload, length):
-        """The digest of a payload; of the very bytes that the last one was of it is known."""
-        if payload is not self.marked:
-            value = digest(payload, 0, length, _DIGEST_SEED)
-            if _type(payload) is not _bytes:
-                return value  # they may become others
+    def _digest(self, payload, q):
+        """Digest a whole payload; of the very bytes that the last one was of it is known."""
+        if payload is self.marked:
+            q[_Q_DIGEST] = self.marks
+            return
+        q[_Q_DIGEST] = digest(payload, 0, q[_Q_AT], _DIGEST_SEED)
+        self.marked = None
+        if _type(payload) is _bytes and q[_Q_BLOCK2] & 8:  # others may change, or are done with
             self.marked = payload
-            self.marks = value
-        return self.marks
+            self.marks = q[_Q_DIGEST]
 
     # Block1
 
@@ -268,8 +267,9 @@ class Block(Feature):
             view.length = self.transfers.length(i)
         return 0
 
-    def _confirm(self, view, reply, value):
+    def _confirm(self, view, reply):
         """Say in the answer which block it is about, and end the transfer with its last one."""
+        value = view.r[_BLOCK1]
         code = reply.q[_Q_CODE]
         if value & 8 and code < 0x60:
             reply.clear(_CONTINUE)
@@ -286,10 +286,6 @@ class Block(Feature):
             self.slot = -1
 
     # Long answers to requests that must not be executed again for their second block
-
-    def _once(self):
-        view = self.node.view
-        return view.r[_FLAGS] & _UNSAFE or view.has(_BLOCK1)
 
     def _keep(self, view, reply):
         """Put the whole answer into a slot; False when it can not be."""

@@ -9,7 +9,7 @@ from array import array
 from micropython import const
 
 import coap.scan as s
-from coap.scan import copy
+from coap.copying import copy
 from coap.target import text, with_option
 from coap.token import SIZE
 

@@ -19,12 +19,12 @@ when the Call was given a buffer: call.into = bytearray(4096).
 from micropython import const
 
 from coap.call import Call
+from coap.copying import copy
 from coap.feature import Feature
 from coap.intake import Intake
-from coap.message import Writer
 from coap.repeats import LIFETIME_MS, Repeats
 from coap.resource import CoapError
-from coap.scan import copy, equal
+from coap.scan import equal
 from coap.target import options
 from coap.token import SIZE, Tokens
 
@@ -88,7 +88,7 @@ class Client(Feature):
 
     def attach(self, node):
         self.node = node
-        self.writer = Writer(node.tx)
+        self.writer = node.later.writer  # which writes into tx
         self.intake = Intake(self)
         self.szx = 6
         while self.szx and 16 << self.szx > node.view.r[_ROOM]:

@@ -7,8 +7,11 @@ import micropython
 from micropython import const
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
+_BLOCK2 = const(11)  # scan.BLOCK2
+_SIZE2 = const(13)  # scan.SIZE2
 _FLAGS = const(48)  # scan.FLAGS
 _TYPE = const(49)  # scan.TYPE
+_CODE = const(50)  # scan.CODE
 _MID = const(51)  # scan.MID
 _HEAD = const(53)  # scan.HEAD
 _ROOM = const(58)  # scan.ROOM
@@ -40,6 +43,10 @@ _Q_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
 _Q_LIMIT = const(14)
 _Q_BASE = const(15)  # where in its buffer the kept part lies
 _Q_ALL = const(16)
+
+# What cut() says of a block
+_MORE = const(1)
+_UNMARKED = const(2)
 
 # What is known of the notification that lies in tx, to give it to others
 _W_AT = const(0)  # where its Observe option lies
@@ -188,11 +195,62 @@ def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
 
 
 @micropython.viper
-def fits(r: ptr32, q: ptr32) -> int:
-    """0 when a part of the payload is lost; Block2 says that there is more, a diagnostic may end.
+def cut(r: ptr32, q: ptr32, szx: int, most: int, whole: int) -> int:
+    """Leave of the payload the block that is wanted, and say in the reply which one it is.
 
-    Also settles that an empty payload has no format, but for a 2.05.
+    szx, most: how large it may be, as an exponent and in bytes. whole: the payload is not the part
+    that was collected, but all of it. -1: it ends before that block; else MORE when others follow
+    it, and UNMARKED when there are several without an ETag that would tell that they belong
+    together.
     """
+    start = q[_Q_SKIP]
+    total = q[_Q_AT]
+    if start and start >= total:
+        return -1
+    if r[_FLAGS] & 1 << _BLOCK2 and r[_BLOCK2] & 7 < szx:
+        szx = r[_BLOCK2] & 7
+    size = 16 << szx
+    while szx and size > most:
+        szx -= 1
+        size = 16 << szx
+    if whole:
+        q[_Q_START] = start
+    length = total - start
+    how = 0
+    if length > size:
+        length = size
+        how = _MORE
+    if total > size and not q[_Q_ETAG]:
+        how |= _UNMARKED
+    q[_Q_LENGTH] = length
+    q[_Q_BLOCK2] = (start >> (szx + 4)) << 4 | szx
+    if how & _MORE:
+        q[_Q_BLOCK2] |= 8
+    if start == 0 or r[_FLAGS] & 1 << _SIZE2:
+        q[_Q_SIZE2] = total
+    return how
+
+
+@micropython.viper
+def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8, look: int) -> int:
+    """The whole reply from its ints: its length in tx. Of a long payload the place is returned,
+    negative: see ready().
+
+    0 when a part of the payload is lost; Block2 says that there is more, a diagnostic may end.
+    Also settles the code that nobody chose, and that an empty payload has no format, but for a
+    2.05; with `look` that is all, and 1.
+
+    One machine-code function does not call another here: its pointers would go as ints, which
+    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the
+    payload may lie in tx itself, from BODY on.
+    """
+    if q[_Q_CODE] == 0:
+        method = r[_CODE]
+        q[_Q_CODE] = 0x44
+        if method == 1 or method == 5:
+            q[_Q_CODE] = 0x45
+        elif method == 4:
+            q[_Q_CODE] = 0x42
     if q[_Q_LENGTH] > r[_ROOM]:
         return 0
     if q[_Q_AT] > q[_Q_LIMIT] and q[_Q_BLOCK2] == _ABSENT and q[_Q_CODE] < 0x60:
@@ -200,17 +258,8 @@ def fits(r: ptr32, q: ptr32) -> int:
     q[_Q_AT] = 0
     if q[_Q_LENGTH] == 0 and q[_Q_CODE] != 0x45:
         q[_Q_FORMAT] = _ABSENT
-    return 1
-
-
-@micropython.viper
-def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> int:
-    """The whole reply from its ints, which passed fits(): its length in tx.
-
-    One machine-code function does not call another here: its pointers would go as ints, which
-    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the
-    payload may lie in tx itself, from BODY on.
-    """
+    if look:
+        return 1
     n = r[_HEAD]
     kind = 0x60
     if r[_TYPE]:
@@ -276,19 +325,10 @@ def emit(tx: ptr8, buf: ptr8, r: ptr32, q: ptr32, etag: ptr8, payload: ptr8) -> 
     if length:
         tx[n] = 0xFF
         n += 1
+        if length > _SHORT:
+            return 0 - n
         i = q[_Q_START]
         length += i
-        while i + 8 <= length:
-            tx[n] = payload[i]
-            tx[n + 1] = payload[i + 1]
-            tx[n + 2] = payload[i + 2]
-            tx[n + 3] = payload[i + 3]
-            tx[n + 4] = payload[i + 4]
-            tx[n + 5] = payload[i + 5]
-            tx[n + 6] = payload[i + 6]
-            tx[n + 7] = payload[i + 7]
-            n += 8
-            i += 8
         while i < length:
             tx[n] = payload[i]
             n += 1
@@ -402,3 +442,36 @@ def decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
             i -= 1
             tx[i] = 46
     return end
+
+
+@micropython.viper
+def fraction(into: ptr8, at: int, value: int, decimals: int) -> int:
+    """Write value / 10**decimals as a CBOR integer or decimal fraction (RFC 8949 section 3.4.4) at
+    into[at], at most 8 bytes: its end. decimals: at most 24.
+    """
+    if decimals:
+        into[at] = 0xC4  # [exponent, mantissa]
+        into[at + 1] = 0x82
+        into[at + 2] = 0x1F + decimals
+        at += 3
+    major = 0
+    if value < 0:
+        major = 0x20
+        value = -1 - value
+    if value < 24:
+        into[at] = major | value
+        return at + 1
+    major += 24
+    size = 1
+    if value > 0xFFFF:
+        size = 4
+        major += 2
+    elif value > 0xFF:
+        size = 2
+        major += 1
+    into[at] = major
+    while size:
+        size -= 1
+        at += 1
+        into[at] = value >> 8 * size & 255
+    return at + 1

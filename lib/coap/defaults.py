@@ -45,7 +45,7 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False, requests
     if requests:
         from coap.client import Client
 
-        features.append(Client(requests))
+        features.append(Client(requests, remembered=4 * requests))
     features.append(NoResponse())  # after all that may change the code of an answer
     return features
 
@@ -53,8 +53,8 @@ def usual(observers=8, blocks=2, block_bytes=2048, rate=0, group=False, requests
 def for_board(slots, recv_max, rate=0, group=False, more=()):
     """A node in the sizes of a board: its tables, and the longest datagram that it takes.
 
-    slots: a dict with remembered, exchanges, peers, observers, blocks, and perhaps block_bytes and
-    requests; more: further features.
+    slots: a dict with remembered, exchanges, peers, observers, blocks, and perhaps block_bytes,
+    requests, reply_bytes and promises; more: further features.
     """
     sizes = dict(slots)
     observers, blocks = sizes.pop("observers"), sizes.pop("blocks")

@@ -10,6 +10,7 @@ from micropython import const
 
 from coap.ccm import Ccm
 from coap.cipher import associated, nonce, put_piv, take_piv
+from coap.copying import copy
 from coap.framing import (
     FIELDS,
     keep_outer,
@@ -18,7 +19,7 @@ from coap.framing import (
     put_option,
     split_inner,
 )
-from coap.scan import copy, scan, step
+from coap.scan import scan, step
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _OSCORE = const(16)  # scan.OSCORE

@@ -12,8 +12,8 @@ from array import array
 
 from micropython import const
 
+from coap.copying import copy
 from coap.ring import random16, seen
-from coap.scan import copy
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _MALFORMED = const(0)  # counters.MALFORMED

@@ -7,9 +7,10 @@ function may cancel it, or begin another one in its slot.
 from micropython import const
 
 from coap.call import Response
+from coap.copying import copy
 from coap.guard import call as guarded
 from coap.ring import random16
-from coap.scan import copy, equal
+from coap.scan import equal
 from coap.token import SIZE
 
 # Numbers of other files: the compiler folds only the constants of the file at hand

@@ -40,6 +40,13 @@ _SLOT = const(7)  # in the message layer
 _UNWANTED = const(8)  # classes of answers that nobody wants to hear, as in No-Response (RFC 7967)
 _WORDS = const(9)
 
+# What else belongs to one
+_TOKEN = const(0)
+_PAYLOAD = const(1)
+_TAG = const(2)  # its ETag
+_SECURED = const(3)  # how to protect the response
+_PARTS = const(4)
+
 _FREE = const(0)
 _MADE = const(1)
 _KEPT = const(2)  # answered, and not yet settled
@@ -57,10 +64,7 @@ class Later:
         self.node = node
         self.words = array("i", [0] * (_WORDS * slots))
         self.peers = [None] * slots
-        self.tokens = [b""] * slots
-        self.payloads = [b""] * slots
-        self.etags = [b""] * slots
-        self.secured = [None] * slots  # how to protect the response
+        self.parts = [b""] * (_PARTS * slots)  # type: list
         self.open = 0
         self.turn = 0  # makes each ticket a new one
         self.writer = Writer(node.tx)
@@ -82,8 +86,9 @@ class Later:
                 self.words[at + _SLOT] = self.turn
                 self.words[at + _UNWANTED] = self._unwanted(view)
                 self.peers[i] = view.peer
-                self.tokens[i] = view.token()
-                self.secured[i] = self.node.secure.keep(view) if view.context else None
+                at = i * _PARTS
+                self.parts[at + _TOKEN] = view.token()
+                self.parts[at + _SECURED] = self.node.secure.keep(view) if view.context else None
                 self.open += 1
                 self.node.rewatch()
                 self.node.hurry()  # its patience may end first
@@ -132,8 +137,8 @@ class Later:
         words[at + _CODE] = code
         words[at + _FORMAT] = _ABSENT if content_format is None else content_format
         words[at + _MAX_AGE] = _ABSENT if max_age_s is None else max_age_s
-        self.payloads[i] = payload
-        self.etags[i] = etag
+        self.parts[i * _PARTS + _PAYLOAD] = payload
+        self.parts[i * _PARTS + _TAG] = etag
         self.node.rewatch()
         self.node.hurry()
         return True
@@ -207,19 +212,23 @@ class Later:
     def _free(self, i):
         self.words[i * _WORDS] = _FREE
         self.peers[i] = None
-        self.payloads[i] = self.tokens[i] = self.etags[i] = b""
+        for part in range(i * _PARTS, (i + 1) * _PARTS):
+            self.parts[part] = b""
         self.open -= 1
         self.node.rewatch()
 
     def _write(self, i, kind, mid):
         at = i * _WORDS
+        i *= _PARTS
         words = self.words
-        writer = self.writer.begin(kind, words[at + _CODE], mid, self.tokens[i])
-        if self.etags[i]:
-            writer.option(_ETAG, self.etags[i])
-        if words[at + _FORMAT] != _ABSENT and (self.payloads[i] or words[at + _CODE] == _CONTENT):
+        payload = self.parts[i + _PAYLOAD]
+        secured = self.parts[i + _SECURED]
+        writer = self.writer.begin(kind, words[at + _CODE], mid, self.parts[i + _TOKEN])
+        if self.parts[i + _TAG]:
+            writer.option(_ETAG, self.parts[i + _TAG])
+        if words[at + _FORMAT] != _ABSENT and (payload or words[at + _CODE] == _CONTENT):
             writer.uint(_CONTENT_FORMAT, words[at + _FORMAT])
         if words[at + _MAX_AGE] != _ABSENT:
             writer.uint(_OPTION_MAX_AGE, words[at + _MAX_AGE])
-        n = max(writer.payload(self.payloads[i]).n, 0)
-        return self.node.secure.late(self.secured[i], n) if self.secured[i] and n else n
+        n = max(writer.payload(payload).n, 0)
+        return self.node.secure.late(secured, n) if secured and n else n

@@ -11,7 +11,8 @@ Two stores, each with load() -> bytes or None, and save(bytes), which replaces t
 
 Whoever keeps the state of a whole node needs no `retained`: `carried` goes into that state and
 comes back by recover(). `void` is then a function that keeps the state anew, without it; where
-there is none, the flash is written instead.
+there is none, the flash is written instead. A state that may not be the newest one is not good for
+that: `exact` is False then.
 """
 
 from hashlib import sha256
@@ -40,6 +41,7 @@ class Ledger:
         self.kept = False  # what was retained is still true
         self.carried = b""  # and is this
         self.void = None
+        self.exact = True  # what comes back is the newest that was carried
         self.broken = False
         self.error = ""
         if flash is not None:
@@ -71,7 +73,7 @@ class Ledger:
 
     def recover(self, carried):
         """Go on from what `carried` was before a sleep; nothing was sent or taken since."""
-        exact = _opened(carried, _RETAINED, _EXACT)
+        exact = _opened(carried, _RETAINED, _EXACT) if self.exact else None
         if exact and self.flash is not None and not self.broken:
             for context in self.contexts:
                 limit = _bytes(context.limit, _LIMIT)

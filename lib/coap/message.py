@@ -10,7 +10,8 @@
 from micropython import const
 
 from coap.compose import head
-from coap.scan import copy, holds, index, step
+from coap.copying import copy
+from coap.scan import holds, index, step
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _ENDS = const(24)  # scan.ENDS

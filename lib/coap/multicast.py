@@ -9,9 +9,10 @@ from array import array
 
 from micropython import const
 
+from coap.copying import copy
 from coap.feature import Feature
 from coap.ring import random16
-from coap.scan import copy, scan
+from coap.scan import scan
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _GROUP_DROPPED = const(16)  # counters.GROUP_DROPPED

@@ -7,13 +7,13 @@ through _check().
 """
 
 from array import array
-from struct import pack_into
 
 from micropython import const
 
 from coap.answer import DEFAULTS, Answer
 from coap.application import Application
 from coap.compose import bare, ready
+from coap.copying import copy
 from coap.counters import NAMES
 from coap.exchange import Exchange
 from coap.feature import Feature
@@ -45,6 +45,8 @@ _SPECIAL = const(129)  # scan.SPECIAL
 _WATCH = const(130)  # scan.WATCH
 _MISSING = const(0x3FFFFFFE)  # scan.MISSING
 _ROUTES = const(256)  # scan.ROUTES
+_CHOICE = const(256)  # scan.CHOICE
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_HOST = const(2)  # scan.URI_HOST
 _ETAG = const(3)  # scan.ETAG
@@ -61,10 +63,9 @@ _ECHO = const(17)  # scan.ECHO
 _FLAGS = const(48)  # scan.FLAGS
 _CODE = const(50)  # scan.CODE
 _ROUTE = const(54)  # scan.ROUTE
-_SIZE = const(56)  # scan.SIZE
+_FOUND = const(128)  # scan.FOUND
 _ROOM = const(58)  # scan.ROOM
 _BODY = const(59)  # scan.BODY
-_LIMIT = const(62)  # scan.LIMIT
 _REQUEST = const(1 << 0)  # scan.REQUEST
 _UNSAFE = const(1 << 24)  # scan.UNSAFE
 _NON = const(1 << 25)  # scan.NON
@@ -85,6 +86,7 @@ _MASK = const(0x3FFFFFFF)  # exchange.MASK
 
 
 _VIEWS = const(48)  # lengths whose memoryview is kept
+_LONG = const(_SILENT)  # no request has that bit: the answer is too long for one message
 _type = type  # found at once: the names that are built in are searched one by one
 _bytes = bytes
 _len = len
@@ -98,6 +100,9 @@ _UNDERSTOOD = (
     | 1 << _URI_QUERY
     | 1 << _ACCEPT
 )
+_NEGOTIATED = const(
+    1 << _ACCEPT | 1 << _CONTENT_FORMAT | 1 << _IF_MATCH | 1 << _IF_NONE_MATCH
+)  # what a request asks of the resource beyond its method
 _KNOWN = const(1 << _BLOCK1 | 1 << _ECHO)  # by them a View knows what it must forget
 _UNUSUAL = 1 << _IF_MATCH | 1 << _ETAG | 1 << _IF_NONE_MATCH | 1 << _PROXY | _ODD
 
@@ -125,7 +130,6 @@ class Node(Application):
         super().__init__()
         self.view = View(room, token_max)
         self.tx = bytearray(self.view.r[_BODY] + room)
-        self.copied = "%ds" % room  # for pack_into(): any payload
         self.counters = array("i", [0] * len(NAMES))
         self.views = {}
         self.sent = 0  # datagrams, modulo 2**30
@@ -138,10 +142,14 @@ class Node(Application):
         self.later = Later(self, promises)
         self.timers = Timers(self, timers)
         self.features = features
-        self.hooks = (  # those of them that have something to do before a handler, and after it
-            [one for one in features if type(one).before is not Feature.before],
-            [one for one in features if type(one).after is not Feature.after],
-        )
+        # a feature that does something before a handler, or after it, behind the bits it wants
+        self.befores = []
+        self.afters = []
+        for one in features:
+            if type(one).before is not Feature.before:
+                self.befores += (0, one)
+            if type(one).after is not Feature.after:
+                self.afters += (0, one)
         self.timed = [self.timers, self.later]
         self.going = None  # the part that due() asks first, as long as it has more to send
         self.calm = False  # nothing is due before calm_until_ms
@@ -164,6 +172,7 @@ class Node(Application):
             feature.attach(self)
             if feature.timed:
                 self.timed.append(feature)
+        self.rehook()
         self.timed.append(self.exchange)  # last: it sends what the others have begun
 
     # The way of one datagram
@@ -273,6 +282,12 @@ class Node(Application):
             watch |= feature.watches
         self.view.r[_WATCH] = watch
 
+    def rehook(self):
+        """Settle which requests each feature is shown: what it wants may be something else now."""
+        for hooks in (self.befores, self.afters):
+            for i in range(0, len(hooks), 2):
+                hooks[i] = hooks[i + 1].wants | (_LONG if hooks[i + 1].cuts else 0)
+
     def fail(self, code):
         """An answer of a code alone, in tx: its length."""
         return bare(self.tx, self.view.buf, self.view.r, code)
@@ -290,7 +305,9 @@ class Node(Application):
         r = view.r
         out = r[_ROUTE]
         if out >= _ROUTES:
-            return self._check(view) if out != _MISSING else self._missing(view)
+            if out == _MISSING:
+                return self._missing(view)
+            return self._check(view) if out == _ABSENT else self._choose(view, out - _CHOICE)
         resource = self.resources[out]
         out = resource.handlers[r[_CODE]]
         if out is None:
@@ -306,13 +323,28 @@ class Node(Application):
         """Copy a payload that ready() has left over, to tx[-n]."""
         if not n:
             return self._complete(view, out)
-        pack_into(self.copied, self.tx, -n, out)  # and zeros up to ROOM, behind the message
+        copy(self.tx, -n, out, 0, len(out))
         return len(out) - n
 
     def _missing(self, view):
         if self.prefixes or view.r[_FLAGS] & self.wants:
             return self._check(view)
         return self.fail(_NOT_FOUND)
+
+    def _choose(self, view, out):
+        """All is plain but an Accept, and of that it is known only that it may be met."""
+        resource = self.resources[out]
+        out = resource.handlers[view.r[_CODE]]
+        accept = view.r[_ACCEPT]
+        if out is None or accept not in (resource.content_formats or ()):
+            return self._check(view)
+        self.resource = resource
+        self.reply.chosen = self.reply_.negotiated = accept
+        out = guard(out, self.request_, self.reply_, self)
+        out = self._complete(view, out)
+        self.reply.chosen = _ABSENT
+        self.reply_.negotiated = None
+        return out
 
     def _check(self, view):
         """The whole of what a server has to look at before anything acts."""
@@ -325,7 +357,8 @@ class Node(Application):
         elif out & self.refuse:
             out = _BAD_OPTION
         else:
-            out = self._refusal(view, self.find(view))
+            out = r[_FOUND]
+            out = self._refusal(view, self.resources[out] if out < _ROUTES else self.find(view))
             if not out:
                 out = self.resource.handlers[r[_CODE]]
                 out = guard(out, self.request_, self.reply_, self)
@@ -341,39 +374,38 @@ class Node(Application):
         self.resource = resource
         if resource is None:
             return _NOT_FOUND
-        r = view.r
-        code = r[_CODE]
+        code = view.r[_CODE]
+        flags = view.r[_FLAGS]
         if code > 7 or resource.handlers[code] is None:
             return _METHOD_NOT_ALLOWED
         if self.access is not None and not self.access.admits(view, resource):
             return _UNAUTHORIZED
-        if r[_SIZE] > r[_LIMIT]:
+        if flags & _ODD:
             return self._too_long()
-        flags = r[_FLAGS]
         code = 0
-        if flags & (1 << _ACCEPT | 1 << _CONTENT_FORMAT):
+        if flags & _NEGOTIATED:
             code = self._negotiate(view, resource)
-        if not code and flags & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
-            code = self._precondition(view, resource)
-        if not code:
-            if flags & _UNSAFE:
-                if resource.echo:
-                    code = self.challenge(view)
-            elif not resource.exists:
-                code = _NOT_FOUND
+            if not code and flags & (1 << _IF_MATCH | 1 << _IF_NONE_MATCH):
+                code = self._precondition(view, resource)
+            if code:
+                return code
+        if flags & _UNSAFE:
+            if resource.echo:
+                code = self.challenge(view)
+        elif not resource.exists:
+            code = _NOT_FOUND
         if not code and flags & self.wants:
             code = self._before(view, resource)
         return code
 
     def _before(self, view, resource):
         i = 0
-        features = self.hooks[0]
-        while i < _len(features):
-            if view.r[_FLAGS] & features[i].wants:
-                refusal = features[i].before(view, resource)
+        while i < _len(self.befores):
+            if view.r[_FLAGS] & self.befores[i]:
+                refusal = self.befores[i + 1].before(view, resource)
                 if refusal:
                     return refusal
-            i += 1
+            i += 2
         return 0
 
     def _negotiate(self, view, resource):
@@ -399,21 +431,18 @@ class Node(Application):
     def _complete(self, view, out):
         """Make a message of what the handler returned, None mostly: it has filled the reply."""
         reply = self.reply
-        if out is None and not reply.touched and not self.later.open:
-            if view.r[_FLAGS] & (_UNSAFE | self.wants_after) == _UNSAFE:
-                return self.fail(DEFAULTS[view.r[_CODE]])  # done, and nothing to say
         if out is not None or not reply.touched or self.later.open:
+            if out is None and not reply.touched and not self.later.open:
+                if view.r[_FLAGS] & (_UNSAFE | self.wants_after) == _UNSAFE:
+                    return self.fail(DEFAULTS[view.r[_CODE]])  # done, and nothing to say
             if _type(out) is _bytes and not self.later.open:
                 if not reply.touched:
                     reply.start()
                 reply.give(out)
             elif not self._fill(view, reply, out):
                 return self.exchange.acknowledge(view)
-        q = reply.q
-        if q[_Q_CODE] == 0:
-            q[_Q_CODE] = DEFAULTS[view.r[_CODE]]
-        if view.r[_FLAGS] & self.wants_after or q[_Q_AT] > reply.most:
-            return self._after(view, reply, q)
+        if view.r[_FLAGS] & self.wants_after or reply.q[_Q_AT] > reply.most:
+            return self._after(view, reply, reply.q)
         return reply.finish(view)
 
     def _fill(self, view, reply, out):
@@ -453,16 +482,20 @@ class Node(Application):
 
     def _after(self, view, reply, q):
         """Let features complete the reply, and see whether the asker has it already."""
-        if view.r[_FLAGS] & 1 << _ETAG and q[_Q_ETAG] and q[_Q_CODE] == _CONTENT:
+        if q[_Q_CODE] == 0:
+            q[_Q_CODE] = DEFAULTS[view.r[_CODE]]
+        flags = view.r[_FLAGS]
+        if flags & 1 << _ETAG and q[_Q_ETAG] and q[_Q_CODE] == _CONTENT:
             if holds(view.buf, view.r, _ETAG, reply.tag):
                 q[_Q_CODE] = _VALID
                 q[_Q_LENGTH] = q[_Q_AT] = 0
+        if q[_Q_AT] > reply.most:
+            flags |= _LONG
         i = 0
-        while i < _len(self.hooks[1]):
-            feature = self.hooks[1][i]
-            if view.r[_FLAGS] & feature.wants or (feature.cuts and q[_Q_AT] > reply.most):
-                feature.after(view, reply)
-            i += 1
+        while i < _len(self.afters):
+            if flags & self.afters[i]:
+                self.afters[i + 1].after(view, reply)
+            i += 2
         i = reply.finish(view)
         return self.exchange.acknowledge(view) if reply.silent else i
 

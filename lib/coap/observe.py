@@ -14,9 +14,10 @@ from array import array
 from micropython import const
 
 from coap.compose import address, alike
+from coap.copying import copy
 from coap.feature import Feature
 from coap.guard import inside
-from coap.scan import copy, same_token
+from coap.scan import same_token
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _OBSERVERS_REFUSED = const(12)  # counters.OBSERVERS_REFUSED
@@ -232,14 +233,20 @@ class Observe(Feature):
     # Across a restart
 
     def state(self):
-        """The last number; and the observers, as they registered, where node.pack_peer is set."""
+        """The last number; and the observers, as they registered, where node.pack_peer is set.
+
+        Those that it refuses with ValueError are left out: a serial line has no address.
+        """
         out = bytes((self.number >> 16, self.number >> 8 & 255, self.number & 255))
         pack = self.node.pack_peer
         if pack is not None:
             for i in range(self.slots):
                 n = self.words[i * _WORDS]
                 if n:
-                    peer = pack(self.peers[i])
+                    try:
+                        peer = pack(self.peers[i])
+                    except ValueError:
+                        continue
                     context = self.words[i * _WORDS + _CONTEXT]
                     out += bytes((len(peer), n, context)) + peer + self.requests[i][:n]
         return out

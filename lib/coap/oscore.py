@@ -14,12 +14,13 @@ from hashlib import sha256
 from micropython import const
 
 from coap.cipher import SYNCED, came, is_new
+from coap.copying import copy
 from coap.envelope import Envelope
 from coap.feature import Feature
 from coap.framing import ABSENT
 from coap.guard import inside
 from coap.ledger import Ledger
-from coap.scan import copy, equal
+from coap.scan import equal
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
@@ -34,6 +35,7 @@ _ECHO = const(17)  # scan.ECHO
 _ONCE = const(1 << 24 | 1 << 12)  # scan.UNSAFE, scan.BLOCK1
 _REQUEST = const(1 << 0)  # scan.REQUEST
 _FLAGS = const(48)  # scan.FLAGS
+_TYPE = const(49)  # scan.TYPE
 _HEAD = const(53)  # scan.HEAD
 _SIZE = const(56)  # scan.SIZE
 _LIMIT = const(62)  # scan.LIMIT
@@ -77,7 +79,7 @@ class Oscore(Feature):
         self.ledger = Ledger(self.contexts, flash, retained, step)
         if self.ledger.broken:
             self.contexts = []
-        self.peers = {}  # and the contexts of what is sent to them
+        self.peers = []  # pairs: a peer, and the context of what is sent to it
         self.asking = None  # what only a node with requests of its own needs
         self.why = _UNKNOWN
         self.again = False  # the request at hand was served before
@@ -107,7 +109,16 @@ class Oscore(Feature):
             from coap.asking import Asking
 
             self.asking = Asking(self)
-        self.peers[peer] = context
+        # no dict: an address is a bytearray on some ports
+        self.peers = [pair for pair in self.peers if pair[0] != peer]
+        self.peers.append((peer, context))
+
+    def context_of(self, peer):
+        """The context of our requests to `peer`, None where they go openly."""
+        for pair in self.peers:
+            if pair[0] == peer:
+                return pair[1]
+        return None
 
     def retain(self):
         """A deep sleep begins now: keep what must be exact. Raises OSError."""
@@ -121,7 +132,7 @@ class Oscore(Feature):
 
     def prepare(self, call, peer):
         """A call to `peer` begins: it is protected where the peer has a context."""
-        call.context = self.peers.get(peer)
+        call.context = self.context_of(peer)
         if call.context is not None:
             self.asking.begin(call)
 
@@ -141,6 +152,8 @@ class Oscore(Feature):
         n = inside(self.node, context.number, 0)
         if not n or not self.node.tx[1]:
             return n
+        if view.r[_TYPE] and self.node.tx[1] == _BAD_OPTION:
+            return 0  # as Exchange.depart() does, which sees the code of the outside
         return self._seal(context, view.r[_HEAD], n, view.r[_FLAGS] >> _OBSERVE & 1)
 
     def repeat(self, view, replies, at):

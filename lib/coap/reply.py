@@ -72,7 +72,9 @@ class Reply:
     def etag(self):
         """The strong ETag of what is answered, at most 8 bytes; b"" for none."""
         answer = self._answer
-        return answer.tag if answer.touched else answer.node.resource.etag
+        if not answer.touched:
+            return answer.node.resource.etag
+        return answer.tag if answer.q[_Q_ETAG] else b""
 
     @etag.setter
     def etag(self, etag):

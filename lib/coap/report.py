@@ -107,6 +107,7 @@ class Report(Feature):
         elif self.queued and not queued:
             self.wants = 0
             node.wants, node.view.r[_SPECIAL] = self.plain
+        node.rehook()
         self.queued = queued
         self.until_ms = (now_ms + self.linger_ms) & _MASK
         node.hurry()

@@ -22,6 +22,7 @@ _Q_ETAG = const(1)  # compose.Q_ETAG
 _Q_FORMAT = const(3)  # compose.Q_FORMAT
 _Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
 _Q_ALL = const(16)  # compose.Q_ALL
+_CONSTANTS = const(5)  # of the numbers of an answer: up to Q_MAX_AGE they may be its resource's
 
 LATER = object()  # what a handler returns when node.respond() will answer
 
@@ -68,6 +69,7 @@ class Resource:
     exists = True  # False: GET is 4.04 and If-None-Match passes
     max_age_s = None  # Max-Age of its answers; None leaves the default of 60 s
     etag = b""  # strong ETag of its present state: 2.03 and If-Match then work by themselves
+    written = (b"", True, None)  # the state that route and options were written for
 
     def __init__(self):
         self.node = None
@@ -76,7 +78,6 @@ class Resource:
         self.options = b"\0"
         self.q = array("i")
         self.handlers = [None] * 8
-        self.written = (b"", True, None)  # the state that route and options were written for
 
     def bind(self, node, path):
         """Called by node.add(): give the resource its path and its handlers."""
@@ -128,17 +129,13 @@ class Resource:
         if self.max_age_s is not None:
             q[_Q_MAX_AGE] = self.max_age_s
             writer.uint(_MAX_AGE, self.max_age_s)
-        self._adopt(q, bytes((writer.n,)) + scratch[: writer.n])
-
-    def _adopt(self, q, options):
-        """Keep what was written; where another resource has the same, that is kept once."""
-        for other in self.node.resources if self.node else ():
-            if other.q == q:
-                q = other.q
-            if other.options == options:
-                options = other.options
-        self.q = q
-        self.options = options
+        self.q = q[:_CONSTANTS]
+        self.options = bytes((writer.n,)) + scratch[: writer.n]
+        for other in self.node.resources if self.node else ():  # what is alike is kept once
+            if other.q == self.q:
+                self.q = other.q
+            if other.options == self.options:
+                self.options = other.options
 
     def changed(self):
         """The state changed, and perhaps etag, exists or max_age_s: observers are told.

@@ -30,7 +30,7 @@ class Routes:
         self.resources = []  # in the order in which they are listed
         self.listing = None  # by coap.link; None when it must be written anew
         self.table = table(())  # of their routes
-        self.prefixes = []  # those that serve what lies below them, the longest path first
+        self.prefixes = ()  # those that serve what lies below them, the longest path first
 
     def add(self, path, resource):
         """Serve `resource` at `path`, segments separated by "/" and none in front."""
@@ -45,8 +45,8 @@ class Routes:
         resource.bind(self, path)
         self._list(self.resources + [resource])
         if resource.prefix:
-            self.prefixes.append(resource)
-            self.prefixes.sort(key=lambda one: -len(one.path))
+            found = list(self.prefixes) + [resource]
+            self.prefixes = sorted(found, key=lambda one: -len(one.path))
         return resource
 
     def remove(self, path):
@@ -59,8 +59,9 @@ class Routes:
             raise ValueError("nothing is served at /" + path)
         self._list([other for other in self.resources if other is not resource])
         if resource.prefix:
-            self.prefixes.remove(resource)
-        resource.changed()
+            self.prefixes = [other for other in self.prefixes if other is not resource]
+        resource.node.changed(resource)
+        resource.node = None  # its place in the table is another's
 
     def get(self, path, **attributes):
         """Decorator: the function answers GET for `path`; attributes are those of Resource."""

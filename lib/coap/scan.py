@@ -81,6 +81,7 @@ _SILENT = const(1 << 29)  # format error that gets no answer
 _ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
 _MISSING = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
 _ROUTES = const(256)  # ROUTE is below it where there is one
+_CHOICE = const(256)  # added to ROUTE: all is plain but that an Accept is to be met
 _NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
 _ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
 _LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
@@ -344,9 +345,11 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         if not flags & r[_SPECIAL]:
             number = r[_ACCEPT]
             value = routes[at - 2] << 8 | routes[at - 1]
-            if value != _LOOK and (
-                number == _NO_ACCEPT or (number == value and value != _ANY_FORMAT)
-            ):
+            if number == _NO_ACCEPT and value != _LOOK:
+                r[_ROUTE] = slot
+            elif value == _ANY_FORMAT:
+                r[_ROUTE] = _CHOICE + slot
+            elif number == value and value != _LOOK:
                 r[_ROUTE] = slot
             if flags & 1 << _CONTENT_FORMAT:
                 at += length
@@ -464,16 +467,6 @@ def same_token(a: ptr8, b: ptr8, r: ptr32) -> int:
             return 0
         i += 1
     return 1
-
-
-@micropython.viper
-def copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
-    """to[at:at+n] = source[start:start+n], forward: it may move bytes down in one buffer."""
-    n += start
-    while start < n:
-        to[at] = source[start]
-        at += 1
-        start += 1
 
 
 @micropython.viper

@@ -20,7 +20,8 @@ class Timers:
 
     def __init__(self, node, slots):
         self.node = node
-        self.slots = [[None, -1, 0, False] for _ in range(slots)]
+        # start() makes a list of its own for each
+        self.slots = [[None]] * slots  # type: list
         self.running = 0
 
     def start(self, delay_ms, function, again):

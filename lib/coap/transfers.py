@@ -8,7 +8,8 @@ from array import array
 
 from micropython import const
 
-from coap.scan import copy, digest_option
+from coap.copying import copy
+from coap.scan import digest_option
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _BLOCKS_REFUSED = const(14)  # counters.BLOCKS_REFUSED
@@ -43,7 +44,11 @@ ANSWERED = const(2)
 
 
 class Transfers:
-    """A fixed number of slots, each with a buffer of `size` bytes, kept for lifetime_ms."""
+    """A fixed number of slots, each with a buffer of `size` bytes, kept for lifetime_ms.
+
+    A buffer is made for the first transfer that comes to its slot, and stays there: most nodes are
+    never sent blocks, and of several slots the last ones are seldom needed.
+    """
 
     def __init__(self, node, slots, size, lifetime_ms):
         self.node = node
@@ -53,7 +58,7 @@ class Transfers:
         self.words = array("i", [0] * (_WORDS * slots))
         self.peers = [None] * slots
         self.tags = [b""] * slots
-        self.buffers = [bytearray(size) for _ in range(slots)]
+        self.buffers = [None] * slots  # type: list
         self.used = 0
 
     def state(self, i):
@@ -95,7 +100,7 @@ class Transfers:
         while i:
             i -= 1
             if self.words[i * _WORDS] == FREE:
-                return i
+                return i if self.buffers[i] else self._furnish(i)
             if self._yields(i, view) and (victim < 0 or self._sooner(i, victim, view.now_ms)):
                 victim = i
         if victim >= 0:
@@ -104,6 +109,14 @@ class Transfers:
         else:
             self.node.counters[_BLOCKS_REFUSED] += 1
         return victim
+
+    def _furnish(self, i):
+        try:
+            self.buffers[i] = bytearray(self.size)
+        except MemoryError:
+            self.node.counters[_BLOCKS_REFUSED] += 1
+            return -1
+        return i
 
     def begin(self, i, view, key):
         """The slot holds nothing yet of what will come."""

@@ -2,6 +2,7 @@
 
 from asked import Told
 from coap.access import SECURED, Access
+from coap.call import WATCHING
 from coap.context import Context
 from coap.defaults import usual
 from coap.echo import Echo
@@ -180,6 +181,47 @@ def test_observe():
     assert is_hidden(wire, b"three")
 
 
+@cases(CON, NON)
+def test_an_open_error_ends_no_observation(kind):
+    """Who is on the way sees the token, and could say so at any time (section 8.4.2)."""
+    wire, server, client, told = pair()
+    client.client.observe("server", "s", told)
+    wire.run(1000)
+    token = decode(wire.log[-1][3]).token
+    data = encode(kind, UNAUTHORIZED, 0x7777, token, (), b"Security context not found")
+    assert client.datagram(data, len(data), "server", wire.now_ms) == 0
+    server.state = b"closed"
+    server.at("s").changed()
+    wire.run(1000)
+    assert [payload for _, payload, _ in told.all] == [b"open", b"closed"]
+
+
+def test_an_open_error_while_a_notification_is_fetched():
+    wire, server, client, told = pair()
+    call = client.client.observe("server", "s", told)
+    call.into = bytearray(2000)
+    server.state = bytes(1500)
+    wire.run(5000)
+    watch = bytes(call.watch)
+    server.state = b"x" * 1400
+    server.at("s").changed()
+    while call.state == WATCHING:
+        wire.run(1)
+    data = encode(NON, UNAUTHORIZED, 0x7777, watch)
+    client.datagram(data, len(data), "server", wire.now_ms)
+    wire.run(5000)
+    assert [payload for _, payload, _ in told.all] == [bytes(1500), b"x" * 1400]
+
+
+def test_a_renewed_observation_that_the_server_does_not_understand_is_told_of():
+    wire, server, client, told = pair()
+    client.client.observe("server", "s", told)
+    wire.run(1000)
+    wire.join("server", Node())  # it has lost its keys
+    wire.run(100000)
+    assert told.all[-1] == ("not under OSCORE", b"", True)
+
+
 def test_observe_long_values():
     wire, server, client, told = pair()
     call = client.client.observe("server", "s", told)
@@ -355,6 +397,18 @@ def test_reports_are_protected():
 def test_a_peer_without_one_of_our_contexts():
     client = client_node()
     raises(ValueError, client.secure.bind, "other", Context(SECRET, b"\x05", b"\x06"))
+
+
+def test_a_peer_may_be_any_address():
+    client = client_node()
+    first, second = [Context(SECRET, bytes((i,)), b"\x01") for i in (7, 8)]
+    client.secure.contexts += [first, second]
+    client.secure.bind(bytearray(b"\x02\x00\x16\x33"), first)
+    assert client.secure.context_of(bytearray(b"\x02\x00\x16\x33")) is first
+    client.secure.bind(bytearray(b"\x02\x00\x16\x33"), second)
+    assert client.secure.context_of(b"\x02\x00\x16\x33") is second
+    assert client.secure.context_of("server").sender_id == b"\x02"
+    assert client.secure.context_of("other") is None and len(client.secure.peers) == 2
 
 
 def test_numbers_that_can_not_be_had_fail_the_request():

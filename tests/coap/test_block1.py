@@ -259,6 +259,26 @@ def test_no_slot_is_unavailable_and_counted():
     assert send(node, BODY, 0, peer="three").code == 0x5F
 
 
+def test_a_slot_gets_its_buffer_with_its_first_transfer_and_keeps_it():
+    node = serving(slots=2)
+    buffers = node.features[0].transfers.buffers
+    assert buffers == [None, None]
+    assert transfer(node, BODY).code == 0x44
+    assert buffers[0] is None and len(buffers[1]) == node.features[0].transfers.size
+    first = buffers[1]
+    assert transfer(node, BODY).code == 0x44
+    assert buffers[0] is None and buffers[1] is first
+
+
+def test_a_full_heap_is_unavailable_and_counted():
+    node = serving(slots=1, bytes=1 << 60)
+    answer = send(node, BODY, 0)
+    assert (answer.code, answer.uint(MAX_AGE)) == (0xA3, 5)
+    assert node.counters[count.BLOCKS_REFUSED] == 1
+    node.features[0].transfers.size = 2048  # somebody has given memory back
+    assert transfer(node, BODY).code == 0x44
+
+
 def test_strangers_make_room_for_a_verified_peer_and_never_the_other_way():
     node = serving(slots=2)
     verify(node, "good")

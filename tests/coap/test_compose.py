@@ -4,6 +4,7 @@ from array import array
 
 import slots as c
 import slots as s
+from coap.copying import copy
 from coap.numbers import ACK, CON, GET, NON, POST
 from engine import encode, request, uint
 from support import cases, hexbytes
@@ -27,7 +28,10 @@ def reply_ints(**values):
 def emitted(data, q, etag=b"", payload=b"", **settings):
     tx = bytearray(300)
     r = indexed(data, **settings)
-    n = c.emit(tx, data, r, q, etag, payload) if c.fits(r, q) else 0
+    n = c.emit(tx, data, r, q, etag, payload, 0)
+    if n < 0:
+        copy(tx, -n, payload, q[c.Q_START], q[c.Q_LENGTH])
+        n = q[c.Q_LENGTH] - n
     assert not any(tx[n:])
     return bytes(tx[:n])
 

@@ -11,24 +11,24 @@ from coap.defaults import for_board
 from coap.node import Node
 from support import cases, only
 
-NODE = 8800
+NODE = 8300
 # module, class, bytes beside the node's own
 FEATURES = (
     ("link", "WellKnownCore", 800),
     ("observe", "Observe", 1920),
-    ("block", "Block", 5520),
+    ("block", "Block", 950),
     ("multicast", "Multicast", 930),
     ("limit", "Limit", 480),
     ("echo", "Echo", 190),
     ("silence", "NoResponse", 130),
     ("problem", "ProblemDetails", 130),
     ("conditions", "Conditions", 300),
-    ("client", "Client", 3360),
+    ("client", "Client", 3240),
 )
 SLOTS = (
     ("observe", "Observe", 8, 170),
     ("multicast", "Multicast", 4, 130),
-    ("block", "Block", 2, 2200),
+    ("block", "Block", 2, 60),
 )
 
 
@@ -70,6 +70,21 @@ def test_a_slot(module, name, slots, most):
     feature = loaded(module, name)
     more = taken(lambda: Node(feature(2 * slots))) - taken(lambda: Node(feature(slots)))
     assert 0 < more <= most * slots, more // slots
+
+
+@only("micropython")
+def test_a_slot_that_blocks_have_come_to():
+    block = loaded("block", "Block")
+
+    def used(slots):
+        node = Node(block(slots))
+        transfers = node.features[0].transfers
+        for i in range(slots):
+            node.view.peer = i
+            transfers.begin(transfers.room(node.view), node.view, i)
+        return node
+
+    assert 2048 * 2 < taken(lambda: used(4)) - taken(lambda: used(2)) <= 2200 * 2
 
 
 @cases(

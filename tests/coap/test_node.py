@@ -481,6 +481,22 @@ def test_a_path_is_taken_once():
     assert get(node, "x").code == CONTENT
 
 
+def test_what_was_removed_leaves_the_others_alone():
+    node = Node()
+    first, second = node.add("a", Thing()), node.add("b", Thing())
+    first.exists = False  # told to the table by changed()
+    node.remove("a")
+    table = bytes(node.table)
+    for first.exists in (True, False):
+        first.changed()
+    assert bytes(node.table) == table and node.at("a") is None
+    assert get(node, "b").code == CONTENT
+    assert node.add("c", first) is first and get(node, "c").code == NOT_FOUND
+    first.exists = True
+    first.changed()
+    assert get(node, "c").code == CONTENT and second.node is node
+
+
 def test_a_node_has_255_resources():
     node = Bare()
     for i in range(255):

@@ -5,7 +5,7 @@ from array import array
 import coap.cipher as c
 import coap.framing as f
 from coap.access import OPEN, READ_ONLY, SECURED, Access
-from coap.context import Context
+from coap.context import LAST, Context
 from coap.defaults import usual
 from coap.envelope import Envelope
 from coap.node import Node
@@ -264,6 +264,14 @@ def test_fetch_and_errors_are_protected():
     proxied = request(GET, "s", options=[(PROXY_SCHEME, b"coap")])
     assert exchange(node, end, proxied).code == PROXYING_NOT_SUPPORTED
     assert node.seen == []
+
+
+def test_a_bad_option_inside_of_a_non_is_met_with_silence():
+    node, end = secure_node(), peer()
+    datagram = end.request(request(PUT, "s", NON, payload=b"1", options=[(999, b"")]))
+    for _ in range(2):
+        assert ask(node, datagram) is None and node.seen == []
+    assert exchange(node, end, request(PUT, "s", NON, payload=b"2")).code == CHANGED
 
 
 def test_options_of_the_outside_do_not_count():
@@ -577,6 +585,27 @@ def test_an_error_ends_an_observation_under_protection():
     node.remove("s")
     ((_, message),) = due(node, 1000)
     assert end.read(message, piv).code == NOT_FOUND and message.all(OSCORE)
+
+
+def test_when_the_numbers_end_nothing_goes_out_that_needs_one():
+    node, end = secure_node(), peer()
+    assert observe(node, end).code == CONTENT
+    context = node.secure.contexts[0]
+    context.next = LAST - 1
+    node.at("s").changed()
+    ((_, message),) = due(node, 1000)
+    last = uint(LAST - 1)
+    assert message.all(OSCORE)[0][1:] == last, "the last number is used"
+    answer(node, encode(ACK, 0, message.mid))
+    node.at("s").changed()
+    assert (
+        due(node, 2000) == []
+        and ask(node, end.request(request(GET, "s", token=b"o2", options=[(OBSERVE, b"")])))
+        is None
+    )
+    assert context.next == LAST
+    # what needs none goes on
+    assert exchange(node, end, request(PUT, "s", payload=b"1")).code == CHANGED
 
 
 # Block-wise inside

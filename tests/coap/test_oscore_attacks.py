@@ -1,10 +1,11 @@
 """What an attacker on the way can do to OSCORE: flip, cut, repeat, reorder, strip, invent."""
 
+from coap.cipher import same_tag
 from coap.numbers import *
 from engine import ask, decode, encode, request
 from forging import PAYLOAD, attempt, fuzz, target
 from secured import End
-from support import cases
+from support import cases, only
 
 HEAP = "2m"
 TIMEOUT_S = 60
@@ -128,6 +129,38 @@ def test_an_answer_to_one_request_is_none_to_another():
     piv = end.piv
     end.request(request(GET, "lock"))
     assert end.read(first) is None and end.read(first, piv).payload == b"locked"
+
+
+class Watched:
+    """Bytes that note which of them are read."""
+
+    def __init__(self, content, read):
+        self.content = content
+        self.read = read
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        return self.content[i]
+
+
+@only("cpython")
+def test_a_tag_is_read_to_its_end_wherever_it_differs():
+    """Else the time of an answer would tell how much of a forgery was right."""
+    mac, stream = bytes(range(16)), bytes(range(7, 23))
+    tag = bytearray([a ^ b for a, b in zip(mac, stream)][:8])
+    reads = set()
+    for bit in range(-1, 64):
+        if bit >= 0:
+            tag[bit >> 3] ^= 1 << (bit & 7)
+        read = []
+        same = same_tag(
+            Watched(mac, read), Watched(stream, read), Watched(bytes(4) + tag, read), 4
+        )
+        assert same == (bit < 0), bit
+        reads.add(tuple(read))
+        if bit >= 0:
+            tag[bit >> 3] ^= 1 << (bit & 7)
+    assert len(reads) == 1 and len(read) == 24
 
 
 @cases(1, 2)

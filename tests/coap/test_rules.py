@@ -14,7 +14,7 @@ FILES = sorted(path.name for path in ENGINE.glob("*.py"))
 # Who may import whom: only what stands further up. Features stand side by side.
 LAYERS = (
     ("numbers.py", "counters.py"),
-    ("scan.py", "compose.py", "ring.py", "linktext.py", "guard.py"),
+    ("scan.py", "compose.py", "copying.py", "ring.py", "linktext.py", "guard.py"),
     ("message.py", "cipher.py", "framing.py"),
     ("ccm.py",),
     ("context.py",),
@@ -37,9 +37,9 @@ FEATURES = [name for name in FILES if name not in NOT_FEATURES]
 HOT = {
     "node.py": (
         "Node.datagram Node.out Node.due Node.wait_ms Node.hurry Node.fail Node.changed"
-        " Node._arrive Node._request Node._check Node._refusal Node._before Node._negotiate"
-        " Node._precondition Node._complete Node._fill Node._after Node._too_long Node._rest"
-        " Node._missing"
+        " Node._arrive Node._request Node._choose Node._check Node._refusal Node._before"
+        " Node._negotiate Node._precondition Node._complete Node._fill Node._after Node._too_long"
+        " Node._rest Node._missing"
     ),
     "exchange.py": (
         "Exchange.arrive Exchange.depart Exchange._remember Exchange.reset Exchange.acknowledge"
@@ -113,7 +113,15 @@ HOT = {
         " Slipmux._write Slipmux._put"
     ),
 }  # fmt: skip
-VIPER = ("scan.py", "compose.py", "ring.py", "linktext.py", "cipher.py", "framing.py")
+VIPER = (
+    "scan.py",
+    "compose.py",
+    "copying.py",
+    "ring.py",
+    "linktext.py",
+    "cipher.py",
+    "framing.py",
+)
 STACK_WORDS = 11
 
 

@@ -1,5 +1,6 @@
 """The state blob: what must not begin anew after a deep sleep or a reset."""
 
+import coap.transports.slipmux as slipmux
 import slots as s
 from coap.block import Block
 from coap.conditions import Conditions
@@ -189,6 +190,48 @@ def test_without_a_way_to_write_peers_down_observers_are_left_out():
     node.pack_peer = None
     register(node, "v", b"\1", "a")
     assert len(node.features[2].state()) == 3
+
+
+# GET /v with Observe 0 as a frame
+REGISTERS_V = b"\xc0\xa9\x42\x01\x124wv`Qv>l\xc0"
+
+
+class Wire:
+    """Bytes that have come over a serial line, and what it was given to send."""
+
+    def __init__(self, came):
+        self.came = came
+        self.sent = b""
+
+    def readinto(self, buf):
+        n = min(len(buf), len(self.came))
+        buf[:n] = self.came[:n]
+        self.came = self.came[n:]
+        return n or None
+
+    def write(self, data):
+        self.sent += data
+        return len(data)
+
+
+class NoPoller:
+    def register(self, stream, events):
+        pass
+
+
+def test_an_observer_on_a_serial_line_is_left_out_and_the_others_kept():
+    node, value, _ = keeping()
+    register(node, "v", b"\1", "a")
+    kept = slipmux.Poller, slipmux.ticks_ms
+    slipmux.Poller, slipmux.ticks_ms = NoPoller, lambda: 0
+    try:
+        line = slipmux.Slipmux(node, Wire(REGISTERS_V), waits=False)
+        line.take(None)
+    finally:
+        slipmux.Poller, slipmux.ticks_ms = kept
+    assert len(line.reads.sent) > 8 and node.features[2].count(value) == 2
+    again, value, _ = wakes(node.state())
+    assert again.features[2].count(value) == 1 and again.features[2].peers.count("a") == 1
 
 
 def test_no_flipped_bit_in_observers_crashes():

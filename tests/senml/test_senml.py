@@ -423,9 +423,8 @@ def test_writing_allocates_nothing(form):
 
 
 HOT = (
-    "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._write_bases"
-    " Pack._write_time Pack._write_number Pack._write_head Pack._head"
-    " Pack._write_decimal Pack._write_escaped Buffer.write"
+    "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._spell_time"
+    " Pack._spell Pack._spell_large Pack._flush Pack._write_escaped Buffer.write"
 )
 
 

@@ -26,6 +26,7 @@ WARM = 50
 TIMES = 200
 SPIN = 500000  # turns of the loop of known length
 OBSERVE, CONTENT_FORMAT, ACCEPT, BLOCK2 = 6, 12, 17, 23
+SENML_CBOR = 112
 BODY = bytes(range(256)) * 16
 # As recvfrom() gives them: equal, but not the same objects.
 PEERS = [(".".join(["192", "168", "4", "2"]), port) for port in (56830, 56830)]
@@ -46,6 +47,24 @@ class Turns:
         self.peer ^= 1
         n = self.node.datagram(data, len(data), PEERS[self.peer], 1000)
         return self.node.out(n) if n else None
+
+
+class Renewed:
+    """Hands a node one configuration after the other, each with another value."""
+
+    def __init__(self, node):
+        json = [(CONTENT_FORMAT, uint(JSON))]
+        self.turns = [
+            Turns(node, request(PUT, "config", options=json, payload=b'{"heartbeat_s": %d}' % s))
+            for s in (60, 61)
+        ]
+        self.turn = 0
+
+    def once(self):
+        self.turn ^= 1
+        turns = self.turns[self.turn]
+        turns.data[2] = self.turn  # else it would be a repeat of the other
+        return turns.once()
 
 
 class Protected:
@@ -115,8 +134,11 @@ def operations(node):
         Turns(node, request(GET, "s/contact", options=[(ACCEPT, uint(JSON))])).once,
         0x45,
     )
+    senml = request(GET, "s/contact", options=[(ACCEPT, uint(SENML_CBOR))])
+    yield "senml", Turns(node, senml).once, 0x45
     yield "not-found", Turns(node, request(GET, "no/such")).once, 0x84
     yield "put", Turns(node, config).once, 0x44
+    yield "put-new", Renewed(node).once, 0x44
     yield "duplicate", Turns(node, config, False).once, 0x44
     yield "discovery", Turns(node, request(GET, ".well-known/core")).once, 0x45
     yield (

@@ -1,0 +1,332 @@
+"""SenML packs in JSON and CBOR, written piece by piece into a sink (RFC 8428).
+
+    pack = Pack("urn:dev:mac:a0b1c2fffed3e4f5:")    at set-up: names are checked and spelled
+    TEMP = pack.field("temp", "Cel")
+    ...
+    pack.begin(reply, CBOR, 1)
+    pack.number(TEMP, 3662, 2)                      36.62 Cel
+    pack.end()
+
+A sink is what has write(piece, start=0, length=-1): the reply of a CoAP handler, so that a pack
+goes through block-wise transfer in pieces, or a Buffer. Numbers are integers with a place for the
+point, as floats live on the heap; in CBOR they are integers and decimal fractions (tag 4). From
+begin() to end() nothing is allocated.
+
+A pack is an array of definite length, as section 6 demands of all but streams (SensML): begin()
+takes the number of records.
+"""
+
+from array import array
+
+from micropython import const
+
+from coap.compose import decimal, fraction
+from coap.copying import copy
+from senml.record import opening, start
+
+JSON = 110  # Content-Formats
+CBOR = 112
+
+NAME_MAX = 127  # characters of a name, and of a base name
+UNIT_MAX = 23
+# The numbers of record.py: the compiler folds only the constants of the file at hand
+_FORM = const(0)  # record.FORM
+_LEFT = const(2)  # record.LEFT
+_AT = const(3)  # record.AT
+_STATE = const(4)  # record.STATE
+_TIME_AT = const(28)  # record.TIME_AT
+_START = const(56)  # record.START
+_FULL = const(120)  # record.FULL
+_IN_CBOR = const(0)  # record.CBOR
+_IN_JSON = const(1)  # record.JSON
+_JSON_BYTES = const(3)  # where names and units say how long they are in JSON
+# Labels in CBOR (table 4), as they are written
+_BASE_NAME = const(0x21)  # -2
+_BASE_UNIT = const(0x23)  # -4
+_NAME = const(0)
+_UNIT = const(1)
+# Major types of CBOR (RFC 8949 section 3.1)
+_NEGATIVE = const(0x20)
+_TEXT = const(0x60)
+_MEMBERS = {_BASE_NAME: b'"bn":"', _BASE_UNIT: b'"bu":"', _NAME: b'"n":"', _UNIT: b'"u":"'}
+# Labels of times and values and what goes with them, in CBOR and JSON, each behind its length
+_BASE_TIME = (b"\x01\x22", b'\x05"bt":')  # -3
+_TIME = (b"\x01\x06", b'\x04"t":')
+_NUMBER = (b"\x01\x02", b'\x04"v":')
+_TRUE = (b"\x02\x04\xf5", b'\x0a"vb":true}')
+_FALSE = (b"\x02\x04\xf4", b'\x0b"vb":false}')
+_STRING = (b"\x01\x03", b'\x06"vs":"')
+_DECIMALS_MAX = const(18)
+_SMALL = const(1 << 30)  # from here on a number is not for machine code
+# Bytes beside names and units: brackets, two times, a label, and a sign, 19 digits and a point
+_ROOM = const(96)
+_HEX = b"0123456789abcdef"
+_NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-:./_"
+_FIRST_CHARS = const(62)  # those of them that a name may begin with
+
+_type = type  # found at once: the names that are built in are searched one by one
+
+
+class Pack:
+    """Writes one pack after the other, all with the same base name and base unit.
+
+    base_name: goes before the names of all fields; together they are to be unique in the world.
+    base_unit: of fields without one. Raises ValueError for what section 4.5 does not allow.
+    """
+
+    def __init__(self, base_name="", base_unit=""):
+        _check_name(base_name, NAME_MAX)
+        _check_unit(base_unit)
+        self.base_name = base_name
+        self._base = _entries((_BASE_NAME, base_name), (_BASE_UNIT, base_unit))
+        self._scratch = bytearray(_FULL)  # times, and records as they are written
+        self._state = array("i", [0] * _STATE)
+        self._sink = None
+
+    def field(self, name="", unit=""):
+        """What number(), boolean() and string() take: a name and a unit, spelled out.
+
+        Raises ValueError when base name and name make no good name, or the unit is not plain.
+        """
+        whole = self.base_name + name
+        if not whole:
+            raise ValueError("name: needed where there is no base name")
+        _check_name(whole, len(self.base_name) + NAME_MAX)
+        _check_unit(unit)
+        field = _entries((_NAME, name), (_UNIT, unit))
+        needed = _FULL + self._base[_JSON_BYTES] + field[_JSON_BYTES] + _ROOM
+        if len(self._scratch) < needed:  # a pack may be on its way
+            self._scratch += bytes(needed - len(self._scratch))
+        return field
+
+    def begin(self, sink, form, records, time_s=0):
+        """Begin a pack of so many records in the format JSON or CBOR.
+
+        time_s: base time; below 2**28 relative to now, so negative for the past (section 4.5.3).
+        """
+        if form != JSON and form != CBOR:
+            raise ValueError("form: senml.JSON (110) or senml.CBOR (112)")
+        if not 0 < records <= 0xFFFF:
+            raise ValueError("records: a pack has at least one, and at most 65535")
+        self._sink = sink
+        start(self._state, self._scratch, _IN_CBOR if form == CBOR else _IN_JSON, records)
+        if time_s:
+            self._spell_time(0, time_s, _BASE_TIME)
+
+    def number(self, field, value, decimals=0, time_s=0):
+        """A record with a number: value / 10**decimals, where value has at most 63 bits.
+
+        time_s: when it was measured, added to the base time.
+        """
+        at = self._open(field, time_s, _NUMBER)
+        self._state[_AT] = self._spell(at, value, decimals)
+
+    def boolean(self, field, flag, time_s=0):
+        """A record with a truth value."""
+        self._open(field, time_s, _TRUE if flag else _FALSE)
+
+    def string(self, field, text, time_s=0):
+        """A record with a text: UTF-8 bytes, or a str at the cost of a copy."""
+        if isinstance(text, str):
+            text = text.encode()
+        at = self._open(field, time_s, _STRING)
+        if self._state[_FORM] == _IN_CBOR:
+            at = _head(self._scratch, at, _TEXT, len(text))
+        self._state[_AT] = at
+        self._flush()
+        if self._state[_FORM] == _IN_CBOR:
+            self._sink.write(text)
+        else:
+            self._write_escaped(text)
+            self._sink.write(b'"}')
+
+    def end(self):
+        """The pack is complete. Raises ValueError when records are missing."""
+        state = self._state
+        if state[_LEFT]:
+            raise ValueError("records: begin() was told of more; tell it how many there are")
+        at = state[_AT]
+        if state[_FORM] == _IN_JSON:
+            self._scratch[at] = 0x5D  # ]
+            at += 1
+        if at > _START:
+            self._sink.write(self._scratch, _START, at - _START)
+
+    def _flush(self):
+        at = self._state[_AT] - _START
+        self._state[_AT] = _START
+        self._sink.write(self._scratch, _START, at)
+
+    def _open(self, field, time_s, label):
+        """Put all of a record but its value into the scratch: where that goes."""
+        if _type(field) is not bytearray:
+            raise ValueError("field: make it with pack.field(), at set-up")
+        if time_s:
+            self._spell_time(_TIME_AT, time_s, _TIME)
+        label = label[self._state[_FORM]]
+        at = opening(self._scratch, self._state, self._base, field, label)
+        if at < 0:
+            self._flush()
+            at = opening(self._scratch, self._state, self._base, field, label)
+        if at == 0:
+            raise ValueError("records: begin() was told of fewer; tell it how many there are")
+        return at
+
+    def _spell_time(self, at, time_s, label):
+        """Put a time, as an entry of its own, into the scratch, behind its length in bytes."""
+        label = label[self._state[_FORM]]
+        end = label[0]
+        copy(self._scratch, at + 1, label, 1, end)
+        end = self._spell(at + 1 + end, time_s, 0)
+        if self._state[_FORM] == _IN_JSON:
+            self._scratch[end - 1] = 0x2C  # ,
+        self._scratch[at] = end - at - 1
+
+    def _spell(self, at, value, decimals):
+        """Put value / 10**decimals into the scratch: where it ends.
+
+        In CBOR it is an integer or a decimal fraction, in JSON a number and a brace.
+        """
+        if not 0 <= decimals <= _DECIMALS_MAX:
+            raise ValueError("decimals: 0 to 18")
+        if not -_SMALL < value < _SMALL:
+            return self._spell_large(at, value, decimals)
+        if self._state[_FORM] == _IN_CBOR:
+            return fraction(self._scratch, at, value, decimals)
+        at = decimal(self._scratch, at, value, decimals)
+        self._scratch[at] = 0x7D
+        return at + 1
+
+    def _spell_large(self, at, value, decimals):
+        """As _spell(), for what is too large for machine code."""
+        if not -1 <= value >> 63 <= 0:
+            raise ValueError("value, time_s: at most 63 bits")
+        if self._state[_FORM] == _IN_CBOR:
+            return _fraction(self._scratch, at, value, decimals)
+        at = _decimal(self._scratch, at, value, decimals)
+        self._scratch[at] = 0x7D
+        return at + 1
+
+    def _write_escaped(self, text):
+        """What JSON wants escaped as \\u00xx, all else as it is."""
+        start = i = 0
+        while i < len(text):
+            byte = text[i]
+            if byte < 0x20 or byte == 0x22 or byte == 0x5C:
+                self._sink.write(text, start, i - start)
+                start = i + 1
+                self._sink.write(b"\\u00")
+                self._scratch[0] = _HEX[byte >> 4]
+                self._scratch[1] = _HEX[byte & 15]
+                self._sink.write(self._scratch, 0, 2)
+            i += 1
+        self._sink.write(text, start, i - start)
+
+
+class Buffer:
+    """A sink: the first `n` bytes of `buf` are written; n stays -1 once something did not fit.
+
+    Set n to 0 to begin anew.
+    """
+
+    def __init__(self, buf):
+        self.buf = buf
+        self.n = 0
+
+    def write(self, piece, start=0, length=-1):
+        if length < 0:
+            length = len(piece) - start
+        if self.n < 0 or self.n + length > len(self.buf):
+            self.n = -1
+            length = 0
+        if length:
+            copy(self.buf, self.n, piece, start, length)
+            self.n += length
+
+
+def _fraction(into, at, value, decimals):
+    """As compose.fraction(), of any 63 bits."""
+    if decimals:
+        at = fraction(into, at, 0, decimals) - 1
+    if value < 0:
+        return _head(into, at, _NEGATIVE, -1 - value)
+    return _head(into, at, 0, value)
+
+
+def _decimal(into, at, value, decimals):
+    """As compose.decimal(), of any 63 bits."""
+    if value < 0:
+        into[at] = 0x2D
+        at += 1
+        value = -value
+    digits = 1
+    rest = value
+    while rest > 9:
+        rest //= 10
+        digits += 1
+    if digits <= decimals:
+        digits = decimals + 1
+    end = i = at + digits + (1 if decimals else 0)
+    while digits:
+        i -= 1
+        into[i] = 0x30 + value % 10
+        value //= 10
+        digits -= 1
+        decimals -= 1
+        if decimals == 0:
+            i -= 1
+            into[i] = 0x2E
+    return end
+
+
+def _head(into, at, major, n):
+    """The head of a CBOR item, major type and argument, at into[at]: its end."""
+    if n < 24:
+        into[at] = major | n
+        return at + 1
+    size = 0
+    while n >> (8 << size):
+        size += 1
+    into[at] = major | 24 + size
+    size = 1 << size
+    while size:
+        size -= 1
+        at += 1
+        into[at] = n >> 8 * size & 255
+    return at + 1
+
+
+def _check_name(name, longest):
+    if not isinstance(name, str) or len(name) > longest:
+        raise ValueError("name: a str of at most {} characters".format(NAME_MAX))
+    for char in name.encode():
+        if char not in _NAME_CHARS:
+            raise ValueError("name: of A-Z a-z 0-9 - : . / _ only, not " + repr(name))
+    if name and name[0] not in _NAME_CHARS[:_FIRST_CHARS].decode():
+        raise ValueError("name: begins with a letter or digit, not like " + repr(name))
+
+
+def _check_unit(unit):
+    if not isinstance(unit, str) or len(unit) > UNIT_MAX:
+        raise ValueError("unit: a str of at most {} characters".format(UNIT_MAX))
+    for char in unit.encode():
+        if not 0x20 < char < 0x7F or char == 0x22 or char == 0x5C:
+            raise ValueError('unit: of printable ASCII without space, " and \\, not ' + repr(unit))
+
+
+def _entries(*texts):
+    """Entries of a map in CBOR, and in JSON each with a comma, as opening() takes them: one object
+    of few bytes, for a board has many. Empty texts are left out.
+    """
+    count = 0
+    first = (0, 0)
+    cbor = json = b""
+    for label, text in texts:
+        if text:
+            count += 1
+            head = (_TEXT | len(text),) if len(text) < 24 else (_TEXT | 24, len(text))
+            cbor += bytes((label,) + head) + text.encode()
+            json += _MEMBERS[label] + text.encode() + b'",'
+        if label == _BASE_NAME:
+            first = (len(cbor), len(json))
+    return bytearray(bytes((count, len(cbor), first[0], len(json), first[1])) + cbor + json)
