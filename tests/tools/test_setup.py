@@ -294,6 +294,17 @@ def test_a_second_setup_installs_nothing():
     assert stamp.stat().st_mtime_ns == before
 
 
+def test_what_is_linked_is_not_emptied(tmp_path):
+    another = tmp_path / "another"
+    another.mkdir()
+    (another / "stamp").write_text("made there\n")
+    (tmp_path / "requirements-dev.txt").write_text("")
+    (tmp_path / ".venv").symlink_to(another)
+    with pytest.raises(Problem, match="is a link to another folder's"):
+        environment.install_python_packages(tmp_path, tmp_path)
+    assert (another / "stamp").read_text() == "made there\n"
+
+
 # What the steps share
 
 

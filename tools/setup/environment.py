@@ -84,6 +84,8 @@ def install_python_packages(root=ROOT, cache=CACHE):
     before = stamp.read_text().splitlines() if stamp.exists() else []
     if before == [place, contents]:
         return
+    if folder.is_symlink():
+        raise Problem(f"{folder} is a link to another folder's: remove it, then `make setup`")
     if before[:1] != [place]:
         say("Creating .venv")
         run([sys.executable, "-m", "venv", "--clear", folder], "virtual environment", cache)
