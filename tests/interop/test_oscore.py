@@ -1,34 +1,31 @@
 """OSCORE with implementations that are not ours: aiocoap and libcoap, both ways."""
 
-import asyncio
 import json
+import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import aiocoap
 import pytest
-from aiocoap.credentials import CredentialsMap
-from aiocoap.oscore_sitewrapper import OscoreSiteWrapper
-from aiocoap.resource import Resource, Site
 from libcoapclient import messages_in
+from oscoreclient import PATIENCE_S, conf, gateway, libcoap_request, requests, watch
+from oscoreserver import SecuredReceiver
 from processes import HOST, free_port, running, simulated
 
 import keys as node_keys
 import make_keys
+import put_keys
 from coap.context import Context
 from coap.defaults import Node, usual
-from coap.numbers import CONTENT, SENML_CBOR
+from coap.numbers import CHANGED, CONTENT, SENML_CBOR
 from coap.oscore import Oscore
 from coap.report import Report
 from coap.transports.udp import Udp, peer
 from setup import libcoap
 
 INTERPRETERS = ("micropython", "cpython")
-TRANSPORTS = ["oscore", "udp6" if sys.platform == "linux" else "simple6"]
-PATIENCE_S = 15
 PACK = bytes.fromhex("81a20064646f6f7204f5")  # [{0: "door", 4: true}]
 
 
@@ -43,28 +40,6 @@ def secured(request, made):
     """(a simulated node with keys, their folder)"""
     with simulated(request.param, "door", "--oscore", str(made / "oscore.json")) as process:
         yield process, made
-
-
-def requests(made, url, *messages):
-    """What aiocoap's client gets for messages under these keys, one after the other."""
-
-    async def run():
-        context = await aiocoap.Context.create_client_context(transports=TRANSPORTS)
-        credentials = json.loads((made / "client.json").read_text())
-        context.client_credentials.load_from_dict(credentials)
-        found = []
-        try:
-            for code, path, payload in messages:
-                message = aiocoap.Message(code=code, uri=url + path, payload=payload)
-                if code == aiocoap.PUT:
-                    message.opt.content_format = 50
-                async with asyncio.timeout(PATIENCE_S):
-                    found.append(await context.request(message).response)
-        finally:
-            await context.shutdown()
-        return found
-
-    return asyncio.run(run())
 
 
 def openly(url, code, path, payload=b""):
@@ -100,25 +75,8 @@ def test_aiocoap_client(secured):
 
 def test_aiocoap_observes(secured):
     node, made = secured
-
-    async def run():
-        context = await aiocoap.Context.create_client_context(transports=TRANSPORTS)
-        context.client_credentials.load_from_dict(json.loads((made / "client.json").read_text()))
-        message = aiocoap.Message(code=aiocoap.GET, uri=node.url + "/s/contact", observe=0)
-        request = context.request(message)
-        found = []
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                found.append((await request.response).payload)
-                told = aiter(request.observation)
-                for line in ("door open", "door close", "door open"):
-                    await asyncio.to_thread(node.tell, line)
-                    found.append((await anext(told)).payload)
-        finally:
-            await context.shutdown()
-        return found
-
-    found = asyncio.run(run())
+    lines = [lambda line=line: node.tell("door " + line) for line in ("open", "close", "open")]
+    found = watch(made, node.url + "/s/contact", lines)
     assert found[1] == found[3] != found[0] == found[2]
 
 
@@ -136,30 +94,6 @@ def test_a_restart_asks_aiocoap_for_an_echo(made):
 
 
 # libcoap
-
-
-def conf(path, made, own="recipient_id", other="sender_id"):
-    """libcoap's configuration of the gateway's end, or of the node's."""
-    node = json.loads((made / "oscore.json").read_text())
-    lines = [f'master_secret,hex,"{node["secret"]}"', f'master_salt,hex,"{node["salt"]}"']
-    lines += [f'sender_id,hex,"{node[own]}"', f'recipient_id,hex,"{node[other]}"']
-    if "id_context" in node:
-        lines.append(f'id_context,hex,"{node["id_context"]}"')
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def libcoap_request(made, tmp_path, url, *arguments, method="get"):
-    """(payload, transcript) of libcoap's client under OSCORE."""
-    file = conf(tmp_path / "client.conf", made)
-    out = tmp_path / "out"
-    out.unlink(missing_ok=True)
-    command = [*libcoap.command(libcoap.CLIENT), "-v", "8", "-B", "6", "-m", method]
-    command += ["-E", f"{file},{tmp_path / 'seq'}", "-o", out, *arguments, url]
-    command = [str(word) for word in command]
-    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S)
-    printed = (done.stdout + done.stderr).decode(errors="backslashreplace")
-    return out.read_bytes() if out.exists() else b"", printed
 
 
 def test_libcoap_client(secured, tmp_path):
@@ -182,8 +116,8 @@ def test_libcoap_client(secured, tmp_path):
 class Asker:
     """A node of ours with keys, in this process."""
 
-    def __init__(self, made, port, *features):
-        (entry,) = node_keys.load(str(made / "oscore.json"))
+    def __init__(self, made, port, *features, file="oscore.json"):
+        (entry,) = node_keys.load(str(made / file))
         ids = entry["sender_id"], entry["recipient_id"]
         context = Context(entry["secret"], *ids, entry["salt"], entry["id_context"])
         self.node = Node(*usual(requests=2), Oscore([context]), *features)
@@ -233,57 +167,33 @@ def test_our_client_and_libcoaps_server(made, tmp_path):
             asker.udp.close()
 
 
-# The report to an aiocoap server
+def test_our_client_and_aiocoaps_server(made):
+    with SecuredReceiver(made) as receiver:
+        asker = Asker(made, receiver.port)
+        try:
+            client = asker.node.client
+            long = bytes(range(256)) * 10
+            assert asker.result(client.put(asker.server, "value", long))[0] == CHANGED
+            assert asker.result(client.get(asker.server, "value")) == (CONTENT, long)
+            # aiocoap does not cut what it notifies of under OSCORE: short ones from here on
+            assert asker.result(client.put(asker.server, "value", b"short"))[0] == CHANGED
+            asker.told.clear()
+            call = client.observe(asker.server, "value", asker.take)
+            asker.until(lambda: asker.told)
+            for value in (b"new", b"newer", b"newest"):
+                client.put(asker.server, "value", value)
+                asker.until(lambda value=value: asker.told[-1][1] == value)
+            client.cancel(call)
+            asker.until(lambda: not client.used)
+        finally:
+            asker.udp.close()
 
 
-class Mailbox(Resource):
-    def __init__(self, reports):
-        super().__init__()
-        self.reports = reports
-
-    async def render_post(self, request):
-        self.reports.append((request.payload, request.remote.authenticated_claims))
-        return aiocoap.Message(code=aiocoap.CHANGED)
-
-
-class SecuredReceiver:
-    """aiocoap's server with the gateway's keys, in this process' loop of another thread."""
-
-    def __init__(self, made):
-        self.made = made
-        self.port = free_port()
-        self.reports = []
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()))
-
-    async def run(self):
-        self.loop = asyncio.get_running_loop()
-        self.end = asyncio.Event()
-        site = Site()
-        site.add_resource(["r", "door-1"], Mailbox(self.reports))
-        credentials = CredentialsMap()
-        credentials.load_from_dict(json.loads((self.made / "server.json").read_text()))
-        context = await aiocoap.Context.create_server_context(
-            OscoreSiteWrapper(site, credentials), bind=(HOST, self.port), transports=TRANSPORTS
-        )
-        context.server_credentials = credentials
-        self.ready.set()
-        await self.end.wait()
-        await context.shutdown()
-
-    def __enter__(self):
-        self.thread.start()
-        assert self.ready.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.end.set)
-        self.thread.join(10)
-        assert not self.thread.is_alive()
+# Reports and registration at an aiocoap server
 
 
 def test_report_to_aiocoap(made):
-    (made / "gateway" / "sequence.json").write_text(
+    (gateway(made) / "sequence.json").write_text(
         json.dumps({"next-to-send": 100, "received": "unknown"})
     )  # it has lost its window: an Echo first
     with SecuredReceiver(made) as receiver:
@@ -298,6 +208,36 @@ def test_report_to_aiocoap(made):
             asker.udp.close()
     assert [payload for payload, _ in receiver.reports] == [PACK, PACK]
     assert all(claims for _, claims in receiver.reports), "they did not come under OSCORE"
+
+
+def test_both_generations_report_while_keys_are_rotated(made):
+    (made / "oscore.json").rename(made / "before.json")
+    shutil.copy(made / "before.json", made / "oscore.json")
+    put_keys.mark(made, [put_keys.check(made)])
+    assert make_keys.make("door-1", rotate=True, keys=made.parent) == made
+    with SecuredReceiver(made) as receiver:
+        for file in ("before.json", "oscore.json"):
+            report = Report(peer(HOST, receiver.port), "door-1")
+            asker = Asker(made, receiver.port, report, file=file)
+            try:
+                report.send(PACK)
+                asker.until(lambda report=report: not report.busy)
+                assert report.released, report.error
+            finally:
+                asker.udp.close()
+    new = put_keys.check(made)
+    assert [claims for _, claims in receiver.reports] == [[":door-1"], [f":door-1/{new}"]]
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_a_node_registers_under_oscore(made, interpreter):
+    with SecuredReceiver(made) as receiver:
+        directory = f"coap://{HOST}:{receiver.port}"
+        more = "--rd", directory, "--oscore", str(made / "oscore.json")
+        with simulated(interpreter, "door", *more) as node:
+            node.wait_for(lambda: "directory: registered" in node.printed, "registration")
+    ((links, claims),) = receiver.registrations
+    assert b"</s/contact>" in links and claims == [":door-1"]
 
 
 def test_wrong_keys_are_told_of(made, tmp_path):

@@ -5,7 +5,8 @@ It retransmits nothing and hides nothing: a check sees each message as it came.
 
 import os
 import socket
-import time
+
+from clocks import Wall
 
 CON, NON, ACK, RST = range(4)
 KINDS = ("CON", "NON", "ACK", "RST")
@@ -136,9 +137,11 @@ class Client:
     """A socket that talks to one server.
 
     Messages that are no answer to the request at hand wait in `others`: notifications, mostly.
+    Its waiting takes time of `clock`.
     """
 
-    def __init__(self, address):
+    def __init__(self, address, clock=Wall):
+        self.clock = clock
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.connect(address)
         self.mid = int.from_bytes(os.urandom(2), "big")
@@ -153,17 +156,21 @@ class Client:
 
     def raw(self, data):
         """Send bytes as they are."""
+        self.clock.make_room()
         self.sock.send(data)
 
     def receive(self, seconds=ANSWER_S):
         """Return the next message, None when none comes in time."""
-        self.sock.settimeout(max(seconds, 0.001))
-        try:
-            return decode(self.sock.recv(65536))
-        except TimeoutError:
+        if not self.clock.wait(self.sock, seconds):
             return None
+        try:
+            return self.decode(self.sock.recv(65536))
         except ConnectionRefusedError:
             raise Failed("the server is gone") from None
+
+    def decode(self, data):
+        """The message in a datagram; Failed when it is none."""
+        return decode(data)
 
     def request(self, method, path, kind=CON, token=None, mid=None, payload=b"", **options):
         """Return a request. path: segments separated by "/", then "?" and queries by "&", or a
@@ -199,8 +206,8 @@ class Client:
 
     def reaction(self, request, seconds=ANSWER_S):
         """Return the next message that belongs to a request: by its MID, or by its token."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = self.clock.now_s() + seconds
+        while (left := deadline - self.clock.now_s()) > 0:
             message = self.receive(left)
             if message is None:
                 break
@@ -221,7 +228,7 @@ class Client:
 
     def notification(self, token, seconds=ANSWER_S, acknowledge=True):
         """Return the next message with an observation's token; None when none comes in time."""
-        deadline = time.monotonic() + seconds
+        deadline = self.clock.now_s() + seconds
         while True:
             for message in self.others:
                 if message.token == token and message.kind in (CON, NON):
@@ -229,7 +236,7 @@ class Client:
                     if message.kind == CON and acknowledge:
                         self.acknowledge(message)
                     return message
-            message = self.receive(deadline - time.monotonic())
+            message = self.receive(deadline - self.clock.now_s())
             if message is None:
                 return None
             self.others.append(message)

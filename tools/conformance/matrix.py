@@ -1,8 +1,10 @@
 """The tables that `make conformance` prints."""
 
-from registry import FAIL, NOT_OFFERED, PASS
+from collections import Counter
 
-WORST = {FAIL: 0, NOT_OFFERED: 1, PASS: 2}
+from registry import FAIL, NOT_APPLICABLE, NOT_OFFERED, PASS
+
+WORST = {FAIL: 0, NOT_OFFERED: 1, PASS: 2, NOT_APPLICABLE: 3}
 
 
 def of_checks(checks, targets, results):
@@ -19,10 +21,11 @@ def of_checks(checks, targets, results):
     ]
     counts = [
         f"{sum(row[3 + i] == PASS for row in rows)}/"
-        f"{sum(row[3 + i] != NOT_OFFERED for row in rows)}"
+        f"{sum(row[3 + i] in (PASS, FAIL) for row in rows)}"
         for i in range(len(targets))
     ]
-    return table([head, *rows, ["", "passed of those offered", "", *counts]])
+    out = table([head, *rows, ["", "passed of those offered", "", *counts]])
+    return "\n".join([out, *_not_applicable(checks, targets, results)])
 
 
 def of_plugtest(checks, targets, results, seen):
@@ -65,12 +68,12 @@ def failures(checks, targets, results, seen):
 
 
 def is_good(checks, targets, results, seen):
-    """Does Mote pass all, with nothing left out but what a target is known to lack?"""
+    """Does Mote pass all, with nothing left out but what cannot apply to a target?"""
     good = all(
-        results[id(check), target.name].outcome == PASS
+        results[id(check), target.name].outcome in (PASS, NOT_APPLICABLE)
         for check in checks
         for target in targets
-        if target.is_ours and not target.lacks.intersection(check.needs)
+        if target.is_ours
     )
     return good and all(outcome != FAIL for outcome, _ in (seen or {}).values())
 
@@ -82,6 +85,17 @@ def table(rows):
         "  ".join(cell.ljust(widths[i]) for i, cell in enumerate(row)).rstrip() for row in rows
     ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:], ""])
+
+
+def _not_applicable(checks, targets, results):
+    """A line for each reason why checks do not apply to a target."""
+    lines = []
+    for target in targets:
+        found = [results[id(check), target.name] for check in checks]
+        reasons = Counter(one.why for one in found if one.outcome == NOT_APPLICABLE)
+        for why, count in reasons.items():
+            lines.append(f"{target.name}: {NOT_APPLICABLE} in {count}: {why}")
+    return lines + [""] if lines else lines
 
 
 def _section(section):

@@ -3,9 +3,9 @@
 import time
 from dataclasses import dataclass, field
 
-from client import Client, Failed
+from client import Failed
 
-PASS, FAIL, NOT_OFFERED = "pass", "FAIL", "-"
+PASS, FAIL, NOT_OFFERED, NOT_APPLICABLE = "pass", "FAIL", "-", "n/a"
 
 CHECKS = []
 
@@ -24,10 +24,15 @@ class Check:
     module: str
     function: object
 
+    @property
+    def name(self):
+        """Module and function, such as "block.early"."""
+        return f"{self.module}.{self.function.__name__}"
+
 
 @dataclass
 class Result:
-    """What came of a check: PASS, FAIL or NOT_OFFERED, and why."""
+    """What came of a check: PASS, FAIL, NOT_OFFERED or NOT_APPLICABLE, and why."""
 
     outcome: str
     why: str = ""
@@ -57,9 +62,14 @@ class Subject:
     server: object
     clients: list = field(default_factory=list)
 
+    @property
+    def clock(self):
+        """By which its time passes."""
+        return self.server.clock
+
     def client(self, address=None):
         """Return a client on a port of its own."""
-        self.clients.append(Client(address or self.server.address))
+        self.clients.append(self.server.make_client(address or self.server.address, self.clock))
         return self.clients[-1]
 
     def path(self, name):
@@ -69,6 +79,9 @@ class Subject:
 
 def run(check, server):
     """Run one check. An answer that the check cannot read, whatever that raises, is a failure."""
+    for name in (*check.needs, check.module, check.name):
+        if name in server.lacks:
+            return Result(NOT_APPLICABLE, server.lacks[name])
     if any(name not in server.paths for name in check.needs):
         return Result(NOT_OFFERED)
     subject = Subject(server)

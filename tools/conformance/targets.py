@@ -11,12 +11,14 @@ import sys
 import threading
 from collections import defaultdict
 from pathlib import Path
+from types import MappingProxyType
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "bench"))
 
 import programs  # noqa: E402
 from client import CONTENT_FORMAT, Client, Failed, block, uint  # noqa: E402
+from clocks import Wall  # noqa: E402
 from servers import HOST, Server  # noqa: E402
 
 GROUP = "224.0.1.187"
@@ -56,12 +58,16 @@ LIBCOAP = {
 
 
 class Target:
-    """A server under test. `is_ours`: its failures are failures of the project; `one_by_one`: it
-    loses datagrams that come at the same time; `lacks`: names that it cannot have.
+    """A server under test. `is_ours`: its failures are failures of the project; `one_by_one`: no
+    two checks of it run at the same time; `lacks`: names that it cannot have, or topics and checks
+    that do not apply to it, and why; `clock`: by which its time passes; `make_client`: its client,
+    by address and clock.
     """
 
     one_by_one = False
-    lacks = frozenset()
+    lacks = MappingProxyType({})
+    clock = Wall
+    make_client = Client
 
     def __init__(self, name, title, command, paths, is_ours=False, contents=None):
         self.name = name
@@ -76,7 +82,9 @@ class Target:
         """Start it and give it the contents that it lacks."""
         self.server.start()
         self.address = (HOST, self.server.port)
-        client = Client(self.address)
+        self.clock = getattr(self.server, "clock", Wall)
+        self.make_client = getattr(self.server, "make_client", Client)
+        client = self.make_client(self.address, self.clock)
         try:
             for path, payload in self.contents.items():
                 fill(client, path, payload)
@@ -101,12 +109,24 @@ def fill(client, path, payload):
             raise Failed(str(answer))
 
 
-def mote(interpreter, title):
+def mote(interpreter, title, *more):
     simulate = [sys.executable, str(programs.ROOT / "tools" / "simulate.py"), "--app", "plugtest"]
     simulate += ["--host", HOST, "--interpreter", interpreter, "--group", GROUP, "--iface", HOST]
+    simulate += more
     paths = {name: name for name in PLUGTEST} | SPECIAL | {"group": GROUP}
     name = f"mote-{interpreter}"
     return Target(name, title, lambda n: [*simulate, "--port", str(n)], paths, is_ours=True)
+
+
+def under_oscore():
+    from protected import OUTSIDE, SecuredServer
+
+    title = "Mote on MicroPython under OSCORE"
+    target = mote("micropython", title)
+    target.name = "mote-oscore"
+    target.server = SecuredServer(lambda file: mote("micropython", title, "--oscore", file).server)
+    target.lacks = OUTSIDE
+    return target
 
 
 def pico():
@@ -117,7 +137,19 @@ def pico():
     target = Target("mote-pico", title, None, paths, is_ours=True)
     target.server = PicoServer()
     target.one_by_one = True
-    target.lacks = frozenset(["group"])  # PPP carries no multicast
+    target.lacks = {"group": "there is no multicast on its PPP link"}
+    return target
+
+
+def pico_under_oscore():
+    from protected import OUTSIDE, SecuredServer
+
+    from emulated import PicoServer
+
+    target = pico()
+    target.name = "mote-pico-oscore"
+    target.server = SecuredServer(PicoServer)
+    target.lacks = OUTSIDE
     return target
 
 
@@ -141,8 +173,10 @@ def libcoap():
 TARGETS = {
     "mote-micropython": lambda: mote("micropython", "Mote on MicroPython"),
     "mote-cpython": lambda: mote("cpython", "Mote on CPython"),
+    "mote-oscore": under_oscore,
     "aiocoap": aiocoap,
     "libcoap": libcoap,
     "mote-pico": pico,
+    "mote-pico-oscore": pico_under_oscore,
 }
-USUAL = tuple(name for name in TARGETS if name != "mote-pico")  # that one is slow
+USUAL = tuple(name for name in TARGETS if not name.startswith("mote-pico"))  # those are slow

@@ -11,9 +11,11 @@ pico: setup
 	@$(PYTHON) tools/setup firmware PICO_EMU > /dev/null || \
 		echo 'Tests on the emulated Pico are left out' >&2
 
+EMULATED_SERVERS := mote-pico,mote-pico-oscore
+
 ## conformance-emulated: the checks of `make conformance` on an emulated Pico [CONFORMANCE=arguments]
 conformance-emulated: pico
-	@$(VENV_PYTHON) tools/conformance --servers mote-pico --no-clients $(CONFORMANCE)
+	@$(VENV_PYTHON) tools/conformance --servers $(EMULATED_SERVERS) --no-clients $(CONFORMANCE)
 
 ## test-emulated: run the tests that take real firmware, on emulated boards [ARGS=pytest arguments]
 test-emulated: pico

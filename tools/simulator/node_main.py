@@ -84,10 +84,11 @@ def build(options):
     from coap.defaults import for_board
 
     board.power_on()
+    more = keys_of(options["oscore"]) if options["oscore"] else ()
     if options["app"] == "plugtest":
         from apps import plugtest
 
-        node = plugtest.make_node(options["rate"], options["group"] != "")
+        node = plugtest.make_node(options["rate"], options["group"] != "", more)
         plugtest.setup(node)
         return node, lambda line: print("error: the plugtest server takes no lines")
 
@@ -100,7 +101,6 @@ def build(options):
         from gateway import REQUESTS
 
         slots["requests"] = REQUESTS
-    more = keys_of(options["oscore"]) if options["oscore"] else ()
     node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "", more)
     settings = Settings()
     apps = _APPS[options["app"]]

@@ -14,11 +14,11 @@ A node is made of the features it is to have; see make_node().
 from apps.plugtest import blocks, core, counters, document, links, observing, store
 
 
-def make_node(rate=0, group=False):
+def make_node(rate=0, group=False, more=()):
     """A node with all features that the resources need, in sizes for many clients at a time.
 
     rate: requests a second that each peer may send, 0 for no limit; group: answer requests to a
-    multicast group too.
+    multicast group too; more: features, such as those that keys.features() gives.
     """
     from coap import Node
     from coap.block import Block
@@ -44,7 +44,7 @@ def make_node(rate=0, group=False):
         from coap.multicast import Multicast
 
         features.append(Multicast())
-    return Node(*features, remembered=64, peers=64, exchanges=8, promises=8, timers=12)
+    return Node(*features, *more, remembered=64, peers=64, exchanges=8, promises=8, timers=12)
 
 
 def setup(node):

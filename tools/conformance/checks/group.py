@@ -13,7 +13,8 @@ INTERFACE = "127.0.0.1"
 class GroupClient(Client):
     """Sends to the group, and takes answers from whoever sends them."""
 
-    def __init__(self, group, port):
+    def __init__(self, group, port, clock):
+        self.clock = clock
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         interface = socket.inet_aton(INTERFACE)
         self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
@@ -27,16 +28,14 @@ class GroupClient(Client):
         self.sock.sendto(data, self.group)
 
     def receive(self, seconds=LEISURE_S):
-        self.sock.settimeout(max(seconds, 0.001))
-        try:
-            data, self.sender = self.sock.recvfrom(65536)
-        except TimeoutError:
+        if not self.clock.wait(self.sock, seconds):
             return None
+        data, self.sender = self.sock.recvfrom(65536)
         return decode(data)
 
 
 def member(subject, group):
-    client = GroupClient(group, subject.server.address[1])
+    client = GroupClient(group, subject.server.address[1], subject.clock)
     subject.clients.append(client)
     return client
 

@@ -1,7 +1,5 @@
 """The message layer: duplicates, retransmission, separate answers (RFC 7252 section 4, 5.2)."""
 
-import time
-
 from client import ACK, CON, EMPTY, NON, SILENCE_S, Failed
 from registry import check, want, want_code
 
@@ -47,7 +45,7 @@ def duplicate_non(subject, counter):
     for _ in range(3):
         client.send(request)
     want_code(client.answer(request), "2.04")
-    time.sleep(SILENCE_S)
+    subject.clock.sleep(SILENCE_S)
     times = int(client.ask("GET", counter).payload) - before
     want(times == 1, f"executed {times} times")
 

@@ -4,7 +4,6 @@ A PUT makes a resource change at once, so that most checks need not wait for its
 """
 
 import os
-import time
 
 from client import CON, CONTENT_FORMAT, JSON, NON, OBSERVE, SILENCE_S, TEXT
 from registry import check, want, want_code
@@ -183,14 +182,14 @@ def one_at_a_time(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
     times = []
-    end = time.monotonic() + 4.5
+    end = subject.clock.now_s() + 4.5
     change(subject, obs, b"0")
-    while (left := end - time.monotonic()) > 0:
+    while (left := end - subject.clock.now_s()) > 0:
         message = client.notification(observation.token, min(left, 0.7), acknowledge=False)
         if message is None:
             change(subject, obs, str(left).encode())
         else:
-            times.append(time.monotonic())
+            times.append(subject.clock.now_s())
     want(len(times) >= 2, f"{len(times)} transmissions in 4.5 s")
     gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
     want(min(gaps) > ACK_TIMEOUT_S, f"the next after {min(gaps):.1f} s, without an ACK")

@@ -56,18 +56,22 @@ def elective(subject, test):
         want_code(client.ask("GET", test, options=[(UNKNOWN_ELECTIVE, value)]), "2.05")
 
 
-@check("7252 5.4.3", "critical option of a wrong length: 4.02", "test")
-def lengths(subject, test):
+def of_wrong_length(subject, test, *options):
     client = subject.client()
-    for number, value in (
-        (IF_NONE_MATCH, b"x"),
-        (URI_PORT, b"\1\2\3"),
-        (URI_HOST, b""),
-        (ACCEPT, b"\1\2\3"),
-        (IF_MATCH, b"x" * 9),
-    ):
+    for number, value in options:
         answer = client.ask("GET", test, options=[(number, value)])
         want(answer.code == "4.02", f"option {number} of {len(value)} bytes: not 4.02", answer)
+
+
+@check("7252 5.4.3", "critical option of a wrong length: 4.02", "test")
+def lengths(subject, test):
+    wrong = (IF_NONE_MATCH, b"x"), (ACCEPT, b"\1\2\3"), (IF_MATCH, b"x" * 9)
+    of_wrong_length(subject, test, *wrong)
+
+
+@check("7252 5.4.3", "Uri-Host and Uri-Port of a wrong length: 4.02", "test")
+def host_lengths(subject, test):
+    of_wrong_length(subject, test, (URI_PORT, b"\1\2\3"), (URI_HOST, b""))
 
 
 @check("7252 5.4.5", "critical option that may not be repeated, twice: 4.02", "test")
