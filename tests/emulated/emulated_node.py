@@ -1,10 +1,14 @@
 """Asking a node on an emulated Pico in virtual time: a busy computer makes it slow, not silent."""
 
+import contextlib
 import os
 import socket
+import subprocess
 import time
 
 import pytest
+
+from setup.console import ROOT
 
 HOST = "127.0.0.1"
 LINK_LIMIT_MS = 25_000
@@ -13,6 +17,7 @@ PATIENCE_MS = 500  # of the Pico's time, for one answer
 TRIES = 10
 CONTENT = 0x45
 LONGEST = 1500
+MAKE_LIMIT_S = 300
 
 
 class Asker:
@@ -46,9 +51,9 @@ class Asker:
                 pass
         return None
 
-    def exchange(self, head, options):
-        """Send a CON of this code with a token of its own; return the answer in its ACK."""
-        token = os.urandom(2)
+    def exchange(self, head, options, token=None):
+        """Send a CON of this code, with this token or a new one; return what its ACK says."""
+        token = token or os.urandom(2)
         request = bytes((0x42, head)) + os.urandom(2) + token + options
         for _ in range(TRIES):
             self.send(request)
@@ -79,3 +84,29 @@ def path_options(path):
     for segment in path.encode().strip(b"/").split(b"/"):
         options += bytes(((0 if options else 0xB) << 4 | len(segment),)) + segment
     return options
+
+
+def run_make(*words, text=""):
+    """What a command of the Makefile prints, with `text` typed; the test fails when it does."""
+    done = subprocess.run(
+        ["make", *words],
+        cwd=ROOT,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=MAKE_LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextlib.contextmanager
+def making(*words):
+    """A command of the Makefile while it runs; what it prints is its stdout."""
+    with subprocess.Popen(
+        ["make", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as command:
+        try:
+            yield command
+        finally:
+            command.terminate()

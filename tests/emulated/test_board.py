@@ -36,6 +36,7 @@ def test_i2c_reads_the_models_and_nobody_at_other_addresses(repl):
     ids = "print([i.readfrom_mem(a, r, n).hex() for a, r, n in "
     ids += "((0x48, 15, 2), (0x6a, 15, 1), (0x57, 255, 1))])"
     assert python.exec(ids) == "['0117', '6c', '15']\n"
+    assert python.exec("print([hex(a) for a in i.scan()])") == "['0x48', '0x57', '0x6a']\n"
     error = "try:\n i.{}\nexcept OSError as e:\n print(e.errno)"
     assert python.exec(error.format("readfrom_mem(0x20, 1, 2)")) == "5\n"
     assert python.exec(error.format("writeto_mem(0x20, 1, b'a')")) == "5\n"

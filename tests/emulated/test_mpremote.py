@@ -3,16 +3,18 @@
 import subprocess
 
 import pytest
+from emulated_node import making, run_make
 
 import deploy
 import device
-import recover
 from emulator.cable import Cable
-from setup.console import ROOT
 
 BOARD = "PICO_EMU"
 LINK_LIMIT_MS = 120_000
 ANSWERS = "home\nsecret-password\nDE\nfront\ndoor\n"
+KNOCKED_S = 3
+RECOVER_LIMIT_S = 60
+DEAF = "import machine; machine.disable_irq()\nwhile True: pass"  # nothing but a reset helps
 FILES = "import os; print(sorted(os.listdir()))"
 
 pytestmark = pytest.mark.emulated
@@ -27,14 +29,6 @@ def plugged(make_pico):
     pico.set_realtime(True)
     with Cable(pico.console) as cable:
         yield pico, cable.device
-
-
-def run_make(*words, text=""):
-    done = subprocess.run(
-        ["make", *words], cwd=ROOT, input=text, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def mpremote(dev, source):
@@ -56,15 +50,25 @@ def test_what_is_deployed_goes_before_what_is_frozen(plugged, tmp_path, monkeypa
     assert found == "board.mpy config.mpy"
 
 
-def test_settings_arrive_and_recovery_puts_them_aside(plugged, capfd):
+def test_settings_arrive_and_recovery_puts_them_aside(plugged):
     pico, dev = plugged
     assert "front is configured" in run_make("config", f"DEV={dev}", text=ANSWERS)
     assert boots(pico, 2)
     settings = mpremote(dev, "print(open('config.json').read())")
     assert '"name":"front"' in settings and '"app":"door"' in settings
     assert "secrets.json" in mpremote(dev, FILES)
-    pico.reset()
-    recover.recover(dev, limit_s=60)
-    assert boots(pico, 4)
+    device.run([*device.mpremote(dev), "exec", "--no-follow", DEAF])
+    with making("recover", f"DEV={dev}") as command:
+        said = command.stdout.readline()
+        while "Tap the board's reset button now" not in said:
+            assert said
+            said = command.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(KNOCKED_S)  # in vain
+        pico.reset()
+        said = command.stdout.read()
+        assert command.wait(RECOVER_LIMIT_S) == 0
+    assert "recovered: config.json is now config.json.old" in said
+    assert boots(pico, 4) and pico.boots[-2:] == ["button", "software"]
     files = mpremote(dev, FILES)
     assert "'config.json'" not in files and "'config.json.old'" in files

@@ -8,4 +8,8 @@
 
 The chip, its clock and the PPP peer are JavaScript (rp2040js in Node.js, the .mjs files here); the
 pins, sensors, terminals and tests are Python. One pipe of JSON lines joins them.
+
+It has no radio, no second core and no machine.SoftI2C (scan() of the hardware's buses works), and
+a flash memory that takes no time to write. While the chip works it has about half the speed of a
+real one, while it is idle time is skipped.
 """

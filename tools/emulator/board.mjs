@@ -8,6 +8,7 @@ import { GUEST, HOST, Nat } from './nat.mjs'
 import { Peer } from './peer.mjs'
 import { Pins } from './pins.mjs'
 import { Runner } from './runner.mjs'
+import { Scan } from './scan.mjs'
 import { Uart } from './serial.mjs'
 import { Console } from './usb.mjs'
 
@@ -29,6 +30,7 @@ export class Board {
     this.flash.install((bytes) => loadImage(options.image, bytes))
     this.random = randomBits(options.seed)
     this.pins = new Pins((pin, level) => emit({ event: 'pin', pin, level }))
+    this.scan = new Scan(this.pins, (question, answered) => this.ask(question, answered))
     this.adc = new Array(ADC_CHANNELS).fill(0)
     this.answered = null
     this.peer = null
@@ -82,6 +84,7 @@ export class Board {
       },
     })
     this.boots++
+    this.scan.reset()
     this.pins.attach(this.chip)
     this.chip.adc.channelValues = this.adc
     const { pppUart, pppBaud } = this.options

@@ -1,7 +1,8 @@
 // One life of the chip, from a reset to the next, with all that rp2040js lacks or gets wrong.
 
-import { BasePeripheral, ConsoleLogger, LogLevel, RP2040, SimulationClock } from './rp2040.mjs'
+import { makeCore } from './core.mjs'
 import { giveUniqueId } from './flash.mjs'
+import { BasePeripheral, ConsoleLogger, LogLevel, RP2040, SimulationClock } from './rp2040.mjs'
 
 const WATCHDOG = 0x40058
 const ROSC = 0x40060
@@ -47,6 +48,7 @@ export function makeChip({ bootrom, flash, id, random, before, onReset }) {
     onReset(watchdog.reason === 1 ? 'watchdog' : 'software')
   }
   chip.core.PC = FIRST_INSTRUCTION
+  chip.work = makeCore(chip)
   return chip
 }
 

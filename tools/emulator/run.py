@@ -36,7 +36,7 @@ settings = config.Settings.load("config.json")
 settings.update({{"app": "{}"}})
 settings.save()
 """
-BATTERY_MV = 4004
+BATTERY_MV = 4032
 LINES = "an empty line (toggles the door), door open, door close, tamper on, tamper off, "
 LINES += "battery 2900, hr 88, spo2 97, steps 1200, temp 36.9, reset"
 LIMITS = {

@@ -4,9 +4,8 @@
 // the limit is the wall clock, so that sleeps take as long as they say. Where the emulation cannot
 // keep up, it may lag by LAG_NANOS and then makes up for it in idle time; more is forgotten.
 
-const CYCLE_NANOS = 8 // 125 MHz
 const SLICE_MS = 4 // after which sockets and commands get a turn
-const BATCH = 2048 // instructions between looks at the clock
+const BATCH = 16 // stretches of work between looks at this computer's clock
 const LAG_NANOS = 100e6
 const NANOS_PER_MS = 1e6
 const NEAR = 1 // nanosecond: alarms may lie between two, and sums of them are rounded
@@ -103,16 +102,16 @@ export class Runner {
       const stop = clock.nanos + limit - board.nanos
       for (let i = 0; i < BATCH && !this.blocked && !chip.dead; i++) {
         if (!core.waiting) {
-          clock.tick(core.executeInstruction() * CYCLE_NANOS)
-          continue
-        }
-        board.flush()
-        const next = clock.nextAlarm
-        if (next === null || next.nanos > stop) {
-          if (clock.nanos < stop) clock.tick(stop - clock.nanos)
-          if (core.waiting) return true
+          chip.work(stop)
         } else {
-          clock.tick(next.nanos - clock.nanos)
+          board.flush()
+          const next = clock.nextAlarm
+          if (next === null || next.nanos > stop) {
+            if (clock.nanos < stop) clock.tick(stop - clock.nanos)
+            if (core.waiting) return true
+          } else {
+            clock.tick(next.nanos - clock.nanos)
+          }
         }
         if (clock.nanos >= stop) break
       }

@@ -1,0 +1,93 @@
+"""Resets, losses of power and a loop that hangs, on the emulated Pico."""
+
+import json
+import re
+
+import pytest
+from emulated_node import LINK_LIMIT_MS, Asker, path_options, run_make
+
+from emulator import run
+from emulator.cable import Cable
+
+pytestmark = pytest.mark.emulated
+GET = 1
+NOT_FOUND = 0x84
+WATCHDOG_MS = 8000
+HANGS_AFTER_MS = 20_000
+RESTARTED = b"Mote starts in"
+# CoAP beside the console, as `SLIPMUX = "console"` in board.py has it.
+ON_THE_CONSOLE = "import board, startup; board.SLIPMUX = 'console'; startup.main()"
+# Settings of its own: without them a node is in safe mode and has no watchdog. Beside the node is
+# the user's timer, with a callback that never ends.
+HANG = """
+import config, machine, startup
+settings = config.Settings("config.json")
+settings.update({"name": "attic"})
+settings.save()
+def hang(timer):
+    print("hanging")
+    while True:
+        pass
+beside = machine.Timer(mode=machine.Timer.ONE_SHOT, period=%d, callback=hang)
+startup.main()
+"""
+
+
+@pytest.fixture
+def pico(make_pico, tmp_path):
+    """A Pico with its sensors, on, whose flash memory is a file."""
+    pico = make_pico(flash=tmp_path / "flash.bin")
+    run.World(pico, run.load_board())
+    pico.power()
+    return pico
+
+
+def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
+    pico.repl().start(ON_THE_CONSOLE)
+    with Asker(pico) as asker:
+        _await_node(pico, asker)
+        assert asker.exchange(GET, path_options("/s/hr"))[1] != NOT_FOUND
+        pico.set_realtime(True)
+        with Cable(pico.console) as cable:
+            told = run_make("config", f"DEV={cable.device}", text="attic\ndoor\n")
+        assert "attic is configured; another application begins at its next start" in told
+        pico.set_realtime(False)
+        for restart in (pico.reset, lambda: _power_cycle(pico)):
+            pico.console.read()
+            pico.link_up = False
+            restart()
+            _await_node(pico, asker)
+            said = pico.console.read()
+            assert RESTARTED in said and b"safe mode:" not in said
+            settings = json.loads(asker.get("/config"))
+            assert (settings["name"], settings["app"]) == ("attic", "door")
+            assert asker.exchange(GET, path_options("/s/hr"))[1] == NOT_FOUND
+
+
+def test_the_watchdog_bites_when_the_loop_hangs_and_not_before(pico):
+    pico.repl().start(HANG % HANGS_AFTER_MS)
+    with Asker(pico) as asker:
+        _await_node(pico, asker)
+        boots = list(pico.boots)
+        said = pico.console.read_until(b"hanging", HANGS_AFTER_MS + 1000)
+        assert b"safe mode:" not in said
+        assert pico.boots == boots  # it was fed for longer than it waits
+        hung_ms = pico.now_ms
+        pico.link_up = False
+        assert pico.run_until(lambda: len(pico.boots) > len(boots), 2 * WATCHDOG_MS)
+        assert pico.boots[len(boots) :] == ["watchdog"]
+        # It counts from when it was last fed: within a step of the loop, a quarter of a second.
+        assert WATCHDOG_MS - 300 <= pico.now_ms - hung_ms <= WATCHDOG_MS + 20
+        _await_node(pico, asker)
+        assert re.search(rb"reset: watchdog\n", asker.get("/diag"))
+
+
+def _await_node(pico, asker):
+    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
+    asker.wait_for("/s/contact", b"closed")
+
+
+def _power_cycle(pico):
+    pico.power(False)
+    pico.run_ms(100)
+    pico.power()
