@@ -84,7 +84,13 @@ class PppLink:
     def close(self):
         """End the link."""
         self.up = self._trying = False
-        self._ppp.disconnect()
+        if self._ppp.isconnected():
+            # At once, as for a line that was unplugged: disconnect() waits for the other end, and
+            # nobody feeds PPP any more. lwIP would keep the interface that lies in this object,
+            # and hang when a soft reset has given its memory away.
+            self._ppp.__del__()
+        else:
+            self._ppp.disconnect()
 
     def _feed(self, _uart):
         self._ppp.poll()

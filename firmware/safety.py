@@ -25,7 +25,7 @@ _RP2_ENABLE = 1 << 30
 
 
 class Window:
-    """machine: the module; button_pressed: of the board; path: where fast resets are counted.
+    """machine: the module; button_pressed: see boot_button(); path: where fast resets are counted.
 
     why: what open() found to be a reason for safe mode, "" for none.
     """
@@ -62,6 +62,18 @@ class Window:
             self.why = "{} fast resets".format(FAST_RESETS)
         _remove(self._path)
         return self.why
+
+
+def boot_button(machine, board):
+    """What tells whether the BOOT button is held: the one on the board's BOOT_PIN, else BOOTSEL of
+    an RP2. (Held at reset it starts the chip's own boot loader, or shows the UF2 drive, instead.)
+    """
+    if hasattr(board, "BOOT_PIN"):
+        pin = machine.Pin(board.BOOT_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
+        return lambda: pin.value() == 0
+    import rp2  # pyright: ignore[reportMissingImports]
+
+    return lambda: rp2.bootsel_button() == 1
 
 
 class Trial:

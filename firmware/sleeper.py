@@ -1,27 +1,17 @@
 """A door or window on a battery: the application of the settings, asleep nearly all the time.
 
-Puts together what lib/power needs: the board's pins and chip, its radio, the node with a report to
-the gateway, and the memory that outlives a sleep. Runs instead of the service of startup.py.
+Puts together what lib/power/cycle.py needs. Runs instead of the service of startup.py.
 """
 
 import sys
 
-import keys
-import safety
 from apps import events
-from asleep import Charge, Clock, make_node, make_report, network_module, roll_back
-from coap.transports.udp import Udp
+from asleep import Common
 from journal import Journal
 from power.chips import Esp32, Rp2
 from power.cycle import Cycle
-from power.fastjoin import FastJoin
-from power.memory import best
-from power.pace import Pace
 from power.reserve import Reserve
-from power.slots import Slots
-from talk import Talk
 
-STATE_FILE = "state"
 NUMBERS_FILE = "numbers"
 
 
@@ -29,55 +19,34 @@ def run(board, machine, settings, access, name, trial):
     """Live; on a chip that wakes with a reset, until the first sleep."""
     from apps import door
 
-    watchdog = safety.Watchdog(machine, sys.platform)
-    clock = Clock()
+    common = Common(board, machine, settings, access, name)
+    seconds = common.clock.seconds
+    beat_s = settings.heartbeat_s
     journal = Journal()
-    report = make_report(settings, name)
-    node = make_node(board, report)
-    keys.protect(node, report.peer)
-    contact = door.setup_asleep(node, board, settings, journal, clock.seconds)
-    charge = Charge(node.at("s/batt"))
-    log = node.at("diag/log")
-    margin_s = settings.heartbeat_s // 10 + 60
-    node.at("s/contact").max_age_s = settings.heartbeat_s + margin_s
+    told = door.setup_asleep(common.node, board, settings, journal, seconds)
+    for resource in told:
+        resource.max_age_s = beat_s + beat_s // 10 + 60
+    contact = told[0].reed
+    lid = told[1].reed if len(told) > 1 else None
 
-    def pack(offer):
-        now_s = clock.seconds()
-        return events.report(journal, offer, now_s, charge.pct, settings.heartbeat_s)
+    def pack(offer, charge_pct):
+        return events.report(journal, offer, seconds(), charge_pct, beat_s)
 
-    cycle = Cycle(
-        {
-            "contact": contact,
-            "clock": clock,
-            "chip": chip(machine, contact.pin, watchdog.feed),
-            "link": FastJoin(
-                network_module(), access, name, sys.platform, board.WIFI_OPTIONS, log.say
-            ),
-            "talk": Talk(node, report, lambda: Udp(node), pack, node.at("s/contact")),
-            "journal": journal,
-            "pace": Pace(settings.heartbeat_s),
-            "slots": Slots(best(machine, STATE_FILE)),
-            "reserve": Reserve(NUMBERS_FILE),
-            "feed": watchdog.feed,
-            "measure": charge.measure,
-        },
-        say=log.say,
-        told=trial.passed,
-        failed=lambda failures: roll_back(machine, trial, failures),
-    )
-    if node.secure is not None:
-        node.secure.ledger.void = cycle.keep
-    try:
-        cycle.run()
-    except KeyboardInterrupt:
-        watchdog.stop()
-        raise
+    feed = common.watchdog.feed
+    pins = (contact.pin, lid and lid.pin, board.TAMPER_PIN)
+    how = chip(machine, pins, feed, common.clock.ticks_ms)
+    parts = common.parts(how, journal, pack, told)
+    parts["contact"] = contact
+    parts["lid"] = lid
+    parts["reserve"] = Reserve(NUMBERS_FILE)
+    common.live(Cycle, parts, trial)
 
 
-def chip(machine, pin, feed):
-    """How this board sleeps."""
+def chip(machine, pins, feed, ticks_ms):
+    """How this board sleeps. pins: the contact's, the lid's or None, and the number of that."""
+    pin, lid_pin, lid_gpio = pins
     if sys.platform == "rp2":
-        return Rp2(machine, pin, feed)
+        return Rp2(machine, ticks_ms, pin, feed, lid_pin)
     import esp32  # pyright: ignore[reportMissingImports]
 
-    return Esp32(machine, esp32, pin)
+    return Esp32(machine, esp32, pin, lid_pin, lid_gpio)

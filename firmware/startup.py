@@ -19,6 +19,7 @@ import keys
 import links
 import safety
 from service import Service
+from unload import unload
 
 SETTINGS_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
@@ -116,7 +117,9 @@ def why_awake(settings, access):
         return "power: a node on a battery needs the Wi-Fi access"
     if not settings.gateway or not is_numeric(settings.gateway):
         return "power: a node on a battery needs a gateway with a numeric IPv4 address"
-    return ""
+    from asleep import too_many_keys
+
+    return too_many_keys()
 
 
 def make_node(board, settings, say=print):
@@ -125,6 +128,7 @@ def make_node(board, settings, say=print):
     from coap.defaults import for_board
 
     node = for_board(slots, board.RECV_MAX, RATE, True, keys.features(keys.FILE, say))
+    unload("coap.defaults")
     add_apps(node, board, settings)
     return node
 
@@ -175,6 +179,7 @@ def make_service(node, link, line, settings, name, say, reached=None):
 
 def run(service, link, attend):
     """Serve until an exception; close what is open. attend() is called all the time."""
+    unload("fields")  # settings and access have been checked
     # Collect early: a datagram needs one contiguous block, and a full heap has none left.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)
@@ -196,7 +201,8 @@ def main():
     import board
     import machine
 
-    why = safety.Window(machine, board.boot_button_pressed, time.sleep_ms).open()
+    button = safety.boot_button(machine, board)
+    why = safety.Window(machine, button, time.sleep_ms).open()
     try:
         _run(board, machine, why)
     except Exception as error:

@@ -15,8 +15,8 @@ STRIKES = 3
 class Talk:
     """node: with a coap.report.Report; open_transport: makes what has step(ms) and close().
 
-    pack(offer): the payload of a report; told: the resource that observers hear of at each one,
-    None where resources tell their changes themselves.
+    pack(offer): the payload of a report; told: the resources that observers hear of at each one;
+    others tell their changes themselves.
     """
 
     def __init__(self, node, report, open_transport, pack, told):
@@ -63,8 +63,8 @@ class Talk:
         self._transport.step(max_ms)
         if self._owed:
             self._owed = False
-            if self._told is not None:
-                self._told.changed()
+            for resource in self._told:
+                resource.changed()
             self._transport.step(0)
 
     def waiting(self):
@@ -75,8 +75,13 @@ class Talk:
         """What must outlive a sleep, as bytes."""
         return bytes((self._strikes,)) + self._node.state()
 
-    def restore(self, blob):
-        """Go on from what state() gave. False: it is not usable."""
+    def restore(self, blob, newest=True):
+        """Go on from what state() gave. False: it is not usable.
+
+        newest: nothing was used up after that. Else the exact sequence numbers are not taken.
+        """
+        if self._node.secure is not None:
+            self._node.secure.ledger.exact = newest
         if not self._node.restore(blob[1:]):
             return False
         self._strikes = min(blob[0], STRIKES)

@@ -1,4 +1,4 @@
-"""The event journal of a contact: every edge in order, until somebody has taken it.
+"""The event journal of a contact and its lid: every edge in order, until somebody has taken it.
 
 Events are numbered from 1, modulo 2**30, and a number is never used twice, so that a receiver
 knows a repeat from something new and sees what is missing. The newest are kept in a ring. What
@@ -9,11 +9,13 @@ and never taken for zero.
     journal = Journal()
     journal.note(1, PIN, now_s)           it opened
     journal.catch_up(1, 3, PIN, now_s)    three edges since, the last one to level 1
+    journal.note(1, PIN | LID, now_s)     the lid of the housing was taken off
     offer = journal.offer()               what a report tells ...
     journal.release(offer)                ... and has told, once its 2.04 is there
 
 state() is a journal as bytes and restore() takes them back; whoever keeps them sees to CRC and
-torn writes (power.slots). All of it: a head of 20 bytes, 9 for each event, 5 for each fault.
+torn writes (power.slots). All of it: a head of 24 bytes, 9 for each event, 5 for each fault. The
+ring lies in memory as it does in there, so an event that is noted takes none.
 
 Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences
 matter; a clock that was set back makes an event happen "now".
@@ -31,6 +33,8 @@ TIMER = 2  # the contact was found changed at a planned wake
 POWER_ON = 3  # ... or at power-on
 RESET = 4  # ... or after a reset
 REASONS = ("awake", "pin", "timer", "power-on", "reset")
+
+LID = 8  # beside the reason: it was the lid that moved
 
 # What went wrong; the oldest of these is overwritten
 JOIN_FAILED = 1
@@ -53,11 +57,12 @@ FAULTS = (
     "watchdog",
 )
 
-_VERSION = const(1)
-_HEAD = const(20)
+_VERSION = const(2)
+_HEAD = const(24)
 _EVENT = const(9)
 _FAULT = const(5)
 _UNSEEN = const(3)  # a level that is not known
+_REASON = const(7)  # without LID
 
 
 class Journal:
@@ -65,10 +70,11 @@ class Journal:
 
     number    of the last event; 0: none yet
     released  the last number that somebody has taken
-    events    those that are kept, oldest first: (number, seconds, reason << 1 | level)
+    kept      events in the ring
     dropped   events that fell out before they were released
     blanks    how often nobody knows what is missing
-    level     of the contact after the last event; -1 while it is not known
+    level     of the contact after its last event; -1 while it is not known
+    lid       likewise of the lid; lid_moves: how often that has moved, modulo 2**30
     faults    what failed, oldest first: (what, seconds)
     """
 
@@ -79,28 +85,52 @@ class Journal:
         self.fault_slots = fault_slots
         self.number = self.released = 0
         self.dropped = self.blanks = 0
-        self.level = -1
-        self.events = []
+        self.level = self.lid = -1
+        self.lid_moves = 0
+        self.kept = 0
         self.faults = []
+        self._ring = bytearray(_EVENT * slots)
+        self._first = 0  # where the oldest is, in events
+
+    @property
+    def events(self):
+        """Those that are kept, oldest first: (number, seconds, reason << 1 | level)."""
+        ring = self._ring
+        places = [self._place(i) for i in range(self.kept)]
+        return [(_get(ring, at), _get(ring, at + 4), ring[at + 8]) for at in places]
 
     @property
     def pending(self):
         """How many of the events that are kept nobody has taken."""
-        return sum([1 for event in self.events if self._is_new(event[0])])
+        count = 0
+        i = self.kept
+        while i:
+            i -= 1
+            if self._is_new(_get(self._ring, self._place(i))):
+                count += 1
+        return count
 
     # Writing
 
     def note(self, level, reason, now_s):
-        """The contact has changed to `level`: the number of the event."""
-        if len(self.events) == self.slots and self._is_new(self.events.pop(0)[0]):
-            self.dropped = (self.dropped + 1) & MASK
+        """The contact, or with LID the lid, has changed to `level`: the number of the event."""
+        if self.kept == self.slots:
+            self._push_out()
         self.number = (self.number + 1) & MASK
-        self.events.append((self.number, now_s & MASK, reason << 1 | level))
-        self.level = level
+        at = self._place(self.kept)
+        self.kept += 1
+        _put(self._ring, at, self.number)
+        _put(self._ring, at + 4, now_s & MASK)
+        self._ring[at + 8] = reason << 1 | level
+        if reason & LID:
+            self.lid = level
+            self.lid_moves = (self.lid_moves + 1) & MASK
+        else:
+            self.level = level
         return self.number
 
     def catch_up(self, level, edges, reason, now_s):
-        """`edges` of them have happened, and the contact is at `level` now."""
+        """`edges` of them have happened, and the contact, or the lid, is at `level` now."""
         while edges > 0:
             edges -= 1
             self.note(level ^ edges & 1, reason, now_s)
@@ -130,7 +160,8 @@ class Journal:
         """
         first, last = (self.number + 1) & MASK, self.number
         told = 0
-        for number, _, _ in self.events:
+        for i in range(self.kept):
+            number = _get(self._ring, self._place(i))
             if self._is_new(number) and told < most:
                 if told and number != (last + 1) & MASK:
                     break
@@ -160,59 +191,67 @@ class Journal:
     def _is_new(self, number):
         return 0 < (number - self.released) & MASK < _HALF
 
+    def _place(self, i):
+        """Where the i-th of the events is in the ring, the oldest being the first."""
+        return (self._first + i) % self.slots * _EVENT
+
+    def _push_out(self):
+        if self._is_new(_get(self._ring, self._place(0))):
+            self.dropped = (self.dropped + 1) & MASK
+        self._first = (self._first + 1) % self.slots
+        self.kept -= 1
+
     # Across a sleep
 
     def state(self):
         """All of it as bytes."""
-        out = bytearray(_HEAD + _EVENT * len(self.events) + _FAULT * len(self.faults))
+        end = _HEAD + _EVENT * self.kept
+        out = bytearray(end + _FAULT * len(self.faults))
         out[0] = _VERSION
-        out[1] = len(self.events)
+        out[1] = self.kept
         out[2] = len(self.faults)
-        out[3] = _UNSEEN if self.level < 0 else self.level
-        for i, value in enumerate((self.number, self.released, self.dropped, self.blanks)):
+        out[3] = (self.level & _UNSEEN) | (self.lid & _UNSEEN) << 2
+        numbers = (self.number, self.released, self.dropped, self.blanks, self.lid_moves)
+        for i, value in enumerate(numbers):
             _put(out, 4 + 4 * i, value)
-        at = _HEAD
-        for number, when_s, what in self.events:
-            _put(out, at, number)
-            _put(out, at + 4, when_s)
-            out[at + 8] = what
-            at += _EVENT
-        for what, when_s in self.faults:
-            _put(out, at, when_s)
-            out[at + 4] = what
-            at += _FAULT
+        for i in range(self.kept):
+            at = self._place(i)
+            out[_HEAD + _EVENT * i : _HEAD + _EVENT * (i + 1)] = self._ring[at : at + _EVENT]
+        for i, (what, when_s) in enumerate(self.faults):
+            _put(out, end + _FAULT * i, when_s)
+            out[end + _FAULT * i + 4] = what
         return bytes(out)
 
     def restore(self, blob):
         """Go on from what state() gave. False: it is not usable, and nothing has changed."""
         if len(blob) < _HEAD or blob[0] != _VERSION:
             return False
-        kept, failed, level = blob[1], blob[2], blob[3]
+        kept, failed, level, lid = blob[1], blob[2], blob[3] & 3, blob[3] >> 2
         end = _HEAD + _EVENT * kept
-        if kept > self.slots or failed > self.fault_slots or level not in (0, 1, _UNSEEN):
+        if kept > self.slots or failed > self.fault_slots or level == 2 or lid not in (0, 1, 3):
             return False
         if len(blob) != end + _FAULT * failed:
             return False
         numbers = [_get(blob, at) for at in range(4, _HEAD, 4)]
-        events = [
-            (_get(blob, at), _get(blob, at + 4), blob[at + 8]) for at in range(_HEAD, end, _EVENT)
-        ]
         faults = [(blob[at + 4], _get(blob, at)) for at in range(end, len(blob), _FAULT)]
-        if not _are_good(numbers, events, faults):
+        if max(numbers) > MASK or not _are_good(blob, end, faults):
             return False
-        self.number, self.released, self.dropped, self.blanks = numbers
+        self.number, self.released, self.dropped, self.blanks, self.lid_moves = numbers
         self.level = -1 if level == _UNSEEN else level
-        self.events = events
+        self.lid = -1 if lid == _UNSEEN else lid
+        self._first = 0
+        self.kept = kept
+        self._ring[: end - _HEAD] = blob[_HEAD:end]
         self.faults = faults
         return True
 
 
-def _are_good(numbers, events, faults):
-    for number in numbers:
-        if number > MASK:
+def _are_good(blob, end, faults):
+    for at in range(_HEAD, end, _EVENT):
+        what = blob[at + 8]
+        if _get(blob, at) > MASK or _get(blob, at + 4) > MASK:
             return False
-    for number, when_s, what in events:
-        if number > MASK or when_s > MASK or what >> 1 >= len(REASONS):
+        if what >> 1 > LID | _REASON or what >> 1 & _REASON >= len(REASONS):
             return False
     for what, when_s in faults:
         if when_s > MASK or not 0 < what < len(FAULTS):

@@ -9,7 +9,7 @@ every user of this computer could see them.
 import argparse
 import contextlib
 import getpass
-import importlib.util
+import importlib
 import json
 import os
 import sys
@@ -28,7 +28,7 @@ from device import (
     run,
 )
 
-FIRMWARE_CONFIG = ROOT / "firmware" / "config.py"
+FIRMWARE = ROOT / "firmware"
 SETTINGS = "config.json"
 SECRETS = "secrets.json"
 HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
@@ -85,10 +85,9 @@ def tell(node, path, content):
 
 def firmware_config():
     """firmware/config.py: what the board will accept is decided there."""
-    spec = importlib.util.spec_from_file_location("firmware_config", FIRMWARE_CONFIG)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    if str(FIRMWARE) not in sys.path:
+        sys.path.insert(0, str(FIRMWARE))
+    return importlib.import_module("config")
 
 
 def fetch_settings(dev, folder, dry_run=False):
@@ -116,6 +115,7 @@ def fetch_settings(dev, folder, dry_run=False):
 def ask(settings, has_wifi=True):
     """Returns (secrets, settings) as answered; raises Problem naming the answer that is wrong."""
     config = firmware_config()
+    apps = ", ".join(importlib.import_module("fields").APPS)
     secrets = {}
     if has_wifi:
         secrets = {
@@ -124,7 +124,7 @@ def ask(settings, has_wifi=True):
             "country": question("Country, two letters (empty: world-wide)").upper(),
         }
     name = question(f"Node name [{settings.name}]") or settings.name
-    app = question(f"Application: {', '.join(config.APPS)} [{settings.app}]") or settings.app
+    app = question(f"Application: {apps} [{settings.app}]") or settings.app
     try:
         if has_wifi:
             config.check_secrets(secrets)

@@ -50,7 +50,8 @@ def work(argv):
 
 def recover(dev, dry_run=False, limit_s=LIMIT_S):
     """Knocks until the board answers, repairs and restarts it. Raises Problem when none does."""
-    print(f"Tap the board's reset button now, and again if nothing happens ({limit_s:g} s)")
+    how = f"Tap the board's reset button now, and again if nothing happens ({limit_s:g} s)"
+    print(how, flush=True)
     if not dry_run:
         dev = knock(dev, limit_s)
     said = run([*mpremote(dev), "resume", "exec", REPAIR, "+", "reset"], dry_run, capture=True)

@@ -26,17 +26,12 @@ SLOTS = {
     "peers": 8,
     "observers": 4,
     "blocks": 1,
-    "block_bytes": 1024,  # the longest that is sent to it are its settings
+    "block_bytes": 768,  # the longest that is sent to it are its settings
+    "reply_bytes": 32,  # of a longer one, an error with a reason, a repeat learns the code
+    "promises": 1,  # to answer later; the applications answer at once
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 
 # Keywords for WLAN.config(). Without a limit the driver tries again for ever, without a pause, and
 # gets in the way of the next connect() (github.com/micropython/micropython/issues/17661).
 WIFI_OPTIONS = {"reconnects": 2}
-
-
-def boot_button_pressed():
-    """Is the BOOT button held? (Held at reset it starts the chip's own boot loader instead.)"""
-    from machine import Pin
-
-    return Pin(BOOT_PIN, Pin.IN, Pin.PULL_UP).value() == 0

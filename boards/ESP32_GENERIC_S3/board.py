@@ -28,16 +28,11 @@ SLOTS = {
     "observers": 16,
     "blocks": 4,
     "block_bytes": 2048,  # the longest that is sent to it are its settings
+    "reply_bytes": 64,  # of a longer one a repeat learns the code
+    "promises": 4,  # to answer later
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 
 # Keywords for WLAN.config(). Without a limit the driver tries again for ever, without a pause, and
 # gets in the way of the next connect() (github.com/micropython/micropython/issues/17661).
 WIFI_OPTIONS = {"reconnects": 2}
-
-
-def boot_button_pressed():
-    """Is the BOOT button held? (Held at reset it starts the chip's own boot loader instead.)"""
-    from machine import Pin
-
-    return Pin(BOOT_PIN, Pin.IN, Pin.PULL_UP).value() == 0

@@ -28,13 +28,8 @@ SLOTS = {
     "peers": 16,
     "observers": 8,
     "blocks": 2,
-    "block_bytes": 1024,  # the longest that is sent to it are its settings
+    "block_bytes": 768,  # the longest that is sent to it are its settings
+    "reply_bytes": 32,  # of a longer one, an error with a reason, a repeat learns the code
+    "promises": 1,  # to answer later; the applications answer at once
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
-
-
-def boot_button_pressed():
-    """Is BOOTSEL held? (Held at reset it shows the UF2 drive instead.)"""
-    import rp2
-
-    return rp2.bootsel_button() == 1

@@ -27,16 +27,11 @@ SLOTS = {
     "observers": 16,
     "blocks": 4,
     "block_bytes": 2048,  # the longest that is sent to it are its settings
+    "reply_bytes": 64,  # of a longer one a repeat learns the code
+    "promises": 4,  # to answer later
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 
 # Keywords for WLAN.config(). With power saving, on by default, datagrams wait at the access point
 # while the radio naps; this is WLAN.PM_NONE, for a board on the mains or USB.
 WIFI_OPTIONS = {"pm": 0x10}
-
-
-def boot_button_pressed():
-    """Is BOOTSEL held? (Held at reset it shows the UF2 drive instead.)"""
-    import rp2
-
-    return rp2.bootsel_button() == 1

@@ -44,9 +44,11 @@ class Batch(Resource):
         self.rows = 0  # that are kept
         self.room = ROWS
         self.dropped = 0
+        self.urgent = -1  # what `number` was after a row that can not wait; -1: there is none
         self._fresh = 0  # rows since the observers were told
         self._readings = readings
         self._uptime = uptime
+        self._measured = array("i", [_NOTHING] * len(readings))
         self.keep(ROWS)
         self._from = self._to = 0  # which of the rows are written
         self._next_s = 0
@@ -64,7 +66,8 @@ class Batch(Resource):
         self._pick(False)
         records = self._records()
         if not records:
-            raise CoapError(_SERVICE_UNAVAILABLE, "no value yet", common.RETRY_S)
+            left_s = self._next_s - self._uptime.tick(request.now_ms)
+            raise CoapError(_SERVICE_UNAVAILABLE, "no value yet", max(left_s, 1))
         if not reply.offset:
             self._told_s = self._uptime.tick(request.now_ms)
         self.write(reply, reply.content_format, self._told_s)
@@ -74,11 +77,22 @@ class Batch(Resource):
         now_s = self._uptime.tick(now_ms)
         if now_s < self._next_s:
             return
+        if not self._add_row(now_s):
+            self._next_s = now_s + common.RETRY_S  # no sensor has a value yet
+            return
         self._next_s = now_s + self.period_s
-        self._add_row(now_s)
         self._fresh += 1
         if self._fresh >= ROWS:
             self._fresh = 0
+            self.changed()
+
+    def hurry(self, now_ms):
+        """Keep a row now, and tell whoever is to be told: there is something in it."""
+        now_s = self._uptime.tick(now_ms)
+        if self._add_row(now_s):
+            self._next_s = now_s + self.period_s
+            self._fresh = 0
+            self.urgent = self.number
             self.changed()
 
     def uptime_s(self, now_ms):
@@ -113,6 +127,8 @@ class Batch(Resource):
     def release(self, number):
         """The rows before the one of this number were taken: what `number` was when they went."""
         kept = (self.number - number) % _NUMBERS
+        if self.urgent >= 0 and kept <= (self.number - self.urgent) % _NUMBERS:
+            self.urgent = -1
         if kept < self.rows:
             self.rows = kept
             self._fresh = min(self._fresh, kept)
@@ -127,21 +143,33 @@ class Batch(Resource):
         self._to = self._from + count
 
     def _add_row(self, now_s):
+        """Measure all. False: there is nothing to measure."""
+        if not self._measure():
+            return False
         row = self.number % self.room
         self._times_s[row] = now_s
         column = len(self._readings)
         while column:
             column -= 1
-            self._values[row * len(self._readings) + column] = self._measure(column)
+            self._values[row * len(self._readings) + column] = self._measured[column]
         self.number = (self.number + 1) % _NUMBERS
         if self.rows < self.room:
             self.rows += 1
         else:
             self.dropped = (self.dropped + 1) & _MASK
+        return True
 
-    def _measure(self, column):
-        value = self._readings[column].value()
-        return _NOTHING if value is None else value
+    def _measure(self):
+        """Ask all readings: how many have a value?"""
+        count = 0
+        column = len(self._readings)
+        while column:
+            column -= 1
+            value = self._readings[column].value()
+            self._measured[column] = _NOTHING if value is None else value
+            if value is not None:
+                count += 1
+        return count
 
     def _records(self):
         """How many values there are."""

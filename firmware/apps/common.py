@@ -13,10 +13,11 @@ from machine import ADC, Pin
 from micropython import const
 
 import senml
-from apps import VERSION, resets
+from apps import VERSION
 from apps.diag import Diag, Log
 from coap import CoapError, Resource
 from sensors.battery import Battery
+from unload import unload
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _TEXT = const(0)  # numbers.TEXT
@@ -56,6 +57,17 @@ PACK = senml.Pack("urn:dev:mac:" + eui64(machine.unique_id()) + ":")
 def wants_pack(reply):
     """Does the asker want SenML?"""
     return reply.negotiated is not None and reply.negotiated >= _SENML_JSON
+
+
+def adc(pin_id):
+    """The ADC of a pin, for voltages up to the supply's.
+
+    An ESP32 measures up to about 1 V unless it attenuates: 11 dB reach 2.5 V on a C3, 3.1 V on
+    the others, and its read_uv() is calibrated for each attenuation. Other ports have none.
+    """
+    if hasattr(ADC, "ATTN_11DB"):
+        return ADC(Pin(pin_id), atten=ADC.ATTN_11DB)
+    return ADC(Pin(pin_id))
 
 
 def note_answer(resource, answered):
@@ -284,7 +296,7 @@ def setup(node, board, settings):
     battery = charge = None
     if board.BATTERY_ADC_PIN is not None:
         battery = Battery(
-            ADC(Pin(board.BATTERY_ADC_PIN)),
+            adc(board.BATTERY_ADC_PIN),
             board.BATTERY_DIVIDER_NUM,
             board.BATTERY_DIVIDER_DEN,
             board.BATTERY_CHEMISTRY,
@@ -293,8 +305,7 @@ def setup(node, board, settings):
     uptime = Uptime()
     node.add("dev", Device(board, battery, uptime))
     node.add("config", Config(settings))
-    cause, counts = resets.count(machine, resets.FILE if settings.path else None)
-    node.add("diag", Diag(uptime, cause, counts, PACK.base_name))
+    node.add("diag", Diag(uptime, *_resets(settings.path), PACK.base_name))
     log = node.add("diag/log", Log(uptime))
     node.journal = log.note
 
@@ -305,3 +316,12 @@ def setup(node, board, settings):
 
     node.after(1, uptime.tick)
     node.every(_TICK_MS, tick)
+
+
+def _resets(is_kept):
+    """The cause of this start, and how often each was; only now that needs any code."""
+    from apps import resets
+
+    found = resets.count(machine, resets.FILE if is_kept else None)
+    unload("apps.resets")
+    return found

@@ -1,7 +1,9 @@
 """A door or window: is it open, has somebody opened the housing, how is the battery.
 
 Wiring: the reed switch between REED_PIN and ground, the lid switch between TAMPER_PIN and ground,
-both closed while door and lid are. Pins of a board are in its board.py.
+both closed while door and lid are. Where the wires of the housing are a supervised loop (see
+sensors.loop), TAMPER_ADC_PIN takes the place of TAMPER_PIN; it can not wake a node that sleeps.
+Without either there is no /s/tamper. Pins of a board are in its board.py.
 """
 
 import time
@@ -9,10 +11,11 @@ import time
 from machine import Pin
 from micropython import const
 
+import senml
 from apps import common
 from apps.events import Events
 from coap import Resource
-from journal import AWAKE, MASK, Journal
+from journal import AWAKE, LID, MASK, Journal
 from sensors.reed import Reed
 
 _POLL_MS = const(50)  # how late observers may hear of a change, at most
@@ -21,41 +24,47 @@ _POLL_MS = const(50)  # how late observers may hear of a change, at most
 class Contact(Resource):
     """A contact: `text_open` or `text_closed` for people, true (open) or false for programs.
 
-    name: what it is called in SenML; name_n is how often it has moved.
+    journal: has its edges, which whoever polls the contact notes there; asleep: it counts on where
+    the contact itself begins anew with each wake; name: what it is called in SenML; name_n is how
+    often it has moved.
     """
 
     content_formats = common.FORMATS
     rt = "oic.r.sensor.contact urn:oma:lwm2m:ext:3200"
     interface = "core.s"
     observable = True
+    source = 0  # in the journal
 
-    def __init__(self, reed, name, text_open, text_closed):
+    def __init__(self, reed, journal, asleep, name, text_open, text_closed):
         super().__init__()
         self._state = common.PACK.field(name)
         self._count = common.PACK.field(name + "_n", "count")
         self.reed = reed
+        self._journal = journal
+        self._asleep = asleep
+        self._edges = reed.edges  # that are in the journal
         self._text_open = text_open
         self._text_closed = text_closed
 
     def get(self, request, reply):
         is_open = self.reed.is_open()
-        if not reply.negotiated:
+        form = reply.negotiated
+        if not form:
             return self._text_open if is_open else self._text_closed
-        if common.wants_pack(reply):
-            self._write_pack(reply, is_open)
-        else:
+        if form < senml.JSON:
             reply.boolean(is_open)
-        return None
-
-    def _write_pack(self, reply, is_open):
+            return None
         pack = common.PACK
-        pack.begin(reply, reply.negotiated, 2)
+        pack.begin(reply, form, 2)
         pack.boolean(self._state, is_open)
         pack.number(self._count, self.moves())
         pack.end()
+        return None
 
     def moves(self):
-        """How often it has moved, modulo 2**30."""
+        """How often it has moved, modulo 2**30; of a door that sleeps the number of its events."""
+        if self._asleep:
+            return self._journal.lid_moves if self.source else self._journal.number
         return self.reed.edges
 
     def value(self):
@@ -63,68 +72,73 @@ class Contact(Resource):
         return 1 if self.reed.is_open() else 0
 
     def check(self):
-        """Tell the observers when the contact has moved; for a timer."""
-        if self.reed.poll():
+        """Tell journal and observers when the contact has moved; for a timer."""
+        reed = self.reed
+        if reed.poll():
+            edges = reed.edges - self._edges & MASK
+            self._edges = reed.edges
+            self._journal.catch_up(self.value(), edges, AWAKE | self.source, _seconds())
             self.changed()
 
 
 class Door(Contact):
-    """The contact that the node is there for; its title says what it watches.
+    """The contact that the node is there for; its title says what it watches."""
 
-    journal: has its edges, which whoever polls the contact notes there; their number goes on
-    where the node sleeps, while the contact counts from its start.
-    """
-
-    def __init__(self, reed, settings, journal, asleep):
+    def __init__(self, reed, journal, asleep, settings):
         self._settings = settings
-        self._journal = journal
-        self._asleep = asleep
-        self._edges = reed.edges  # that are in the journal
-        super().__init__(reed, "contact", b"open", b"closed")
-
-    def moves(self):
-        return self._journal.number if self._asleep else self.reed.edges
-
-    def check(self):
-        if self.reed.poll():
-            edges = self.reed.edges - self._edges & MASK
-            self._edges = self.reed.edges
-            level = 1 if self.reed.is_open() else 0
-            self._journal.catch_up(level, edges, AWAKE, _seconds())
-            self.changed()
+        super().__init__(reed, journal, asleep, "contact", b"open", b"closed")
 
     @property
     def title(self):
         return self._settings.kind
 
 
+class Lid(Contact):
+    """The lid of the housing, or the loop in its wires: is it off, or cut?"""
+
+    source = LID
+    title = "lid of the housing"
+
+    def __init__(self, reed, journal, asleep):
+        super().__init__(reed, journal, asleep, "tamper", b"tampered", b"ok")
+
+
 def setup(node, board, settings):
     """Add the door's resources to a node that stays awake."""
-    door, lid = _add(node, board, settings, Journal(), _seconds, False)
+    contacts = _add(node, board, settings, Journal(), _seconds, False)
 
     def poll(now_ms):
-        door.check()
-        if lid:
-            lid.check()
+        for contact in contacts:
+            contact.check()
 
     node.every(_POLL_MS, poll)
 
 
 def setup_asleep(node, board, settings, journal, seconds):
-    """Add them to a node that sleeps, which polls the contact itself: the contact."""
-    return _add(node, board, settings, journal, seconds, True)[0].reed
+    """Add them to a node that sleeps, which polls the contacts itself: the door, and perhaps the
+    lid.
+    """
+    return _add(node, board, settings, journal, seconds, True)
 
 
 def _add(node, board, settings, journal, seconds, asleep):
     common.setup(node, board, settings)
-    door = node.add("s/contact", Door(_reed(board.REED_PIN), settings, journal, asleep))
+    door = node.add("s/contact", Door(_reed(board.REED_PIN), journal, asleep, settings))
     node.add("s/contact/events", Events(journal, seconds))
-    lid = None
-    if board.TAMPER_PIN is not None:
-        lid = Contact(_reed(board.TAMPER_PIN), "tamper", b"tampered", b"ok")
-        lid.title = "lid of the housing"
-        node.add("s/tamper", lid)
-    return door, lid
+    lid = _lid(board)
+    if lid is None:
+        return (door,)
+    return (door, node.add("s/tamper", Lid(lid, journal, asleep)))
+
+
+def _lid(board):
+    """What watches the housing, or None."""
+    pin_id = getattr(board, "TAMPER_ADC_PIN", None)
+    if pin_id is not None:
+        from sensors.loop import Loop
+
+        return Loop(common.adc(pin_id))
+    return None if board.TAMPER_PIN is None else _reed(board.TAMPER_PIN)
 
 
 def _reed(pin_id):

@@ -4,6 +4,8 @@ A report is one SenML pack in CBOR:
 
     contact     true (open) or false, one record for each event, oldest first; without an event
                 one for the present state
+    tamper      true (the lid is off) or false, likewise one for each event, in its turn; without
+                an event one if it is off
     contact_n   only with events: the number of the last; the others have those before it
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
@@ -18,7 +20,7 @@ from micropython import const
 import senml
 from apps import common
 from coap import CoapError, Resource
-from journal import MASK, REASONS
+from journal import LID, MASK, REASONS
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _SENML_JSON = const(110)  # numbers.SENML_JSON
@@ -31,7 +33,8 @@ _REPORT_MAX = const(512)  # bytes
 
 class Events(Resource):
     """The events that are kept, each as contact/NUMBER with its age and contact/NUMBER/wake with
-    what made the node look; `?since=n` leaves out n and those before it.
+    what made the node look, those of the lid as tamper/NUMBER; `?since=n` leaves out n and those
+    before it.
     """
 
     content_formats = (_SENML_JSON, _SENML_CBOR)
@@ -44,7 +47,6 @@ class Events(Resource):
         super().__init__()
         self._journal = journal
         self._seconds = seconds
-        self._pack = senml.Pack(common.PACK.base_name)
         self._taken = ()  # the blocks of one answer belong together
         self._now_s = 0
 
@@ -53,16 +55,16 @@ class Events(Resource):
             self._now_s = self._seconds()
             self._taken = self._since(_number(request.query("since")))
         journal = self._journal
-        pack = self._pack
+        pack = common.PACK
         pack.begin(reply, reply.content_format, 2 * len(self._taken) + 2)
         pack.number(pack.field("contact_n", "count"), journal.number)
         write_lost(pack, journal.dropped, journal.blanks)
         for number, when_s, what in self._taken:
             age_s = (self._now_s - when_s) & MASK
             age_s = age_s if age_s < _HALF else 0
-            name = "contact/{}".format(number)
+            name = "{}/{}".format("tamper" if what >> 1 & LID else "contact", number)
             pack.boolean(pack.field(name), what & 1, -age_s)
-            pack.string(pack.field(name + "/wake"), REASONS[what >> 1], -age_s)
+            pack.string(pack.field(name + "/wake"), REASONS[what >> 1 & ~LID], -age_s)
         pack.end()
 
     def _since(self, since):
@@ -79,17 +81,22 @@ def report(journal, offer, now_s, charge_pct, beat_s):
     events = [event for event in journal.events if (event[0] - first) & MASK < told]
     pack = common.PACK
     sink = senml.Buffer(bytearray(_REPORT_MAX))
-    records = len(events) + 1 if events else 2
+    is_off = not events and journal.lid == 1
+    records = len(events) + 1 if events else 2 + is_off
     records += (charge_pct is not None) + (dropped > 0 or blanks > 0)
     state = pack.field("contact")
+    lid = pack.field("tamper")
     pack.begin(sink, senml.CBOR, records)
     for _, when_s, what in events:
         age_s = (now_s - when_s) & MASK
-        pack.boolean(state, what & 1, -age_s if age_s < _HALF else 0)
+        named = lid if what >> 1 & LID else state
+        pack.boolean(named, what & 1, -age_s if age_s < _HALF else 0)
     if events:
         pack.number(pack.field("contact_n", "count"), last)
     else:
         pack.boolean(state, journal.level == 1)
+        if is_off:
+            pack.boolean(lid, True)
         pack.number(pack.field("beat", "s"), beat_s)
     if charge_pct is not None:
         pack.number(pack.field("batt", "%EL"), charge_pct)

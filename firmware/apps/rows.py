@@ -36,8 +36,9 @@ class Rows:
             self.blanks = 1
 
     def owes(self):
-        """Is there a full pack, or something lost that nobody was told?"""
-        return self._batch.rows >= ROWS or self._batch.dropped > 0 or self.blanks > 0
+        """Is there a full pack, a row that can not wait, or a loss that nobody was told?"""
+        batch = self._batch
+        return batch.rows >= ROWS or batch.urgent >= 0 or batch.dropped > 0 or self.blanks > 0
 
     def offer(self):
         """What a report made now tells: (number after its rows, rows lost, blanks).

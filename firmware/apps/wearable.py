@@ -6,7 +6,7 @@ sensor that is missing answers 5.03, and works as soon as it is there.
 
 The sensors work while the core sleeps: the oximeter's FIFO fills, the steps are counted. The core
 is needed every `PERIOD_MS`, to empty the FIFO; everything else is done on the same occasion.
-Observers' conditions decide when the radio is: see `Wearable`.
+Observers' conditions decide when the radio is (see `Wearable`), and bounds of the settings.
 """
 
 from machine import I2C, Pin
@@ -146,11 +146,12 @@ class Wearable:
     A node that does not sleep leaves it to its timers.
     """
 
-    def __init__(self, node, sensors, resources, batch):
+    def __init__(self, node, sensors, resources, batch, bounds=()):
         self.oximeter, self._thermometer, self._motion = sensors
         self.batch = batch
         self._node = node
         self._resources = resources
+        self._bounds = bounds
         self._next_ms = -1  # when work() is due; -1: it never ran
         self._turn = 0
         self._calm = _CALM
@@ -189,6 +190,9 @@ class Wearable:
             for resource in self._resources:
                 resource.check()
             self.batch.tick(now_ms)
+            for bound in self._bounds:
+                if bound.look():
+                    self.batch.hurry(now_ms)
 
     def sleep(self):
         """Stop all sensors, steps too; the next work() starts them again. Never raises OSError."""
@@ -226,7 +230,7 @@ def setup(node, board, settings):
     resources = [node.add(path, reading) for path, reading in readings]
     batch = node.add("s/batch", Batch(resources, common.Uptime()))
     resources = resources + [node.add("s/accel", Acceleration(motion))]
-    return Wearable(node, sensors, resources, batch)
+    return Wearable(node, sensors, resources, batch, _bounds(settings, readings))
 
 
 # The second kind of a sensor takes memory only where the first one is not there at the start.
@@ -246,7 +250,15 @@ def _motion(usual, i2c):
         return FirstOf(usual)
     from sensors.lis3dh import Lis3dh
 
-    return FirstOf(usual, Lis3dh(i2c))
+    return FirstOf(usual, Lis3dh(i2c), Lis3dh(i2c, 0x19))
+
+
+def _bounds(settings, readings):
+    if not settings.alert:
+        return ()
+    from apps.bounds import bounds
+
+    return bounds(settings.alert, {path[2:]: reading for path, reading in readings})
 
 
 def _readings(oximeter, thermometer, pedometer):

@@ -41,6 +41,7 @@ _ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 # Codes of answers for which nobody chose one, by method
 DEFAULTS = (0, _CONTENT, _CHANGED, _CHANGED, _DELETED, _CONTENT, _CHANGED, _CHANGED)
 
+_DECIMALS_MAX = const(10)
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
 _NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the options from Q_OBSERVE on
@@ -87,6 +88,11 @@ class Answer:
         q[_Q_BASE] = self.body
         self.into = self.tx
 
+    def leave(self):
+        """The payload that has outgrown a message is given up for another."""
+        self.whole()
+        self.source = self.tx
+
     def start(self):
         """The first change: begin with the resource's constants.
 
@@ -113,10 +119,14 @@ class Answer:
         """The payload is value / 10**decimals, in the format that was negotiated.
 
         text and JSON: 36.62 for (3662, 2). CBOR: an integer, or a decimal fraction (tag 4).
-        -2**30 < value < 2**30; allocates nothing.
+        -2**30 < value < 2**30, decimals: 0 to 10; allocates nothing.
         """
+        if not 0 <= decimals <= _DECIMALS_MAX:
+            raise ValueError("decimals: 0 to 10")
         if not self.touched:
             self.start()
+        if self.into is not self.tx:
+            self.leave()
         q = self.q
         start = self.body
         if q[_Q_FORMAT] == _CBOR:
@@ -153,6 +163,8 @@ class Answer:
         if not self.touched:
             self.start()
         q = self.q
+        if len(piece) < q[_Q_LIMIT] and q[_Q_SKIP] + len(piece) < total:
+            raise ValueError("part: all bytes that are wanted, where there are so many")
         q[_Q_AT] = q[_Q_SKIP]
         q[_Q_DIGEST] = _ABSENT  # of the whole it is not known
         append(self.into, piece, 0, len(piece), q)  # LIMIT bytes at most
@@ -161,6 +173,8 @@ class Answer:
 
     def give(self, payload):
         """The payload is the whole of these bytes, which are not copied."""
+        if self.into is not self.tx:
+            self.leave()
         q = self.q
         self.source = payload
         q[_Q_START] = 0

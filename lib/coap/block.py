@@ -60,7 +60,8 @@ _ONCE = const(_UNSAFE | 1 << _BLOCK1)  # requests that are not executed again fo
 
 
 class Block(Feature):
-    """slots: transfers to the node at a time; bytes: the longest payload put together;
+    """slots: transfers to the node at a time, and long answers to what changes something;
+    bytes: the longest payload put together (a slot gets its buffer with its first transfer);
     lifetime_ms: how long an unfinished transfer, or an answer, is kept.
     """
 
@@ -240,7 +241,7 @@ class Block(Feature):
                 self.transfers.free(i)  # the transfer begins anew
             if not view.more:
                 return 0  # the first block is the last: an ordinary request
-            i = self.transfers.room(view)
+            i = self.transfers.room(view, streams)
             if i < 0:
                 return self._refuse()
             self.transfers.begin(i, view, key)

@@ -51,7 +51,7 @@ def put_piv(piv: ptr8, value: int) -> int:
     Without kid and ID context that is the value of an OSCORE option, too.
     """
     n = 1
-    while value >> (8 * n):
+    while n < 4 and value >> (8 * n):  # RISC-V shifts by 32 as by 0
         n += 1
     piv[0] = n
     i = n

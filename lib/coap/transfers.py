@@ -90,17 +90,17 @@ class Transfers:
                     return i
         return -1
 
-    def room(self, view):
+    def room(self, view, streams=False):
         """A free slot, made so at the cost of another where the sender may do that; -1: none.
 
-        A kept answer goes before what is coming, the oldest first.
+        A kept answer goes before what is coming, the oldest first. streams: it needs no buffer.
         """
         victim = -1
         i = self.slots
         while i:
             i -= 1
             if self.words[i * _WORDS] == FREE:
-                return i if self.buffers[i] else self._furnish(i)
+                return i if streams or self.buffers[i] is not None else self._furnish(i)
             if self._yields(i, view) and (victim < 0 or self._sooner(i, victim, view.now_ms)):
                 victim = i
         if victim >= 0:
@@ -108,7 +108,8 @@ class Transfers:
             self.free(victim)
         else:
             self.node.counters[_BLOCKS_REFUSED] += 1
-        return victim
+            return -1
+        return victim if streams or self.buffers[victim] is not None else self._furnish(victim)
 
     def _furnish(self, i):
         try:

@@ -1,21 +1,15 @@
-"""One life of a sleeping node: wake, look, tell, linger, save, sleep.
+"""One life of a door's node: wake, look, tell, linger, save, sleep.
 
     wake -> read the pin -> restore -> join -> report -> linger -> save -> arm -> sleep
 
-All that it works with comes in, so a test runs it on a clock of its own:
+What it works with is that of life.py, and:
 
     contact    is_open(), poll(), edges, open_level; see sensors.reed
-    clock      ticks_ms(), sleep_ms(ms), and seconds(), which goes on in sleep
-    chip       reason(), sleep(span_ms, level); see power.chips
-    link       start(), poll(), stop(), state(), restore(); see power.fastjoin
-    talk       open(), send(offer, on_done), step(ms), waiting(), close(), state(), restore(): the
-               node with its report and observers, see firmware/talk.py
-    journal, pace, slots, reserve: of their modules
-    measure    measure(sending), called before the radio is switched on, and while it sends
-    feed       calms the watchdog; called here and nowhere else, by a loop that is alive
+    lid        the same of the housing, where it is watched, else None
+    chip       reason(), sleep(span_ms, level, lid_level)
+    reserve    of its module
 
-Whatever the network does, a wake ends (errand.py). What failed is in the journal, and the pause
-after it grows.
+What failed is in the journal.
 """
 
 from micropython import const
@@ -23,7 +17,7 @@ from micropython import const
 import journal as j
 from power import sections
 from power.chips import PIN, POWER_ON, RESET
-from power.errand import Errand
+from power.life import Life
 
 _MASK = const(0x3FFFFFFF)
 _SETTLE_MS = const(30)
@@ -31,29 +25,16 @@ _SKIP = const(16)  # numbers left out when an image that was lost may have used 
 _PARTS = const(4)
 
 
-class Cycle:
-    """limits: join_ms, report_ms, linger_ms and awake_ms, see errand.py.
-
-    told() is called when a report was taken; failed(failures) when so many wakes in a row were in
-    vain; say takes a line for the log.
-    """
+class Cycle(Life):
+    """As Life."""
 
     def __init__(self, parts, say=print, told=None, failed=None, **limits):
+        super().__init__(parts, say, told, failed, **limits)
         self.contact = parts["contact"]
-        self.clock = parts["clock"]
-        self.chip = parts["chip"]
-        self.link = parts["link"]
-        self.talk = parts["talk"]
-        self.journal = parts["journal"]
-        self.pace = parts["pace"]
-        self.slots = parts["slots"]
+        self.lid = parts.get("lid")
         self.reserve = parts["reserve"]
-        self.feed = parts["feed"]
-        self.say = say
-        self.told = told
-        self.failed = failed
-        self._errand = Errand(parts, self, say, **limits)
         self._edges = 0  # of the contact that are in the journal
+        self._lid_edges = 0
 
     def run(self):
         """Live for ever; on a chip whose deep sleep ends in a reset, until the first sleep."""
@@ -66,16 +47,14 @@ class Cycle:
 
     def restore(self, reason):
         """Take up what was kept, and what the pin says: the first thing after a start."""
-        self._errand.begin()
+        self.errand.begin()
         now_s = self.clock.seconds()
-        image = self.slots.load()
-        parts = None if image is None else sections.split(image, _PARTS)
+        parts = self.recall(_PARTS)
         known = parts is not None and self.journal.restore(parts[1])
         if known:
             if not self.pace.restore(parts[0]):
                 self.pace.begin(now_s)
-            self.link.restore(parts[2])
-            self.talk.restore(parts[3])
+            self.resume(parts[2], parts[3])
         else:
             self._forget(now_s)
         if self.slots.damaged:
@@ -95,18 +74,16 @@ class Cycle:
             journal.fault(j.MEMORY_LOST, now_s)
 
     def _look(self, reason, now_s, known):
-        """What the pin says of the time in which nobody watched."""
+        """What the pins say of the time in which nobody watched."""
         journal = self.journal
         level = self._level()
         changed = journal.level >= 0 and level != journal.level
-        if reason in (POWER_ON, RESET):
-            if known:
-                journal.blank(journal.level)  # for how long was it off?
-            if changed:
-                journal.note(level, j.POWER_ON if reason == POWER_ON else j.RESET, now_s)
-        elif changed:
+        is_lids = self._look_at_lid(reason, now_s)
+        if reason in (POWER_ON, RESET) and known:
+            journal.blank(journal.level)  # for how long was it off?
+        if changed:
             journal.note(level, reason, now_s)
-        elif reason == PIN and journal.level >= 0:
+        elif reason == PIN and journal.level >= 0 and not is_lids:
             journal.catch_up(level, 2, PIN, now_s)  # it was quicker than the start
         journal.level = level
         if reason == PIN and self.pace.edge(now_s):
@@ -115,13 +92,44 @@ class Cycle:
             journal.blank(level)
         self._edges = self.contact.edges
 
+    def _look_at_lid(self, reason, now_s):
+        """The same for the lid. Was it the lid that has woken the node?
+
+        Where the chip can not tell and the lid is as it was, it was the contact: a door that shuts
+        again within the start is common, a lid that does so is not.
+        """
+        journal, lid = self.journal, self.lid
+        if lid is None:
+            return False
+        level = 1 if lid.is_open() else 0
+        moved = journal.lid >= 0 and level != journal.lid
+        woke = reason == PIN and self.chip.by_lid()
+        if woke is None:  # one source for both, which can wait for one level only
+            woke = moved and self._awaited() == self._awaited_of_lid()
+        if moved:
+            journal.note(level, reason | j.LID, now_s)
+        elif woke and journal.lid >= 0:
+            journal.catch_up(level, 2, PIN | j.LID, now_s)
+        journal.lid = level
+        self._lid_edges = lid.edges
+        return woke
+
     def watch(self):
-        """Note what the contact did since the last look; saved at once."""
+        """Note what contact and lid did since the last look; saved at once."""
         self.feed()
-        if self.contact.poll():
+        moved = self.contact.poll()
+        if moved:
             edges = (self.contact.edges - self._edges) & _MASK
             self._edges = self.contact.edges
             self.journal.catch_up(self._level(), edges, j.AWAKE, self.clock.seconds())
+        lid = self.lid
+        if lid is not None and lid.poll():
+            moved = True
+            edges = (lid.edges - self._lid_edges) & _MASK
+            self._lid_edges = lid.edges
+            level = 1 if lid.is_open() else 0
+            self.journal.catch_up(level, edges, j.AWAKE | j.LID, self.clock.seconds())
+        if moved:
             self.save()
 
     def _level(self):
@@ -137,40 +145,24 @@ class Cycle:
             return
         if not self.owes() and not self.pace.beat_due(now_s):
             return
-        what = self._errand.run()
+        what = self.errand.run()
         if what:
-            self._failed(what)
+            self.journal.fault(what, self.clock.seconds())
+            self.vain(what)
 
     def owes(self):
         """Is there something that nobody has taken?"""
         return self.journal.pending or self.journal.dropped or self.journal.blanks
 
-    def _failed(self, what):
-        now_s = self.clock.seconds()
-        self.journal.fault(what, now_s)
-        self.pace.failed(now_s)
-        self.say("{}; next try in {} s".format(j.FAULTS[what], self.pace.sleep_s(now_s, True)))
-        if self.failed is not None:
-            self.failed(self.pace.failures)
-
     def taken(self):
         """A report was released; for the errand."""
-        self.pace.told(self.clock.seconds())
+        super().taken()
         self.save()
-        if self.told is not None:
-            self.told()
 
     # Sleeping
 
-    def save(self):
-        """Keep everything. What does not fit or can not be written is lost with the next reset."""
-        try:
-            self.keep()
-        except (OSError, ValueError) as error:
-            self.say("state: {}".format(error))
-
     def keep(self):
-        """As save(), for who has to know: raises OSError, or ValueError for what does not fit."""
+        """As in Life."""
         self.reserve.cover(self.journal.number)
         self.slots.save(
             sections.join(
@@ -187,13 +179,32 @@ class Cycle:
             return  # it moved after the report: tell that first
         span_ms = self.pace.sleep_s(now_s, waiting) * 1000
         self.save()
-        # the level that the journal does not know: a contact that has just moved wakes at once
-        opened = self.contact.open_level
-        other = 1 - opened if self.journal.level else opened
-        self.chip.sleep(span_ms, None if self.pace.resting else other)
+        if self.pace.resting:
+            self.chip.sleep(span_ms, None)
+        else:
+            self.chip.sleep(span_ms, self._awaited(), self._awaited_of_lid())
         self.clock.sleep_ms(_SETTLE_MS)  # a level that has just come has to last the debounce
-        self._errand.begin()
+        self.errand.begin()
         if self.pace.look(self.clock.seconds()):
             self.journal.blank(self._level())
-        if self.contact.edges != self._edges and self.pace.edge(self.clock.seconds()):
+        if self._has_moved() and self.pace.edge(self.clock.seconds()):
             self.journal.fault(j.UNSTEADY, self.clock.seconds())
+
+    def _has_moved(self):
+        if self.lid is not None and self.lid.edges != self._lid_edges:
+            return True
+        return self.contact.edges != self._edges
+
+    def _awaited(self):
+        """The level that the journal does not know: a contact that just moved wakes at once."""
+        return _other(self.contact, self.journal.level)
+
+    def _awaited_of_lid(self):
+        """Likewise; None where no pin tells of the lid."""
+        if self.lid is None or self.lid.pin is None:
+            return None
+        return _other(self.lid, self.journal.lid)
+
+
+def _other(contact, level):
+    return 1 - contact.open_level if level else contact.open_level

@@ -19,7 +19,7 @@ _STEP_MS = const(20)
 
 
 class Errand:
-    """parts: clock, link, talk and measure as cycle.py has them; and journal, of which only
+    """parts: clock, link, talk and measure as life.py has them; and journal, of which only
     offer() and release(offer) are used.
     """
 

@@ -12,7 +12,7 @@ After a failure pauses grow, and observers who would have the radio on all the t
 (pace.py). Light sleep keeps the RAM. What a reset would lose (the access point, message ids, the
 observers) is kept like a door's (slots.py), while rows that nobody has taken are lost with it.
 
-What it works with is that of cycle.py, and:
+What it works with is that of life.py, and:
 
     journal    owes(), offer(), release(offer): rows, see firmware/apps/rows.py
     worn       wait_ms(now_ms), work(now_ms), radio_wait_ms(now_ms): see firmware/apps/wearable.py
@@ -21,36 +21,21 @@ What it works with is that of cycle.py, and:
 
 from micropython import const
 
-from journal import FAULTS
 from power import sections
-from power.errand import Errand
+from power.life import Life
 
 _PARTS = const(3)
 _SHORTEST_MS = const(5)  # of a light sleep that is worth it
 
 
-class Nap:
-    """limits: of the errand. told(), failed(failures) and say as in cycle.py.
-
-    radio_wakes: errands so far
-    """
+class Nap(Life):
+    """As Life. radio_wakes: errands so far"""
 
     def __init__(self, parts, say=print, told=None, failed=None, **limits):
-        self.clock = parts["clock"]
-        self.chip = parts["chip"]
-        self.link = parts["link"]
-        self.talk = parts["talk"]
-        self.rows = parts["journal"]
-        self.pace = parts["pace"]
-        self.slots = parts["slots"]
+        super().__init__(parts, say, told, failed, **limits)
         self.worn = parts["worn"]
         self.timers = parts["timers"]
-        self.feed = parts["feed"]
-        self.say = say
-        self.told = told
-        self.failed = failed
         self.radio_wakes = 0
-        self._errand = Errand(parts, self, say, **limits)
 
     def run(self):
         """Live for ever."""
@@ -61,13 +46,11 @@ class Nap:
 
     def restore(self):
         """Take up what was kept over a reset."""
-        image = self.slots.load()
-        parts = None if image is None else sections.split(image, _PARTS)
+        parts = self.recall(_PARTS)
         if parts is None or not self.pace.restore(parts[0]):
             self.pace.begin(self.clock.seconds())
         if parts is not None:
-            self.link.restore(parts[1])
-            self.talk.restore(parts[2])
+            self.resume(parts[1], parts[2])
 
     def step(self):
         """Do what is due."""
@@ -81,10 +64,10 @@ class Nap:
                 return
             self.pace.edge(now_s)  # too many of these, and observers get a rest
         self.radio_wakes += 1
-        self._errand.begin()
-        what = self._errand.run()
+        self.errand.begin()
+        what = self.errand.run()
         if what:
-            self._failed(what)
+            self.vain(what)
         self.save()
 
     def rest(self):
@@ -99,13 +82,6 @@ class Nap:
         """Does an observer want to be told?"""
         return not self.pace.resting and self.worn.radio_wait_ms(self.clock.ticks_ms()) == 0
 
-    def _failed(self, what):
-        now_s = self.clock.seconds()
-        self.pace.failed(now_s)
-        self.say("{}; next try in {} s".format(FAULTS[what], self.pace.sleep_s(now_s, True)))
-        if self.failed is not None:
-            self.failed(self.pace.failures)
-
     # For the errand
 
     def watch(self):
@@ -118,23 +94,10 @@ class Nap:
 
     def owes(self):
         """Is there a pack to send?"""
-        return self.rows.owes()
-
-    def taken(self):
-        """A report was released."""
-        self.pace.told(self.clock.seconds())
-        if self.told is not None:
-            self.told()
+        return self.journal.owes()
 
     # Across a reset
 
-    def save(self):
-        """Keep what a reset would lose; where that can not be written, it is lost then."""
-        try:
-            self.keep()
-        except (OSError, ValueError) as error:
-            self.say("state: {}".format(error))
-
     def keep(self):
-        """As save(), for who has to know: raises OSError, or ValueError for what does not fit."""
+        """As in Life."""
         self.slots.save(sections.join(self.pace.state(), self.link.state(), self.talk.state()))

@@ -1,7 +1,8 @@
 """Two places for one image, written in turn: a write that is torn leaves the image before it.
 
 A slot is a head of 10 bytes and the image: a mark, a sequence number (2 bytes), the length (2), a
-CRC-32 over sequence number, length and image (4), and the mark again, inverted.
+CRC-32 over sequence number, length and image (4), and the mark again, inverted. The first image
+goes into both, so that an empty slot beside another one is known to be a loss.
 """
 
 from binascii import crc32
@@ -15,7 +16,7 @@ _MARK = const(0xA7)
 class Slots:
     """memory: has slot_bytes, read(i) and write(i, bytes) for i = 0, 1; see memory.py.
 
-    damaged: load() found a slot that is neither empty nor whole; it may have been the newer one.
+    damaged: load() found but one of them whole, and what was in the other may have been newer.
     """
 
     def __init__(self, memory):
@@ -37,6 +38,8 @@ class Slots:
         if newest is None:
             self._sequence = 0
             return None
+        if first is None or second is None:
+            self.damaged = True
         self._sequence = newest[0]
         return newest[1]
 
@@ -45,6 +48,11 @@ class Slots:
         n = len(image)
         if n > self.room:
             raise ValueError("an image has at most {} bytes, not {}".format(self.room, n))
+        if self._sequence == 0:
+            self._write(image, n)
+        self._write(image, n)
+
+    def _write(self, image, n):
         sequence = (self._sequence + 1) & 0xFFFF
         told = bytes((sequence >> 8, sequence & 255, n >> 8, n & 255))
         check = _check(told, image)

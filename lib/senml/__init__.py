@@ -33,12 +33,14 @@ UNIT_MAX = 23
 _FORM = const(0)  # record.FORM
 _LEFT = const(2)  # record.LEFT
 _AT = const(3)  # record.AT
-_STATE = const(4)  # record.STATE
+_LONGEST = const(4)  # record.LONGEST
+_STATE = const(5)  # record.STATE
 _TIME_AT = const(28)  # record.TIME_AT
 _START = const(56)  # record.START
 _FULL = const(120)  # record.FULL
 _IN_CBOR = const(0)  # record.CBOR
 _IN_JSON = const(1)  # record.JSON
+_ENTRIES = const(5)  # record.ENTRIES
 _JSON_BYTES = const(3)  # where names and units say how long they are in JSON
 # Labels in CBOR (table 4), as they are written
 _BASE_NAME = const(0x21)  # -2
@@ -64,6 +66,7 @@ _HEX = b"0123456789abcdef"
 _NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-:./_"
 _FIRST_CHARS = const(62)  # those of them that a name may begin with
 
+_len = len
 _type = type  # found at once: the names that are built in are searched one by one
 
 
@@ -97,6 +100,7 @@ class Pack:
         needed = _FULL + self._base[_JSON_BYTES] + field[_JSON_BYTES] + _ROOM
         if len(self._scratch) < needed:  # a pack may be on its way
             self._scratch += bytes(needed - len(self._scratch))
+            self._state[_LONGEST] = field[_JSON_BYTES]
         return field
 
     def begin(self, sink, form, records, time_s=0):
@@ -118,6 +122,10 @@ class Pack:
 
         time_s: when it was measured, added to the base time.
         """
+        if not 0 <= decimals <= _DECIMALS_MAX:
+            raise ValueError("decimals: 0 to 18")
+        if not -1 <= value >> 63 <= 0:
+            raise ValueError("value: at most 63 bits")
         at = self._open(field, time_s, _NUMBER)
         self._state[_AT] = self._spell(at, value, decimals)
 
@@ -159,7 +167,7 @@ class Pack:
 
     def _open(self, field, time_s, label):
         """Put all of a record but its value into the scratch: where that goes."""
-        if _type(field) is not bytearray:
+        if _type(field) is not bytearray or _len(field) < _ENTRIES:
             raise ValueError("field: make it with pack.field(), at set-up")
         if time_s:
             self._spell_time(_TIME_AT, time_s, _TIME)
@@ -169,11 +177,18 @@ class Pack:
             self._flush()
             at = opening(self._scratch, self._state, self._base, field, label)
         if at == 0:
-            raise ValueError("records: begin() was told of fewer; tell it how many there are")
+            self._complain(field)
         return at
+
+    def _complain(self, field):
+        if self._state[_LEFT]:
+            raise ValueError("field: make it with the field() of this pack, at set-up")
+        raise ValueError("records: begin() was told of fewer; tell it how many there are")
 
     def _spell_time(self, at, time_s, label):
         """Put a time, as an entry of its own, into the scratch, behind its length in bytes."""
+        if not -1 <= time_s >> 63 <= 0:
+            raise ValueError("time_s: at most 63 bits")
         label = label[self._state[_FORM]]
         end = label[0]
         copy(self._scratch, at + 1, label, 1, end)
@@ -187,8 +202,6 @@ class Pack:
 
         In CBOR it is an integer or a decimal fraction, in JSON a number and a brace.
         """
-        if not 0 <= decimals <= _DECIMALS_MAX:
-            raise ValueError("decimals: 0 to 18")
         if not -_SMALL < value < _SMALL:
             return self._spell_large(at, value, decimals)
         if self._state[_FORM] == _IN_CBOR:
@@ -199,8 +212,6 @@ class Pack:
 
     def _spell_large(self, at, value, decimals):
         """As _spell(), for what is too large for machine code."""
-        if not -1 <= value >> 63 <= 0:
-            raise ValueError("value, time_s: at most 63 bits")
         if self._state[_FORM] == _IN_CBOR:
             return _fraction(self._scratch, at, value, decimals)
         at = _decimal(self._scratch, at, value, decimals)

@@ -8,7 +8,8 @@ _FORM = const(0)  # CBOR or JSON
 _FIRST = const(1)  # no record has been begun
 _LEFT = const(2)  # records that are still to come
 _AT = const(3)  # where the next record goes in the scratch
-_STATE = const(4)
+_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
+_STATE = const(5)
 
 # Where in the scratch things lie: the base time from 0 on
 _TIME_AT = const(28)
@@ -34,14 +35,14 @@ def start(s: ptr32, scratch: ptr8, form: int, records: int):
 @micropython.viper
 def opening(scratch: ptr8, s: ptr32, base: ptr8, names: ptr8, label: ptr8) -> int:
     """Write all of a record but its value into the scratch: where that goes; -1: it is full, 0:
-    all records that were announced have been.
+    all records that were announced have been, or there is no room for such names.
 
     base, names: how many entries; of CBOR and then of JSON how many bytes, and how many of these
     come before the base time; the bytes of CBOR, and those of JSON. label, and the times in the
     scratch: how many bytes, and the bytes. Base and base time only go into the first record.
     """
     left = s[_LEFT]
-    if left == 0:
+    if left == 0 or names[1] > s[_LONGEST] or names[3] > s[_LONGEST]:
         return 0
     n = s[_AT]
     if n >= _FULL:

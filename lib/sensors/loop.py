@@ -22,16 +22,22 @@ STATES = ("short", "closed", "open", "cut")
 _CLOSED_FROM = const(167)
 _OPEN_FROM = const(417)
 _CUT_FROM = const(700)
+_COUNTER_MASK = const(0x3FFFFFFF)
 
 
 class Loop:
-    """`read()` is one of SHORT, CLOSED, OPEN and CUT once two polls in a row agree."""
+    """`read()` is one of SHORT, CLOSED, OPEN and CUT once two polls in a row agree.
+
+    `edges` counts how often it went from closed to anything else, and back, modulo 2**30.
+    """
 
     unit = ""
+    pin = None  # that could wake a chip
 
     def __init__(self, adc, supply_mv=3300):
         self.adc = adc
         self.supply_mv = supply_mv
+        self.edges = 0
         self._calibrated = hasattr(adc, "read_uv")  # ESP32 has it, RP2040 has not
         self._seen = self._state = self._look()
 
@@ -57,6 +63,8 @@ class Loop:
         changed = seen == self._seen and seen != self._state
         self._seen = seen
         if changed:
+            if CLOSED in (seen, self._state):
+                self.edges = (self.edges + 1) & _COUNTER_MASK
             self._state = seen
         return changed
 

@@ -29,6 +29,8 @@ _SHUTDOWN = const(0x80)
 _MODE_SPO2 = const(3)
 _AVERAGE_8_ROLLOVER = const(0x70)
 _RANGE_4096_RATE_400_WIDTH_411 = const(0x2F)
+_SINGLE_ROLLOVER = const(0x10)
+_RANGE_4096_RATE_50_WIDTH_411 = const(0x23)
 _SLOTS = const(32)
 _RESET_POLLS = const(10)
 _BURST = const(8)  # samples
@@ -41,7 +43,8 @@ BATCH_MS = _SLOTS * 3 // 4 * 1000 // SAMPLES_PER_S
 class Max30102(Chip):
     """`led_ma_x5` is the LED current in fifths of a milliampere: 36 is 7.2 mA.
 
-    `lost` counts the samples that the FIFO dropped because nobody read it for 0.64 s.
+    `lost` counts the samples that the FIFO dropped because nobody read it for 0.64 s. `sparing`,
+    set before wake(), makes as many samples of an eighth of the light: enough to see a finger.
     """
 
     unit = ""
@@ -52,6 +55,7 @@ class Max30102(Chip):
         self.red = 0
         self.infrared = 0
         self.lost = 0
+        self.sparing = False
         self._waiting = 0
         self._pointers = bytearray(3)
         self._one = bytearray(_SAMPLE)
@@ -65,8 +69,12 @@ class Max30102(Chip):
         polls = _RESET_POLLS
         while self.load_byte(_MODE_CONFIG) & _RESET and polls:
             polls -= 1  # takes the chip less than a millisecond, as long as one such poll
-        self.store_byte(_FIFO_CONFIG, _AVERAGE_8_ROLLOVER)
-        self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_400_WIDTH_411)
+        if self.sparing:
+            self.store_byte(_FIFO_CONFIG, _SINGLE_ROLLOVER)
+            self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_50_WIDTH_411)
+        else:
+            self.store_byte(_FIFO_CONFIG, _AVERAGE_8_ROLLOVER)
+            self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_400_WIDTH_411)
         self.store_byte(_LED1_PA, self.led_ma_x5)
         self.store_byte(_LED2_PA, self.led_ma_x5)
         self.store(_FIFO_WR_PTR, b"\0\0\0")

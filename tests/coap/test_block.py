@@ -1,5 +1,7 @@
 """Large answers in blocks: Block2 of RFC 7959."""
 
+import gc
+
 from coap import Resource
 from coap.block import Block
 from coap.numbers import GET, POST, PUT
@@ -66,6 +68,8 @@ def collect(node, path, szx, first=True, code=GET):
     found = []
     num = 0
     while True:
+        if num % 16 == 15:
+            gc.collect()  # small heaps get holes where answers lie between what is done with
         options = [] if num == 0 and not first else [block(BLOCK2, num, 0, szx)]
         answer = ask(node, request(code, path, options=options))
         assert answer.code == 0x45, answer
@@ -104,6 +108,14 @@ def test_our_blocks_are_as_large_as_a_message_can_hold(room, szx):
         body, found = collect(node, path, 6)
         assert body == BODY and {answer.uint(BLOCK2) & 7 for answer in found} == {szx}
         assert collect(node, path, 6, first=False)[0] == BODY
+
+
+def test_a_part_that_is_too_short_is_a_mistake():
+    node = serving()
+    node.get("short")(lambda request, reply: reply.part(b"abc", 1000))
+    for options in ([], [block(BLOCK2, 0, szx=2)], [block(BLOCK2, 3, szx=2)]):
+        answer = ask(node, request(GET, "short", options=options))
+        assert (answer.code, answer.payload) == (0xA0, b"")
 
 
 def test_a_later_block_of_a_larger_size_than_ours_is_its_first_part():

@@ -1,9 +1,11 @@
 """Large requests in blocks: Block1 of RFC 7959, and Request-Tag of RFC 9175."""
 
+import sys
+
 import slots as count
 from coap import Resource
 from coap.block import Block
-from coap.numbers import FETCH, NON, POST, PUT
+from coap.numbers import FETCH, GET, NON, POST, PUT
 from coap.resource import LATER, CoapError
 from engine import ask, due, encode, request
 from features import (
@@ -270,8 +272,40 @@ def test_a_slot_gets_its_buffer_with_its_first_transfer_and_keeps_it():
     assert buffers[0] is None and buffers[1] is first
 
 
+class Undecided(Resource):
+    """On PUT it writes a long answer, and then gives another one."""
+
+    def put(self, request, reply):
+        reply.write(b"x" * 1500)
+        if self.way == "bytes":
+            return b"ok"
+        if self.way == "number":
+            reply.number(3662, 2)
+        return None
+
+    def get(self, request, reply):
+        reply.number(2150, 2)
+
+
+@cases(("bytes", b"ok"), ("number", b"36.62"))
+def test_a_long_answer_that_is_given_up_leaves_nothing_behind(way, payload):
+    node = serving(slots=2)
+    node.add("u", Undecided()).way = way
+    assert ask(node, request(GET, "u")).payload == b"21.50"
+    assert ask(node, request(PUT, "u", mid=2)).payload == payload
+    for mid in (3, 4):
+        assert ask(node, request(GET, "u", mid=mid), "another").payload == b"21.50"
+    assert transfer(node, BODY).code == 0x44
+
+
+def test_a_stream_needs_no_buffer():
+    node = serving(slots=1)
+    assert send(node, BODY, 0, path="stream").code == 0x5F
+    assert node.at("stream").seen and node.features[0].transfers.buffers == [None]
+
+
 def test_a_full_heap_is_unavailable_and_counted():
-    node = serving(slots=1, bytes=1 << 60)
+    node = serving(slots=1, bytes=sys.maxsize // 2)
     answer = send(node, BODY, 0)
     assert (answer.code, answer.uint(MAX_AGE)) == (0xA3, 5)
     assert node.counters[count.BLOCKS_REFUSED] == 1

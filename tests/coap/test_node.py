@@ -752,6 +752,15 @@ def test_an_answer_written_in_pieces_is_never_cut():
 # Set-up
 
 
+@cases(-1, 11, 3000)
+def test_decimals_beyond_measure_are_a_mistake(decimals):
+    node = Node()
+    node.get("v", content_formats=(0, 60))(lambda request, reply: reply.number(5, decimals))
+    for accept in (0, 60):
+        answer = get(node, "v", (17, uint(accept)))
+        assert (answer.code, answer.payload) == (INTERNAL_SERVER_ERROR, b"")
+
+
 def test_decorators():
     node = Bare()
 

@@ -1,6 +1,5 @@
 """The state blob: what must not begin anew after a deep sleep or a reset."""
 
-import coap.transports.slipmux as slipmux
 import slots as s
 from coap.block import Block
 from coap.conditions import Conditions
@@ -220,6 +219,10 @@ class NoPoller:
 
 
 def test_an_observer_on_a_serial_line_is_left_out_and_the_others_kept():
+    try:
+        import coap.transports.slipmux as slipmux
+    except ImportError:
+        return  # a machine without select has no lines either
     node, value, _ = keeping()
     register(node, "v", b"\1", "a")
     kept = slipmux.Poller, slipmux.ticks_ms

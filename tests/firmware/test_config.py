@@ -74,7 +74,7 @@ def test_saved_settings_come_back():
 def test_the_json_has_a_fixed_order():
     assert Settings().as_json() == (
         b'{"name":"mote","kind":"door","heartbeat_s":3600,"gateway":"","app":"both",'
-        b'"power":"mains"}'
+        b'"power":"mains","alert":""}'
     )
 
 
@@ -136,6 +136,23 @@ def test_without_a_file_nothing_is_read_but_a_folder_is_an_error():
     ({"kind": ["door"]}, "kind"),
     ({"kind": True}, "kind"),
     ({"heartbeat_s": 9}, "heartbeat_s"),
+    ({"alert": "hr=40"}, "alert"),
+    ({"alert": "pulse>40"}, "alert"),
+    ({"alert": "hr>"}, "alert"),
+    ({"alert": "hr>40>30"}, "alert"),
+    ({"alert": "temp>38.5.1"}, "alert"),
+    ({"alert": "temp>--3"}, "alert"),
+    ({"alert": "temp>.5"}, "alert"),
+    ({"alert": "hr>999999"}, "alert"),
+    ({"alert": "hr>40 " * 11}, "alert"),
+    ({"alert": "hr>40\nhr<30"}, "alert"),
+    ({"alert": "hr>40\t"}, "alert"),
+    ({"alert": "\x1chr>40"}, "alert"),
+    ({"alert": "hr>40\x7f"}, "alert"),
+    ({"alert": "\n"}, "alert"),
+    ({"alert": 5}, "alert"),
+    ({"alert": None}, "alert"),
+    ({"alert": ["hr>40"]}, "alert"),
     ({"heartbeat_s": 86401}, "heartbeat_s"),
     ({"heartbeat_s": -60}, "heartbeat_s"),
     ({"heartbeat_s": "60"}, "heartbeat_s"),

@@ -3,14 +3,14 @@
 import json
 
 import board
-from machine import clock
+from machine import clock, wire
 
 from apps import common, door, events
 from asking import Asker
 from coap import Node
 from coap.numbers import GET, SENML_CBOR, SENML_JSON
 from config import Settings
-from journal import MASK, PIN, TIMER, Journal
+from journal import LID, MASK, PIN, TIMER, Journal
 from sensors import reed
 from support import cases
 
@@ -191,3 +191,70 @@ def test_what_is_not_offered_is_not_told():
 
 def test_the_pack_has_the_name_of_the_board():
     assert common.PACK.base_name == BASE
+
+
+def test_the_lid_is_told_in_its_turn():
+    journal = Journal(8)
+    journal.note(1, PIN, 1000)
+    journal.note(1, PIN | LID, 1000)
+    pack = told(journal)
+    assert pack[0] == 0x84 and b"contact_n\x01\x65count\x02\x02" in pack
+    assert pack.find(b"\x67contact") < pack.find(b"\x66tamper\x04\xf5")
+    journal.release(journal.offer())
+    # a heartbeat says so as long as it is off
+    assert b"\x66tamper\x04\xf5" in told(journal)
+    journal.note(0, PIN | LID, 1000)
+    journal.release(journal.offer())
+    assert b"tamper" not in told(journal)
+
+
+def test_the_lid_is_among_the_events():
+    ask, journal, _ = asked(1)
+    journal.note(1, PIN | LID, 990)
+    assert records(ask.get("s/contact/events"))[4:] == [
+        {"n": "tamper/2", "vb": True, "t": -10},
+        {"n": "tamper/2/wake", "vs": "pin", "t": -10},
+    ]
+
+
+def test_a_lid_of_a_node_that_stays_awake_is_in_its_journal():
+    board.power_on()
+    clock.hold(0)
+    reed.ticks_ms = clock.ms
+    node = Node()
+    door.setup(node, board, Settings())
+    ask = Asker(node)
+    for is_off in (True, False):
+        board.set_lid(is_off)
+        ask.run(200)
+    found = records(ask.get("s/contact/events"))
+    assert numbers(found)[::2] == ["tamper/1", "tamper/2"]
+    assert ask.get("s/tamper", SENML_JSON).payload.endswith(b'"v":2}]')
+    clock.release()
+
+
+class Looped:
+    """A board whose housing has a loop in its wires."""
+
+    TAMPER_ADC_PIN = 33
+
+
+for _name in dir(board):
+    if _name.isupper():
+        setattr(Looped, _name, getattr(board, _name))
+
+
+def test_a_loop_in_the_housing_takes_the_place_of_the_lid():
+    board.power_on()
+    clock.hold(0)
+    reed.ticks_ms = clock.ms
+    wire(33).microvolts = 1_100_000
+    node = Node()
+    door.setup(node, Looped, Settings())
+    ask = Asker(node)
+    assert ask.get("s/tamper").payload == b"ok"
+    wire(33).microvolts = 3_300_000  # cut
+    ask.run(200)
+    assert ask.get("s/tamper").payload == b"tampered"
+    assert numbers(records(ask.get("s/contact/events")))[::2] == ["tamper/1"]
+    clock.release()

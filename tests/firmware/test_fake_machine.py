@@ -51,10 +51,19 @@ def test_two_pins_on_one_wire_see_one_level():
 
 def test_an_adc_reads_microvolts_and_16_bits():
     machine.power_on()
-    adc = ADC(Pin(34))
-    for microvolts, raw in ((0, 0), (1_650_000, 32767), (3_300_000, 65535), (5_000_000, 65535)):
-        wire(34).microvolts = microvolts
-        assert adc.read_uv() == microvolts and adc.read_u16() == raw
+    for atten, full_uv in ((ADC.ATTN_11DB, 3_300_000), (ADC.ATTN_0DB, 950_000)):
+        adc = ADC(Pin(34), atten=atten)
+        for microvolts, raw in ((0, 0), (full_uv // 2, 32767), (full_uv, 65535)):
+            wire(34).microvolts = microvolts
+            assert adc.read_uv() == microvolts and adc.read_u16() == raw
+        wire(34).microvolts = 5_000_000
+        assert adc.read_uv() == full_uv and adc.read_u16() == 65535
+
+
+def test_an_adc_does_not_attenuate_unless_it_is_told():
+    machine.power_on()
+    wire(34).microvolts = 2_000_000
+    assert ADC(Pin(34)).read_uv() == 950_000
 
 
 def i2c():

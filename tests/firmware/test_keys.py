@@ -67,7 +67,7 @@ def test_several_contexts():
     node = node_of()
     assert [context.sender_id for context in node.secure.contexts] == [b"\x03\x03", b"\x01"]
     keys.protect(node, "gateway")
-    assert node.secure.peers["gateway"].sender_id == b"\x01"
+    assert node.secure.context_of("gateway").sender_id == b"\x01"
     remove()
 
 

@@ -100,6 +100,11 @@ class Ppp:
 
     def disconnect(self):
         self.log.append("disconnect")
+        if self.state != 4:  # else the other end is asked first
+            self.state = 0
+
+    def __del__(self):
+        self.log.append("del")
         self.state = 0
 
     def status(self):
@@ -258,7 +263,15 @@ def test_bytes_for_ppp_are_fed_from_the_steps_of_udp():
     while not chain.ppp.isconnected():
         watched[0][1]("uart")
     chain.link.close()
-    assert not chain.link.up and chain.ppp.log[-1] == "disconnect"
+    assert not chain.link.up and chain.ppp.state == 0
+    assert chain.ppp.log == ["connect", "del"], "lwIP keeps what waits for the other end"
+
+
+def test_ppp_that_is_not_up_yet_is_ended():
+    chain = Chain()
+    chain.run(10)
+    chain.link.close()
+    assert chain.ppp.state == 0 and chain.ppp.log == ["connect", "disconnect"]
 
 
 # The line beside the link

@@ -26,8 +26,24 @@ class Clock:
         self.now_ms += ms
 
 
+class Button:
+    """The pin of the BOOT button."""
+
+    IN = PULL_UP = 0
+    held = False
+
+    def __init__(self, id, mode, pull):
+        assert id == BoardModule.BOOT_PIN
+
+    def value(self):
+        return 0 if self.held else 1
+
+
 class BoardMachine:
-    def __init__(self):
+    Pin = Button
+
+    def __init__(self, pressed):
+        Button.held = pressed
         self.resets = 0
         self.timeouts = []
         self.fed = 0
@@ -53,12 +69,7 @@ class BoardModule:
     SLOTS = {"remembered": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
     RECV_MAX = 512
     WIFI_OPTIONS = {"reconnects": 2}
-
-    def __init__(self, pressed=False):
-        self.pressed = pressed
-
-    def boot_button_pressed(self):
-        return self.pressed
+    BOOT_PIN = 9
 
 
 class UdpModule:
@@ -124,7 +135,7 @@ class Start:
         self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None, content=None, **settings
     ):
         self.clock = Clock()
-        self.machine = BoardMachine()
+        self.machine = BoardMachine(pressed)
         self.network = FakeNetwork()
         self.network.access_point = AccessPoint(delay_ms=0)
         self.udp = UdpModule()
@@ -137,7 +148,7 @@ class Start:
         chosen.update(settings)
         self.content = chosen.as_json() if content is None else content
         self.modules = {
-            "board": BoardModule(pressed),
+            "board": BoardModule(),
             "machine": self.machine,
             "network": self.network,
             "coap.transports.udp": self.udp,

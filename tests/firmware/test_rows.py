@@ -80,3 +80,19 @@ def test_after_a_loss_of_power_numbers_go_on_and_nobody_knows_what_is_missing():
     assert b"unknown" in told.pack(offer, now_ms, 83, 3600)
     told.release(offer)
     assert not told.owes()
+
+
+def test_a_row_that_can_not_wait_is_owed_until_it_is_taken():
+    told, now_ms = kept(3)
+    assert not told.owes()
+    told._batch.hurry(now_ms + 5_000)
+    assert told.owes()
+    told.release(told.offer())
+    assert not told.owes() and told._batch.rows == 0
+    # behind more rows than a report has
+    now_ms = more(told, now_ms, 12)
+    told._batch.hurry(now_ms + 5_000)
+    told.release(told.offer())
+    assert told.owes() and told._batch.rows == 2
+    told.release(told.offer())
+    assert not told.owes()

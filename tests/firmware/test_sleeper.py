@@ -41,7 +41,7 @@ def test_the_door_of_a_sleeping_node_numbers_its_events_where_they_are_kept():
     node = asleep.make_node(board, Report("gateway", "door-1"))
     journal = Journal()
     journal.number = journal.released = 700
-    contact = door.setup_asleep(node, board, Settings(), journal, lambda: 0)
+    contact = door.setup_asleep(node, board, Settings(), journal, lambda: 0)[0].reed
     assert contact.open_level == 1 and node.at("s/contact").moves() == 700
     journal.note(1, 1, 0)
     assert node.at("s/contact").moves() == 701 and node.at("s/contact/events") is not None
@@ -122,10 +122,10 @@ def test_the_chip_is_that_of_the_platform():
     kept, before = sleeper.sys, sys.modules.get("esp32")
     try:
         sleeper.sys = Sys
-        assert isinstance(sleeper.chip(None, "pin", None), Rp2)
+        assert isinstance(sleeper.chip(None, ("pin", "lid", 27), None, None), Rp2)
         Sys.platform = "esp32"
         sys.modules["esp32"] = Modules()
-        assert isinstance(sleeper.chip(None, "pin", None), Esp32)
+        assert isinstance(sleeper.chip(None, ("pin", "lid", 27), None, None), Esp32)
     finally:
         sleeper.sys = kept
         if before is None:

@@ -44,7 +44,7 @@ class Bench:
         self.node = seeded(Observe(2), Client(1), self.report, ack_timeout_ms=1000)
         self.value = self.node.add("v", Value())
         self.talk = Talk(
-            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", self.value
+            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", (self.value,)
         )
         self.sent = []
         self.closed = 0
@@ -161,7 +161,7 @@ class Secured(Bench):
         oscore.bind("gateway", self.context)
         self.value = self.node.add("v", Value())
         self.talk = Talk(
-            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", self.value
+            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", (self.value,)
         )
         self.mute = ("gateway",)
 

@@ -6,7 +6,7 @@ import board
 from machine import bus, clock
 
 import senml
-from apps import common, door, wearable
+from apps import bounds, common, door, wearable
 from asking import Asker, Timers
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
@@ -208,7 +208,8 @@ def test_changes_are_told_and_small_ones_not():
     assert sorted(told) == ["s/accel", "s/steps", "s/temp"]
 
 
-def test_the_other_thermometer_and_accelerometer():
+@cases(0x18, 0x19)
+def test_the_other_thermometer_and_accelerometer(address):
     from chips.lis3dh import Lis3dh
     from chips.max30205 import Max30205
 
@@ -221,7 +222,7 @@ def test_the_other_thermometer_and_accelerometer():
     ask.run(1_000)
     assert ask.get("s/temp").code == "5.03"
     bus(board.SDA_PIN).attach(Max30205()).set_mc(37_000)
-    bus(board.SDA_PIN).attach(Lis3dh()).set_mg(0, -1000, 0)
+    bus(board.SDA_PIN).attach(Lis3dh(address)).set_mg(0, -1000, 0)
     ask.run(2_000)
     assert ask.get("s/temp").payload == b"37.00"
     assert ask.get("s/accel").payload == b"0.000 -1.000 0.000"
@@ -377,7 +378,35 @@ def test_rows_that_were_taken_are_not_told_again():
     assert len(json.loads(ask.get("s/batch", SENML_JSON).payload)) == 4
     batch.release(batch.number)
     answer = ask.get("s/batch", SENML_JSON)
-    assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+    left_s = batch._next_s - batch._uptime.s
+    assert (answer.code, answer.max_age_s) == ("5.03", left_s) and 0 < left_s <= 10
+
+
+def test_a_batch_says_when_it_will_have_something_and_then_has_it():
+    board.power_on()
+    clock.hold(0)
+    node = Node()
+    wearable.setup(node, board, Settings())  # nothing is there yet
+    ask = Asker(node)
+    ask.run(2_000)
+    answer = ask.get("s/batch")
+    assert answer.code == "5.03" and 0 < answer.max_age_s <= common.RETRY_S
+    board.Body()
+    ask.run(answer.max_age_s * 1000 + 1000)
+    told = rows(json.loads(ask.get("s/batch", SENML_JSON).payload))
+    assert {name for _, name, _ in told} == {"steps", "temp"}
+    assert node.at("s/batch").dropped == 0
+
+
+def test_rows_are_kept_when_the_sensors_go_away():
+    ask, _ = worn()
+    batch_ = ask.node.at("s/batch")
+    fill(batch_, 12)
+    kept = [record[1:] for record in rows(whole(batch_))]
+    for reading in batch_._readings:
+        reading._take = lambda: None
+    batch_.tick(20_000 + 13 * 60_000)
+    assert [record[1:] for record in rows(whole(batch_))] == kept
 
 
 def fill(batch_, count):
@@ -418,6 +447,79 @@ def test_a_full_batch_fits_one_datagram_in_cbor():
     sink = senml.Buffer(bytearray(1024))
     batch_.write(sink, SENML_CBOR, batch_._uptime.s)
     assert batch_.rows == 10 and sink.n > 600
+
+
+def bounded(alert):
+    """(client, body, batch): what is told of a wearable with such bounds, all of it told."""
+    board.power_on()
+    clock.hold(0)
+    node = Node()
+    body = board.Body()
+    settings = Settings()
+    settings.update({"alert": alert})
+    wearable.setup(node, board, settings)
+    ask = Asker(node)
+    ask.run(12_000)
+    batch_ = node.at("s/batch")
+    assert batch_.urgent < 0
+    batch_.release(batch_.number)
+    return ask, body, batch_
+
+
+def test_a_bound_that_is_crossed_is_told_at_once_and_once():
+    ask, body, batch_ = bounded("temp>38.5 hr<40")
+    told = []
+    ask.node.changed = lambda resource: told.append(resource.path)
+    body.temperature.set_mc(38_500)
+    ask.run(3_000)
+    assert batch_.urgent < 0 and "s/batch" not in told
+    body.temperature.set_mc(38_520)
+    ask.run(2_000)
+    assert batch_.urgent == batch_.number and told.count("s/batch") == 1
+    assert ("temp", 38.52) in [(name, value) for _, name, value in rows(whole(batch_))]
+    batch_.release(batch_.number)
+    assert batch_.urgent < 0
+    for mc in (38_400, 38_600, 38_400, 38_600):  # on the brink
+        body.temperature.set_mc(mc)
+        ask.run(10_000)
+        assert batch_.urgent < 0
+    body.temperature.set_mc(37_000)
+    ask.run(62_000)
+    body.temperature.set_mc(39_000)
+    ask.run(2_000)
+    assert batch_.urgent == batch_.number
+
+
+def test_a_bound_below_and_a_release_that_comes_short():
+    ask, body, batch_ = bounded("hr<60 steps>4")
+    body.light.pulse_per_min = 45
+    ask.run(15_000)
+    number = batch_.urgent
+    assert number >= 0
+    fill(batch_, 2)
+    batch_.release(number - 1)
+    assert batch_.urgent == number
+    batch_.release(number)
+    assert batch_.urgent < 0
+    body.motion.walk(5)
+    ask.run(2_000)
+    assert batch_.urgent >= 0
+
+
+@cases(("hr>150", ("hr", True, 1500, 1)), ("temp<-5.25", ("temp", False, -525, 2)))
+def test_what_a_bound_says(text, wanted):
+    assert bounds.parse(text) == [wanted] and bounds.parse("") == []
+
+
+def test_looking_at_bounds_allocates_nothing():
+    ask, body, batch_ = bounded("temp>38.5 hr<40 hr>150")
+    worn_ = [bounds.Bound(ask.node.at("s/temp"), True, 3850)]
+
+    def look():
+        for bound in worn_:
+            bound.look()
+
+    assert allocated(look, 20) == 0
 
 
 def test_a_batch_allocates_nothing():

@@ -81,16 +81,22 @@ class Rp2Machine:
     PWRON_RESET = 1
     WDT_RESET = 3
 
-    def __init__(self, pin, cause=1):
+    def __init__(self, pin, cause=1, tick_ms=1 << 29):
         self.pin = pin
         self.cause = cause
+        self.tick_ms = tick_ms  # of a timer that ends light sleep early, as that of lwIP
+        self.now_ms = (1 << 30) - 1000  # the clock wraps soon
         self.slept = []
+
+    def ticks_ms(self):
+        return self.now_ms & 0x3FFFFFFF
 
     def reset_cause(self):
         return self.cause
 
     def lightsleep(self, span_ms):
         self.slept.append(span_ms)
+        self.now_ms += min(span_ms, self.tick_ms)
         if self.pin.moves_at == len(self.slept):
             self.pin.level = 1
 
@@ -106,7 +112,7 @@ class Pin:
 def test_a_pico_sleeps_in_pieces_that_suit_the_watchdog():
     pin, fed = Pin(), []
     machine = Rp2Machine(pin)
-    chip = Rp2(machine, pin, lambda: fed.append(len(machine.slept)))
+    chip = Rp2(machine, machine.ticks_ms, pin, lambda: fed.append(len(machine.slept)))
     assert chip.reason() == POWER_ON
     chip.sleep(20_000, 1)
     assert machine.slept == [7000, 7000, 6000] and fed == [0, 1, 2]
@@ -116,17 +122,42 @@ def test_a_pico_sleeps_in_pieces_that_suit_the_watchdog():
 def test_a_pico_without_watchdog_sleeps_as_long_as_it_can():
     pin = Pin()
     machine = Rp2Machine(pin, 3)
-    chip = Rp2(machine, pin)
+    chip = Rp2(machine, machine.ticks_ms, pin)
     assert chip.reason() == RESET
     chip.sleep(2 * 3_600_000 + 5, 1)
     assert machine.slept == [3_600_000, 3_600_000, 5]
+
+
+@cases(64, 1, 6999)
+def test_a_timer_that_ends_each_piece_early_does_not_end_the_sleep(tick_ms):
+    pin, span_ms = Pin(), 20_000 if tick_ms > 1 else 200
+    machine = Rp2Machine(pin, 1, tick_ms)
+    began_ms = machine.now_ms
+    chip = Rp2(machine, machine.ticks_ms, pin, lambda: None)
+    chip.sleep(span_ms, 1)
+    assert machine.now_ms - began_ms == span_ms and chip.reason() == TIMER
+
+
+def test_a_sleep_that_takes_no_time_ends():
+    machine = Rp2Machine(Pin(), 1, 0)
+    Rp2(machine, machine.ticks_ms, machine.pin).sleep(50, None)
+    assert len(machine.slept) == 50
+
+
+def test_a_pin_that_moves_between_such_pieces_is_seen_at_once():
+    pin = Pin()
+    pin.moves_at = 3
+    machine = Rp2Machine(pin, 1, 64)
+    chip = Rp2(machine, machine.ticks_ms, pin, lambda: None)
+    chip.sleep(60_000, 1)
+    assert len(machine.slept) == 3 and chip.reason() == AWAKE
 
 
 def test_the_pin_wakes_a_pico():
     pin = Pin()
     pin.moves_at = 2
     machine = Rp2Machine(pin)
-    chip = Rp2(machine, pin, lambda: None)
+    chip = Rp2(machine, machine.ticks_ms, pin, lambda: None)
     chip.sleep(60_000, 1)
     assert machine.slept == [7000, 7000] and chip.reason() == AWAKE
 
@@ -135,5 +166,47 @@ def test_a_pin_that_rests_does_not():
     pin = Pin()
     pin.moves_at = 1
     machine = Rp2Machine(pin)
-    Rp2(machine, pin, lambda: None).sleep(20_000, None)
+    Rp2(machine, machine.ticks_ms, pin, lambda: None).sleep(20_000, None)
     assert machine.slept == [7000, 7000, 6000]
+
+
+@cases(
+    (ALL, 1, 0, [("wake_on_ext0", "pin", True), ("wake_on_ext1", ("lid",), False)]),
+    (ALL, 1, 1, [("wake_on_ext0", "pin", True), ("wake_on_ext1", ("lid",), True)]),
+    (ALL, 0, None, [("wake_on_ext0", "pin", False)]),
+    (ALL[1:], 1, 1, [("wake_on_ext1", ("pin", "lid"), True)]),
+    (ALL[1:], 1, 0, [("wake_on_ext1", ("pin",), True)]),
+    (ALL[2:], 0, 0, [("wake_on_gpio", ("pin", "lid"), False)]),
+    (ALL[2:], 0, 1, [("wake_on_gpio", ("pin",), False)]),
+    (ALL[2:], 0, None, [("wake_on_gpio", ("pin",), False)]),
+)
+def test_the_lid_is_armed_where_the_chip_can(names, level, lid_level, wanted):
+    machine, esp32 = Esp32Machine(), Module(*names)
+    try:
+        Esp32(machine, esp32, "pin", "lid").sleep(5000, level, lid_level)
+    except Asleep:
+        pass
+    assert esp32.armed == wanted
+
+
+@cases(
+    (ALL, "lid", 2, False), (ALL, "lid", 3, True), (ALL[1:], "lid", 3, None), (ALL, None, 2, None)
+)
+def test_was_it_the_lid(names, lid, reason, wanted):
+    assert Esp32(Esp32Machine(4, reason), Module(*names), "pin", lid).by_lid() is wanted
+
+
+@cases(((27,), True), ((14,), False), ((14, 27), None), ((), None))
+def test_newer_ports_tell_which_pin_it_was(woken, wanted):
+    machine = Esp32Machine(4, 7)
+    machine.wake_pins = lambda: woken
+    assert Esp32(machine, Module(*ALL[2:]), "pin", "lid", 27).by_lid() is wanted
+
+
+def test_the_lid_wakes_a_pico():
+    pin, lid = Pin(), Pin()
+    lid.moves_at = 2
+    machine = Rp2Machine(lid)
+    chip = Rp2(machine, machine.ticks_ms, pin, lambda: None, lid)
+    chip.sleep(60_000, 1, 1)
+    assert machine.slept == [7000, 7000] and chip.reason() == AWAKE and not chip.by_lid()

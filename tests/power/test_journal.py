@@ -1,7 +1,7 @@
 """The event journal: numbers, what falls out, what a report takes, and its bytes."""
 
-from journal import AWAKE, FAULTS, JOIN_FAILED, MASK, PIN, REASONS, TIMER, Journal, age_s
-from support import cases, raises
+from journal import AWAKE, FAULTS, JOIN_FAILED, LID, MASK, PIN, REASONS, TIMER, Journal, age_s
+from support import allocated, cases, locked, only, raises, retained
 
 
 def filled(edges, slots=8):
@@ -136,10 +136,11 @@ def test_state_and_back():
     journal = everything()
     again = Journal(8)
     assert again.restore(journal.state())
-    for name in ("number", "released", "dropped", "blanks", "level", "events", "faults"):
+    names = ("number", "released", "dropped", "blanks", "level", "lid", "lid_moves")
+    for name in names + ("events", "faults"):
         assert getattr(again, name) == getattr(journal, name), name
-    assert again.state() == journal.state() and len(journal.state()) == 20 + 8 * 9 + 5
-    assert len(Journal(8).state()) == 20
+    assert again.state() == journal.state() and len(journal.state()) == 24 + 8 * 9 + 5
+    assert len(Journal(8).state()) == 24
 
 
 def test_every_cut_and_every_longer_state_is_refused():
@@ -167,7 +168,7 @@ def test_no_flipped_bit_crashes_and_what_is_taken_is_sound():
                 journal.offer()
                 journal.note(1, PIN, 3)
                 for number, _, what in journal.events:
-                    assert 0 <= number <= MASK and what >> 1 < len(REASONS)
+                    assert 0 <= number <= MASK and what >> 1 & 7 < len(REASONS) and what < 4 * LID
                 for what, _ in journal.faults:
                     assert FAULTS[what]
     assert 0 < taken < 8 * len(blob)
@@ -176,3 +177,23 @@ def test_no_flipped_bit_crashes_and_what_is_taken_is_sound():
 @cases(0, 256, -1)
 def test_sizes_that_cannot_be(slots):
     assert "slots" in str(raises(ValueError, Journal, slots))
+
+
+@cases(0, LID)
+@only("micropython")
+def test_noting_an_event_allocates_nothing(source):
+    journal = filled(3, 4)
+    journal.blank(0)
+    level = 0
+
+    def edge():
+        nonlocal level
+        level = 1 - level
+        journal.catch_up(level, 1, AWAKE | source, 1000)
+        assert journal.pending == 4
+
+    for _ in range(4):
+        edge()
+    locked(edge)
+    assert allocated(edge, 20) == 0 and retained(edge, 20) == 0
+    assert journal.number > 40 and journal.kept == 4

@@ -94,7 +94,7 @@ def test_every_flipped_bit_is_found_and_the_other_image_taken():
     slots.load()
     slots.save(b"the older image")
     slots.save(b"the newer image")
-    for half, wanted in ((0, b"the newer image"), (1, b"the older image")):
+    for half, wanted in ((0, b"the older image"), (1, b"the newer image")):
         for at in range(10 + 15):
             for bit in range(8):
                 ram.halves[half][at] ^= 1 << bit
@@ -107,6 +107,21 @@ def test_every_flipped_bit_is_found_and_the_other_image_taken():
     assert slots.load() is None and slots.damaged
     slots.save(b"anew")
     assert Slots(ram).load() == b"anew"
+
+
+def test_an_empty_slot_beside_an_image_is_a_loss():
+    for saves in (1, 2, 3):
+        for half in (0, 1):
+            ram = Ram()
+            slots = Slots(ram)
+            slots.load()
+            for i in range(saves):
+                slots.save(b"%d" % i)
+            fresh = Slots(ram)
+            assert fresh.load() == b"%d" % (saves - 1) and not fresh.damaged
+            ram.halves[half][:] = bytes(128)
+            fresh = Slots(ram)
+            assert fresh.load() is not None and fresh.damaged, (saves, half)
 
 
 def test_noise_is_no_image():

@@ -309,6 +309,35 @@ def test_a_pack_has_as_many_records_as_were_announced():
         assert "fewer" in str(raises(ValueError, pack.number, field, 1))
 
 
+@cases(JSON, CBOR)
+def test_a_field_of_another_pack_has_no_room(form):
+    pack, other = Pack("a"), Pack("z")
+    small = pack.field("b", "Cel")
+    sink = Buffer(bytearray(400))
+    for strange in (other.field("y" * 120, "u" * 20), bytearray(b"\xff" * 40), bytearray(3)):
+        pack.begin(sink, form, 1)
+        assert "field" in str(raises(ValueError, pack.number, strange, 1))
+        pack.number(small, 1)
+        pack.end()
+
+
+@cases(JSON, CBOR)
+def test_a_value_that_is_refused_leaves_the_pack_as_it_is(form):
+    pack = Pack("a:")
+    field = pack.field("b")
+    good = written(pack, form, ("number", field, 5))
+    sink = Buffer(bytearray(100))
+    pack.begin(sink, form, 1)
+    raises(ValueError, pack.number, field, 1, 19)
+    raises(ValueError, pack.number, field, 1, -1)
+    raises(ValueError, pack.number, field, 1 << 63)
+    raises(ValueError, pack.number, field, 1, 0, 1 << 63)
+    raises(TypeError, pack.number, field, None)
+    pack.number(field, 5)
+    pack.end()
+    assert bytes(sink.buf[: sink.n]) == good
+
+
 def test_only_two_formats():
     error = raises(ValueError, Pack().begin, Buffer(bytearray(9)), 50, 1)
     assert "110" in str(error) and "112" in str(error)
@@ -424,7 +453,7 @@ def test_writing_allocates_nothing(form):
 
 HOT = (
     "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._spell_time"
-    " Pack._spell Pack._spell_large Pack._flush Pack._write_escaped Buffer.write"
+    " Pack._spell Pack._complain Pack._spell_large Pack._flush Pack._write_escaped Buffer.write"
 )
 
 

@@ -20,7 +20,7 @@ class PlainADC:
 def battery(mv, numerator=2, denominator=1, **named):
     machine.power_on()
     wire(34).microvolts = mv * 1000 * denominator // numerator
-    return Battery(ADC(Pin(34)), numerator, denominator, **named)
+    return Battery(ADC(Pin(34), atten=ADC.ATTN_11DB), numerator, denominator, **named)
 
 
 @cases(1100, 2900, 3300, 3700, 4200, 6500)
@@ -43,16 +43,17 @@ def test_no_battery_is_no_value(mv):
 
 def test_the_tables_fall_from_100_to_0():
     for curve in CURVES.values():
-        assert curve[0][1] == 100 and curve[-1][1] == 0
-        for i in range(1, len(curve)):
-            assert curve[i - 1][0] > curve[i][0] and curve[i - 1][1] > curve[i][1]
+        assert curve[1] == 100 and curve[-1] == 0 and len(curve) % 2 == 0
+        for i in range(2, len(curve)):
+            assert curve[i - 2] > curve[i]
 
 
-@cases("liion", "lifepo4", "alkaline")
+@cases("liion", "nmc", "lifepo4", "limno2", "alkaline")
 def test_percent_rises_with_the_voltage_and_meets_the_table(chemistry):
     cell = battery(3700, chemistry=chemistry)
-    for mv, pct in CURVES[chemistry]:
-        assert cell.percent(mv) == pct
+    curve = CURVES[chemistry]
+    for i in range(0, len(curve), 2):
+        assert cell.percent(curve[i]) == curve[i + 1]
     last = 0
     for mv in range(500, 4500):
         pct = cell.percent(mv)
@@ -62,7 +63,7 @@ def test_percent_rises_with_the_voltage_and_meets_the_table(chemistry):
 
 
 def test_between_two_lines_of_the_table():
-    assert battery(3700).percent(4020) == 85  # half way from 3980 (80 %) to 4060 (90 %)
+    assert battery(3700).percent(4047) == 85  # half way from 4008 (80 %) to 4086 (90 %)
 
 
 def test_rest_counts_and_sag_is_told():
@@ -97,7 +98,7 @@ def test_cells_in_series():
 
 def test_a_chemistry_without_table_names_the_others():
     error = raises(ValueError, battery, 3700, chemistry="lemon")
-    assert "alkaline, lifepo4, liion" in str(error)
+    assert "alkaline, lifepo4, liion, limno2, nmc" in str(error)
 
 
 def test_reading_allocates_nothing():

@@ -21,7 +21,7 @@ def loop(share):
     """A Loop that sees so much of the supply, in per mille."""
     machine.power_on()
     wire(35).microvolts = 3300 * share
-    return Loop(ADC(Pin(35)))
+    return Loop(ADC(Pin(35), atten=ADC.ATTN_11DB))
 
 
 # What resistors of 5 % make of 0, 1/3, 1/2 and all; and an ADC that ends at three quarters.
@@ -64,3 +64,12 @@ def test_a_change_counts_when_two_looks_agree():
     assert not contact.poll() and contact.read() == CUT
     assert allocated(contact.poll, 10) == 0
     contact.sleep()
+
+
+def test_what_is_no_more_closed_is_an_edge():
+    one = loop(333)
+    for share, edges in ((1000, 1), (0, 1), (500, 1), (333, 2), (1000, 3)):
+        wire(35).microvolts = 3300 * share
+        one.poll()
+        one.poll()
+        assert one.edges == edges, share

@@ -13,6 +13,10 @@ from serial_board import SerialBoard
 import build_mpy
 import device
 import package
+import safety
+from apps.bounds import LENGTH_MAX
+from config import Settings
+from fields import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"
@@ -83,8 +87,26 @@ def test_the_constants_are_complete(name):
     for constant, kind in {**CONSTANTS, **LINKS[board.LINK]}.items():
         assert isinstance(getattr(board, constant), kind), constant
     sizes = {"remembered", "exchanges", "peers", "observers", "blocks", "block_bytes"}
-    assert set(board.SLOTS) == sizes
+    assert set(board.SLOTS) == sizes | {"reply_bytes", "promises"}
     assert 256 <= board.RECV_MAX <= 1280
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_longest_settings_come_in_blocks(name):
+    settings = Settings()
+    settings.update(
+        {
+            "name": "\N{DOOR}" * NAME_MAX,
+            "kind": "window",
+            "heartbeat_s": HEARTBEAT_MAX_S,
+            "gateway": "coap://".ljust(GATEWAY_MAX, "a"),
+            "app": "wearable",
+            "power": "battery",
+        }
+    )
+    longest = json.dumps(json.loads(settings.as_json()), indent=2)
+    assert "\\u" in longest  # the longest way to write a name
+    assert len(longest) + LENGTH_MAX <= load(name).SLOTS["block_bytes"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,10 +154,10 @@ def test_the_button_is_read(name, pressed, monkeypatch):
         def value(self):
             return 0 if pressed else 1
 
-    monkeypatch.setitem(sys.modules, "machine", types.SimpleNamespace(Pin=Pin))
     pico = types.SimpleNamespace(bootsel_button=lambda: int(pressed))
-    monkeypatch.setitem(sys.modules, "rp2", pico)
-    assert board.boot_button_pressed() is pressed
+    if BOARDS[name].port == "rp2":
+        monkeypatch.setitem(sys.modules, "rp2", pico)
+    assert safety.boot_button(types.SimpleNamespace(Pin=Pin), board)() is pressed
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -61,6 +61,7 @@ def test_a_node_gets_both_files(tmp_path, pytestconfig):
         "gateway": "",
         "power": "mains",
         "app": "door",
+        "alert": "",
     }
     assert PASSWORD not in done.stdout + done.stderr
     assert "machine.reset()" in board.executed[-1]

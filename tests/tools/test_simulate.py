@@ -58,7 +58,6 @@ def both_interpreters(function):
         (["--group", "10.0.0.1"], "224.0.1.187"),
         (["--iface", HOST], "needs --group"),
         (["--oscore", "no-such.json"], "`make keys NODE=name` makes one"),
-        (["--oscore", "README.md", "--app", "plugtest"], "use --app both"),
         (["--colour"], "--help"),
         (["door"], "--help"),
     ],
@@ -171,7 +170,7 @@ def test_an_IPv6_address_stands_in_brackets():
 
 # What each application needs; on a board there is one of them, and none of the simulated chips.
 SMALL = pytest.mark.parametrize(
-    ("heap", "app"), [("64k", "door"), ("64k", "wearable"), ("72k", "both")]
+    ("heap", "app"), [("64k", "door"), ("64k", "wearable"), ("68k", "both")]
 )
 
 

@@ -56,6 +56,7 @@ def test_a_bad_day_loses_and_doubles_nothing(firmware, seed, boot, chip):
     assert (found["lost"], found["duplicated"], found["restarts"]) == (0, 0, 0), found
     assert found["happened"] == sum(found[name] for name in ("reported", "unknown", "unseen"))
     assert found["reported"] >= 15 and found["cuts"] >= 1 and found["brownouts"] >= 1
+    assert found["lifts"] == 2, "the lid was taken off and put on again"
     assert found["sent"] > found["reports"], "nothing was lost on the way"
 
 
@@ -112,7 +113,7 @@ def test_a_seed_repeats_a_day(firmware):
 
 MUTANTS = {
     "a quick pair is one event": ("power/cycle.py", "journal.catch_up(level, 2, PIN, now_s)", "0"),
-    "what was not told is forgotten": ("journal.py", "self.events = events", "self.events = []"),
+    "what was not told is forgotten": ("journal.py", "self.kept = kept", "self.kept = 0"),
     "numbers begin anew": ("power/cycle.py", "if self.reserve.limit >= 0:", "if False:"),
 }
 
@@ -151,7 +152,9 @@ def judged(happened, told, unwatched=(), blind=(), unknowns=()):
     )
     air = SimpleNamespace(sent=0, sent_bytes=0, came=0, came_bytes=0, stuck=0, linked_ms=0)
     made_up = SimpleNamespace(
-        door=SimpleNamespace(happened=[[when_ms, level, ""] for when_ms, level in happened]),
+        door=SimpleNamespace(
+            happened=[[when_ms, level, ""] for when_ms, level in happened], lifts=[], late_ms=0
+        ),
         receiver=receiver,
         air=air,
         unwatched=list(unwatched),
@@ -192,7 +195,7 @@ def test_every_current_has_a_source():
     boards = json.loads((WEEK / "currents.json").read_text())["boards"]
     for name, phases in boards.items():
         assert (ROOT / "boards" / name).is_dir()
-        for phase in ("sleep", "boot", "window", "awake", "radio"):
+        for phase in ("sleep", "nap", "glimpse", "dark", "boot", "window", "awake", "radio"):
             assert phases[phase]["ua"] > 0 and len(phases[phase]["source"]) > 5, (name, phase)
 
 

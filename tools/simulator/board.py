@@ -59,4 +59,4 @@ def power_on():
     machine.power_on()
     set_door(False)
     set_lid(False)
-    set_battery(4004)
+    set_battery(4032)

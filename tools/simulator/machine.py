@@ -25,6 +25,7 @@ SOFT_RESET = 5
 _ENODEV = const(19)
 _ETIMEDOUT = const(110)
 _FULL_SCALE_UV = const(3_300_000)
+_FULL_SCALE_0DB_UV = const(950_000)  # an ESP32 without attenuation, its default
 _TICKS_MASK = const(0x3FFFFFFF)
 
 
@@ -126,14 +127,15 @@ class ADC:
     ATTN_0DB = 0
     ATTN_11DB = 3
 
-    def __init__(self, pin, *, atten=ATTN_11DB):
+    def __init__(self, pin, *, atten=ATTN_0DB):
         self._wire = wire(pin.id if isinstance(pin, Pin) else pin)
+        self._full_uv = _FULL_SCALE_UV if atten == self.ATTN_11DB else _FULL_SCALE_0DB_UV
 
     def read_uv(self):
-        return self._wire.microvolts
+        return min(self._wire.microvolts, self._full_uv)
 
     def read_u16(self):
-        return min(self._wire.microvolts, _FULL_SCALE_UV) * 65535 // _FULL_SCALE_UV
+        return self.read_uv() * 65535 // self._full_uv
 
 
 class Bus:

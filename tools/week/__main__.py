@@ -182,7 +182,8 @@ def report(seed, found, options):
 def events_of(found):
     """What became of the events of a door, in lines."""
     return (
-        f"events      {found['happened']} happened, {found['reported']} reported, "
+        f"events      {found['happened']} happened ({found['lifts']} of the lid), "
+        f"{found['reported']} reported, "
         f"{found['lost']} lost, {found['duplicated']} duplicated",
         f"            {found['unknown']} unknown (memory lost, and said so), "
         f"{found['unseen']} unseen (both edges within one start)",

@@ -5,7 +5,12 @@ has it, once. Unknown: it fell into a time after the last report before the memo
 before the contact was watched again, and the node has said since that nobody knows what is
 missing. Unseen: two edges within one start that no edge had caused; nobody can see these. Lost is
 all the rest. Duplicated: the receiver has an event that did not happen.
+
+The lid of the housing is taken off once a day. Where one source wakes the chip for both contacts,
+it may be noticed late: at the next wake, which a heartbeat brings.
 """
+
+from receiver import LID
 
 DEBOUNCE_MS = 25
 PER_DAY = 20
@@ -13,26 +18,53 @@ PAIRS_PCT = 40
 PAIR_MS = 300
 CALM_MS = 90_000  # between two visits to the door, so that the account is unmistakable
 TOLERANCE_MS = 60_000  # ages are whole seconds, and a report may take many tries
-_DAY_MS = 86_400_000
+DAY_MS = 86_400_000
 
 
 class Door:
     """Moves PER_DAY times a day: in pairs, open and closed again, or once.
 
-    happened: [when, level, what became of it], of those that count
+    happened: [when, level, what became of it], of those that count; lifts: likewise of the lid;
+    late_ms: so late it may be noticed
     """
 
-    def __init__(self, world, wire, start_ms, end_ms):
+    def __init__(self, world, wire, lid, start_ms, end_ms):
         self.happened = []
+        self.lifts = []
+        self.late_ms = 0
         self._world = world
         self._wire = wire
+        self._lid = lid
         self._power = True
+        self._end_ms = end_ms
         wire.drive(0)
+        lid.drive(0)
         self._visits(start_ms, end_ms)
+
+    def lift(self, heartbeat_s):
+        """Have the lid off once a day, for longer than it may take to be noticed."""
+        self.late_ms = 2000 * heartbeat_s
+        spare_ms = DAY_MS - 2 * self.late_ms
+        for day_ms in range(0, self._end_ms - DAY_MS + 1, DAY_MS):
+            if spare_ms > 0:
+                since_ms = self._world.chance.below(spare_ms // 1000) * 1000
+                self._world.at(day_ms + since_ms, self._off)
+
+    def _off(self, _):
+        if self._wire.level:  # who comes to tamper comes while nobody is at home
+            self._world.at(self._world.now_ms + 1000, self._off)
+            return
+        self._turn_lid(1)
+        self._world.at(self._world.now_ms + self.late_ms, self._turn_lid, 0)
+
+    def _turn_lid(self, level):
+        if self._power:
+            self.lifts.append([self._world.now_ms, LID + level, ""])
+        self._lid.drive(level)
 
     def _visits(self, start_ms, end_ms):
         chance = self._world.chance
-        moves = PER_DAY * (end_ms - start_ms) // _DAY_MS
+        moves = PER_DAY * (end_ms - start_ms) // DAY_MS
         when_ms = start_ms + CALM_MS
         spare_ms = 2 * ((end_ms - start_ms) // moves - CALM_MS)
         while moves > 0:
@@ -56,13 +88,13 @@ class Door:
 
 def judge(week):
     """The accounts of a week that is over, as a dict."""
-    happened = week.door.happened
+    happened = week.door.happened + week.door.lifts
     duplicated = 0
     for number in sorted(week.receiver.told):
         level, when_ms, _ = week.receiver.told[number]
         match = None
         for event in happened:
-            if event[2] == "" and event[1] == level and abs(event[0] - when_ms) < TOLERANCE_MS:
+            if event[2] == "" and event[1] == level and _is(event, when_ms, week.door.late_ms):
                 match = event
                 break
         if match is None:
@@ -77,7 +109,8 @@ def judge(week):
         counts[name] = sum([1 for event in happened if event[2] == name])
     counts["lost_at_ms"] = [event[0] for event in happened if event[2] == "lost"]
     counts["happened"] = len(happened)
-    counts["last_level"] = happened[-1][1]
+    counts["lifts"] = len(week.door.lifts)
+    counts["last_level"] = week.door.happened[-1][1]
     counts["duplicated"] = duplicated
     return counts
 
@@ -103,6 +136,12 @@ def troubles(week):
         "came_bytes": air.came_bytes,
         "spent_ms": week.world.spent,
     }
+
+
+def _is(event, when_ms, late_ms):
+    """May that event have been told as one of that time?"""
+    late_ms = late_ms if event[1] >= LID else 0
+    return -TOLERANCE_MS < when_ms - event[0] < late_ms + TOLERANCE_MS
 
 
 def _why(week, when_ms):

@@ -45,8 +45,8 @@ def main():
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(profiles, pool.map(lived, profiles), strict=True))
     usual = found[DEEP, USUAL_S, "frozen"]
-    words = ["--app", "wearable", "--calm", "--hours", "1", "--boot", "frozen"]
-    worn = week.live(firmware, 2, week.parse(words))
+    words = ["--app", "wearable", "--calm", "--boot", "frozen", "--hours"]
+    worn, taken_off = (week.live(firmware, 2, week.parse([*words, hours])) for hours in "13")
     print("Days on a battery, 20 events a day, 80 % of its charge used, 1 % a year lost\n")
     print(
         f"{'board':18}{'heartbeat':>10}{'boot':>8}",
@@ -61,6 +61,9 @@ def main():
     print("A wearable, measuring without a pause, a row a minute, naps of an ESP32 (estimates):")
     for board in BOARDS[:-1]:
         line(board, Currents.load(board), USUAL_S, "frozen", worn)
+    print("The same, taken off for a third of the time: the light goes off then")
+    for board in BOARDS[:-1]:
+        line(board, Currents.load(board), USUAL_S, "frozen", taken_off)
     print()
     compare(usual)
     points = {

@@ -36,14 +36,16 @@ LIGHT_ONLY = {"esp32": ("wake_on_gpio",), "esp32s3": ("wake_on_gpio",)}
 
 class Chip:
     """What is behind the modules. mem_backup: has the port that call, as MicroPython 1.29 has?
-    work_ms: what the processor needs each time that it wakes from a nap.
+
+    nap_phase: what the sensors draw in a nap; work_ms(phase): what the processor needs after one.
     """
 
-    def __init__(self, world, kind="esp32c3", mem_backup=True, work_ms=0):
+    def __init__(self, world, kind="esp32c3", mem_backup=True):
         self.world = world
         self.kind = kind
         self.is_rp2 = kind in RP2
-        self.work_ms = work_ms
+        self.nap_phase = lambda: "nap"
+        self.work_ms = lambda phase: 0
         self.naps = 0
         self.radio_drains = lambda: False  # does the radio draw its current in light sleep?
         self._bus_us = 0
@@ -51,8 +53,7 @@ class Chip:
         self.rtc_length = 0
         self.born_ms = 0  # when the present life began
         self.clock_zero_ms = 0  # when the RTC was at 0
-        self.level = None  # that is armed
-        self.by = 0  # wake reason of that source
+        self.armed = {}  # {source: [(wire, level, wake reason)]}
         self.watchdog_ms = 0
         self.fed_ms = 0
         machine.reset_cause = lambda: self.cause
@@ -89,7 +90,7 @@ class Chip:
         self.cause = cause
         self.woken = woken
         self.born_ms = self.world.now_ms
-        self.level = None
+        self.armed = {}
         self.watchdog_ms = 0
         for wire in machine._wires.values():
             wire.pins.clear()
@@ -113,14 +114,14 @@ class Chip:
 
     def _deepsleep(self, span_ms=0):
         assert not self.is_rp2, "deep sleep of an RP2 is a reset"
-        raise Asleep(span_ms, self.level)
+        raise Asleep(span_ms, [one for armed in self.armed.values() for one in armed])
 
     def _lightsleep(self, span_ms):
         world = self.world
         assert 0 < span_ms < LIGHT_SLEEP_MAX_MS
         self.naps += 1
-        phase = world.phase
-        world.phase = "radio" if self.radio_drains() else "sleep" if self.is_rp2 else "nap"
+        phase, nap_phase = world.phase, self.nap_phase()
+        world.phase = "radio" if self.radio_drains() else "sleep" if self.is_rp2 else nap_phase
         pins = [pin for wire in machine._wires.values() for pin in wire.pins]
         levels = [pin.value() for pin in pins]
         world.until(
@@ -128,7 +129,7 @@ class Chip:
             (lambda: [pin.value() for pin in pins] != levels) if self.is_rp2 else None,
         )
         world.phase = phase
-        world.pass_ms(self.work_ms)
+        world.pass_ms(self.work_ms(nap_phase))
 
     def _i2c(self, real):
         def took(n):
@@ -166,9 +167,12 @@ class Chip:
         def arm(pins, level):
             if name in LIGHT_ONLY.get(self.kind, ()):
                 return
-            assert name == "wake_on_ext0" or isinstance(pins, (tuple, list))
-            self.level = 1 if level else 0
-            self.by = WAKES[name]
+            if name == "wake_on_ext0":
+                pins = (pins,)
+            assert isinstance(pins, (tuple, list))
+            assert level or len(pins) == 1 or self.kind != "esp32", "it wakes when all are low"
+            level = 1 if level else 0
+            self.armed[name] = [(machine.wire(pin.id), level, WAKES[name]) for pin in pins]
 
         return arm
 

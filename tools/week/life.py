@@ -17,7 +17,7 @@ for folder in (sys.argv[0][: -len("life.py")] + "../simulator", FIRMWARE, BOARD)
 
 import machine  # noqa: E402
 from accounts import Door, judge, troubles  # noqa: E402
-from board_fakes import Chip  # noqa: E402
+from board_fakes import TIMER_WAKE, Chip  # noqa: E402
 from phone import Phone  # noqa: E402
 from radio import Air  # noqa: E402
 from receiver import Receiver  # noqa: E402
@@ -28,7 +28,8 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 QUIET_MS = 3 * HOUR_MS  # at the end: everything that can be told has been
 RESTARTS_MAX = 20
-WORK_MS = 35  # of a wearable's processor at each nap; an estimate, see currents.json
+# Of a wearable's processor after each nap, with light to look at and without; see currents.json
+WORK_MS = {"nap": 35, "glimpse": 35, "dark": 3}
 NAME = "mote-e4f5"
 WINDOW_MS = 6000  # of the start, and what comes before the contact is watched
 POWER_ON, WATCHDOG, DEEP_SLEEP, SOFT = 1, 3, 4, 5
@@ -44,9 +45,7 @@ class Week:
         self.world = World(seed)
         machine.power_on()
         machine.wire(board.BATTERY_ADC_PIN).microvolts = 2_002_000
-        self.reed_pin = board.REED_PIN
-        work_ms = WORK_MS if is_worn else 0
-        self.chip = Chip(self.world, chip, seed % 2 == 1, work_ms)
+        self.chip = Chip(self.world, chip, seed % 2 == 1)
         loss_pct, stuck_pct = (30, 5) if trouble else (0, 0)
         self.air = Air(self.world, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_drains = self.air.drains
@@ -58,8 +57,14 @@ class Week:
             from worn import Wearer
 
             self.wearer = Wearer(self.world, board.SDA_PIN)
+            self.chip.nap_phase = self.wearer.phase
+            self.chip.work_ms = WORK_MS.get
         else:
-            self.door = Door(self.world, machine.wire(self.reed_pin), 0, self.end_ms)
+            wires = machine.wire(board.REED_PIN), machine.wire(board.TAMPER_PIN)
+            self.door = Door(self.world, *wires, 0, self.end_ms)
+            if trouble:
+                with open("config.json") as file:
+                    self.door.lift(json.load(file)["heartbeat_s"])
         self.outside = self.wearer or self.door
         self.wakes = self.cuts = self.brownouts = self.restarts = 0
         self.unwatched = []  # (from, until): what happened then may be lost with the memory
@@ -138,16 +143,10 @@ class Week:
                 cause, woken, sleep = SOFT, 0, None
 
     def _sleep(self, wish):
-        world, chip = self.world, self.chip
+        world = self.world
         world.phase = "sleep"
-        wire = machine.wire(self.reed_pin)
-        end_ms = world.now_ms + wish.span_ms
-        if wish.level is not None:
-            if world.until(end_ms, lambda: wire.level == wish.level):
-                return chip.by
-        else:
-            world.until(end_ms)
-        return 4
+        world.until(world.now_ms + wish.span_ms, wish.woken)
+        return wish.woken() or TIMER_WAKE
 
     def _dark(self, cut):
         """The power was gone: what is in the RTC memory afterwards?"""
@@ -190,7 +189,7 @@ class Week:
         since_ms = world.now_ms
         self.chip.start(cause, woken)
         world.pass_ms(self.boot_ms)
-        if cause != DEEP_SLEEP or woken == 4:
+        if cause != DEEP_SLEEP or woken == TIMER_WAKE:
             self.blind.append((since_ms, world.now_ms))
         world.phase = "window" if cause != DEEP_SLEEP else "awake"
         modules = self.chip.modules()

@@ -6,6 +6,7 @@ from coap import CoapError, Node, Resource
 from coap.numbers import BAD_REQUEST
 
 HOST = ("192.168.1.2", 5683)
+LID = 2  # added to a level of the lid
 ROW = ("hr", "spo2", "steps", "temp")
 
 
@@ -59,8 +60,9 @@ class Receiver:
                 rows.setdefault(when_ms, []).append(name)
             elif name == "row_n":
                 row_number = record[2]
-            if name == "contact":
-                events.append((record[4], now_ms + 1000 * record.get(6, 0)))
+            if name in ("contact", "tamper"):
+                level = LID * (name == "tamper") + record[4]
+                events.append((level, now_ms + 1000 * record.get(6, 0)))
             elif name == "contact_n":
                 number = record[2]
             elif name == "batt":

@@ -5,7 +5,7 @@ makes it happen in its order. What ends the present life of the board is an exce
 the board happens to be: Cut, Brownout and Over by the agenda, Asleep by the board itself.
 """
 
-PHASES = ("off", "sleep", "nap", "boot", "window", "awake", "radio")
+PHASES = ("off", "sleep", "nap", "glimpse", "dark", "boot", "window", "awake", "radio")
 
 
 class Cut(BaseException):
@@ -21,12 +21,22 @@ class Over(BaseException):
 
 
 class Asleep(BaseException):
-    """The board sleeps: for span_ms, or until the contact's pin is at `level` (None: never)."""
+    """The board sleeps: for span_ms, or until a wire of those that are armed is at its level.
 
-    def __init__(self, span_ms, level):
+    armed: [(wire, level, wake reason)]
+    """
+
+    def __init__(self, span_ms, armed):
         super().__init__()
         self.span_ms = span_ms
-        self.level = level
+        self.armed = armed
+
+    def woken(self):
+        """The wake reason, 0 while nothing wakes the board."""
+        for wire, level, reason in self.armed:
+            if wire.level == level:
+                return reason
+        return 0
 
 
 class Chance:

@@ -12,6 +12,7 @@ from chips.tmp117 import Tmp117
 from machine import bus, clock
 
 BEATS = 10
+FULL = 0x2F  # what register 10 of the light has while it measures
 TOLERANCE_MS = 25_000  # a report may take many tries, and its times count from the first
 _SAMPLES = 50 * 60 * BEATS // 72  # ten beats of 72 a minute
 _SAMPLE = 6
@@ -47,7 +48,7 @@ class Light(Max30102):
         self._full = False
 
     def _record(self):
-        for register, value in ((0x0A, 0x2F), (0x08, 0x70), (0x0C, 36), (0x0D, 36)):
+        for register, value in ((0x0A, FULL), (0x08, 0x70), (0x0C, 36), (0x0D, 36)):
             self.registers[register] = value
         for i in range(_SAMPLES):
             self._beat()
@@ -92,14 +93,23 @@ class Wearer:
             self._bus.attach(Tmp117())
             self.motion = self._bus.attach(Lsm6dsox())
 
+    def phase(self):
+        """What a nap is called while the light is as it is."""
+        registers = self.light.registers
+        if registers[9] & 0x87 != 3:
+            return "dark"
+        return "nap" if registers[10] == FULL else "glimpse"
+
     def count(self, batch_class):
         """Look on while a life's Batch keeps its rows."""
         add = batch_class._add_row
         self.light._last_ms = clock.ms()
 
         def counted(batch, now_s):
-            add(batch, now_s)
-            self.produced.append((batch.number, self._world.now_ms))
+            added = add(batch, now_s)
+            if added:
+                self.produced.append((batch.number, self._world.now_ms))
+            return added
 
         batch_class._add_row = counted
 
@@ -147,7 +157,10 @@ def judge(week):
 
 
 def _unknown(week, when_ms):
+    receiver = week.receiver
     for since_ms, until_ms in week.unwatched:
         if since_ms <= when_ms <= until_ms:
-            return any(said_ms > when_ms for said_ms in week.receiver.unknowns)
-    return False
+            return any(said_ms > when_ms for said_ms in receiver.unknowns)
+    # pushed out in the outage after a loss of power: the first report since has said so
+    later = [told_ms for _, _, told_ms in receiver.rows.values() if told_ms > when_ms]
+    return bool(later) and min(later) in receiver.unknowns

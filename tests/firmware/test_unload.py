@@ -1,0 +1,58 @@
+"""Modules that are needed for a moment leave nothing behind."""
+
+import gc
+import sys
+
+import apps
+import config
+from support import only
+from unload import unload
+
+
+def test_a_module_is_forgotten_by_its_package_too():
+    from apps import resets
+
+    assert apps.resets is sys.modules["apps.resets"] is resets
+    unload("apps.resets")
+    assert "apps.resets" not in sys.modules
+    assert not hasattr(apps, "resets")
+    unload("apps.resets")  # is not there any more
+    from apps import resets as again
+
+    assert again is not resets and again.FILE == resets.FILE
+    unload("apps.resets")
+
+
+def test_the_checks_of_settings_come_back_when_they_are_needed():
+    settings = config.Settings()
+    for name in ("attic", ""):  # good, and wrong
+        unload("fields")
+        try:
+            settings.update({"name": name})
+        except ValueError as error:
+            assert not name and str(error).startswith("name: ")
+        assert "fields" in sys.modules
+    assert settings.name == "attic"
+
+
+@only("micropython")
+def test_their_memory_comes_back():
+    settings = config.Settings()
+
+    def taken(i):
+        settings.update({"heartbeat_s": 100 + i})
+        more = used()
+        unload("fields")
+        return more - used()
+
+    assert min([taken(i) for i in range(5)]) > 400
+    first = min([used() for _ in range(5)])
+    for i in range(20):
+        taken(i)
+    assert min([used() for _ in range(5)]) <= first
+
+
+def used():
+    gc.collect()
+    gc.collect()
+    return gc.mem_alloc()
