@@ -1,9 +1,12 @@
 """Makes the keys of a node and its gateway: `make keys NODE=name`; ROTATE=1 makes new ones.
 
 keys/NAME/oscore.json is the node's (see firmware/keys.py), for `make provision` and
-`tools/simulate.py --oscore`. keys/NAME/gateway/ is the other end in aiocoap's format; client.json
-names it for `aiocoap-client --credentials`, server.json for a server of aiocoap. Nobody else can
-read them, and nothing of them is printed.
+`tools/simulate.py --oscore`. keys/NAME/gateway-ID/ is the other end in aiocoap's format, ID that
+of the node's end; client.json names it for `aiocoap-client --credentials`, server.json for a
+server of aiocoap. Nobody else can read them, and nothing of them is printed.
+
+Keys that have been on a board stay good until `make provision` has put newer ones there: the
+client goes on with them, the server takes both.
 """
 
 import argparse
@@ -19,7 +22,11 @@ from device import ROOT, Problem, main, shown
 
 FOLDER = ROOT / "keys"
 NODE_FILE = "oscore.json"
-USED = "provisioned"  # an empty file: these keys have been on a board
+NUMBERS = NODE_FILE + ".numbers"  # of a simulated node
+USED = "provisioned"  # ids of the keys that have been on a board, a line for each
+CLIENT = "client.json"
+SERVER = "server.json"
+GATEWAY = "gateway-"  # and the id
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SECRET_BYTES = 16
 SALT_BYTES = 8
@@ -32,12 +39,17 @@ def work(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--node", default="", help="what the node is called")
     parser.add_argument("--host", default="", help="where it is found, for the credentials")
-    parser.add_argument("--rotate", action="store_true", help="replace the keys that there are")
+    parser.add_argument("--rotate", action="store_true", help="new keys beside those there are")
+    parser.add_argument("--keys", type=Path, default=FOLDER, help="folder of all keys")
     options = parser.parse_args(argv)
-    folder = make(options.node, options.host, options.rotate)
+    folder = make(options.node, options.host, options.rotate, options.keys)
     print(f"{shown(folder / NODE_FILE)}: for the node: `make provision NODE={options.node}`")
-    print(f"{shown(folder / 'client.json')}: for `aiocoap-client --credentials`")
-    print(f"{shown(folder / 'server.json')}: for a server of aiocoap")
+    print(f"{shown(folder / CLIENT)}: for `aiocoap-client --credentials`")
+    print(f"{shown(folder / SERVER)}: for a server of aiocoap")
+    if on_boards(folder):
+        print(
+            "Until then the client goes on with the keys that the board has; the server takes both"
+        )
 
 
 def place(name, keys=FOLDER):
@@ -51,33 +63,68 @@ def place(name, keys=FOLDER):
 def make(name, host="", rotate=False, keys=FOLDER):
     """Writes the keys of a node; returns their folder. Raises Problem where it has some."""
     folder = place(name, keys)
-    if folder.exists() and not rotate:
+    has_keys = (folder / NODE_FILE).exists()
+    if has_keys and not rotate:
         raise Problem(f"{name} has keys: `make keys NODE={name} ROTATE=1` makes new ones")
-    if not folder.exists() and rotate:
+    if not has_keys and rotate:
         raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
-    keys.mkdir(mode=0o700, exist_ok=True)
-    fresh = folder.with_name(f".{name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700)
-    (fresh / "gateway").mkdir(mode=0o700)
+    try:
+        return _make(name, host, rotate, folder)
+    except OSError as error:
+        raise Problem(f"{error.filename}: {error.strerror}: make it yours to write") from None
+
+
+def _make(name, host, rotate, folder):
+    for path in (folder.parent, folder):
+        path.mkdir(mode=0o700, exist_ok=True)
     node = {
         "secret": secrets.token_hex(SECRET_BYTES),
         "salt": secrets.token_hex(SALT_BYTES),
-        "sender_id": free_id(keys),
+        "sender_id": free_id(folder.parent),
         "recipient_id": GATEWAY_ID,
     }
     if rotate:
         node["id_context"] = secrets.token_hex(CONTEXT_BYTES)
-    write(fresh / NODE_FILE, node)
-    write(fresh / "gateway" / "secret.json", {"secret_hex": node["secret"]})
-    write(fresh / "gateway" / "settings.json", settings(node))
-    context = {"oscore": {"basedir": f"{folder.resolve() / 'gateway'}/"}}
-    write(fresh / "client.json", {f"coap://{host}/*" if host else "coap://*": context})
-    write(fresh / "server.json", {f":{name}": context})
-    if rotate:
-        shutil.rmtree(folder)
-    fresh.rename(folder)
+    gateway = folder / (GATEWAY + node["sender_id"])
+    gateway.mkdir(mode=0o700)
+    write(gateway / "secret.json", {"secret_hex": node["secret"]})
+    write(gateway / "settings.json", settings(node))
+    kept = on_boards(folder)
+    client = client_id(folder)
+    point(
+        folder, client if client in kept else node["sender_id"], [*kept, node["sender_id"]], host
+    )
+    (folder / NUMBERS).unlink(missing_ok=True)
+    write(folder / NODE_FILE, node)
     return folder
+
+
+def point(folder, current, ids, host=""):
+    """Lets the client use the keys `current` and the server take all of `ids`; others are gone."""
+
+    def context(name):
+        return {"oscore": {"basedir": f"{folder.resolve() / (GATEWAY + name)}/"}}
+
+    url = f"coap://{host}/*" if host else next(iter(read(folder / CLIENT)), "coap://*")
+    others = {f":{folder.name}/{name}": context(name) for name in ids if name != current}
+    write(folder / CLIENT, {url: context(current)})
+    write(folder / SERVER, {f":{folder.name}": context(current), **others})
+    for path in folder.glob(GATEWAY + "*"):
+        if path.name.removeprefix(GATEWAY) not in ids:
+            shutil.rmtree(path)
+
+
+def client_id(folder):
+    """The id of the keys that the client uses, "" where there is none."""
+    for entry in read(folder / CLIENT).values():
+        return Path(entry["oscore"]["basedir"]).name.removeprefix(GATEWAY)
+    return ""
+
+
+def on_boards(folder):
+    """The ids of the keys here that have been on a board."""
+    used = folder / USED
+    return used.read_text().split() if used.exists() else []
 
 
 def settings(node):
@@ -94,18 +141,23 @@ def settings(node):
 
 def free_id(keys):
     """An id that no other node has: by it the gateway knows them apart."""
-    taken = {GATEWAY_ID}
-    for file in keys.glob(f"*/{NODE_FILE}"):
-        taken.add(json.loads(file.read_text()).get("sender_id"))
+    taken = {path.name.removeprefix(GATEWAY) for path in keys.glob(f"*/{GATEWAY}*")}
     while True:
         found = secrets.token_hex(NODE_ID_BYTES)
-        if found not in taken:
+        if found not in taken and found != GATEWAY_ID:
             return found
 
 
+def read(path):
+    """The JSON object in a file, an empty one where there is no file."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def write(path, content):
-    """Writes JSON that only its owner can read."""
-    write_private(Path(path), (json.dumps(content, indent=2) + os.linesep).encode())
+    """Writes JSON that only its owner can read, as a whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    write_private(new, (json.dumps(content, indent=2) + os.linesep).encode())
+    new.replace(path)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,95 @@
 """Puts the keys of a node on its board: `make provision NODE=name DEV=`.
 
 Keys go on one board once. Put there again, or on another one, the same numbers would be used with
-them a second time, and with that everybody could read what they protect.
+them a second time, and with that everybody could read what they protect. The board keeps the keys
+it has until the new ones have arrived whole; from then on the gateway's credentials are the new.
 """
 
 import argparse
+from pathlib import Path
 
+from configure import write_private
 from device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
-from make_keys import FOLDER, NODE_FILE, USED, place
+from make_keys import (
+    FOLDER,
+    GATEWAY,
+    NODE_FILE,
+    NUMBERS,
+    USED,
+    on_boards,
+    place,
+    point,
+    read,
+)
+
+# Prints the id of the keys on the board, False where there are none.
+WHOSE = (
+    f"import os; print('{NODE_FILE}' in os.listdir() and "
+    f"open('{NODE_FILE}').read().split('sender_id\": \"')[-1].split('\"')[0])"
+)
+NEW = NODE_FILE + ".new"
+TAKE = f"import os; os.rename('{NEW}', '{NODE_FILE}')"
 
 
 def work(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--node", default="", help="whose keys")
+    parser.add_argument("--replace", action="store_true", help="also on another node's board")
+    parser.add_argument("--keys", type=Path, default=FOLDER, help="folder of all keys")
     add_device_arguments(parser)
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)
-    provision(options.node, options.dev, options.dry_run)
+    provision(options.node, options.dev, options.dry_run, options.keys, options.replace)
 
 
-def provision(name, dev, dry_run=False, keys=FOLDER):
+def provision(name, dev, dry_run=False, keys=FOLDER, replace=False):
     """Copies the keys and restarts the board. Raises Problem when that would use them twice."""
     folder = place(name, keys)
-    file = folder / NODE_FILE
-    used = folder / USED
-    if not file.exists() and not dry_run:
-        raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
-    if used.exists():
+    board = mpremote(dev)
+    copy = [*board, "fs", "cp", shown(folder / NODE_FILE), f":{NEW}"]
+    take = [*board, "exec", TAKE, "+", "reset"]
+    if dry_run:
+        for command in ([*board, "exec", WHOSE], copy, take):
+            run(command, dry_run)
+        return
+    new = check(folder)
+    found = run([*board, "exec", WHOSE], capture=True).strip()
+    own = [path.name.removeprefix(GATEWAY) for path in folder.glob(GATEWAY + "*")]
+    if found != str(False) and found not in own and not replace:
         raise Problem(
-            f"The keys of {name} have been on a board: `make keys NODE={name} ROTATE=1` first"
+            f"This board has keys that are not {name}'s: name its own node, or replace them, "
+            f"`make provision NODE={name} REPLACE=1`"
         )
-    if not dry_run:
-        # a board that does not answer must not cost the keys
-        run([*mpremote(dev), "exec", "pass"], capture=True)
-        used.touch(mode=0o600)
-    run([*mpremote(dev), "fs", "cp", shown(file), f":{NODE_FILE}", "+", "reset"], dry_run)
+    run(copy)
+    # From here on the board may be using them, whatever becomes of the cable.
+    mark(folder, [*on_boards(folder), new])
+    run(take)
+    point(folder, new, [new])
+    mark(folder, [new])
+    print(f"The board has the keys of {name}; restart what uses {shown(folder)} at the gateway")
+
+
+def check(folder):
+    """The id of the keys that are to go on a board. Raises Problem when they must not."""
+    name = folder.name
+    if not (folder / NODE_FILE).exists():
+        raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
+    new = read(folder / NODE_FILE)["sender_id"]
+    where = "on a board" if new in on_boards(folder) else ""
+    if (folder / NUMBERS).exists():
+        where = "in a simulated node"
+    if where:
+        raise Problem(
+            f"The keys of {name} have been {where}: `make keys NODE={name} ROTATE=1` first"
+        )
+    return new
+
+
+def mark(folder, ids):
+    """Notes which keys have been on a board."""
+    new = folder / (USED + ".new")
+    write_private(new, "".join(f"{one}\n" for one in ids).encode())
+    new.replace(folder / USED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """`make keys` and `make provision`: what they write, to whom, and what they refuse."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from aiocoap.oscore import FilesystemSecurityContext
@@ -9,11 +12,63 @@ from aiocoap.oscore import FilesystemSecurityContext
 import make_keys as tool
 import put_keys
 from device import Problem
+from setup.console import ROOT
+
+DEVICE = "/dev/ttyACM0"
 
 
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "keys"
+
+
+class Board:
+    """What `make provision` runs ends here: a board with a file system, that may be unplugged.
+
+    `lost`: the part of a command at which the cable goes; `after`: it is done nevertheless.
+    """
+
+    def __init__(self):
+        self.files = {}
+        self.said = []
+        self.lost = None
+        self.after = False
+
+    def run(self, argv, dry_run=False, capture=False):
+        argv = [str(word) for word in argv]
+        self.said.append(argv[1:])
+        if dry_run:
+            return ""
+        lost = self.lost is not None and any(self.lost in word for word in argv)
+        if not lost or self.after:
+            printed = self.do(argv[3:])
+        if lost:
+            raise Problem("no device found")
+        return printed
+
+    def do(self, words):
+        if words[:2] == ["fs", "cp"]:
+            with open(words[2]) as file:
+                self.files[words[3][1:]] = file.read()
+        elif words[0] == "exec" and "rename" in words[1]:
+            self.files["oscore.json"] = self.files.pop("oscore.json.new")
+        elif words[0] == "exec":
+            has_keys = "oscore.json" in self.files
+            return (
+                json.loads(self.files["oscore.json"])["sender_id"] if has_keys else "False"
+            ) + "\n"
+        return ""
+
+    @property
+    def id(self):
+        return json.loads(self.files["oscore.json"])["sender_id"]
+
+
+@pytest.fixture
+def board(monkeypatch):
+    board = Board()
+    monkeypatch.setattr(put_keys, "run", board.run)
+    return board
 
 
 def node_keys(path):
@@ -23,16 +78,41 @@ def node_keys(path):
     return keys.load(str(path))
 
 
+def id_of(made):
+    """The id of the newest keys."""
+    return json.loads((made / "oscore.json").read_text())["sender_id"]
+
+
+def gateways(made):
+    return sorted(path.name.removeprefix("gateway-") for path in made.glob("gateway-*"))
+
+
+def credentials(made):
+    """(ids that the client uses, by URL; ids that the server takes, by claim)"""
+
+    def ids(file):
+        entries = json.loads((made / file).read_text()).items()
+        return {
+            key: entry["oscore"]["basedir"].rpartition("gateway-")[2][:-1]
+            for key, entry in entries
+        }
+
+    return ids("client.json"), ids("server.json")
+
+
 def modes(folder):
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_both_ends_have_the_same_keys(folder, capsys):
+def folder_modes(folder):
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    return {stat.S_IMODE(path.stat().st_mode) for path in folders}
+
+
+def test_both_ends_have_the_same_keys(folder):
     made = tool.make("door-1", keys=folder)
-    assert modes(folder) == {0o600}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     (ours,) = node_keys(made / "oscore.json")
-    theirs = FilesystemSecurityContext(str(made / "gateway"))
+    theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
     assert theirs.sender_id == ours["recipient_id"] and theirs.recipient_id == ours["sender_id"]
     assert theirs.id_context is None and ours["id_context"] is None
     from coap.context import expand, hmac, info
@@ -40,7 +120,58 @@ def test_both_ends_have_the_same_keys(folder, capsys):
     prk = hmac(ours["salt"], ours["secret"])
     assert theirs.recipient_key == expand(prk, info(ours["sender_id"], None, "Key", 16), 16)
     assert theirs.common_iv == expand(prk, info(b"", None, "IV", 13), 13)
-    assert ours["secret"].hex() not in capsys.readouterr().out
+    assert credentials(made) == ({"coap://*": id_of(made)}, {":door-1": id_of(made)})
+
+
+@pytest.mark.parametrize("umask", [0, 0o002, 0o077])
+def test_nobody_else_reads_what_is_written(folder, board, umask):
+    before = os.umask(umask)
+    try:
+        for i in range(2):
+            tool.make("door-1", rotate=bool(i), keys=folder)
+            put_keys.provision("door-1", DEVICE, keys=folder)
+    finally:
+        os.umask(before)
+    assert modes(folder) == {0o600} and folder_modes(folder) == {0o700}
+    assert len(list(folder.rglob("*"))) == 8, "six files, and their folders"
+
+
+def test_nothing_secret_is_printed(folder):
+    """The real commands, with another folder; what they print on a board is in tests/emulated."""
+    printed = ""
+    for more in ([], [], ["ROTATE=1"], ["NODE=door-2", "HOST=10.0.0.7"]):
+        done = subprocess.run(
+            ["make", "keys", "NODE=door-1", f"KEYS={folder}", *more],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr
+        printed += done.stdout + done.stderr
+    done = subprocess.run(
+        ["make", "provision", "NODE=door-1", f"KEYS={folder}", "DRY_RUN=1", f"DEV={DEVICE}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "fs cp" in done.stdout
+    printed += done.stdout + done.stderr
+    assert "door-1 has keys: `make keys NODE=door-1 ROTATE=1`" in printed
+    found = 0
+    for file in folder.rglob("oscore.json"):
+        for field in ("secret", "salt", "id_context"):
+            value = json.loads(file.read_text()).get(field, "none")
+            assert value not in printed, field
+            found += value != "none"
+    assert found == 5, "two nodes, one of them rotated"
+
+
+def test_what_can_not_be_written_is_one_line(tmp_path):
+    (tmp_path / "keys").write_text("a file")
+    command = [sys.executable, "tools/make_keys.py", "--node", "a", "--keys", tmp_path / "keys"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "make it yours to write" in done.stderr
 
 
 def test_no_two_are_alike(folder):
@@ -49,21 +180,109 @@ def test_no_two_are_alike(folder):
         assert len({one[field] for one in made}) == 20
 
 
-def test_rotation(folder):
+def test_keys_that_there_are_stay(folder):
     with pytest.raises(Problem, match="no keys yet"):
         tool.make("door-1", rotate=True, keys=folder)
-    before = (tool.make("door-1", keys=folder) / "oscore.json").read_text()
+    made = tool.make("door-1", keys=folder)
+    before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
     with pytest.raises(Problem, match="ROTATE=1"):
         tool.make("door-1", keys=folder)
+    assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
+
+
+def test_what_was_cut_off_is_made_anew(folder, monkeypatch):
+    """Wherever writing ends, the same command goes on from there."""
+    real = tool.write
+    for writes in range(5):
+        left = [writes]
+
+        def write(path, content, left=left):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            real(path, content)
+
+        monkeypatch.setattr(tool, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            tool.make(f"n{writes}", keys=folder)
+        monkeypatch.setattr(tool, "write", real)
+        made = tool.make(f"n{writes}", keys=folder)
+        assert gateways(made) == [id_of(made)] == list(credentials(made)[0].values())
+
+
+# Rotation
+
+
+def test_keys_that_were_nowhere_are_replaced_at_once(folder):
+    first = id_of(tool.make("door-1", keys=folder))
     made = tool.make("door-1", "192.168.1.7", rotate=True, keys=folder)
-    assert (made / "oscore.json").read_text() != before
+    assert id_of(made) != first and gateways(made) == [id_of(made)]
     (ours,) = node_keys(made / "oscore.json")
-    theirs = FilesystemSecurityContext(str(made / "gateway"))
+    theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
     assert theirs.id_context == ours["id_context"] != b""
-    client = json.loads((made / "client.json").read_text())
-    server = json.loads((made / "server.json").read_text())
-    gateway = {"oscore": {"basedir": f"{made / 'gateway'}/"}}
-    assert client == {"coap://192.168.1.7/*": gateway} and server == {":door-1": gateway}
+    theirs._destroy()  # it notes its numbers
+    assert credentials(made) == ({"coap://192.168.1.7/*": id_of(made)}, {":door-1": id_of(made)})
+    made = tool.make("door-1", rotate=True, keys=folder)
+    assert list(credentials(made)[0]) == ["coap://192.168.1.7/*"], "the address stays"
+
+
+def test_keys_of_a_board_stay_good_until_it_has_newer_ones(folder, board):
+    made = tool.make("door-1", keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    first = board.id
+    secret = (made / f"gateway-{first}" / "secret.json").read_text()
+    (made / f"gateway-{first}" / "sequence.json").write_text("as aiocoap left it")
+    tool.make("door-1", rotate=True, keys=folder)
+    second = id_of(made)
+    assert board.id == first != second
+    assert credentials(made) == (
+        {"coap://*": first},
+        {":door-1": first, f":door-1/{second}": second},
+    )
+    assert (made / f"gateway-{first}" / "secret.json").read_text() == secret
+    assert (made / f"gateway-{first}" / "sequence.json").read_text() == "as aiocoap left it"
+    assert not (made / f"gateway-{second}" / "sequence.json").exists()
+    # another try, for whatever reason: the ones that nobody has seen are gone
+    tool.make("door-1", rotate=True, keys=folder)
+    third = id_of(made)
+    assert gateways(made) == sorted([first, third]) and credentials(made)[0] == {"coap://*": first}
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == third and gateways(made) == [third]
+    assert credentials(made) == ({"coap://*": third}, {":door-1": third})
+    # and once more: of the first ones nothing is left
+    tool.make("door-1", rotate=True, keys=folder)
+    assert gateways(made) == sorted([third, id_of(made)])
+    assert sorted(credentials(made)[1].values()) == gateways(made)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not done", "done"])
+@pytest.mark.parametrize("lost", ["listdir", "cp", "rename"])
+def test_a_cable_that_is_pulled(folder, board, lost, after):
+    """Whatever the board has then, the server takes it, and the next try puts all right."""
+    made = tool.make("door-1", keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    first = board.id
+    tool.make("door-1", rotate=True, keys=folder)
+    second = id_of(made)
+    board.lost, board.after = lost, after
+    with pytest.raises(Problem, match="no device"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == (second if lost == "rename" and after else first)
+    client, server = credentials(made)
+    assert client == {"coap://*": first} and board.id in server.values()
+    board.lost = None
+    if lost == "rename":
+        # the board may have used them
+        with pytest.raises(Problem, match="have been on a board.*ROTATE=1"):
+            put_keys.provision("door-1", DEVICE, keys=folder)
+        tool.make("door-1", rotate=True, keys=folder)
+        assert board.id in credentials(made)[1].values()
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == id_of(made) not in (first,)
+    assert credentials(made) == ({"coap://*": board.id}, {":door-1": board.id})
+
+
+# Provisioning
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", ".", "x" * 33, "a b"])
@@ -74,28 +293,56 @@ def test_what_is_no_name(folder, name):
         put_keys.provision(name, "auto", keys=folder)
 
 
-def test_provision_once(folder, monkeypatch, capsys):
-    said = []
-    monkeypatch.setattr(put_keys, "run", lambda argv, *_, **__: said.append([*map(str, argv)]))
+def test_provision_once(folder, board):
     with pytest.raises(Problem, match="make keys NODE=door-1"):
-        put_keys.provision("door-1", "/dev/ttyACM0", keys=folder)
+        put_keys.provision("door-1", DEVICE, keys=folder)
     made = tool.make("door-1", keys=folder)
-    put_keys.provision("door-1", "/dev/ttyACM0", dry_run=True, keys=folder)
-    assert len(said) == 1
-    put_keys.provision("door-1", "/dev/ttyACM0", keys=folder)
-    assert said[-1][-6:] == ["fs", "cp", str(made / "oscore.json"), ":oscore.json", "+", "reset"]
-    with pytest.raises(Problem, match="ROTATE=1"):
-        put_keys.provision("door-1", "/dev/ttyACM0", keys=folder)
+    put_keys.provision("door-1", DEVICE, dry_run=True, keys=folder)
+    assert not board.files and not (made / "provisioned").exists()
+    dry, board.said = board.said, []
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.said == dry
+    assert board.files == {"oscore.json": (made / "oscore.json").read_text()}
+    assert board.said[-1][-2:] == ["+", "reset"]
+    with pytest.raises(Problem, match="have been on a board.*ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+
+
+def test_another_nodes_board_is_left_alone(folder, board):
+    for name in ("door-1", "door-2"):
+        tool.make(name, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    before = dict(board.files)
+    with pytest.raises(Problem, match="not door-2's.*REPLACE=1"):
+        put_keys.provision("door-2", DEVICE, keys=folder)
+    assert board.files == before and not (folder / "door-2" / "provisioned").exists()
+    put_keys.provision("door-2", DEVICE, keys=folder, replace=True)
+    assert board.id == id_of(folder / "door-2")
+
+
+def test_what_the_board_is_asked_tells_no_more_than_an_id(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def ask():
+        command = [sys.executable, "-c", put_keys.WHOSE]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert ask() == "False"
+    made = tool.make("door-1", keys=folder)
+    text = (made / "oscore.json").read_text()
+    for content, told in ((text, id_of(made)), (text[:60], "{"), ("", "")):
+        (tmp_path / "oscore.json").write_text(content)
+        assert ask() == told
+
+
+def test_simulated_or_provisioned_but_not_both(folder, board):
+    made = tool.make("door-1", keys=folder)
+    (made / "oscore.json.numbers").write_bytes(b"F1 and so on")
+    with pytest.raises(Problem, match="have been in a simulated node.*ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
     tool.make("door-1", rotate=True, keys=folder)
-    put_keys.provision("door-1", "/dev/ttyACM0", keys=folder)
-
-
-def test_a_board_that_does_not_answer_costs_no_keys(folder, monkeypatch):
-    def run(argv, *_, **__):
-        raise Problem("no device found")
-
-    monkeypatch.setattr(put_keys, "run", run)
-    made = tool.make("door-1", keys=folder)
-    with pytest.raises(Problem, match="no device"):
-        put_keys.provision("door-1", "auto", keys=folder)
-    assert not (made / "provisioned").exists()
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    command = [sys.executable, "tools/simulate.py", "--oscore", made / "oscore.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "have been on a board" in done.stderr and "ROTATE=1" in done.stderr

@@ -2,8 +2,10 @@
 
 import argparse
 import ipaddress
+import json
 import os
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from launch.address import bracketed
@@ -102,15 +104,29 @@ def parse(argv):
         parser.error("--heap: CPython has no fixed heap; use --interpreter micropython")
     if options.rd and options.app == "plugtest":
         parser.error("--rd: the plugtest server registers nowhere; use --app both")
-    if options.oscore and options.app == "plugtest":
-        parser.error("--oscore: the plugtest server is open; use --app both")
     if options.oscore and not os.path.isfile(options.oscore):
         parser.error(
             f"--oscore: there is no file {options.oscore}; `make keys NODE=name` makes one"
         )
+    if options.oscore and is_on_board(Path(options.oscore)):
+        parser.error(
+            f"--oscore: the keys in {options.oscore} have been on a board, whose numbers would be "
+            "used again; `make keys NODE=name ROTATE=1` makes new ones"
+        )
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options
+
+
+def is_on_board(file):
+    """Has `make provision` put these keys on a board?"""
+    used = file.with_name("provisioned")
+    try:
+        return (
+            used.exists() and json.loads(file.read_text())["sender_id"] in used.read_text().split()
+        )
+    except (ValueError, KeyError, TypeError):
+        return False  # the node says what is wrong with them
 
 
 def check_board(parser, options):

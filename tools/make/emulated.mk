@@ -20,4 +20,4 @@ conformance-emulated: pico
 ## test-emulated: run the tests that take real firmware, on emulated boards [ARGS=pytest arguments]
 test-emulated: pico
 	@$(PYTHON) tools/setup qemu MPS2_AN385 VIRT_RV32 MICROBIT
-	@$(VENV_PYTHON) -m pytest -q --emulated all $(ARGS)
+	@$(VENV_PYTHON) -m pytest -q -n 2 --dist loadfile --emulated all $(ARGS)
