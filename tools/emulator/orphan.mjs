@@ -5,12 +5,13 @@ import { Worker } from 'node:worker_threads'
 
 const LOOK_MS = 500
 const WATCH = `
-  const parent = process.ppid
+  const { workerData: parent } = require('node:worker_threads')
   setInterval(() => {
     if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
   }, ${LOOK_MS})
 `
 
 export function dieWithParent() {
-  new Worker(WATCH, { eval: true }).unref()
+  // The parent is noted here: it may be gone before the thread has started.
+  new Worker(WATCH, { eval: true, workerData: process.ppid }).unref()
 }
