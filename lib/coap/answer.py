@@ -67,7 +67,7 @@ class Answer:
         self.chosen = _ABSENT  # the negotiated Content-Format when it is not the default
         self.into = self.tx  # where the payload is collected, from q[Q_BASE] on
         self.most = 0  # bytes of payload that the message may have
-        self.spill = None  # set by the feature Block: finds room for more than that
+        self.blocks = None  # the feature Block: it finds room for more than that
         self.reset()
 
     def reset(self):
@@ -104,6 +104,18 @@ class Answer:
         self.extra = None
         inherit(self.q, resource.q, self.r, self.chosen)
         if self.q[_Q_ETAG]:
+            self.tag = resource.etag
+
+    def take(self, payload):
+        """start() and give() in one."""
+        resource = self.node.resource
+        q = self.q
+        self.touched = True
+        self.source = payload
+        self.extra = None
+        inherit(q, resource.q, self.r, self.chosen)
+        q[_Q_LENGTH] = q[_Q_AT] = _len(payload)
+        if q[_Q_ETAG]:
             self.tag = resource.etag
 
     def clear(self, code):
@@ -150,8 +162,8 @@ class Answer:
         if length < 0:
             length = _len(piece) - start
         q = self.q
-        if self.spill is not None and q[_Q_AT] + length > q[_Q_LIMIT]:
-            self.spill(self)
+        if self.blocks is not None and q[_Q_AT] + length > q[_Q_LIMIT]:
+            self.blocks.spill(self)
         append(self.into, piece, start, length, q)
 
     def part(self, piece, total):

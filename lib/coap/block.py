@@ -11,15 +11,17 @@ from struct import pack_into
 
 from micropython import const
 
-from coap.compose import cut
+from coap.compose import cut, window
 from coap.copying import copy
 from coap.feature import Feature
+from coap.guard import guard
 from coap.scan import digest
 from coap.transfers import Transfers
 
 # Numbers of other files: the compiler folds only the constants of the file at hand
 _TOO_LONG = const(9)  # counters.TOO_LONG
 _VALID = const(0x43)  # numbers.VALID
+_CONTENT = const(0x45)  # numbers.CONTENT
 _CONTINUE = const(0x5F)  # numbers.CONTINUE
 _BAD_REQUEST = const(0x80)  # numbers.BAD_REQUEST
 _REQUEST_ENTITY_INCOMPLETE = const(0x88)  # numbers.REQUEST_ENTITY_INCOMPLETE
@@ -28,6 +30,7 @@ _INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
 _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _BLOCK2 = const(11)  # scan.BLOCK2
 _BLOCK1 = const(12)  # scan.BLOCK1
+_CODE = const(50)  # scan.CODE
 _SIZE1 = const(14)  # scan.SIZE1
 _FLAGS = const(48)  # scan.FLAGS
 _PAYLOAD = const(55)  # scan.PAYLOAD
@@ -84,10 +87,36 @@ class Block(Feature):
     def attach(self, node):
         self.node = node
         self.transfers = Transfers(node, *self.settings)
-        node.reply.spill = self.spill
+        node.reply.blocks = self
         self.szx = 0  # the largest that fits into a message
         while self.szx < 6 and 32 << self.szx <= node.view.r[_ROOM]:
             self.szx += 1
+
+    def serve(self, view, resource):
+        """Answer a request that is plain but for its Block2, as by before() and after()."""
+        node = self.node
+        reply = node.reply
+        out = resource.handlers[view.r[_CODE]]
+        if (
+            out is None
+            or view.r[_FLAGS] & _UNSAFE
+            or self.transfers.used
+            or node.later.open
+            or window(view.r, reply.q, self.szx) < 0
+        ):
+            return node._check(view)
+        node.resource = resource
+        out = guard(out, node.request_, node.reply_, node)
+        if reply.touched or not out or _type(out) is not _bytes:
+            out = node._complete(view, out)
+            reply.reset()
+            return out
+        reply.take(out)
+        self._cut(view, reply, 1)
+        out = reply.finish(view)
+        reply.q[_Q_SKIP] = 0
+        reply.q[_Q_LIMIT] = reply.most
+        return out
 
     def before(self, view, resource):
         if self.slot >= 0:
@@ -142,17 +171,10 @@ class Block(Feature):
 
     def _want(self, view, flags):
         """A block is asked for: what of the payload it is, or an answer that is kept."""
-        value = view.r[_BLOCK2]
-        szx = value & 7
-        if szx == 7 or (value > 15 and flags & 1 << _BLOCK1):
+        later = window(view.r, self.node.reply.q, self.szx)
+        if later < 0:
             return _BAD_REQUEST
-        q = self.node.reply.q
-        # a larger block than we send is asked for: its first part, and the asker goes on with ours
-        q[_Q_SKIP] = (value >> 4) << (szx + 4)
-        szx = 16 << (szx if szx < self.szx else self.szx)
-        if szx < q[_Q_LIMIT]:
-            q[_Q_LIMIT] = szx
-        if value > 15 and (self.transfers.used or flags & _UNSAFE):
+        if later and (self.transfers.used or flags & _UNSAFE):
             return self._recall(view)
         return 0
 
@@ -174,12 +196,14 @@ class Block(Feature):
             if not self._keep(view, reply):
                 reply.clear(_INTERNAL_SERVER_ERROR)
                 return
-        whole = reply.source is not reply.into  # the handler gave it: no part was collected
-        how = cut(view.r, reply.q, self.szx, reply.most, 1 if whole else 0)
+        self._cut(view, reply, 1 if reply.source is not reply.into else 0)
+
+    def _cut(self, view, reply, whole):
+        """whole: the handler gave the payload, so that no part of it was collected."""
+        how = cut(view.r, reply.q, self.szx, reply.most, whole)
         if how < 0:
             reply.clear(_BAD_REQUEST)
-            return
-        if how & _UNMARKED:
+        elif how & _UNMARKED:
             self._mark(reply, reply.q, whole)
 
     def _size(self, view, most):
@@ -194,12 +218,13 @@ class Block(Feature):
     def _mark(self, reply, q, whole):
         # blocks of two states must not be put together (RFC 7959 section 2.4)
         if whole:
-            self._digest(reply.source, q)
-        elif q[_Q_DIGEST] == 0:
-            q[_Q_DIGEST] = digest(reply.source, q[_Q_BASE], q[_Q_AT], _DIGEST_SEED)
-        value = q[_Q_DIGEST]
-        if value == _ABSENT:
-            return
+            value = self.marks if reply.source is self.marked else self._digest(reply.source, q)
+        else:
+            value = q[_Q_DIGEST]
+            if value == _ABSENT:
+                return
+            if value == 0:
+                value = digest(reply.source, q[_Q_BASE], q[_Q_AT], _DIGEST_SEED)
         q[_Q_ETAG] = 4
         reply.tag = self.tag
         if value != self.tagged:
@@ -207,15 +232,13 @@ class Block(Feature):
             pack_into(">I", self.tag, 0, value)
 
     def _digest(self, payload, q):
-        """Digest a whole payload; of the very bytes that the last one was of it is known."""
-        if payload is self.marked:
-            q[_Q_DIGEST] = self.marks
-            return
-        q[_Q_DIGEST] = digest(payload, 0, q[_Q_AT], _DIGEST_SEED)
+        """The digest of a whole payload; of the very bytes that the last one was of it is kept."""
+        value = digest(payload, 0, q[_Q_AT], _DIGEST_SEED)
         self.marked = None
         if _type(payload) is _bytes and q[_Q_BLOCK2] & 8:  # others may change, or are done with
             self.marked = payload
-            self.marks = q[_Q_DIGEST]
+            self.marks = value
+        return value
 
     # Block1
 

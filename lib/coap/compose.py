@@ -8,6 +8,7 @@ from micropython import const
 
 # The numbers of scan.py: the compiler folds only the constants of the file at hand
 _BLOCK2 = const(11)  # scan.BLOCK2
+_BLOCK1 = const(12)  # scan.BLOCK1
 _SIZE2 = const(13)  # scan.SIZE2
 _FLAGS = const(48)  # scan.FLAGS
 _TYPE = const(49)  # scan.TYPE
@@ -192,6 +193,28 @@ def append(into: ptr8, piece: ptr8, start: int, length: int, q: ptr32):
             into[at] = piece[start]
             at += 1
             start += 1
+
+
+@micropython.viper
+def window(r: ptr32, q: ptr32, szx: int) -> int:
+    """Which part of the payload Block2 asks for: 0 its first, 1 a later one; -1: none is like it.
+
+    szx: the largest size that a message takes, as an exponent.
+    """
+    value = r[_BLOCK2]
+    size = value & 7
+    if size == 7 or (value > 15 and r[_FLAGS] & 1 << _BLOCK1):
+        return -1
+    # a larger block than we send is asked for: its first part, and the asker goes on with ours
+    q[_Q_SKIP] = (value >> 4) << (size + 4)
+    if size > szx:
+        size = szx
+    size = 16 << size
+    if size < q[_Q_LIMIT]:
+        q[_Q_LIMIT] = size
+    if value > 15:
+        return 1
+    return 0
 
 
 @micropython.viper

@@ -46,6 +46,7 @@ _WATCH = const(130)  # scan.WATCH
 _MISSING = const(0x3FFFFFFE)  # scan.MISSING
 _ROUTES = const(256)  # scan.ROUTES
 _CHOICE = const(256)  # scan.CHOICE
+_CUT = const(512)  # scan.CUT
 _ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 _IF_MATCH = const(1)  # scan.IF_MATCH
 _URI_HOST = const(2)  # scan.URI_HOST
@@ -307,7 +308,7 @@ class Node(Application):
         if out >= _ROUTES:
             if out == _MISSING:
                 return self._missing(view)
-            return self._check(view) if out == _ABSENT else self._choose(view, out - _CHOICE)
+            return self._check(view) if out == _ABSENT else self._choose(view, out)
         resource = self.resources[out]
         out = resource.handlers[r[_CODE]]
         if out is None:
@@ -332,8 +333,14 @@ class Node(Application):
         return self.fail(_NOT_FOUND)
 
     def _choose(self, view, out):
-        """All is plain but an Accept, and of that it is known only that it may be met."""
-        resource = self.resources[out]
+        """All is plain but an Accept, and of that it is known only that it may be met; or but a
+        block that is asked for.
+        """
+        if out >= _CUT:
+            out = self.resources[out - _CUT]
+            blocks = self.reply.blocks
+            return self._check(view) if blocks is None else blocks.serve(view, out)
+        resource = self.resources[out - _CHOICE]
         out = resource.handlers[view.r[_CODE]]
         accept = view.r[_ACCEPT]
         if out is None or accept not in (resource.content_formats or ()):
@@ -436,9 +443,10 @@ class Node(Application):
                 if view.r[_FLAGS] & (_UNSAFE | self.wants_after) == _UNSAFE:
                     return self.fail(DEFAULTS[view.r[_CODE]])  # done, and nothing to say
             if _type(out) is _bytes and not self.later.open:
-                if not reply.touched:
-                    reply.start()
-                reply.give(out)
+                if reply.touched:
+                    reply.give(out)
+                else:
+                    reply.take(out)
             elif not self._fill(view, reply, out):
                 return self.exchange.acknowledge(view)
         if view.r[_FLAGS] & self.wants_after or reply.q[_Q_AT] > reply.most:

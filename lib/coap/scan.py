@@ -82,6 +82,7 @@ _ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
 _MISSING = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
 _ROUTES = const(256)  # ROUTE is below it where there is one
 _CHOICE = const(256)  # added to ROUTE: all is plain but that an Accept is to be met
+_CUT = const(512)  # added to ROUTE: all is plain but that a block of the answer is asked for
 _NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
 _ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
 _LOOK = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
@@ -280,11 +281,6 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         elif flags >> slot & 1:
             if known & _MANY:
                 r[_ENDS + slot] = end
-                if slot == _URI_PATH:
-                    digest = (digest * 33 ^ length) & 255
-                    while i < end:
-                        digest = (digest * 33 ^ buf[i]) & 255
-                        i += 1
             elif number & 1:
                 flags |= 1 << _UNKNOWN
         else:
@@ -301,11 +297,11 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 r[slot] = value
             else:
                 r[slot] = at
-                if slot == _URI_PATH:
-                    digest = (digest * 33 ^ length) & 255
-                    while i < end:
-                        digest = (digest * 33 ^ buf[i]) & 255
-                        i += 1
+        if slot == _URI_PATH:
+            digest = (digest * 33 ^ length) & 255
+            while i < end:
+                digest = (digest * 33 ^ buf[i]) & 255
+                i += 1
         i = end
     r[_FLAGS] = flags
     r[_ROUTE] = _ABSENT
@@ -321,6 +317,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         length = r[_ENDS + _URI_PATH] - first
         if length == 1:
             length = 0
+    special = flags & r[_SPECIAL]
     count = routes[0]
     slot = 0
     while slot < count:
@@ -342,7 +339,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 continue
         slot -= 1
         r[_FOUND] = slot
-        if not flags & r[_SPECIAL]:
+        if not special & ~(1 << _BLOCK2):
             number = r[_ACCEPT]
             value = routes[at - 2] << 8 | routes[at - 1]
             if number == _NO_ACCEPT and value != _LOOK:
@@ -356,8 +353,10 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 value = routes[at] << 8 | routes[at + 1]
                 if value != _ANY_FORMAT and (value == _LOOK or value != r[_CONTENT_FORMAT]):
                     r[_ROUTE] = _ABSENT
+            if special:
+                r[_ROUTE] = _CUT + slot if r[_ROUTE] == slot else _ABSENT
         return flags & r[_WATCH]
-    if not flags & r[_SPECIAL]:
+    if special == 0:
         r[_ROUTE] = _MISSING
     return flags & r[_WATCH]
 
