@@ -1,7 +1,9 @@
 """Sets up pytest: import paths as on a board, and the interpreters for the portable tests."""
 
+import contextlib
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ PICO = ROOT / "tests" / "emulated"
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
 SLICE = ("test_scan", "test_exchange")
+# No part of a test waits for so long, on any computer; of the long ones nobody knows.
+LIMIT_S = 400
 collect_ignore = []
 # What proves that the engine works as bytecode; on a micro:bit not all of the others have room.
 VECTORS = (*SLICE, "test_methods", "test_request", "test_token", "test_observe", "test_block")
@@ -23,6 +27,7 @@ sys.path[:0] = [str(ROOT / path) for path in (*IMPORT_PATHS, "tools/cpython", "t
 
 from plugin.emulated import Qemu  # noqa: E402
 from plugin.interpreters import MicroPython  # noqa: E402
+from plugin.limit import limited  # noqa: E402
 from plugin.portable import PortableTests  # noqa: E402
 from setup import interpreter, qemu, toolchain  # noqa: E402
 from setup.console import Problem  # noqa: E402
@@ -38,6 +43,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background; what is started from here has to hear Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "emulated: takes long, `make test-emulated` runs it")
     targets, left_out = [_current()], []
     oldest = _oldest()
@@ -75,6 +83,30 @@ def pytest_collection_modifyitems(config, items):
 def pytest_report_header(config):
     targets = config.pluginmanager.get_plugin("portable").targets
     return [f"{target.name}: {target.version} ({target.command})" for target in targets]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    with _in_time(item, "the setup"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with _in_time(item, "this test"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    with _in_time(item, "the teardown"):
+        return (yield)
+
+
+def _in_time(item, what):
+    if item.config.getoption("--emulated") == "all":
+        return contextlib.nullcontext()
+    return limited(LIMIT_S, what)
 
 
 def _machines(extent):

@@ -5,7 +5,7 @@ from fuzzing import Fuzzer
 from support import cases
 
 HEAP = "2m"
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 @cases(1, 2)

@@ -17,7 +17,7 @@ from reliable import Reliable
 from support import cases
 
 HEAP = "32m"
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 CLIENTS = 5
 EXCHANGES = 1000  # for each seed
 LARGE = text(900)

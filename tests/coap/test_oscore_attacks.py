@@ -8,7 +8,7 @@ from secured import End
 from support import cases, only
 
 HEAP = "2m"
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 OSCORE = 9
 
 

@@ -13,7 +13,7 @@ BOARD = "PICO_EMU"
 LINK_LIMIT_MS = 120_000
 ANSWERS = "home\nsecret-password\nDE\nfront\ndoor\n"
 KNOCKED_S = 3
-RECOVER_LIMIT_S = 60
+RECOVER_LIMIT_S = 240
 DEAF = "import machine; machine.disable_irq()\nwhile True: pass"  # nothing but a reset helps
 FILES = "import os; print(sorted(os.listdir()))"
 

@@ -10,7 +10,7 @@ from processes import ROOT, program
 
 SCRIPT = ROOT / "tools" / "js" / "coap_request.cjs"
 PACKAGE = ROOT / "tools" / "js" / "node_modules" / "coap"
-PATIENCE_S = 8
+PATIENCE_S = 60
 
 
 @dataclass
@@ -36,7 +36,7 @@ def request(url, method="GET", payload=b"", confirmable=True, options=None):
         "patience_ms": PATIENCE_S * 1000,
     }
     command = [node, SCRIPT, json.dumps(wish)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S + 5)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S + 30)
     if done.returncode:
         pytest.fail(f"node's client, {method} {url}: {done.stderr.strip() or done.stdout}")
     answer = json.loads(done.stdout)

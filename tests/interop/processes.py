@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from ports import HOST, free_port
 from setup.interpreter import find
 
-HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent.parent
 PING = bytes.fromhex("40000000")  # RFC 7252 section 4.3: an Empty CON, answered by a Reset
-START_S = 20
-STOP_S = 5
+START_S = 60
+STOP_S = 30
 
 
 def program(*names, package):
@@ -28,13 +28,6 @@ def program(*names, package):
         if found := shutil.which(name):
             return found
     pytest.fail(f"{names[0]} is missing: run `make setup` as root, or install {package}")
-
-
-def free_port():
-    """Return a UDP port that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        return sock.getsockname()[1]
 
 
 class Process:
@@ -78,10 +71,10 @@ class Process:
                 pytest.fail(f"{self.name}: {what} not within {START_S} s:\n{self.printed}")
             time.sleep(0.02)
 
-    def answers_ping(self):
+    def answers_ping(self, wait_s=1):
         """Return whether a CoAP ping is answered by a Reset."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0.2)
+            sock.settimeout(wait_s)
             sock.connect((HOST, self.port))
             try:
                 sock.send(PING)

@@ -7,8 +7,8 @@ from processes import HOST
 
 
 class Relay:
-    """Stands between one client and a server. `lose(way, number)` decides; way: "request" or
-    "response", number: counted from 1 for each way. `passed` and `lost` list what it saw.
+    """Stands between one client and a server. `lose(way, datagram)` decides; way: "request" or
+    "response". `passed` and `lost` list what it saw.
     """
 
     def __init__(self, port, lose):
@@ -21,7 +21,6 @@ class Relay:
         self.outside.bind((HOST, 0))
         self.url = f"coap://{HOST}:{self.outside.getsockname()[1]}"
         self.client = None
-        self.counts = {"request": 0, "response": 0}
         self.ended = False
         self.threads = [
             threading.Thread(target=self._carry, args=(sock, way))
@@ -49,8 +48,7 @@ class Relay:
                 continue
             if way == "request":
                 self.client = sender
-            self.counts[way] += 1
-            if self.lose(way, self.counts[way]):
+            if self.lose(way, data):
                 self.lost.append((way, data))
                 continue
             self.passed.append((way, data))

@@ -38,12 +38,12 @@ class Receiver:
 
     def __enter__(self):
         self._thread.start()
-        assert self._ready.wait(10), "the receiver does not start"
+        assert self._ready.wait(60), "the receiver does not start"
         return self
 
     def __exit__(self, *_):
         self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the receiver does not end"
 
     async def _run(self):
@@ -75,7 +75,7 @@ class Receiver:
 
     def has(self, answers):
         """Have these come? The last one may still be under way when the node rests."""
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 60
         while self.answers != answers and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.answers == answers

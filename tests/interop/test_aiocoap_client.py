@@ -8,7 +8,7 @@ import cbor2
 import pytest
 from aiocoap.numbers.codes import Code
 from aiocoap.optiontypes import OpaqueOption
-from aiocoapclient import described, exchange, links, request
+from aiocoapclient import PATIENCE_S, described, exchange, links, request
 
 TEXT, OCTET_STREAM, JSON, CBOR = 0, 42, 50, 60
 OTHER_ETAG = b"another"
@@ -162,4 +162,4 @@ def test_requests_at_the_same_time(node):
 
 
 def test_ping_is_answered_by_reset(node):
-    assert node.answers_ping()
+    assert node.answers_ping(PATIENCE_S)

@@ -33,7 +33,7 @@ WORKLOADS = (
 def bench(*arguments, **options):
     """Run the bench; return the finished process."""
     command = [sys.executable, BENCH, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, **options)
 
 
 def rows_of(printed):
@@ -71,8 +71,12 @@ def test_ratios_are_of_the_same_round():
     echo = rows["GET, 4.04", "bare UDP echo on MicroPython"]
     libcoap = rows["GET, 4.04", "libcoap's coap-server"]
     rates = [float(row["requests/s"].replace(",", "")) for row in (echo, libcoap)]
-    assert float(libcoap["of the echo"]) == pytest.approx(rates[1] / rates[0], abs=0.006)
-    assert float(echo["of libcoap"]) == pytest.approx(rates[0] / rates[1], abs=0.006)
+    rounded = sum(0.5 / rate for rate in rates)  # all the more, the slower the computer
+    for cell, ratio in (
+        (libcoap["of the echo"], rates[1] / rates[0]),
+        (echo["of libcoap"], rates[0] / rates[1]),
+    ):
+        assert float(cell) == pytest.approx(ratio, abs=0.006 + ratio * rounded)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from coap.defaults import Node, usual
 from coap.numbers import CHANGED, CONTENT, CREATED, NOT_FOUND
 from coap.transports.udp import Udp, peer
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 LONG = bytes(range(256)) * 20
 
 

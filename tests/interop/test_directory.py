@@ -12,7 +12,7 @@ from coap.defaults import Node, usual
 from coap.directory import Directory
 from coap.transports.udp import Udp, peer
 
-START_S = 15
+START_S = 60
 
 
 @pytest.fixture(scope="module")

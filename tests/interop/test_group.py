@@ -7,8 +7,9 @@ import pytest
 from processes import HOST, simulated
 
 GROUP = "224.0.1.187"
-# from this interface, and longer than the leisure of the node
-MORE = ("-a", HOST, "-B", "6")
+# from this interface; what has not come by then, after the leisure of the node, is not coming
+FROM = ("-a", HOST)
+SILENCE_S = 6
 
 
 @pytest.fixture(scope="module", params=["micropython", "cpython"])
@@ -18,13 +19,14 @@ def member(request):
         yield process
 
 
-def ask(member, path):
-    url = f"coap://{GROUP}:{member.port}/{path}"
-    return libcoapclient.request(url, non=True, more=MORE)
+def url_of(member, query):
+    return f"coap://{GROUP}:{member.port}/.well-known/core?{query}"
 
 
 def test_discovery_is_answered_from_the_address_of_the_node(member):
-    exchange = ask(member, ".well-known/core?rt=Type1")
+    with libcoapclient.listening(url_of(member, "rt=Type1"), non=True, more=FROM) as client:
+        pass
+    exchange = client.exchange
     assert (exchange.reply.type, exchange.reply.code) == ("NON", "2.05"), exchange.transcript
     assert "</link1>" in exchange.payload.decode(), exchange.transcript
     senders = re.findall(r"<-> (\S+) UDP : received", exchange.transcript)
@@ -33,6 +35,7 @@ def test_discovery_is_answered_from_the_address_of_the_node(member):
 
 def test_a_filter_that_nothing_matches_is_not_answered(member):
     with pytest.raises(pytest.fail.Exception, match="no response") as raised:
-        ask(member, ".well-known/core?rt=nobody")
+        more = (*FROM, "-B", str(SILENCE_S))
+        libcoapclient.request(url_of(member, "rt=nobody"), non=True, more=more)
     transcript = str(raised.value)
     assert "sent" in transcript and "received" not in transcript

@@ -8,7 +8,7 @@ from aiocoapclient import TRANSPORTS, described, links, request
 
 TEXT, LINK_FORMAT, XML, JSON = 0, 40, 41, 50
 BODY = b"".join(b"%03d: a line of a body that comes in blocks\n" % i for i in range(30))
-PATIENCE_S = 8
+PATIENCE_S = 60
 ENDED = "the server ended the observation"  # aiocoap does not say by which message
 
 

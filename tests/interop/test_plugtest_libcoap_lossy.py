@@ -3,26 +3,28 @@
 All of them run at the same time on both interpreters, for they do little but wait.
 """
 
-import subprocess
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import aiocoapclient
 import pytest
 from aiocoap import PUT
-from libcoapclient import request
-from processes import free_port, program, simulated
+from libcoapclient import observing, request
+from processes import free_port, simulated
 from relay import Relay
 
 INTERPRETERS = ("micropython", "cpython")
-SETTLED_S = 0.4  # by then a client that was started has sent its first request
-RETRANSMITTED_S = 4
+RETRANSMITTED_S = 60  # at the latest, on any computer
+SILENCE_S = 1
 LATE = b"answered separately"
+EMPTY, CONTENT = 0, 0x45
+ACK = 2
 
 
 def separate(node):
     exchange = request(f"{node.url}/separate", more=["-T", "8 bytes."])
-    asked, ack, response, settled = exchange.messages
+    asked, ack, response, settled = exchange.distinct
     assert (ack.type, ack.code, ack.mid) == ("ACK", "0.00", asked.mid), exchange.transcript
     assert (response.type, response.code) == ("CON", "2.05"), exchange.transcript
     assert len(asked.token) == 2 * 8 and response.token == asked.token, exchange.transcript
@@ -36,11 +38,28 @@ def separate_by_non(node):
     assert (exchange.reply.code, exchange.payload) == ("2.05", LATE), exchange.transcript
 
 
+def first(wanted, is_it=lambda data: True):
+    """What a Relay loses: the first datagram of a way that is_it(datagram) is true for."""
+    left = [wanted]
+
+    def lose(way, data):
+        if way not in left or not is_it(data):
+            return False
+        left.clear()
+        return True
+
+    return lose
+
+
+def is_ack(data):
+    return data[0] >> 4 & 3 == ACK
+
+
 def lost(way):
     """The first message of this way is lost: the client sends again, the server answers."""
 
     def scenario(node):
-        with Relay(node.port, lambda *seen: seen == (way, 1)) as relay:
+        with Relay(node.port, first(way)) as relay:
             exchange = request(f"{relay.url}/test")
         assert exchange.reply.code == "2.05", exchange.transcript
         assert len({m.mid for m in exchange.messages}) == 1, exchange.transcript
@@ -49,11 +68,11 @@ def lost(way):
     return scenario
 
 
-def lost_separately(number):
-    """1: the empty ACK is lost, 2: the separate response, at first."""
+def lost_separately(code):
+    """EMPTY: the empty ACK is lost, CONTENT: the separate response, at first."""
 
     def scenario(node):
-        with Relay(node.port, lambda *seen: seen == ("response", number)) as relay:
+        with Relay(node.port, first("response", lambda data: data[1] == code)) as relay:
             exchange = request(f"{relay.url}/separate")
         assert exchange.payload == LATE, exchange.transcript
         assert len(relay.lost) == 1
@@ -63,49 +82,53 @@ def lost_separately(number):
 
 def lost_acknowledgement(node):
     """The ACK of the separate response is lost: that comes again, and again until it is heard."""
-    with Relay(node.port, lambda *seen: seen == ("request", 2)) as relay:
+    with Relay(node.port, first("request", is_ack)) as relay:
         request(f"{relay.url}/separate")
-        time.sleep(RETRANSMITTED_S)
-    responses = [data for way, data in relay.passed if way == "response" and data[1] == 0x45]
-    assert len(responses) > 1 and len(set(responses)) == 1, relay.passed
+        end = time.monotonic() + RETRANSMITTED_S
+        while len(responses(relay)) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+    assert len(responses(relay)) > 1 and len(set(responses(relay))) == 1, relay.passed
+
+
+def responses(relay):
+    return [data for way, data in relay.passed if way == "response" and data[1] == CONTENT]
 
 
 def lost_of_observation(node):
     """The ACK of a notification is lost: it comes again, and no other one beside it."""
-    url = f"{node.url}/obs"
-    with Relay(node.port, lambda *seen: seen == ("request", 2)) as relay:
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(request, f"{relay.url}/obs", more=["-s", "4"])
-            time.sleep(SETTLED_S)
-            aiocoapclient.request(url, PUT, b"told twice", content_format=0)
-            exchange = running.result()
-    told = [m for m in exchange.messages if m.payload == "told twice" and m.way == "received"]
-    assert len(told) > 1, exchange.transcript
-    assert {m.type for m in told} == {"CON"} and len({m.mid for m in told}) == 1
+
+    def told():
+        return [m for m in client.received("2.05") if m.payload == "told twice"]
+
+    with Relay(node.port, first("request", is_ack)) as relay:
+        with observing(f"{relay.url}/obs") as client:
+            aiocoapclient.request(f"{node.url}/obs", PUT, b"told twice", content_format=0)
+            client.until(lambda: len(told()) > 1)
+            assert {m.type for m in told()} == {"CON"} and len({m.mid for m in told()}) == 1
 
 
 def rebooted(node):
     """A client dies; whoever has its port then knows nothing of the observation: RST ends it."""
     url, port = f"{node.url}/store/rebooted", str(free_port())
     aiocoapclient.request(url, PUT, b"at first", content_format=0)
-    client = program("coap-client-notls", "coap-client", package="libcoap3-bin")
-    process = subprocess.Popen([client, "-p", port, "-s", "60", url], stdout=subprocess.DEVNULL)
-    time.sleep(SETTLED_S)
-    process.kill()  # no time to deregister
-    process.wait()
+    with observing(url, more=["-p", port], ended=signal.SIGKILL):
+        pass  # no time to deregister
     heard = []
-    for _ in range(2):
-        with ThreadPoolExecutor(1) as pool:
-            more = ["-p", port, "-T", "other"]
-            running = pool.submit(request, f"{node.url}/separate", more=more)
-            time.sleep(SETTLED_S)
+    for expected in (1, 0):
+        with observing(f"{node.url}/obs", more=["-p", port, "-T", "other"]) as client:
             aiocoapclient.request(url, PUT, b"for nobody", content_format=0)
-            exchange = running.result()
-        strange = [m for m in exchange.messages if m.payload == "for nobody"]
-        resets = [m.mid for m in exchange.messages if (m.way, m.type) == ("sent", "RST")]
-        assert [m.mid for m in strange] == resets, exchange.transcript
-        heard.append(len(resets))
-    assert heard == [1, 0], exchange.transcript
+            if expected:
+                client.until(lambda: resets(client))
+            else:
+                time.sleep(SILENCE_S)
+        strange = [m.mid for m in client.exchange.distinct if m.payload == "for nobody"]
+        assert strange == resets(client.exchange), client.exchange.transcript
+        heard.append(len(strange))
+    assert heard == [1, 0], client.exchange.transcript
+
+
+def resets(exchange):
+    return [m.mid for m in exchange.distinct if (m.way, m.type) == ("sent", "RST")]
 
 
 SCENARIOS = {
@@ -113,8 +136,8 @@ SCENARIOS = {
     "separate_by_non": separate_by_non,
     "lost_request": lost("request"),
     "lost_response": lost("response"),
-    "lost_empty_ack": lost_separately(1),
-    "lost_separate_response": lost_separately(2),
+    "lost_empty_ack": lost_separately(EMPTY),
+    "lost_separate_response": lost_separately(CONTENT),
     "lost_acknowledgement": lost_acknowledgement,
     "lost_of_observation": lost_of_observation,
     "rebooted": rebooted,

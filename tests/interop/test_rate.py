@@ -9,7 +9,7 @@ import pytest
 from aiocoapclient import exchange, request
 from processes import simulated
 
-RATE = 5  # requests a second; twice as many at once
+RATE = 2  # requests a second; twice as many at once
 
 
 @pytest.fixture(scope="module", params=["micropython", "cpython"])

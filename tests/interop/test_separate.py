@@ -16,7 +16,7 @@ def url(request):
 
 def test_libcoap_gets_an_empty_ack_then_a_con_that_it_acknowledges(url):
     exchange = libcoapclient.request(url)
-    request, ack, response, settled = exchange.messages
+    request, ack, response, settled = exchange.distinct
     assert exchange.payload == b"at last", exchange.transcript
     assert (ack.type, ack.code, ack.token) == ("ACK", "0.00", ""), exchange.transcript
     assert ack.mid == request.mid
@@ -33,7 +33,7 @@ def test_libcoap_gets_one_non_for_a_non(url):
 
 def test_libcoap_gets_a_late_error(url):
     exchange = libcoapclient.request(url, "put", "x", content_format=0)
-    received = [(m.type, m.code) for m in exchange.messages if m.way == "received"]
+    received = [(m.type, m.code) for m in exchange.distinct if m.way == "received"]
     assert received == [("ACK", "0.00"), ("CON", "4.03")], exchange.transcript
 
 

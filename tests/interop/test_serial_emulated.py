@@ -32,15 +32,9 @@ def bridge_to(dev):
         yield bridge
 
 
-def free_tcp_port():
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        return sock.getsockname()[1]
-
-
 def test_the_second_uart_of_a_cortex_m3():
     machine = qemu.MACHINES["MPS2_AN385"]
-    port = free_tcp_port()
+    port = free_port(socket.SOCK_STREAM)
     line = ("-serial", f"tcp:{HOST}:{port},server=on,wait=off")
     process = subprocess.Popen(
         machine.command(qemu.build(machine), *line),

@@ -20,7 +20,7 @@ from setup.interpreter import find
 
 URI_PATH, OBSERVE = 11, 6
 NODE = Path(__file__).with_name("console_node.py")
-GOODBYE_S = 10
+GOODBYE_S = 60
 
 
 def node_command(interpreter):
@@ -74,13 +74,19 @@ class Client:
     def __init__(self, port):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.connect((HOST, port))
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
+        self.confirmed = set()  # the MIDs of messages that were acknowledged
 
     def send(self, *message):
         self.sock.send(encode(*message))
 
     def receive(self):
-        return decode(self.sock.recv(2048))
+        """The next message; a CON that was sent again, for an ACK is late, only gets another."""
+        while True:
+            message = decode(self.sock.recv(2048))
+            if message.kind != CON or message.mid not in self.confirmed:
+                return message
+            self.send(ACK, 0, message.mid)
 
     def ask(self, *message):
         self.send(*message)
@@ -131,12 +137,13 @@ def notified(clients):
     """
     told = {}
     while len(told) < len(clients):
-        ready, _, _ = select.select([client.sock for client in clients], [], [], 5)
+        ready, _, _ = select.select([client.sock for client in clients], [], [], 60)
         assert ready, "a notification is missing"
         for client in clients:
             if client.sock in ready and (message := client.receive()).token == b"same":
                 told[client] = message
                 if message.kind == CON:
+                    client.confirmed.add(message.mid)
                     client.send(ACK, 0, message.mid)
     return told
 

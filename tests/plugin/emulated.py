@@ -23,7 +23,7 @@ def _run(request):
     finally:
         runner.restore()
 """
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 SLOWER = 4.0  # a time limit is meant for a process of this computer
 PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 CHUNK = 64  # bytes written at a time: the machine's receiver is a short queue

@@ -31,7 +31,7 @@ class TestFile:
 
     path: Path
     heap: str = "2m"  # what the unix port takes by itself
-    timeout_s: float = 30.0
+    timeout_s: float = 120.0
 
 
 @dataclass(frozen=True)

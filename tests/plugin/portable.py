@@ -7,7 +7,6 @@ functions, elsewhere one target runs the selected tests of a file one after the 
 
 import functools
 import inspect
-import signal
 from itertools import groupby
 
 import pytest
@@ -17,6 +16,7 @@ from _pytest.nodeid import coerce_node_id
 import support
 
 from .interpreters import Test, TestFile
+from .limit import limited
 
 CPYTHON = "cpython"
 ROW_ID_LENGTH = 48
@@ -251,21 +251,12 @@ def _row_id(value):
 def _limited(call, timeout_s):
     """Wrap a call on CPython so that it fails, as on any target, when it does not end."""
 
-    def stop(_number, _frame):
-        __tracebackhide__ = True
-        pytest.fail(f"this test gave no result within {timeout_s:g} s")
-
     @functools.wraps(call)
-    def limited():
-        before = signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
-        try:
+    def in_time():
+        with limited(timeout_s, "this test"):
             return call()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
 
-    return limited
+    return in_time
 
 
 def _with_source(root, lines):

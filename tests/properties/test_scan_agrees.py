@@ -43,7 +43,7 @@ def observe(interpreter):
     yield ask
     process.stdin.close()
     process.stdout.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def expected(data, longest_token):

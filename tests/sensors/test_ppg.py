@@ -11,7 +11,7 @@ from sensors.ppg import Pulse
 from support import allocated, cases, locked
 
 RATE = 50
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 
 
 class Noise:

@@ -25,5 +25,6 @@ class Machine:
 node = for_board(SLOTS, 1152)
 node.add("config", Config(Settings.load("config.json")))
 line = startup.open_line(node, Board, Machine)
+print("ready")
 while not line.ended:
     line.step()

@@ -44,7 +44,7 @@ class Project:
             env={**self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=240,
             check=False,
         )
 

@@ -3,15 +3,19 @@
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 
+import psutil
+
+from ports import free_port
 from setup.console import ROOT
 
 SIMULATE = (sys.executable, "tools/simulate.py")
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 class Running:
@@ -79,9 +83,7 @@ class Running:
 
     def children(self):
         """Process ids of its children."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
-        pairs = (line.split() for line in listed.stdout.splitlines())
-        return [int(pid) for pid, parent in pairs if int(parent) == self.process.pid]
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
 
 @contextlib.contextmanager
@@ -97,9 +99,9 @@ def running(argv, **options):
 
 
 @contextlib.contextmanager
-def simulated(*arguments, port=0, **options):
+def simulated(*arguments, **options):
     """A simulated node that listens; `port` and `url` are its own."""
-    with running([*SIMULATE, "--port", str(port), *arguments], **options) as node:
+    with running([*SIMULATE, "--port", str(free_port()), *arguments], **options) as node:
         node.url = node.line("ready coap://").removeprefix("ready ")
         node.port = int(node.url.rpartition(":")[2])
         yield node
@@ -107,11 +109,21 @@ def simulated(*arguments, port=0, **options):
 
 def is_alive(pid):
     """True while there is a process with this id that has not ended."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return done.stdout.strip() != "" and not done.stdout.startswith("Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-def wait_until(condition, limit_s=5):
+def ends(pid):
+    """True when a process ends in time; one that does not is killed. Its pipes close first."""
+    if wait_until(lambda: not is_alive(pid)):
+        return True
+    os.kill(pid, signal.SIGKILL)
+    return False
+
+
+def wait_until(condition, limit_s=LIMIT_S):
     """Waits for a condition; True when it came true in time."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:

@@ -66,8 +66,8 @@ class SerialBoard:
     def __exit__(self, *_):
         os.write(self.slave, END)
         self.child.stdin.close()
-        self.child.wait(timeout=10)
-        self.thread.join(timeout=10)
+        self.child.wait(timeout=60)
+        self.thread.join(timeout=60)
         os.close(self.slave)
 
     def files(self):
@@ -81,7 +81,7 @@ class SerialBoard:
     def _restart(self):
         if self.child:
             self.child.stdin.close()
-            self.child.wait(timeout=10)
+            self.child.wait(timeout=60)
         self.child = subprocess.Popen(
             [self.micropython, "-c", EXECUTOR],
             cwd=self.flash,
@@ -111,8 +111,7 @@ class SerialBoard:
                 self._restart()
                 self._write(b"OK\r\nMPY: soft reboot\r\n" + BANNER)
             elif byte == b"\x04":
-                self._write(b"OK")
-                self._execute(bytes(code))
+                self._execute(bytes(code), b"OK")
                 code.clear()
             else:
                 code += byte
@@ -134,11 +133,11 @@ class SerialBoard:
         while (byte := self._read(1)) != b"\x04":
             code += byte
             assert len(code) < WINDOW
-        self._write(b"\x04")
-        self._execute(bytes(code))
+        self._execute(bytes(code), b"\x04")
 
-    def _execute(self, code):
-        self.executed.append(code.decode())
+    def _execute(self, code, taken):
+        self.executed.append(code.decode())  # before it is `taken`: some programs end then
+        self._write(taken)
         self.child.stdin.write(b"%d\n" % len(code) + code)
         ends = 0
         while ends < 2:

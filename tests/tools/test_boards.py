@@ -239,7 +239,7 @@ def test_mip_installs_it(tmp_path, pytestconfig):
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         files = board.files()

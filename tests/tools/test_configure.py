@@ -45,7 +45,7 @@ def test_a_node_gets_both_files(tmp_path, pytestconfig):
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
         )
         files = board.files()
     assert done.returncode == 0, done.stderr
@@ -140,7 +140,7 @@ def test_dry_run_prints_the_commands_and_asks_nothing():
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
@@ -160,7 +160,7 @@ def test_no_board_is_one_line():
         input=ANSWERS,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

@@ -44,7 +44,7 @@ def put(board, path, content=b"old"):
 
 
 def run_make(*words):
-    return subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 
 def test_everything_arrives_and_runs(board, tmp_path, micropython, capfd):

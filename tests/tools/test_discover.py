@@ -9,6 +9,7 @@ import threading
 import pytest
 from running import SIMULATE, Running
 
+from ports import free_port
 from setup.console import ROOT
 
 GROUP = "224.0.1.187"
@@ -21,15 +22,9 @@ def discover(*arguments):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def node(host, port, app):
@@ -47,7 +42,7 @@ def port():
     yield port
     for one in nodes:
         one.process.terminate()
-        assert one.process.wait(10) == 0
+        assert one.process.wait(60) == 0
 
 
 def one_line(done):
@@ -57,7 +52,7 @@ def one_line(done):
 
 
 def test_the_group_is_asked_and_all_nodes_are_listed(port):
-    done = discover("--port", port, "--iface", "127.0.0.1")
+    done = discover("--port", port, "--iface", "127.0.0.1", "--wait", 9)
     assert (done.returncode, done.stderr) == (0, "")
     blocks = re.split(r"^(?=coap://)", done.stdout, flags=re.M)[1:]
     assert [block.split("\n")[0] for block in blocks] == [
@@ -123,6 +118,6 @@ def test_what_a_strange_node_says(code, payload, says):
         thread = threading.Thread(target=answer)
         thread.start()
         done = discover("--host", "127.0.0.1", "--port", sock.getsockname()[1])
-        thread.join(10)
+        thread.join(60)
     assert says in done.stdout + done.stderr and "\x1b" not in done.stdout
     assert done.returncode == (2 if code == 0x84 else 0)

@@ -21,7 +21,7 @@ SOURCE = sorted((ROOT / ".cache" / "debian").glob("micropython-*/ports"))
 
 def make(*words):
     argv = ["make", "firmware", *words]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def test_dry_run_prints_the_exact_commands(image, board, lines):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     shown = [line for line in done.stdout.splitlines() if line.startswith("$ ")]

@@ -68,7 +68,7 @@ def run(interpreter, lib, others):
         command = [ROOT / find()[0].path, "-c", program]
         added = {"MICROPYPATH": f"{lib}:.frozen"}
     environ = {**os.environ, **added}
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return ast.literal_eval(done.stdout.splitlines()[-1])
 

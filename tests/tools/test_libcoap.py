@@ -11,7 +11,7 @@ from setup.console import Problem
 @pytest.mark.parametrize("program", [libcoap.CLIENT, libcoap.SERVER])
 def test_the_programs_run_and_have_oscore(program):
     command = [str(word) for word in [*libcoap.command(program), "-h"]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "Have OSCORE" in done.stdout + done.stderr
 
 

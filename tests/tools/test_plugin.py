@@ -11,7 +11,7 @@ import sys
 import micropython
 from support import cases, only
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 2
 
 
 @micropython.viper
@@ -192,7 +192,7 @@ def test_crash_is_that_tests_failure(faulty, target):
 
 def test_hang_is_that_tests_failure_and_shows_the_line(faulty, target):
     failure = faulty.reports[f"test_hanging[{target}]"]
-    assert "this test gave no result within 0.5 s" in failure.get("message")
+    assert "this test gave no result within 2 s" in failure.get("message")
     assert "in test_hanging\n" in failure.text
     assert "before the hang" in faulty.reports.outputs[f"test_hanging[{target}]"]
     assert faulty.reports[f"test_after_hang[{target}]"] is None
@@ -200,12 +200,12 @@ def test_hang_is_that_tests_failure_and_shows_the_line(faulty, target):
 
 def test_hang_that_takes_no_interrupt_is_killed(faulty, target):
     message = faulty.reports[f"test_hanging_deaf[{target}]"].get("message")
-    assert "this test gave no result within 0.5 s" in message
+    assert "this test gave no result within 2 s" in message
 
 
 def test_hang_on_cpython_fails(faulty):
     message = faulty.reports["test_hanging[cpython]"].get("message")
-    assert "this test gave no result within 0.5 s" in message
+    assert "this test gave no result within 2 s" in message
 
 
 def test_later_tests_run_in_a_clean_state(faulty, target):

@@ -1,7 +1,6 @@
 """What the README says works: its example, its commands and the files that it points to."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -10,18 +9,13 @@ import pytest
 
 from launch.ask import get
 from launch.command import IMPORT_PATHS, SHIM
+from ports import free_port
 from setup.console import ROOT
 from setup.interpreter import find
 
 README = (ROOT / "README.md").read_text()
 EXAMPLE = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-LIMIT_S = 20
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+LIMIT_S = 60
 
 
 @pytest.mark.parametrize("interpreter", ["micropython", "cpython"])

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import wait_until
 from serial_board import SerialBoard
 
 import recover
@@ -42,7 +43,7 @@ def test_a_board_that_sleeps_is_caught_and_starts_in_safe_mode(board, capfd):
     (board.flash / "config.json").write_text('{"power":"battery"}')
     (board.flash / "secrets.json").write_text("{}")
     (board.flash / "fast-resets").write_text("2")
-    recover.recover(board.device, limit_s=20)
+    recover.recover(board.device, limit_s=200)
     assert board.heard >= board.wakes_at
     files = board.files()
     assert sorted(files) == ["config.json.old", "secrets.json"]
@@ -53,16 +54,17 @@ def test_a_board_that_sleeps_is_caught_and_starts_in_safe_mode(board, capfd):
 
 
 def test_a_board_without_settings_is_recovered_too(board, capfd):
-    recover.recover(board.device, limit_s=20)
+    recover.recover(board.device, limit_s=200)
     assert board.files() == {} and "safe mode" in capfd.readouterr().out
 
 
 def test_a_board_that_never_answers_is_one_line(board, capfd):
     board.wakes_at = 1 << 30
     with pytest.raises(Problem) as problem:
-        recover.recover(board.device, limit_s=0.5)
+        recover.recover(board.device, limit_s=1)
     assert "says nothing" in str(problem.value) and "make flash" in str(problem.value)
-    assert "\n" not in str(problem.value) and board.heard >= 2
+    assert "\n" not in str(problem.value)
+    assert wait_until(lambda: board.heard >= 2)
 
 
 def test_a_device_that_is_not_there_is_waited_for(tmp_path, capfd):
@@ -83,7 +85,7 @@ def test_dry_run_prints_the_exact_command():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert "$ .venv/bin/mpremote connect /dev/ttyX resume exec " in done.stdout

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import select
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import tty
 from pathlib import Path
 
 import pytest
-from running import running, wait_until
+from running import LIMIT_S, running, wait_until
 
 import serial_node
 import slipmux
@@ -168,7 +169,7 @@ def test_the_terminal_is_not_steered():
 )
 def test_what_is_wrong_is_one_line(arguments, names):
     done = subprocess.run(
-        [*TOOL, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [*TOOL, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and names in done.stderr
@@ -221,18 +222,22 @@ def node_that_runs(folder, pytestconfig, *arguments):
         start_new_session=True,
     )
     try:
+        said = b""
+        while b"ready" not in said:
+            assert select.select([far], [], [], LIMIT_S)[0], f"the node says no more than {said}"
+            said += os.read(far, 1000)
         yield os.ttyname(far), process
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(10)
+        process.wait(60)
         os.close(far)
         os.close(line)
 
 
 def configured(device, answers):
     return subprocess.run(
-        [*CONFIGURE, device], cwd=ROOT, input=answers, capture_output=True, text=True, timeout=60
+        [*CONFIGURE, device], cwd=ROOT, input=answers, capture_output=True, text=True, timeout=120
     )
 
 

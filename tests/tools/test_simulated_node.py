@@ -12,7 +12,7 @@ from launch.command import IMPORT_PATHS, NODE_MAIN, SHIM
 from setup import interpreter
 from setup.console import ROOT
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 @pytest.fixture(params=["cpython", "micropython"])

@@ -16,11 +16,24 @@ from coap.transports.udp import serve as serve_node
 from engine import decode, encode, request
 
 PATIENCE_S = 3
+LOOK_S = 0.005
 
 
 def free_port():
+    """A port that is probably free: below those that systems give to clients."""
     low, high = os.urandom(2)
-    return 32000 + (low | high << 8) % 8000
+    return 20000 + (low | high << 8) % 12000
+
+
+async def come_true(is_so, patience_s=PATIENCE_S):
+    """Does a condition come true? It is looked at so often, not so long: on a busy computer the
+    server, a task beside this one, is late as well.
+    """
+    for _ in range(int(patience_s / LOOK_S)):
+        if is_so():
+            return True
+        await asyncio.sleep(LOOK_S)
+    return is_so()
 
 
 def opened(node):
@@ -47,11 +60,8 @@ class Client:
 
     async def receive(self, patience_s=PATIENCE_S):
         """The next message; None when none comes."""
-        end = time.time() + patience_s
-        while not self.poll.poll(0):
-            if time.time() > end:
-                return None
-            await asyncio.sleep(0.005)
+        if not await come_true(lambda: self.poll.poll(0), patience_s):
+            return None
         return decode(self.sock.recvfrom(2000)[0])
 
     async def ask(self, data):
@@ -126,9 +136,11 @@ def test_a_burst():
 def test_timers():
     async def scenario(node, udp, client):
         ran = []
+        start = time.time()
         node.every(20, ran.append)
         await asyncio.sleep(0.3)
-        assert 3 <= len(ran) <= 16
+        assert await come_true(lambda: len(ran) >= 3)
+        assert len(ran) <= (time.time() - start) * 50 + 2
 
     serving(scenario)
 
@@ -150,8 +162,7 @@ def test_what_other_tasks_bring_about_is_sent_at_once():
             assert message is not None, "nothing was sent"
             assert (message.kind, message.payload) == (CON, b"at last")
             client.send(encode(ACK, 0, message.mid))
-            await asyncio.sleep(0.05)
-            assert node.exchange.open == 0
+            assert await come_true(lambda: node.exchange.open == 0)
 
     serving(scenario)
 
@@ -170,6 +181,9 @@ def test_retransmissions():
         again = await client.receive()
         assert first.payload == again.payload == b"x" and first.mid == again.mid
         client.send(encode(ACK, 0, first.mid))
+        assert await come_true(lambda: node.exchange.open == 0)
+        while await client.receive(LOOK_S):
+            pass  # sent before the ACK was heard
         assert await client.receive(0.4) is None
 
     serving(scenario)
@@ -182,8 +196,7 @@ def test_an_empty_datagram():
             await asyncio.sleep(0.05)
             assert node.counters[count.REOPENED] == number - 1
             client.send(b"")
-            await asyncio.sleep(0.05)
-            assert node.counters[count.REOPENED] == number
+            assert await come_true(lambda: node.counters[count.REOPENED] == number)  # noqa: B023
             assert (await client.ask(request(GET, "a"))).payload == b"ok"
 
     serving(scenario)
@@ -212,11 +225,9 @@ def test_a_network_that_is_away_for_a_while():
         udp.reopen()
         assert udp.sock is None
         await asyncio.sleep(0.2)
-        assert len(ran) >= 3  # the application goes on
+        assert await come_true(lambda: len(ran) >= 3)  # the application goes on
         udp._open = works
-        end = time.time() + 5
-        while udp.sock is None and time.time() < end:
-            await asyncio.sleep(0.05)
+        await come_true(lambda: udp.sock is not None, 5)
         assert (await client.ask(request(GET, "a"))).payload == b"ok"
 
     serving(scenario)

@@ -22,9 +22,8 @@ from servers import HOST, SERVERS
 from workloads import CONTACT, WORKLOADS
 
 USUAL = ("echo", "mote-micropython", "mote-cpython", "libcoap", "aiocoap")
-SERVER_CPU, CLIENT_CPU = 0, 1
 WARMUP_S = 0.1
-UPLOAD_S = 10
+UPLOAD_S = 60
 
 
 def main():
@@ -117,17 +116,18 @@ def measure(servers, arguments):
     "alone" -> what the load client itself can do, against an echo in C.
     """
     results = {}
-    pinned = (os.cpu_count() or 1) > 1
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    server_cpu, client_cpu = cpus[:2] if len(cpus) > 1 else (None, None)
     options = ["--host", HOST, "--seconds", str(arguments.seconds)]
     options += ["--sockets", str(arguments.sockets), "--window", str(arguments.window)]
     options += ["--warmup", str(min(WARMUP_S, arguments.seconds / 2))]
-    options += ["--cpu", str(CLIENT_CPU)] if pinned else []
+    options += ["--cpu", str(client_cpu)] if client_cpu is not None else []
     echo = SERVERS["echo-c"]()
     for round_number in range(arguments.rounds):
         with ExitStack() as running:
             for server in [*servers, echo]:
                 running.callback(server.stop)
-                server.start(SERVER_CPU if pinned else None)
+                server.start(server_cpu)
             results.setdefault("alone", []).append(loaded(options, echo, CONTACT))
             for workload in arguments.workloads:
                 # Backwards every other round: a drift of the machine favours nobody.

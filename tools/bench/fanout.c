@@ -14,7 +14,9 @@
 #include "seen.h"
 
 enum { OBSERVE = 6, REGISTER = 0, DEREGISTER = 1 };
-enum { DIGITS = 8, TRIES = 20, CON = 0, NON = 1, ACK = 2, CONTENT = 0x45 };
+enum { DIGITS = 8, TRIES = 100, CON = 0, NON = 1, ACK = 2, CONTENT = 0x45 };
+
+static const char UNTOLD[] = "a PUT to --path must tell its observers the new value";
 
 struct observer { /* one socket: one endpoint for the server */
     int fd;
@@ -216,7 +218,8 @@ static double run(void) {
             first_counted = sent;
             seen.cpu_before = cpu_seconds();
         } else if (measuring && (wish.count ? known - first_counted >= wish.count
-                                            : (double)(now - start) >= wish.seconds * 1e6)) {
+                                            : seen.requests && /* a busy computer may need longer */
+                                                  (double)(now - start) >= wish.seconds * 1e6)) {
             return (double)(now - start) / 1e6;
         }
         if (known != before) {
@@ -228,7 +231,7 @@ static double run(void) {
             send_change(now); /* the newest state is all that an observer needs */
         }
         if (seen.given_up) {
-            stop("no notification", "the server has lost an observer of --path");
+            stop("no notification", seen.requests ? "the server has lost an observer of --path" : UNTOLD);
         }
         while (sent - known < wish.window && (!wish.count || sent - first_counted < wish.count)) {
             send_change(now);
@@ -253,7 +256,7 @@ int main(int argc, char **argv) {
     }
     seconds = run();
     if (!seen.requests) {
-        stop("no notification", "a PUT to --path must tell its observers the new value");
+        stop("no notification", UNTOLD);
     }
     for (int i = 0; i < wish.sockets; i++) { /* the next ones may need their places */
         ask(observers + i, DEREGISTER, answer);

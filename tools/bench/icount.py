@@ -21,7 +21,7 @@ BASELINE = Path(__file__).with_name("icount.json")
 MACHINES = ("MPS2_AN385", "VIRT_RV32")
 # An instruction takes 2**5 ns of the machine's time; idle time is not slept through.
 ICOUNT = ("-icount", "shift=5,align=off,sleep=off")
-TIMEOUT_S = 120
+TIMEOUT_S = 360
 MAY_GROW_PCT = 5
 CALIBRATION = "calibration"
 # For which chip the machine's instructions stand, and its clock.

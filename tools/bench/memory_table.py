@@ -10,7 +10,7 @@ import tables
 from setup.console import ROOT, Problem
 
 PATHS = ("lib", "firmware", "tools/simulator", "tools/bench", "tests")
-LIMIT_S = 60
+LIMIT_S = 240
 
 
 def main():

@@ -15,7 +15,7 @@ from setup.console import ROOT, Problem
 
 PLOTS = ROOT / "build" / "plots"
 GROWTH = programs.HERE / "growth.py"
-LIMIT_S = 120
+LIMIT_S = 240
 TITLES = {
     "resources": "number of resources",
     "observers": "observers of a resource",

@@ -101,5 +101,5 @@ def microcoapy_folder():
 
 def first_line(*command):
     """Return the first line that a command prints, stderr included; "unknown" when none."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return next(iter((done.stdout + done.stderr).splitlines()), "unknown")

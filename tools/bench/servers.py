@@ -14,9 +14,9 @@ import programs
 from launch.command import on_cpython, on_micropython
 
 HOST = "127.0.0.1"
-READY_S = 20
+READY_S = 60
 SLOW_READY_S = 120  # with a command around it
-STOP_S = 5
+STOP_S = 20
 PR_SET_PDEATHSIG = 1
 TICKS = os.sysconf("SC_CLK_TCK")
 # Any answer will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.

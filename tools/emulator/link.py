@@ -11,9 +11,9 @@ from emulator import parts
 from setup.console import Problem
 
 MAIN = Path(__file__).with_name("main.mjs")
-START_LIMIT_S = 30
-ANSWER_LIMIT_S = 20
-END_LIMIT_S = 2
+START_LIMIT_S = 60
+ANSWER_LIMIT_S = 60
+END_LIMIT_S = 10
 LAST_LINES = 20
 
 
