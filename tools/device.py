@@ -7,13 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from setup.console import ROOT, Problem
+
 BOARDS = ROOT / "boards"
 PROGRAMS = ROOT / ".venv" / "bin"
-
-
-class Problem(Exception):
-    """Something the user can put right; its text is one line that names how."""
 
 
 @dataclass(frozen=True)

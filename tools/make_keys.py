@@ -12,22 +12,26 @@ client goes on with them, the server takes both.
 import argparse
 import json
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path
 
 from configure import write_private
-from device import ROOT, Problem, main, shown
+from device import Problem, main, shown
+from key_folder import (
+    CLIENT,
+    FOLDER,
+    GATEWAY,
+    NODE_FILE,
+    NUMBERS,
+    SERVER,
+    client,
+    gateways,
+    on_boards,
+    place,
+    writing,
+)
 
-FOLDER = ROOT / "keys"
-NODE_FILE = "oscore.json"
-NUMBERS = NODE_FILE + ".numbers"  # of a simulated node
-USED = "provisioned"  # ids of the keys that have been on a board, a line for each
-CLIENT = "client.json"
-SERVER = "server.json"
-GATEWAY = "gateway-"  # and the id
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SECRET_BYTES = 16
 SALT_BYTES = 8
 NODE_ID_BYTES = 2
@@ -47,17 +51,7 @@ def work(argv):
     print(f"{shown(folder / CLIENT)}: for `aiocoap-client --credentials`")
     print(f"{shown(folder / SERVER)}: for a server of aiocoap")
     if on_boards(folder):
-        print(
-            "Until then the client goes on with the keys that the board has; the server takes both"
-        )
-
-
-def place(name, keys=FOLDER):
-    """The folder of a node's keys. Raises Problem for what is no name."""
-    if not NAME.fullmatch(name):
-        wrong = f"NODE={name} is no name" if name else "NODE= is missing"
-        raise Problem(f"{wrong}: use up to 32 letters, digits, dots and dashes")
-    return keys / name
+        print("Until it has them the client goes on with those it has; the server takes both")
 
 
 def make(name, host="", rotate=False, keys=FOLDER):
@@ -68,10 +62,8 @@ def make(name, host="", rotate=False, keys=FOLDER):
         raise Problem(f"{name} has keys: `make keys NODE={name} ROTATE=1` makes new ones")
     if not has_keys and rotate:
         raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
-    try:
+    with writing(folder):
         return _make(name, host, rotate, folder)
-    except OSError as error:
-        raise Problem(f"{error.filename}: {error.strerror}: make it yours to write") from None
 
 
 def _make(name, host, rotate, folder):
@@ -90,41 +82,33 @@ def _make(name, host, rotate, folder):
     write(gateway / "secret.json", {"secret_hex": node["secret"]})
     write(gateway / "settings.json", settings(node))
     kept = on_boards(folder)
-    client = client_id(folder)
-    point(
-        folder, client if client in kept else node["sender_id"], [*kept, node["sender_id"]], host
-    )
-    (folder / NUMBERS).unlink(missing_ok=True)
+    ids = [*kept, node["sender_id"]]
+    _, current = client(folder)
+    point(folder, current if current in kept else (kept or ids)[-1], ids, host)
     write(folder / NODE_FILE, node)
+    # Only now: a simulated node that had the old keys and lost their numbers would use them twice.
+    (folder / NUMBERS).unlink(missing_ok=True)
+    clear(folder, ids)
     return folder
 
 
 def point(folder, current, ids, host=""):
-    """Lets the client use the keys `current` and the server take all of `ids`; others are gone."""
+    """Lets the client use the keys `current`, and the server take all of `ids`."""
 
     def context(name):
         return {"oscore": {"basedir": f"{folder.resolve() / (GATEWAY + name)}/"}}
 
-    url = f"coap://{host}/*" if host else next(iter(read(folder / CLIENT)), "coap://*")
+    url = f"coap://{host}/*" if host else client(folder)[0] or "coap://*"
     others = {f":{folder.name}/{name}": context(name) for name in ids if name != current}
     write(folder / CLIENT, {url: context(current)})
     write(folder / SERVER, {f":{folder.name}": context(current), **others})
-    for path in folder.glob(GATEWAY + "*"):
-        if path.name.removeprefix(GATEWAY) not in ids:
+
+
+def clear(folder, ids):
+    """Deletes the gateway's ends of all keys but those."""
+    for name, path in gateways(folder).items():
+        if name not in ids:
             shutil.rmtree(path)
-
-
-def client_id(folder):
-    """The id of the keys that the client uses, "" where there is none."""
-    for entry in read(folder / CLIENT).values():
-        return Path(entry["oscore"]["basedir"]).name.removeprefix(GATEWAY)
-    return ""
-
-
-def on_boards(folder):
-    """The ids of the keys here that have been on a board."""
-    used = folder / USED
-    return used.read_text().split() if used.exists() else []
 
 
 def settings(node):
@@ -146,11 +130,6 @@ def free_id(keys):
         found = secrets.token_hex(NODE_ID_BYTES)
         if found not in taken and found != GATEWAY_ID:
             return found
-
-
-def read(path):
-    """The JSON object in a file, an empty one where there is no file."""
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write(path, content):

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from configure import write_private
 from device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
-from make_keys import (
+from key_folder import (
     FOLDER,
-    GATEWAY,
     NODE_FILE,
     NUMBERS,
     USED,
+    gateways,
+    node_id,
     on_boards,
     place,
-    point,
-    read,
+    writing,
 )
+from make_keys import clear, point
 
 # Prints the id of the keys on the board, False where there are none.
 WHOSE = (
@@ -54,18 +55,19 @@ def provision(name, dev, dry_run=False, keys=FOLDER, replace=False):
         return
     new = check(folder)
     found = run([*board, "exec", WHOSE], capture=True).strip()
-    own = [path.name.removeprefix(GATEWAY) for path in folder.glob(GATEWAY + "*")]
-    if found != str(False) and found not in own and not replace:
+    if found != str(False) and found not in gateways(folder) and not replace:
         raise Problem(
             f"This board has keys that are not {name}'s: name its own node, or replace them, "
             f"`make provision NODE={name} REPLACE=1`"
         )
     run(copy)
-    # From here on the board may be using them, whatever becomes of the cable.
-    mark(folder, [*on_boards(folder), new])
-    run(take)
-    point(folder, new, [new])
-    mark(folder, [new])
+    with writing(folder):
+        # From here on the board may be using them, whatever becomes of the cable.
+        mark(folder, [*on_boards(folder), new])
+        run(take)
+        point(folder, new, [new])
+        mark(folder, [new])
+        clear(folder, [new])
     print(f"The board has the keys of {name}; restart what uses {shown(folder)} at the gateway")
 
 
@@ -74,13 +76,17 @@ def check(folder):
     name = folder.name
     if not (folder / NODE_FILE).exists():
         raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
-    new = read(folder / NODE_FILE)["sender_id"]
+    new = node_id(folder)
     where = "on a board" if new in on_boards(folder) else ""
     if (folder / NUMBERS).exists():
         where = "in a simulated node"
     if where:
         raise Problem(
             f"The keys of {name} have been {where}: `make keys NODE={name} ROTATE=1` first"
+        )
+    if new not in gateways(folder):
+        raise Problem(
+            f"The gateway's end of {name}'s keys is gone: `make keys NODE={name} ROTATE=1` first"
         )
     return new
 

@@ -1,5 +1,6 @@
 """`make keys` and `make provision`: what they write, to whom, and what they refuse."""
 
+import errno
 import json
 import os
 import stat
@@ -174,6 +175,23 @@ def test_what_can_not_be_written_is_one_line(tmp_path):
     assert "make it yours to write" in done.stderr
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_what_goes_wrong_is_named(folder, monkeypatch, number):
+    def write(path, content):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(tool, "write", write)
+    ours = "make it yours to write" if number == errno.EACCES else "then try again"
+    with pytest.raises(Problem, match=f"secret.json: {os.strerror(number)}: {ours}"):
+        tool.make("door-1", keys=folder)
+    monkeypatch.undo()
+    tool.make("door-1", keys=folder)
+    monkeypatch.setattr(put_keys, "run", lambda *_, **__: "False")
+    monkeypatch.setattr(put_keys, "write_private", write)
+    with pytest.raises(Problem, match=f"provisioned.new: {os.strerror(number)}: {ours}"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+
+
 def test_no_two_are_alike(folder):
     made = [node_keys(tool.make(f"n{i}", keys=folder) / "oscore.json")[0] for i in range(20)]
     for field in ("secret", "salt", "sender_id"):
@@ -255,6 +273,57 @@ def test_keys_of_a_board_stay_good_until_it_has_newer_ones(folder, board):
     assert sorted(credentials(made)[1].values()) == gateways(made)
 
 
+@pytest.mark.parametrize("writes", range(5))
+def test_a_rotation_that_is_cut_off_loses_nothing(folder, board, monkeypatch, writes):
+    """The old keys stay with their numbers and the gateway's end until the new ones are there."""
+    for name in ("simulated", "door-1"):
+        tool.make(name, keys=folder)
+    numbers = folder / "simulated" / "oscore.json.numbers"
+    numbers.write_bytes(b"F1 and so on")
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    real = tool.write
+    left = 0
+
+    def write(path, content):
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        left -= 1
+        real(path, content)
+
+    monkeypatch.setattr(tool, "write", write)
+    for made in (folder / "simulated", folder / "door-1"):
+        before = id_of(made)
+        left = writes
+        with pytest.raises(Problem, match="No space"):
+            tool.make(made.name, rotate=True, keys=folder)
+        assert id_of(made) == before and before in gateways(made)
+    assert numbers.exists()
+    left = 100
+    for made in (folder / "simulated", folder / "door-1"):
+        tool.make(made.name, rotate=True, keys=folder)
+    assert not numbers.exists()
+    assert len(gateways(folder / "simulated")) == 1
+    assert gateways(folder / "door-1") == sorted([board.id, id_of(folder / "door-1")])
+    assert credentials(folder / "door-1")[0] == {"coap://*": board.id}
+
+
+def test_numbers_go_after_the_keys_that_used_them(folder, monkeypatch):
+    made = tool.make("door-1", keys=folder)
+    numbers = made / "oscore.json.numbers"
+    numbers.write_bytes(b"F1 and so on")
+    real = tool.write
+    seen = []
+
+    def write(path, content):
+        real(path, content)
+        seen.append((path.name, numbers.exists(), len(gateways(made))))
+
+    monkeypatch.setattr(tool, "write", write)
+    tool.make("door-1", rotate=True, keys=folder)
+    assert seen[-1] == ("oscore.json", True, 2) and not numbers.exists()
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["not done", "done"])
 @pytest.mark.parametrize("lost", ["listdir", "cp", "rename"])
 def test_a_cable_that_is_pulled(folder, board, lost, after):
@@ -283,6 +352,50 @@ def test_a_cable_that_is_pulled(folder, board, lost, after):
 
 
 # Provisioning
+
+
+BROKEN = ["", "{}", "[]", "7", '{"sender_id": 7}', '{"sender_id": "zz"}', '{"a": {"oscore": 1}}']
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_broken_files_of_credentials_are_written_anew(folder, board, content):
+    made = tool.make("door-1", keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    for file in ("client.json", "server.json"):
+        (made / file).write_text(content)
+    tool.make("door-1", rotate=True, keys=folder)
+    client, server = credentials(made)
+    assert list(client.values()) == [board.id] and sorted(server.values()) == gateways(made)
+    (made / "client.json").write_text(content)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert list(credentials(made)[0].values()) == [board.id] == [id_of(made)]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_broken_keys_go_nowhere(folder, board, content):
+    made = tool.make("door-1", keys=folder)
+    (made / "oscore.json").write_text(content)
+    with pytest.raises(Problem, match="oscore.json is broken: .*NODE=door-1 ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert not board.said
+    (made / "provisioned").write_text("1234\n")
+    command = [sys.executable, "tools/simulate.py", "--oscore", made / "oscore.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "is broken" in done.stderr
+    tool.make("door-1", rotate=True, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == id_of(made)
+
+
+def test_keys_without_the_gateways_end_go_nowhere(folder, board):
+    made = tool.make("door-1", keys=folder)
+    (made / f"gateway-{id_of(made)}").rename(made / "elsewhere")
+    with pytest.raises(Problem, match="gateway's end of door-1's keys is gone.*ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert not board.said
+    tool.make("door-1", rotate=True, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == id_of(made)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", ".", "x" * 33, "a b"])

@@ -2,14 +2,14 @@
 
 import argparse
 import ipaddress
-import json
 import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from key_folder import NODE_FILE, node_id, on_boards
 from launch.address import bracketed
-from setup.console import fail
+from setup.console import Problem, fail
 
 EXAMPLES = (
     "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
@@ -108,25 +108,25 @@ def parse(argv):
         parser.error(
             f"--oscore: there is no file {options.oscore}; `make keys NODE=name` makes one"
         )
-    if options.oscore and is_on_board(Path(options.oscore)):
-        parser.error(
-            f"--oscore: the keys in {options.oscore} have been on a board, whose numbers would be "
-            "used again; `make keys NODE=name ROTATE=1` makes new ones"
-        )
+    if options.oscore:
+        check_keys(parser, Path(options.oscore))
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options
 
 
-def is_on_board(file):
-    """Has `make provision` put these keys on a board?"""
-    used = file.with_name("provisioned")
+def check_keys(parser, file):
+    """Ends the program for keys that `make provision` has put on a board."""
+    used = on_boards(file.parent) if file.name == NODE_FILE else []
     try:
-        return (
-            used.exists() and json.loads(file.read_text())["sender_id"] in used.read_text().split()
+        twice = used and node_id(file.parent) in used
+    except Problem as problem:
+        parser.error(f"--oscore: {problem}")
+    if twice:
+        parser.error(
+            f"--oscore: the keys in {file} have been on a board, whose numbers would be used "
+            "again; `make keys NODE=name ROTATE=1` makes new ones"
         )
-    except (ValueError, KeyError, TypeError):
-        return False  # the node says what is wrong with them
 
 
 def check_board(parser, options):
