@@ -1,11 +1,13 @@
-"""What lies in a node's folder of keys, and which of them have been used.
+"""What lies in a node's folder of keys, which of them have been used, and by whom just now.
 
 Reads only: make_keys.py writes it, put_keys.py notes what has been on a board.
 """
 
 import contextlib
 import errno
+import fcntl
 import json
+import os
 import re
 from pathlib import Path
 
@@ -19,18 +21,48 @@ CLIENT = "client.json"
 SERVER = "server.json"
 GATEWAY = "gateway-"  # and the id
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-
-NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
+NOT_OURS = (errno.EACCES, errno.EPERM)
+# What comes of JSON that is none, or not of the shape that was written
+WRONG_CONTENT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @contextlib.contextmanager
-def writing(folder):
+def using(folder):
     """What the disk refuses in the block becomes a Problem."""
     try:
         yield
     except OSError as error:
-        fix = "make it yours to write" if error.errno in NOT_OURS else "then try again"
+        ours = error.errno in NOT_OURS
+        fix = "make it yours to write" if ours else "put that right and try again"
         raise Problem(f"{error.filename or folder}: {error.strerror}: {fix}") from None
+
+
+@contextlib.contextmanager
+def held(path):
+    """Nobody else has the keys in the block."""
+    descriptor = hold(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def hold(path):
+    """Keeps a folder or file of keys for this program; returns the descriptor that does.
+
+    Raises Problem where another one has it: two nodes that count for themselves would use the same
+    numbers, and an old one would overwrite what the new one has counted.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Problem(
+            f"{shown(path)}: a simulated node, `make keys` or `make provision` is using these "
+            "keys: end it first"
+        ) from None
+    return descriptor
 
 
 def place(name, keys=FOLDER):
@@ -44,12 +76,46 @@ def place(name, keys=FOLDER):
 def node_id(folder):
     """The id of the newest keys. Raises Problem where their file is broken."""
     path = folder / NODE_FILE
+    ids = sender_ids(path)
+    if len(ids) != 1:
+        raise Problem(broken(folder, f"{shown(path)} has more than one node's keys"))
+    return ids[0]
+
+
+def sender_ids(file):
+    """The ids of all keys in a file. Raises Problem where it is broken."""
     try:
-        return bytes.fromhex(json.loads(path.read_text())["sender_id"]).hex()
-    except (ValueError, LookupError, TypeError):
-        raise Problem(
-            f"{shown(path)} is broken: `make keys NODE={folder.name} ROTATE=1` makes new keys"
-        ) from None
+        content = json.loads(file.read_text())
+        entries = content if isinstance(content, list) else [content]
+        if ids := [id_in(entry["sender_id"]) for entry in entries]:
+            return ids
+    except WRONG_CONTENT:
+        pass
+    raise Problem(broken(file.parent, f"{shown(file)} is not what `make keys` wrote"))
+
+
+def broken(folder, what):
+    """A line about keys that are good for nothing."""
+    return f"{what}: `make keys NODE={folder.name} ROTATE=1` makes new keys"
+
+
+def is_on_board(file):
+    """Has `make provision` put keys of this file on a board? Raises Problem where nobody knows."""
+    used = on_boards(file.parent)
+    return bool(used) and any(one in used for one in sender_ids(file))
+
+
+def on_boards(folder):
+    """The ids of the keys here that have been on a board."""
+    try:
+        return (folder / USED).read_text(errors="replace").split()
+    except FileNotFoundError:
+        return []
+
+
+def gateways(folder):
+    """{id: folder} of the gateway's ends that lie here."""
+    return {path.name.removeprefix(GATEWAY): path for path in folder.glob(GATEWAY + "*")}
 
 
 def client(folder):
@@ -57,16 +123,10 @@ def client(folder):
     try:
         url, entry = next(iter(json.loads((folder / CLIENT).read_text()).items()))
         return url, Path(entry["oscore"]["basedir"]).name.removeprefix(GATEWAY)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
+    except (OSError, StopIteration, *WRONG_CONTENT):
         return "", ""  # missing, or broken: it is written anew
 
 
-def on_boards(folder):
-    """The ids of the keys here that have been on a board."""
-    used = folder / USED
-    return used.read_text().split() if used.exists() else []
-
-
-def gateways(folder):
-    """{id: folder} of the gateway's ends that lie here."""
-    return {path.name.removeprefix(GATEWAY): path for path in folder.glob(GATEWAY + "*")}
+def id_in(text):
+    """An id as this program writes it. Raises ValueError, TypeError for what is none."""
+    return bytes.fromhex(text).hex()

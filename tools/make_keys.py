@@ -25,11 +25,13 @@ from key_folder import (
     NODE_FILE,
     NUMBERS,
     SERVER,
+    USED,
     client,
     gateways,
+    held,
     on_boards,
     place,
-    writing,
+    using,
 )
 
 SECRET_BYTES = 16
@@ -57,18 +59,19 @@ def work(argv):
 def make(name, host="", rotate=False, keys=FOLDER):
     """Writes the keys of a node; returns their folder. Raises Problem where it has some."""
     folder = place(name, keys)
-    has_keys = (folder / NODE_FILE).exists()
-    if has_keys and not rotate:
-        raise Problem(f"{name} has keys: `make keys NODE={name} ROTATE=1` makes new ones")
-    if not has_keys and rotate:
-        raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
-    with writing(folder):
-        return _make(name, host, rotate, folder)
+    with using(folder):
+        if not rotate:
+            for path in (folder.parent, folder):
+                path.mkdir(mode=0o700, exist_ok=True)
+        elif not (folder / NODE_FILE).exists():
+            raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
+        with held(folder):
+            if (folder / NODE_FILE).exists() and not rotate:
+                raise Problem(f"{name} has keys: `make keys NODE={name} ROTATE=1` makes new ones")
+            return _make(host, rotate, folder)
 
 
-def _make(name, host, rotate, folder):
-    for path in (folder.parent, folder):
-        path.mkdir(mode=0o700, exist_ok=True)
+def _make(host, rotate, folder):
     node = {
         "secret": secrets.token_hex(SECRET_BYTES),
         "salt": secrets.token_hex(SALT_BYTES),
@@ -77,16 +80,17 @@ def _make(name, host, rotate, folder):
     }
     if rotate:
         node["id_context"] = secrets.token_hex(CONTEXT_BYTES)
+    kept = [one for one in on_boards(folder) if one in gateways(folder)]
     gateway = folder / (GATEWAY + node["sender_id"])
     gateway.mkdir(mode=0o700)
     write(gateway / "secret.json", {"secret_hex": node["secret"]})
     write(gateway / "settings.json", settings(node))
-    kept = on_boards(folder)
     ids = [*kept, node["sender_id"]]
     _, current = client(folder)
     point(folder, current if current in kept else (kept or ids)[-1], ids, host)
     write(folder / NODE_FILE, node)
     # Only now: a simulated node that had the old keys and lost their numbers would use them twice.
+    # With new keys it does not take the old ones' numbers for theirs.
     (folder / NUMBERS).unlink(missing_ok=True)
     clear(folder, ids)
     return folder
@@ -94,9 +98,10 @@ def _make(name, host, rotate, folder):
 
 def point(folder, current, ids, host=""):
     """Lets the client use the keys `current`, and the server take all of `ids`."""
+    paths = gateways(folder)
 
     def context(name):
-        return {"oscore": {"basedir": f"{folder.resolve() / (GATEWAY + name)}/"}}
+        return {"oscore": {"basedir": f"{paths[name].resolve()}/"}}
 
     url = f"coap://{host}/*" if host else client(folder)[0] or "coap://*"
     others = {f":{folder.name}/{name}": context(name) for name in ids if name != current}
@@ -125,18 +130,39 @@ def settings(node):
 
 def free_id(keys):
     """An id that no other node has: by it the gateway knows them apart."""
-    taken = {path.name.removeprefix(GATEWAY) for path in keys.glob(f"*/{GATEWAY}*")}
+    taken = {name for folder in keys.iterdir() for name in gateways(folder)}
     while True:
         found = secrets.token_hex(NODE_ID_BYTES)
         if found not in taken and found != GATEWAY_ID:
             return found
 
 
+def mark(folder, ids):
+    """Notes which keys have been on a board."""
+    save(folder / USED, "".join(f"{one}\n" for one in ids))
+
+
 def write(path, content):
     """Writes JSON that only its owner can read, as a whole or not at all."""
+    save(path, json.dumps(content, indent=2) + os.linesep)
+
+
+def save(path, text):
+    """The file is on the disk, also after a loss of power, before what is done next."""
     new = path.with_name(path.name + ".new")
-    write_private(new, (json.dumps(content, indent=2) + os.linesep).encode())
+    write_private(new, text.encode())
+    sync(new)
     new.replace(path)
+    sync(path.parent)
+
+
+def sync(path):
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

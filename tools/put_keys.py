@@ -6,22 +6,24 @@ it has until the new ones have arrived whole; from then on the gateway's credent
 """
 
 import argparse
+import importlib
 from pathlib import Path
 
-from configure import write_private
+from configure import firmware_config
 from device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
 from key_folder import (
     FOLDER,
     NODE_FILE,
     NUMBERS,
-    USED,
+    broken,
     gateways,
+    held,
     node_id,
     on_boards,
     place,
-    writing,
+    using,
 )
-from make_keys import clear, point
+from make_keys import clear, mark, point
 
 # Prints the id of the keys on the board, False where there are none.
 WHOSE = (
@@ -46,56 +48,74 @@ def work(argv):
 def provision(name, dev, dry_run=False, keys=FOLDER, replace=False):
     """Copies the keys and restarts the board. Raises Problem when that would use them twice."""
     folder = place(name, keys)
-    board = mpremote(dev)
-    copy = [*board, "fs", "cp", shown(folder / NODE_FILE), f":{NEW}"]
-    take = [*board, "exec", TAKE, "+", "reset"]
     if dry_run:
-        for command in ([*board, "exec", WHOSE], copy, take):
+        for command in commands(folder, dev):
             run(command, dry_run)
         return
+    with using(folder):
+        if not (folder / NODE_FILE).exists():
+            raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
+        with held(folder):
+            _provision(folder, dev, replace)
+    print(f"The board has the keys of {name}; restart what uses {shown(folder)} at the gateway")
+
+
+def _provision(folder, dev, replace):
+    ask, copy, take = commands(folder, dev)
     new = check(folder)
-    found = run([*board, "exec", WHOSE], capture=True).strip()
+    found = run(ask, capture=True).strip()
+    if found == new:
+        # The note of that was lost, such as with a backup.
+        mark(folder, [*on_boards(folder), new])
+        check(folder)
     if found != str(False) and found not in gateways(folder) and not replace:
         raise Problem(
-            f"This board has keys that are not {name}'s: name its own node, or replace them, "
-            f"`make provision NODE={name} REPLACE=1`"
+            f"This board has keys that are not {folder.name}'s: name its own node, or replace "
+            f"them, `make provision NODE={folder.name} REPLACE=1`"
         )
     run(copy)
-    with writing(folder):
-        # From here on the board may be using them, whatever becomes of the cable.
-        mark(folder, [*on_boards(folder), new])
-        run(take)
-        point(folder, new, [new])
-        mark(folder, [new])
-        clear(folder, [new])
-    print(f"The board has the keys of {name}; restart what uses {shown(folder)} at the gateway")
+    # From here on the board may be using them, whatever becomes of the cable.
+    mark(folder, [*on_boards(folder), new])
+    run(take)
+    point(folder, new, [new])
+    mark(folder, [new])
+    clear(folder, [new])
+
+
+def commands(folder, dev):
+    """What asks the board whose keys it has, copies the new ones, and lets it take them."""
+    board = mpremote(dev)
+    return (
+        [*board, "exec", WHOSE],
+        [*board, "fs", "cp", shown(folder / NODE_FILE), f":{NEW}"],
+        [*board, "exec", TAKE, "+", "reset"],
+    )
 
 
 def check(folder):
     """The id of the keys that are to go on a board. Raises Problem when they must not."""
-    name = folder.name
-    if not (folder / NODE_FILE).exists():
-        raise Problem(f"{name} has no keys yet: `make keys NODE={name}`")
     new = node_id(folder)
     where = "on a board" if new in on_boards(folder) else ""
     if (folder / NUMBERS).exists():
         where = "in a simulated node"
     if where:
         raise Problem(
-            f"The keys of {name} have been {where}: `make keys NODE={name} ROTATE=1` first"
+            f"The keys of {folder.name} have been {where}: "
+            f"`make keys NODE={folder.name} ROTATE=1` first"
         )
     if new not in gateways(folder):
-        raise Problem(
-            f"The gateway's end of {name}'s keys is gone: `make keys NODE={name} ROTATE=1` first"
-        )
+        raise Problem(broken(folder, f"The gateway's end of {folder.name}'s keys is gone"))
+    try:
+        load_keys(str(folder / NODE_FILE))
+    except ValueError as error:
+        raise Problem(broken(folder, error)) from None
     return new
 
 
-def mark(folder, ids):
-    """Notes which keys have been on a board."""
-    new = folder / (USED + ".new")
-    write_private(new, "".join(f"{one}\n" for one in ids).encode())
-    new.replace(folder / USED)
+def load_keys(path):
+    """What the node will make of the file. Raises ValueError naming the field that is wrong."""
+    firmware_config()  # and with it the way to firmware/
+    return importlib.import_module("keys").load(path)
 
 
 if __name__ == "__main__":

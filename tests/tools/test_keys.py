@@ -13,6 +13,7 @@ from aiocoap.oscore import FilesystemSecurityContext
 import make_keys as tool
 import put_keys
 from device import Problem
+from ports import free_port
 from setup.console import ROOT
 
 DEVICE = "/dev/ttyACM0"
@@ -101,6 +102,18 @@ def credentials(made):
     return ids("client.json"), ids("server.json")
 
 
+def refused(command):
+    """The one line with which it ends."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def simulate(file):
+    """The command line of a simulated node with these keys."""
+    return [sys.executable, "tools/simulate.py", "--port", str(free_port()), "--oscore", file]
+
+
 def modes(folder):
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
 
@@ -170,26 +183,39 @@ def test_nothing_secret_is_printed(folder):
 def test_what_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "keys").write_text("a file")
     command = [sys.executable, "tools/make_keys.py", "--node", "a", "--keys", tmp_path / "keys"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "make it yours to write" in done.stderr
+    said = refused(command)
+    assert f"{tmp_path / 'keys'}: File exists: put that right and try again" in said
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
-def test_what_goes_wrong_is_named(folder, monkeypatch, number):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_what_goes_wrong_is_named(folder, board, monkeypatch, number):
     def write(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(tool, "write", write)
-    ours = "make it yours to write" if number == errno.EACCES else "then try again"
-    with pytest.raises(Problem, match=f"secret.json: {os.strerror(number)}: {ours}"):
-        tool.make("door-1", keys=folder)
-    monkeypatch.undo()
+    ours = "make it yours to write" if number == errno.EACCES else "put that right and try again"
+    with monkeypatch.context() as patched:
+        patched.setattr(tool, "write_private", write)
+        with pytest.raises(Problem, match=f"secret.json.new: {os.strerror(number)}: {ours}"):
+            tool.make("door-1", keys=folder)
     tool.make("door-1", keys=folder)
-    monkeypatch.setattr(put_keys, "run", lambda *_, **__: "False")
-    monkeypatch.setattr(put_keys, "write_private", write)
+    monkeypatch.setattr(tool, "write_private", write)
     with pytest.raises(Problem, match=f"provisioned.new: {os.strerror(number)}: {ours}"):
         put_keys.provision("door-1", DEVICE, keys=folder)
+    assert "oscore.json" not in board.files
+
+
+@pytest.mark.parametrize("name", ["oscore.json", "provisioned"])
+def test_what_can_not_be_read_is_one_line(folder, board, name):
+    made = tool.make("door-1", keys=folder)
+    (made / name).unlink(missing_ok=True)
+    (made / name).mkdir()
+    wrong = "Is a directory: put that right and try again"
+    with pytest.raises(Problem, match=f"{name}: {wrong}"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    with pytest.raises(Problem, match=f"{name}.*: {wrong}"):
+        tool.make("door-1", rotate=True, keys=folder)
+    if name == "provisioned":
+        assert wrong in refused(simulate(made / "oscore.json"))
 
 
 def test_no_two_are_alike(folder):
@@ -354,7 +380,7 @@ def test_a_cable_that_is_pulled(folder, board, lost, after):
 # Provisioning
 
 
-BROKEN = ["", "{}", "[]", "7", '{"sender_id": 7}', '{"sender_id": "zz"}', '{"a": {"oscore": 1}}']
+BROKEN = ["", "{}", "[]", "[" * 9999, '{"sender_id": 7}', '{"sender_id": "zz"}', '{"a": {"b": 1}}']
 
 
 @pytest.mark.parametrize("content", BROKEN)
@@ -375,22 +401,44 @@ def test_broken_files_of_credentials_are_written_anew(folder, board, content):
 def test_broken_keys_go_nowhere(folder, board, content):
     made = tool.make("door-1", keys=folder)
     (made / "oscore.json").write_text(content)
-    with pytest.raises(Problem, match="oscore.json is broken: .*NODE=door-1 ROTATE=1"):
+    wrong = "oscore.json is not what `make keys` wrote: `make keys NODE=door-1 ROTATE=1` makes new"
+    with pytest.raises(Problem, match=wrong):
         put_keys.provision("door-1", DEVICE, keys=folder)
     assert not board.said
     (made / "provisioned").write_text("1234\n")
-    command = [sys.executable, "tools/simulate.py", "--oscore", made / "oscore.json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "is broken" in done.stderr
+    assert wrong in refused(simulate(made / "oscore.json"))
     tool.make("door-1", rotate=True, keys=folder)
     put_keys.provision("door-1", DEVICE, keys=folder)
     assert board.id == id_of(made)
 
 
+@pytest.mark.parametrize(
+    "field, value, why",
+    [
+        ("secret", None, "secret: is missing"),
+        ("secret", "00" * 16, "secret: everybody knows"),
+        ("salt", 7, "salt: must be a text"),
+        ("recipient_id", "00" * 9, "recipient_id: has at most"),
+    ],
+)
+def test_keys_that_the_node_would_refuse_go_nowhere(folder, board, field, value, why):
+    made = tool.make("door-1", keys=folder)
+    content = {**json.loads((made / "oscore.json").read_text()), field: value}
+    if value is None:
+        del content[field]
+    (made / "oscore.json").write_text(json.dumps(content))
+    with pytest.raises(Problem, match=f"oscore.json: {why}.* ROTATE=1` makes new keys"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    (made / "oscore.json").write_text(json.dumps([content, content]))
+    with pytest.raises(Problem, match="more than one.* ROTATE=1` makes new keys"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert not board.said
+
+
 def test_keys_without_the_gateways_end_go_nowhere(folder, board):
     made = tool.make("door-1", keys=folder)
     (made / f"gateway-{id_of(made)}").rename(made / "elsewhere")
-    with pytest.raises(Problem, match="gateway's end of door-1's keys is gone.*ROTATE=1"):
+    with pytest.raises(Problem, match="gateway's end of door-1's keys is gone: .*ROTATE=1"):
         put_keys.provision("door-1", DEVICE, keys=folder)
     assert not board.said
     tool.make("door-1", rotate=True, keys=folder)
@@ -455,7 +503,77 @@ def test_simulated_or_provisioned_but_not_both(folder, board):
         put_keys.provision("door-1", DEVICE, keys=folder)
     tool.make("door-1", rotate=True, keys=folder)
     put_keys.provision("door-1", DEVICE, keys=folder)
-    command = [sys.executable, "tools/simulate.py", "--oscore", made / "oscore.json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "have been on a board" in done.stderr and "ROTATE=1" in done.stderr
+    said = refused(simulate(made / "oscore.json"))
+    assert "have been on a board" in said and "ROTATE=1" in said
+
+
+def test_keys_that_the_board_has_are_not_put_there_again(folder, board):
+    """The note that they have been there may be lost, as with a backup."""
+    made = tool.make("door-1", keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    (made / "provisioned").unlink()
+    board.said = []
+    with pytest.raises(Problem, match="have been on a board.*ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert len(board.said) == 1, "the question"
+    assert "have been on a board" in refused(simulate(made / "oscore.json"))
+    tool.make("door-1", rotate=True, keys=folder)
+    assert gateways(made) == sorted([board.id, id_of(made)])
+
+
+def test_the_note_is_on_the_disk_before_the_board_takes_the_keys(folder, board, monkeypatch):
+    tool.make("door-1", keys=folder)
+    done = []
+    sync, run = tool.sync, board.run
+    monkeypatch.setattr(tool, "sync", lambda path: (sync(path), done.append(path.name)))
+    monkeypatch.setattr(
+        put_keys,
+        "run",
+        lambda argv, *more, **named: (done.append(argv[-1]), run(argv, **named))[1],
+    )
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert done[2:5] == ["provisioned.new", "door-1", "reset"]
+
+
+# One at a time
+
+
+def test_a_simulated_node_has_its_keys_alone(folder, board):
+    """Two that count for themselves would use the same numbers, also through a link."""
+    made = tool.make("door-1", keys=folder)
+    link = folder / "link.json"
+    link.symlink_to(made / "oscore.json")
+    node = subprocess.Popen(
+        [sys.executable, ROOT / "tools" / "simulate.py", *simulate("link.json")[2:]],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with node:
+        assert node.stdout.readline().startswith("ready ")
+        assert (made / "oscore.json.numbers").exists()
+        for file in (made / "oscore.json", link):
+            assert "is using these keys: end it first" in refused(simulate(file))
+        with pytest.raises(Problem, match="is using these keys: end it first"):
+            put_keys.provision("door-1", DEVICE, keys=folder)
+        with pytest.raises(Problem, match="is using these keys: end it first"):
+            tool.make("door-1", rotate=True, keys=folder)
+        node.terminate()
+    tool.make("door-1", rotate=True, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+
+
+def test_two_boards_at_once_do_not_get_the_same_keys(folder, board, monkeypatch):
+    tool.make("door-1", keys=folder)
+
+    def run(argv, **named):
+        with pytest.raises(Problem, match="is using these keys: end it first"):
+            put_keys.provision("door-1", "/dev/ttyACM1", keys=folder)
+        with pytest.raises(Problem, match="is using these keys: end it first"):
+            tool.make("door-1", rotate=True, keys=folder)
+        return board.run(argv, **named)
+
+    monkeypatch.setattr(put_keys, "run", run)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert len(board.said) == 3

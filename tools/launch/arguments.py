@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from key_folder import NODE_FILE, node_id, on_boards
+from key_folder import NODE_FILE, hold, is_on_board, using
 from launch.address import bracketed
 from setup.console import Problem, fail
 
@@ -109,24 +109,31 @@ def parse(argv):
             f"--oscore: there is no file {options.oscore}; `make keys NODE=name` makes one"
         )
     if options.oscore:
-        check_keys(parser, Path(options.oscore))
+        options.oscore = take_keys(parser, Path(options.oscore))
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options
 
 
-def check_keys(parser, file):
-    """Ends the program for keys that `make provision` has put on a board."""
-    used = on_boards(file.parent) if file.name == NODE_FILE else []
+def take_keys(parser, file):
+    """The path of the keys, of which this program lets go when it ends.
+
+    Ends the program for keys that a board has had, or that another node is using.
+    """
+    # Beside the file itself lie the numbers, also where a link leads to it.
+    file = file.resolve()
     try:
-        twice = used and node_id(file.parent) in used
+        with using(file):
+            hold(file.parent if file.name == NODE_FILE else file)
+            used = is_on_board(file)
     except Problem as problem:
         parser.error(f"--oscore: {problem}")
-    if twice:
+    if used:
         parser.error(
             f"--oscore: the keys in {file} have been on a board, whose numbers would be used "
             "again; `make keys NODE=name ROTATE=1` makes new ones"
         )
+    return str(file)
 
 
 def check_board(parser, options):
