@@ -1,7 +1,9 @@
 """The slots of block-wise transfers: who sends what to us, and which long answers are kept.
 
-A slot belongs to (peer, key); the key is a digest of what makes two requests parts of one:
-RFC 7959 section 2.5 and RFC 9175 section 3.3. A stranger never takes the slot of a verified peer.
+A slot belongs to (peer, security context, resource, key); the key is a digest of what else makes
+two requests parts of one: RFC 7959 section 2.5 and RFC 9175 section 3.3. Anybody can find two
+requests with one key, so what must not be mixed does not rest on it. A stranger never takes the
+slot of a verified peer.
 """
 
 from array import array
@@ -36,7 +38,8 @@ _NEXT = const(2)  # bytes that have come; of an answer, its length
 _SINCE_MS = const(3)
 _CODE = const(4)  # of a kept answer
 _FORMAT = const(5)
-_WORDS = const(6)
+_CONTEXT = const(6)  # under which it comes, 0 for none
+_WORDS = const(7)
 
 FREE = const(0)
 COMING = const(1)
@@ -57,6 +60,7 @@ class Transfers:
         self.lifetime_ms = lifetime_ms
         self.words = array("i", [0] * (_WORDS * slots))
         self.peers = [None] * slots
+        self.resources = [None] * slots
         self.tags = [b""] * slots
         self.buffers = [None] * slots  # type: list
         self.used = 0
@@ -75,9 +79,7 @@ class Transfers:
         value = digest_option(view.buf, r, _IF_MATCH, r[_SCAN_CODE])
         value = digest_option(view.buf, r, _URI_PATH, value)
         value = digest_option(view.buf, r, _URI_QUERY, value)
-        value = digest_option(view.buf, r, _REQUEST_TAG, value)
-        # nobody adds a block to what comes under OSCORE
-        return value ^ view.context << 20
+        return digest_option(view.buf, r, _REQUEST_TAG, value)
 
     def find(self, view, key, state):
         """The sender's slot with this key in this state, -1 when there is none."""
@@ -86,8 +88,9 @@ class Transfers:
             i -= 1
             at = i * _WORDS
             if self.words[at] == state and self.words[at + _KEY] == key:
-                if self.peers[i] == view.peer:
-                    return i
+                if self.words[at + _CONTEXT] == view.context and self.peers[i] == view.peer:
+                    if self.resources[i] is self.node.resource:
+                        return i
         return -1
 
     def room(self, view, streams=False):
@@ -127,7 +130,9 @@ class Transfers:
         self.words[at] = COMING
         self.words[at + _KEY] = key
         self.words[at + _NEXT] = 0
+        self.words[at + _CONTEXT] = view.context
         self.peers[i] = view.peer
+        self.resources[i] = self.node.resource
         self.touch(i, view.now_ms)
 
     def touch(self, i, now_ms):
@@ -172,7 +177,7 @@ class Transfers:
         """The slot may go to somebody else."""
         if self.words[i * _WORDS]:
             self.words[i * _WORDS] = FREE
-            self.peers[i] = None
+            self.peers[i] = self.resources[i] = None
             self.tags[i] = b""
             self.used -= 1
 
