@@ -34,7 +34,7 @@ setup:
 	@$(PYTHON) tools/setup
 
 ## test: run every test on every interpreter [ARGS=pytest arguments JOBS=processes]
-test: setup micropython-min qemu pico
+test: setup micropython-min micropython-frozen qemu pico
 	@$(VENV_PYTHON) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 include $(wildcard tools/make/*.mk)

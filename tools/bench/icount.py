@@ -100,9 +100,9 @@ def print_table(counted, baseline):
     )
     for machine, chips in CHIPS.items():
         for chip, clock_mhz in chips:
-            for name in ("get", "put", "block", "notify"):
+            for name in ("get", "put", "duplicate", "block", "notify"):
                 low = counted[machine][name] / clock_mhz
-                print(f"  {chip:9} {clock_mhz} MHz {name:7} {low:6.0f} to {2 * low:.0f} us")
+                print(f"  {chip:9} {clock_mhz} MHz {name:9} {low:6.0f} to {2 * low:.0f} us")
 
 
 def main():

@@ -1,8 +1,9 @@
 """What OSCORE costs on this computer: `make bench-oscore`.
 
 One node on MicroPython answers the same GET in the clear and under OSCORE, in turns, so that both
-see the same machine; its own time is counted, socket and all. Prints requests a second and their
-ratio, bytes asked of the heap per request, and the heap of a context. Exit code 1 below the floor.
+see the same machine; its own time is counted, socket and all, in the fastest round of each. Prints
+requests a second and their ratio, bytes asked of the heap per request, and the heap of a context.
+Exit code 1 below the floor.
 """
 
 import json

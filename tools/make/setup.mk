@@ -2,7 +2,7 @@
 
 FIRST_TARGETS := run setup test lint deploy bench
 
-.PHONY: micropython micropython-min clean clean-all
+.PHONY: micropython micropython-min micropython-frozen clean clean-all
 
 ## micropython: find the MicroPython that runs the simulated node, or build one
 micropython: setup
@@ -11,6 +11,10 @@ micropython: setup
 ## micropython-min: build the oldest supported MicroPython (1.25) from Debian's source
 micropython-min:
 	@$(PYTHON) tools/setup oldest
+
+## micropython-frozen: build one with Mote inside, for a simulated node in a small heap
+micropython-frozen: micropython-min
+	@$(PYTHON) tools/setup frozen
 
 ## clean: remove what was built
 clean:

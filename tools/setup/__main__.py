@@ -1,4 +1,4 @@
-"""`python3 tools/setup STEP`: what the Makefile calls. Steps: all, oldest, interpreter.
+"""`python3 tools/setup STEP`: what the Makefile calls. Steps: all, oldest, frozen, interpreter.
 
 `firmware BOARD` and `qemu MACHINE` take what follows as their own arguments.
 """
@@ -53,9 +53,20 @@ def oldest():
     return None
 
 
+def frozen():
+    """Builds the interpreter that a small heap takes; where that cannot be, says so in one line."""
+    from launch.command import manifest
+
+    try:
+        source.frozen(*manifest())
+    except Problem as problem:
+        say(f"Tests in a small heap are left out: {problem}")
+
+
 STEPS = {
     "all": everything,
     "oldest": oldest,
+    "frozen": frozen,
     "interpreter": lambda: say(str(get_interpreter())),
 }
 WITH_ARGUMENTS = {
