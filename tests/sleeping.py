@@ -248,9 +248,9 @@ class Talk:
         self.bench.images.append(newest)
 
 
-def settled():
+def settled(bench=None):
     """A bench whose node has started, told so, and sleeps."""
-    bench = Bench()
+    bench = bench or Bench()
     bench.live(POWER_ON)
     assert bench.reports == [([], 0, 0, 0)] and bench.told == 1
     bench.reports.clear()
