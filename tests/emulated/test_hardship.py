@@ -31,6 +31,13 @@ def hang(timer):
 beside = machine.Timer(mode=machine.Timer.ONE_SHOT, period=%d, callback=hang)
 startup.main()
 """
+CONFIGURED = """
+import config
+settings = config.Settings("config.json")
+settings.update({"name": "attic"})
+settings.save()
+"""
+CALM_MS = 10_000  # longer than a reset is a fast one
 
 
 @pytest.fixture
@@ -62,6 +69,35 @@ def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
             settings = json.loads(asker.get("/config"))
             assert (settings["name"], settings["app"]) == ("attic", "door")
             assert asker.exchange(GET, path_options("/s/hr"))[1] == NOT_FOUND
+
+
+def test_three_fast_resets_are_safe_mode(pico):
+    pico.repl().exec(CONFIGURED)
+    with Asker(pico) as asker:
+        for resets in (2, 3):
+            for _ in range(resets):
+                pico.console.read()
+                pico.link_up = False
+                pico.reset()
+                pico.console.read_until(RESTARTED, LINK_LIMIT_MS)
+            _await_node(pico, asker)
+            said = pico.console.read()
+            assert (b"safe mode: 3 fast resets" in said) == (resets == 3), said
+            pico.run_ms(CALM_MS)
+
+
+def test_what_the_door_did_can_be_asked_for(pico):
+    with Asker(pico) as asker:
+        _await_node(pico, asker)
+        for level in (1, 0, 1):
+            pico.pin(run.load_board().REED_PIN, level)
+            pico.run_ms(1000)
+        events = json.loads(asker.get("/s/contact/events"))
+    values = {record["n"]: record for record in events}
+    assert values["contact_n"]["v"] == 3 and values["lost"]["v"] == 0
+    told = [values[f"contact/{number}"] for number in (1, 2, 3)]
+    assert [record["vb"] for record in told] == [True, False, True]
+    assert [record["t"] for record in told] == [-3, -2, -1]
 
 
 def test_the_watchdog_bites_when_the_loop_hangs_and_not_before(pico):

@@ -1,6 +1,8 @@
 """The wearable's sensors on the emulated Pico's I2C bus, in virtual time."""
 
 import pytest
+from chips.lis3dh import Lis3dh
+from chips.max30205 import Max30205
 from emulated_node import CONTENT, LINK_LIMIT_MS, Asker, path_options
 
 pytestmark = pytest.mark.emulated
@@ -53,6 +55,31 @@ def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, asker):
     assert _value(asker, "/s/steps") == b"1234"
     wired.i2c(0, chip)
     asker.wait_for("/s/temp", b"39.25")
+
+
+def test_the_lid(wired, asker):
+    asker.wait_for("/s/tamper", b"ok")
+    wired.world.line("tamper on")
+    asker.wait_for("/s/tamper", b"tampered")
+
+
+def test_the_other_chips_of_a_wearable(wired, asker):
+    """A MAX30205 and a LIS3DH, which counts no steps, where the usual ones were."""
+    world = wired.world
+    for chip in (world._temperature, world._motion):
+        wired.i2c_remove(0, chip.address)
+    wired.i2c(0, warm := Max30205())
+    wired.i2c(0, moved := Lis3dh())
+    warm.set_mc(38_125)
+    moved.set_mg(-500, 250, 750)
+    wired.link_up = False
+    wired.reset()
+    assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
+    asker.wait_for("/s/contact", b"closed")
+    wired.run_ms(2000)
+    asker.wait_for("/s/temp", b"38.13")
+    asker.wait_for("/s/accel", b"-0.500 0.250 0.750")
+    assert _value(asker, "/s/steps") is None
 
 
 def _value(asker, path):
