@@ -6,7 +6,6 @@ import sys
 
 from setup.console import ROOT
 
-
 TRIES = 6  # other programs may take the processor from all rounds of one
 
 
