@@ -106,7 +106,7 @@ def load(path):
     except UnicodeError:
         raise ValueError("{}: must be JSON".format(path))
     try:
-        return [check(entry) for entry in _entries(text)]
+        return _distinct([check(entry) for entry in _entries(text)])
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
 
@@ -140,6 +140,18 @@ def check(entry):
     if not isinstance(found["gateway"], bool):
         raise ValueError("gateway: must be true or false")
     return found
+
+
+def _distinct(entries):
+    senders = []
+    for entry in entries:
+        # zeros at the end of the salt change no key
+        salt = entry["salt"].rstrip(b"\0")
+        sender = (entry["secret"], salt, entry["id_context"], entry["sender_id"])
+        if sender in senders:
+            raise ValueError("sender_id: two contexts have it with one secret, salt, id_context")
+        senders.append(sender)
+    return entries
 
 
 def _entries(text):

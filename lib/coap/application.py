@@ -17,7 +17,7 @@ _SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 _CODE = const(50)  # scan.CODE
 _ROOM = const(58)  # scan.ROOM
 
-_STATE_VERSION = const(2)
+_STATE_VERSION = const(3)
 _MID_JUMP = const(256)
 
 

@@ -48,6 +48,7 @@ class Asked:
         """Another request takes the place of the one that is done."""
         self.high = -1
         self.notified = 0  # how often
+        self.unused = False  # the nonce of the registration, by an answer
         self.echoed = False
 
 
@@ -83,10 +84,11 @@ class Asking:
             put_piv(call.asked.piv, m)
             m = self._sign(call, n)
             copy(call.asked.tag, 0, call.context.sender.chain, 0, _TAG)
+            if call.observing and equal(call.token, 0, call.watch, 0, SIZE):
+                copy(call.asked.watch, 0, call.asked.piv, 0, _PIV)
+                call.asked.unused = True
         if not m:
             return -1
-        if call.observing and equal(call.token, 0, call.watch, 0, SIZE):
-            copy(call.asked.watch, 0, call.asked.piv, 0, _PIV)
         return self.envelope.close(call.context, 4 + SIZE, n, m)
 
     def _sign(self, call, n):
@@ -110,6 +112,8 @@ class Asking:
         watched = call.observing and equal(view.buf, view.r[_TOKEN], call.watch, 0, SIZE) == 1
         if not self._open(call, view, call.asked.watch if watched else call.asked.piv):
             return IGNORED
+        if watched and not self._is_unused(call.asked):
+            return DONE
         if view.r[_FLAGS] >> _OBSERVE & 1 and not self._is_newer(call.asked, view, watched):
             return DONE
         if self.ledger.kept and not self.ledger.spend():
@@ -143,19 +147,26 @@ class Asking:
             take_piv(self.own, buf, envelope.fields)
             envelope.vary(context, context.recipient_id, self.own)
 
+    def _is_unused(self, asked):
+        """Is the nonce of the message at hand its own, or still that of the registration?
+
+        Each registration, a renewed one too, lends its nonce to the first answer at most (section
+        4.1.3.5.1): what comes without a Partial IV later is a replay, or older than what came.
+        """
+        unused = asked.unused
+        asked.unused = False
+        return unused or self.envelope.fields[_PIV_LENGTH]
+
     def _is_newer(self, asked, view, watched):
         """Is the notification at hand newer than all before? (section 7.4.1)"""
         if not watched:
             return False
         fields = self.envelope.fields
-        if fields[_PIV_LENGTH] == 0:
-            if asked.notified:
-                return False  # the nonce of the registration was used
-        elif asked.high > fields[_PIV_HIGH]:
-            return False
-        elif asked.high == fields[_PIV_HIGH] and asked.low >= fields[_PIV_LOW]:
-            return False
-        else:
+        if fields[_PIV_LENGTH]:
+            if asked.high > fields[_PIV_HIGH]:
+                return False
+            if asked.high == fields[_PIV_HIGH] and asked.low >= fields[_PIV_LOW]:
+                return False
             asked.high = fields[_PIV_HIGH]
             asked.low = fields[_PIV_LOW]
         asked.notified += 1

@@ -52,6 +52,8 @@ class Context:
         self.window = array("i", [0] * WINDOW)
         self.window[SYNCED] = 1
         self.challenge = b""  # the Echo value that makes the window valid again
+        self.challenged_ms = 0  # when that was made
+        self.told_ms = 0  # and when it was sent last
         self.next = 0  # the sequence number of the next message
         self.limit = LAST  # numbers from here on are not to be used yet
         self.more = None  # reserves further numbers: see coap.ledger

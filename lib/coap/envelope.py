@@ -90,10 +90,6 @@ class Envelope:
 
     # What goes
 
-    def answer_as_asked(self):
-        """An answer takes the nonce of its request, which must be done once at most."""
-        self.length = 0
-
     def answer_anew(self, context):
         """An answer takes a number of its own. False: there is none."""
         number = context.take()

@@ -5,7 +5,9 @@ Two stores, each with load() -> bytes or None, and save(bytes), which replaces t
 
     flash     keeps for each context a limit that its numbers have not reached; it is written once
               in `step` numbers. After a loss of power counting goes on from the limit, and what
-              came is unknown: the first request is asked for an Echo.
+              came is unknown: the first request is asked for an Echo. Contexts that are left out
+              stay there: they may come back. Of more than 16 only the highest limit stays, and
+              contexts that are not found go on from there.
     retained  memory that outlives deep sleep: exact numbers and windows, written by retain() just
               before. It is good once: what it holds is void as soon as a number could be used.
 
@@ -24,6 +26,8 @@ _FLASH = b"F1"
 _RETAINED = b"R1"
 _CHECK = 8  # bytes of a digest over what is stored
 _NAME = 8  # bytes of a context's fingerprint
+_REST = bytes(_NAME)  # stands for those whose fingerprints are not kept
+_LEFT_OUT = 16  # contexts that are kept beside those in use
 _LIMIT = 4
 _EXACT = 2 * _LIMIT + 3 * WINDOW
 
@@ -42,6 +46,7 @@ class Ledger:
         self.carried = b""  # and is this
         self.void = None
         self.exact = True  # what comes back is the newest that was carried
+        self.others = b""  # what flash keeps of contexts that are left out
         self.broken = False
         self.error = ""
         if flash is not None:
@@ -103,8 +108,10 @@ class Ledger:
     def _outdate(self):
         # with another limit in flash nobody takes the exact numbers for those of today
         before = [context.limit for context in self.contexts]
+        if max(before) + self.step > LAST:
+            raise ValueError("make new keys")
         for context in self.contexts:
-            context.limit = min(context.limit + self.step, LAST)
+            context.limit += self.step
         try:
             self._save_limits()
         except OSError:
@@ -123,11 +130,16 @@ class Ledger:
             exact = _opened(self.retained.load(), _RETAINED, _EXACT)
             self.retained.save(b"")  # before any number is used
         new = False
+        rest = limits.get(_REST)
         for context in self.contexts:
             context.more = self
-            limit = limits.get(context.fingerprint)
-            new = new or limit is None
+            new = new or context.fingerprint not in limits
+            limit = limits.pop(context.fingerprint, rest)
             self._resume(context, limit, (exact or {}).get(context.fingerprint))
+        if len(limits) > _LEFT_OUT:
+            limits = {_REST: max(limits.values())}
+        for name in limits:
+            self.others += name + limits[name]
         if new:
             self._save_limits()  # from now on they are keys that may have been used
 
@@ -145,7 +157,7 @@ class Ledger:
 
     def _save_limits(self):
         parts = [one.fingerprint + _bytes(one.limit, _LIMIT) for one in self.contexts]
-        self.flash.save(_sealed(_FLASH + b"".join(parts)))
+        self.flash.save(_sealed(_FLASH + b"".join(parts) + self.others))
 
     def _state(self, context):
         words = b"".join([_bytes(word, 3) for word in context.window])

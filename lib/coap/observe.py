@@ -248,7 +248,8 @@ class Observe(Feature):
                     except ValueError:
                         continue
                     context = self.words[i * _WORDS + _CONTEXT]
-                    out += bytes((len(peer), n, context)) + peer + self.requests[i][:n]
+                    name = self.node.secure.name_of(context) if context else b""
+                    out += bytes((len(peer), n, len(name))) + name + peer + self.requests[i][:n]
         return out
 
     def restore(self, part):
@@ -258,16 +259,18 @@ class Observe(Feature):
         node = self.node
         at = 3
         while node.unpack_peer is not None and at + 3 < len(part):
-            start = at + 3 + part[at]
+            named = at + 3 + part[at + 2]
+            start = named + part[at]
             end = start + part[at + 1]
             registration = part[start:end]
             try:
-                peer = node.unpack_peer(part[at + 3 : start])
-                node.view.context = part[at + 2]
+                peer = node.unpack_peer(part[named:start])
+                if part[at + 2]:
+                    node.view.context = node.secure.number_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
                 node.view.r[_COUNT] -= 1  # it has been counted when it came
-            except ValueError:
-                pass  # a peer of another transport
+            except (ValueError, AttributeError):
+                pass  # a peer of another transport, or keys that are gone, or all of them
             node.view.context = 0
             at = end
 
@@ -434,7 +437,7 @@ class Observe(Feature):
     def _group(self, view, i, n):
         """The number of those who asked the same as observer i in the n bytes that are kept."""
         r = view.r
-        if r[_FLAGS] & ~_COMMON or r[_PAYLOAD] < r[_SIZE] or view.context:
+        if r[_FLAGS] & ~_COMMON or r[_PAYLOAD] < r[_SIZE]:
             return 0
         if r[_CODE] != _GET or r[_HEAD] > 12:
             return 0

@@ -55,8 +55,21 @@ _EARLIER = const(3)  # cipher.EARLIER
 _COUNTERS_TOO_LONG = const(9)  # counters.TOO_LONG
 _NOT_OPENED = const(21)  # counters.NOT_OPENED
 
+_HALF = const(0x20000000)  # exchange.HALF
+_MASK = const(0x3FFFFFFF)  # exchange.MASK
+_RING_FIRST = const(3)  # ring.RING_FIRST
+_RING_STEP = const(3)  # ring.RING_STEP
+_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
+
 _PIV = const(6)  # bytes of a Partial IV and its length
+_NAME = const(4)  # bytes of a context's fingerprint
 _CHALLENGE = const(8)  # bytes of an Echo value
+_FRESH_MS = const(30000)  # a request that returns an older one is not fresh
+_PAUSE_MS = const(1000)  # between challenges for a request that had one
+# Of an answer that is too long to be remembered: MAX_RETRANSMIT and one more are given. The count
+# stands above the length of the Partial IV.
+_REPEATS = const(5 << 3)
+_REPEAT = const(1 << 3)
 SHORT = 8  # bytes that stand for an answer that is too long to be remembered: 0, code, Partial IV
 
 # Why a request is refused: code and diagnostic payload (section 8.2)
@@ -68,14 +81,22 @@ _TOO_LONG = (_REQUEST_ENTITY_TOO_LARGE, b"")
 
 
 class Oscore(Feature):
-    """contexts: a list of coap.context.Context; flash, retained, step: see coap.ledger."""
+    """contexts: a list of coap.context.Context; flash, retained, step: see coap.ledger.
+
+    Raises ValueError for two contexts with one sender key: each would count from 0.
+    """
 
     special = understands = watches = 1 << _OSCORE
+    timed = True
 
     def __init__(self, contexts=(), flash=None, retained=None, step=256):
         self.contexts = list(contexts)
         for i, context in enumerate(self.contexts):
             context.number = i + 1  # view.context, while it is in use
+            for other in self.contexts[:i]:
+                # the IV comes of all that the key comes of, but the id
+                if other.iv == context.iv and other.sender_id == context.sender_id:
+                    raise ValueError("two contexts share a sender key")
         self.ledger = Ledger(self.contexts, flash, retained, step)
         if self.ledger.broken:
             self.contexts = []
@@ -130,11 +151,29 @@ class Oscore(Feature):
     def restore(self, part):
         self.ledger.recover(part)
 
+    def name_of(self, number):
+        """What tells a context from any other after a restart, when it may have another number."""
+        return self.contexts[number - 1].fingerprint[:_NAME]
+
+    def number_of(self, name):
+        """Raises ValueError when there is no such context any more."""
+        return [one.fingerprint[:_NAME] for one in self.contexts].index(name) + 1
+
     def prepare(self, call, peer):
         """A call to `peer` begins: it is protected where the peer has a context."""
         call.context = self.context_of(peer)
         if call.context is not None:
             self.asking.begin(call)
+
+    def due(self, now_ms):
+        """Forget the Echo values that are too old, before the clock comes round."""
+        for context in self.contexts:
+            if (now_ms - context.challenged_ms) & _MASK > _FRESH_MS:
+                context.challenge = b""
+        return 0
+
+    def wait_ms(self, now_ms):
+        return _HALF >> 2
 
     # Requests
 
@@ -158,14 +197,18 @@ class Oscore(Feature):
 
     def repeat(self, view, replies, at):
         """A request came again whose answer was too long to be remembered: what is safe is done
-        once more, of anything else the code is told. Both take a nonce of their own.
+        once more, of anything else the code is told. Both take a nonce of their own, so that not
+        more are answered than one that is genuine may need.
         """
         self.again = True
         context = self._open(view)
         self.again = False
-        if context is None or not equal(self.envelope.piv, 0, replies, at + 2, _PIV):
+        if context is None or not self._is_kept(self.envelope.piv, replies, at + 2):
             return 0
-        if view.r[_FLAGS] & _ONCE:
+        replies[at + 2] -= _REPEAT
+        if not context.window[SYNCED]:
+            return self._challenge(view, context)
+        if view.r[_FLAGS] & _ONCE or replies[at + 1] >= _BAD_REQUEST:
             at = self.node.fail(replies[at + 1])
         else:
             at = inside(self.node, context.number, 0)
@@ -173,11 +216,17 @@ class Oscore(Feature):
                 return at
         return self._seal(context, view.r[_HEAD], at, 1)
 
+    def _is_kept(self, piv, replies, at):
+        """Has the entry this Partial IV, and a repeat left?"""
+        n = replies[at]
+        return n >= _REPEAT and n & 7 == piv[0] and equal(piv, 1, replies, at + 1, piv[0])
+
     def shorten(self, replies, at):
         """Put SHORT bytes at replies[at] that stand for the answer that was given last."""
         replies[at] = 0  # no message begins with it
         replies[at + 1] = self.code
         copy(replies, at + 2, self.envelope.piv, 0, _PIV)
+        replies[at + 2] |= _REPEATS
         return SHORT
 
     # Answers that are not given at once
@@ -281,6 +330,7 @@ class Oscore(Feature):
 
     def _is_fresh(self, view, context):
         """Does the request at hand return our Echo? Then the window begins with it."""
+        self.due(view.now_ms)
         if not context.challenge or not view.holds(_ECHO, context.challenge):
             return False
         self.node.exchange.trust(view.peer)
@@ -293,10 +343,25 @@ class Oscore(Feature):
         return True
 
     def _challenge(self, view, context):
-        if not context.challenge:
-            # the number makes it another one after each loss, the rest keeps it from being guessed
+        """Ask for an Echo. Each answer takes a number, which replays must not use up: only a
+        request that none was asked of before, as a genuine one is, need not wait for its turn.
+        """
+        now_ms = view.now_ms
+        high = self.fields[_PIV_HIGH]
+        low = self.fields[_PIV_LOW]
+        if is_new(context.window, high, low):
+            came(context.window, high, low)
+        elif (now_ms - context.told_ms) & _MASK < _PAUSE_MS:
+            exchange = self.node.exchange
+            exchange.ring[_RING_FIRST + _RING_STEP * exchange.entry] = _ABSENT  # it may ask again
+            return 0
+        context.told_ms = now_ms
+        # whoever gets it has half of the time at least
+        if not context.challenge or (now_ms - context.challenged_ms) & _MASK > _FRESH_MS >> 1:
+            # the number makes it another one each time, the rest keeps it from being guessed
             seed = self.node.entropy + context.fingerprint + b"%d" % context.next
             context.challenge = sha256(seed).digest()[:_CHALLENGE]
+            context.challenged_ms = now_ms
         reply = self.node.reply
         reply.clear(_UNAUTHORIZED)
         reply.extra = [(_OPTION_ECHO, context.challenge)]

@@ -180,6 +180,15 @@ def test_ids_are_as_long_as_the_nonce_allows():
     raises(ValueError, Context, SECRET, b"", b"1", b"", bytes(33))
 
 
+@cases((None, 0x08, "02"), (b"", 0x18, "0002"), (b"abc", 0x18, "0361626302"))
+def test_what_our_requests_say_of_the_context(id_context, flags, tail):
+    """An ID context of no bytes is one, and another than none (section 6.1)."""
+    context = Context(SECRET, b"\2", b"\1", SALT, id_context)
+    assert (context.flags, context.tail) == (flags, hexbytes(tail))
+    other = Context(SECRET, b"\2", b"\1", SALT, None if id_context == b"" else b"")
+    assert context.iv != other.iv
+
+
 @cases(
     ("", "14", "8368456e63727970743040488501810a40411440"),
     ("00", "14", "8368456e63727970743040498501810a4100411440"),

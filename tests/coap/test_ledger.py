@@ -4,9 +4,9 @@ from coap.access import SECURED, Access
 from coap.context import LAST, Context
 from coap.ledger import Ledger
 from coap.node import Node
-from coap.numbers import CONTENT, GET, UNAUTHORIZED
+from coap.numbers import CON, CONTENT, GET, UNAUTHORIZED
 from coap.oscore import Oscore
-from engine import ask, request, uint
+from engine import ask, decode, encode, request, uint
 from secured import SALT, SECRET, End
 from support import cases
 
@@ -347,3 +347,156 @@ def test_the_state_of_a_node_carries_it_all():
     node.restore(kept)
     assert node.secure.contexts[0].next > used
     assert end.read(ask(node, end.request(request(GET, "s")))).code == UNAUTHORIZED
+
+
+# Echo values have their time, and replays their turn
+
+
+def restarted(world):
+    """A node that lost its window, and a request that was recorded before."""
+    end = End(b"\x02", b"\x01")
+    tape = end.request(request(GET, "s"))
+    assert end.read(ask(node_of(world), tape)).code == CONTENT
+    return node_of(world), end, decode(tape)
+
+
+def echoed(node, end, now_ms, *options):
+    return end.read(ask(node, end.request(request(GET, "s", options=options)), now_ms=now_ms))
+
+
+@cases(0, 2**30 - 20000)
+def test_an_echo_ages(start_ms):
+    node, end, _ = restarted(World())
+    echo = echoed(node, end, start_ms).all(ECHO)[0]
+    # for half of its time it is given to others
+    assert echoed(node, end, (start_ms + 15000) % 2**30).all(ECHO) == [echo]
+    other = echoed(node, end, (start_ms + 15001) % 2**30).all(ECHO)[0]
+    assert other != echo
+    # the old one is none any more, the other one for 30 s
+    assert echoed(node, end, (start_ms + 15002) % 2**30, (ECHO, echo)).code == UNAUTHORIZED
+    assert echoed(node, end, (start_ms + 45002) % 2**30, (ECHO, other)).code == UNAUTHORIZED
+    assert node.executed == []
+    last = echoed(node, end, (start_ms + 45003) % 2**30).all(ECHO)[0]
+    assert last not in (echo, other)
+    assert echoed(node, end, (start_ms + 75002) % 2**30, (ECHO, last)).code == CONTENT
+    assert node.executed == [1]
+
+
+def test_an_echo_does_not_come_back_when_the_clock_comes_round():
+    node, end, _ = restarted(World())
+    echo = echoed(node, end, 1000).all(ECHO)[0]
+    now_ms = 1000
+    while now_ms < 2**30:
+        node.due(now_ms)
+        assert 0 < node.wait_ms(now_ms) <= 2**27
+        now_ms += node.wait_ms(now_ms)
+    assert echoed(node, end, 1001, (ECHO, echo)).code == UNAUTHORIZED and node.executed == []
+
+
+def test_replays_get_a_challenge_a_second():
+    world = World()
+    node, end, tape = restarted(world)
+    world.flash.writes = 0
+    context = node.secure.contexts[0]
+    context.more.step = 256
+    first = context.next
+    told = 0
+    for i in range(500):
+        replay = encode(CON, 2, i, b"new", tape.options, tape.payload)
+        told += ask(node, replay, "peer%d" % i, 20 * i) is not None
+    assert told == context.next - first == 10 and world.flash.writes <= 1
+    # who has the keys is heard all the same, at once
+    echo = echoed(node, end, 9999).all(ECHO)[0]
+    assert echoed(node, end, 9999, (ECHO, echo)).code == CONTENT and node.executed == [1]
+
+
+def test_who_was_overtaken_by_a_replay_is_heard_when_it_asks_again():
+    node, end, _ = restarted(World())
+    datagram = end.request(request(GET, "s"))
+    message = decode(datagram)
+    copied = encode(CON, 2, 9, b"new", message.options, message.payload)
+    assert ask(node, copied, "thief", 5000).all(9)
+    assert ask(node, datagram, "peer", 5500) is None
+    challenge = end.read(ask(node, datagram, "peer", 7500))
+    assert challenge.code == UNAUTHORIZED and challenge.all(ECHO)
+    # and the same once more when that is lost
+    again = end.read(ask(node, datagram, "peer", 7600))
+    assert again.all(ECHO) == challenge.all(ECHO) and again.piv == challenge.piv
+
+
+def test_a_challenge_that_is_too_long_to_be_remembered_comes_again():
+    node, end, tape = restarted(World())
+    node.exchange.reply_bytes = 16
+    context = node.secure.contexts[0]
+    datagram = end.request(request(GET, "s"))
+    first = end.read(ask(node, datagram, now_ms=1000))
+    assert ask(node, datagram, now_ms=1500) is None
+    second = end.read(ask(node, datagram, now_ms=3000))
+    assert first.all(ECHO) == second.all(ECHO) and first.piv != second.piv
+    # a replay does not become fresh by being repeated, nor when the window is there again
+    replay = encode(CON, 2, 77, b"new", tape.options, tape.payload)
+    assert ask(node, replay, now_ms=4000) and ask(node, replay, now_ms=6000)
+    assert echoed(node, end, 7000, (ECHO, first.all(ECHO)[0])).code == CONTENT
+    number = context.next
+    ask(node, replay, now_ms=9000)
+    assert node.executed == [1] and context.next - number <= 1
+
+
+# Contexts that come and go
+
+
+def context(i):
+    return Context(bytes(range(i + 20, i + 36)), b"\x01", b"\x02")
+
+
+def test_contexts_that_were_left_out_go_on_where_they_were():
+    world = World()
+
+    def boot(*numbers):
+        ledger = Ledger([context(i) for i in numbers], world.flash, None, 4)
+        assert not ledger.broken
+        for one, i in zip(ledger.contexts, numbers):
+            number = one.take()
+            assert (i, number) not in world.used, (i, number)
+            world.used.append((i, number))
+        return [one.next for one in ledger.contexts]
+
+    assert boot(0, 1) == [1, 1]
+    assert boot(0) == [5] and boot(2) == [1] and boot(2) == [5]
+    assert boot(1, 0) == [5, 9] and boot(0, 1, 2) == [13, 9, 9]
+    # a file that came with no context in use keeps all
+    assert boot() == [] and boot(1) == [13]
+
+
+def test_of_very_many_that_were_left_out_none_begins_anew():
+    world = World()
+    ends = []
+    for i in range(40):
+        ledger = Ledger([context(i)], world.flash, None, 4)
+        assert ledger.contexts[0].take() >= 0
+        ends.append(ledger.contexts[0].limit)
+        assert len(world.flash.content) <= 2 + 12 * 18 + 8
+    assert ends[:17] == [4] * 17
+    for i in range(40):
+        one = Ledger([context(i)], world.flash, None, 4).contexts[0]
+        assert one.next >= ends[i] and one.window[4] == 0, i
+    assert max(ends) < 4 * 40
+
+
+def test_what_can_not_be_outdated_is_not_used():
+    world = World(None, "flash")
+    ledger = world.boot()
+    last = ledger.contexts[0]
+    last.next = last.limit = LAST - 4
+    world.use(ledger, 0, 1)  # and the limit is LAST
+    assert last.limit == LAST
+    world.sleep(ledger)
+    kept = world.retained.content
+    writes = world.flash.writes
+    assert last.take() == -1 and "make new keys" in ledger.error
+    assert ledger.contexts[1].limit == 0 and world.flash.writes == writes
+    # so what was carried is true, however often it comes back
+    for _ in range(2):
+        again = world.boot()
+        again.recover(kept)
+        assert again.contexts[0].next == last.next and again.contexts[0].take() == -1

@@ -14,8 +14,8 @@ from coap.oscore import Oscore
 from coap.resource import LATER
 from engine import answer, ask, decode, due, encode, get, request, uint
 from secured import SALT, SECRET, End
-from slots import CODE, HEAD, scan
-from support import cases, hexbytes
+from slots import CODE, HEAD, LIMIT, scan
+from support import cases, hexbytes, raises
 
 HEAP = "2m"
 OWN, OTHER = b"\x01", b"\x02"
@@ -347,6 +347,55 @@ def test_a_repeat_of_a_long_error_tells_its_code():
     assert calls == [1]
 
 
+def test_a_repeat_after_partial_ivs_of_other_lengths_is_answered():
+    node, end = secure_node(), peer()
+    datagram = end.request(request(GET, "long", options=[(BLOCK2, b"\x02")]), seq=7)
+    piv = end.piv
+    assert end.read(ask(node, datagram)).code == CONTENT
+    assert end.read(ask(node, end.request(request(GET, "s"), seq=0x12345678))).code == CONTENT
+    assert end.read(ask(node, datagram), piv).payload == bytes(range(64))
+    # one Partial IV that begins as another one is not the same
+    longer = end.request(request(GET, "long", options=[(BLOCK2, b"\x02")]), seq=0x0712345678)
+    mid = decode(longer).mid
+    assert end.read(ask(node, longer)).code == CONTENT
+    other = decode(datagram)
+    assert ask(node, encode(CON, 2, mid, b"x", other.options, other.payload)) is None
+
+
+@cases((GET, "long"), (POST, "fail"))
+def test_repeats_of_a_long_answer_come_to_an_end(code, path):
+    node, end = secure_node(), peer()
+    node.post("fail")(lambda request, reply: b"x" * 70)
+    datagram = end.request(request(code, path, options=[(BLOCK2, b"\x02")]))
+    first = end.read(ask(node, datagram))
+    forged = bytearray(datagram)
+    forged[-1] ^= 1
+    for _ in range(20):  # which is not the same request
+        assert ask(node, forged) is None
+    for _ in range(5):  # MAX_RETRANSMIT, and one
+        assert end.read(ask(node, datagram)).code == first.code
+    for _ in range(20):
+        assert ask(node, datagram) is None
+    assert node.secure.contexts[0].next == 5
+    assert exchange(node, end, request(GET, "s")).code == CONTENT
+
+
+def test_a_repeat_of_a_long_refusal_tells_its_code():
+    node, end = secure_node(), peer()
+    calls = []
+
+    @node.get("fail")
+    def fail(request, reply):
+        calls.append(1)
+        reply.code = CONFLICT
+        reply.write(b"x" * 70)
+
+    datagram = end.request(request(GET, "fail"))
+    assert end.read(ask(node, datagram)).payload == b"x" * 70
+    again = end.read(ask(node, datagram))
+    assert again.code == CONFLICT and again.payload == b"" and calls == [1]
+
+
 def test_no_response_is_for_the_inside():
     node, end = secure_node(), peer()
     message = ask(node, end.request(request(PUT, "s", payload=b"1", options=[(258, b"\x02")])))
@@ -430,6 +479,61 @@ def test_a_text_that_is_no_request():
         message = ask(node, request(POST, None, options=[(OSCORE, value)], payload=sealed))
         assert refused(message, BAD_REQUEST, b"Decryption failed"), text
     assert node.seen == []
+
+
+@cases(b"", b"c", b"ct", b"cty", b"xtx", b"ctxx", b"ctx" * 5)
+def test_another_id_context_is_not_ours(name):
+    node = secure_node(Context(SECRET, OWN, OTHER, SALT, b"ctx"))
+    end = peer(id_context=b"ctx")
+    message = decode(end.request(request(GET, "s"), with_context=False))
+    piv = message.all(OSCORE)[0][1:2]
+
+    def named(name):
+        value = bytes((0x19,)) + piv + bytes((len(name),)) + name + OTHER
+        # a token of its own for each, for they would be repeats else
+        return encode(CON, 2, 7000 + len(name), name[:8], [(OSCORE, value)], message.payload)
+
+    assert refused(ask(node, named(name)), UNAUTHORIZED, b"Security context not found")
+    assert end.read(ask(node, named(b"ctx"), "other")).code == CONTENT
+
+
+def test_an_id_context_where_ours_has_none_is_not_ours():
+    node, end = secure_node(), peer()
+    message = decode(end.request(request(GET, "s")))
+    for i, name in enumerate((b"", OTHER)):
+        value = b"\x19\0" + bytes((len(name),)) + name + OTHER
+        datagram = encode(CON, 2, 7100 + i, b"", [(OSCORE, value)], message.payload)
+        assert refused(ask(node, datagram), UNAUTHORIZED, b"Security context not found")
+    assert node.seen == []
+
+
+def test_a_datagram_beyond_the_limit():
+    node, end = secure_node(room=256), peer()
+    limit = node.view.r[LIMIT]
+    datagram = end.request(request(PUT, "s"))
+    most = limit - len(datagram) - 2  # a marker; a payload this long has no other lengths
+    fit = end.request(request(PUT, "s", payload=b"p" * (most + 1)))
+    assert len(fit) == limit
+    assert end.read(ask(node, fit)).code == CHANGED
+    long = end.request(request(PUT, "s", payload=b"p" * (most + 2)))
+    assert len(long) == limit + 1
+    assert refused(ask(node, long), REQUEST_ENTITY_TOO_LARGE, b"")
+    assert node.seen == [b"p" * (most + 1)] and node.secure.contexts[0].next == 0
+
+
+@cases(
+    ((OWN, OTHER), (OWN, OTHER)),
+    ((OWN, OTHER), (OWN, b"\x03")),
+    ((OWN, OTHER), (b"\x04", OTHER), (OWN, b"\x05")),
+)
+def test_contexts_that_share_a_sender_key_are_refused(*ids):
+    contexts = [Context(SECRET, own, other, SALT) for own, other in ids]
+    assert "sender key" in str(raises(ValueError, Oscore, contexts))
+    # zeros at the end of a salt change nothing
+    contexts[-1] = Context(SECRET, ids[-1][0], ids[-1][1], SALT + b"\0")
+    raises(ValueError, Oscore, contexts)
+    contexts[-1] = Context(SECRET, ids[-1][0], ids[-1][1], SALT + b"x")
+    assert len(Oscore(contexts).contexts) == len(ids)
 
 
 def test_without_the_feature_the_option_is_refused():

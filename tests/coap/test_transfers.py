@@ -21,7 +21,8 @@ class Colliding:
     def __enter__(self):
         self.digest = coap.transfers.digest_option
         coap.transfers.digest_option = lambda *_: 7
-        contexts = [Context(SECRET, b"\x01", other, SALT) for other in (b"\x02", b"\x03")]
+        ids = (b"\x01", b"\x02"), (b"\x04", b"\x03")
+        contexts = [Context(SECRET, own, other, SALT) for own, other in ids]
         node = Node(*usual(), Access(READ_ONLY), Oscore(contexts))
         node.seed(b"12345678")
         node.seen = []
@@ -52,7 +53,7 @@ def ends(node):
         return lambda data: end.read(ask(node, end.request(data), peer="p"))
 
     plain = lambda data: ask(node, data, peer="p")  # noqa: E731
-    return way(End(b"\x02", b"\x01")), way(End(b"\x03", b"\x01")), plain
+    return way(End(b"\x02", b"\x01")), way(End(b"\x03", b"\x04")), plain
 
 
 @cases((0, 2, "wifi"), (0, 1, "config"), (0, 0, "wifi"), (2, 0, "wifi"), (2, 2, "config"))

@@ -112,6 +112,38 @@ def test_a_file_that_is_wrong(content, why):
     remove()
 
 
+@cases(
+    GOOD,
+    dict(GOOD, recipient_id="03"),
+    dict(GOOD, recipient_id="03", gateway=False),
+    dict(GOOD, salt=GOOD["salt"] + "00"),
+)
+def test_contexts_that_share_a_sender_key(other):
+    remove()
+    write([GOOD, dict(GOOD, sender_id="07"), other])
+    error = str(raises(ValueError, keys.load, FILE))
+    assert error.startswith(FILE + ": sender_id: ") and GOOD["secret"] not in error
+    node = node_of()
+    assert node.secure is None and node.said == ["OSCORE: " + error]
+    assert node.access.status == error and ask(node, request(PUT, "s")).code == UNAUTHORIZED
+    assert keys.Numbers(FILE + keys.NUMBERS).load() is None, "nothing was counted"
+    remove()
+
+
+def test_contexts_that_share_less_are_taken():
+    remove()
+    write(
+        [
+            GOOD,
+            dict(GOOD, id_context="00"),
+            dict(GOOD, salt="01"),
+            dict(GOOD, secret="a1" + "b2" * 15),
+        ]
+    )
+    assert node_of().secure.status == "4 contexts"
+    remove()
+
+
 def test_numbers_that_are_broken():
     remove()
     write(GOOD)
