@@ -3,13 +3,13 @@
 The files go to build/mpy/ARCH/, their sizes to build/mpy/sizes.json and, as a table, to stdout.
 """
 
-import argparse
 import json
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from device import ROOT, Problem, main, program
+from setup.console import Arguments
 
 ARCHS = ("xtensawin", "rv32imc", "armv6m", "armv7emsp", "x64")
 SOURCES = ("lib", "firmware")
@@ -18,7 +18,7 @@ FLAGS = ("-O3",)  # no asserts and no line numbers: a board has better use for t
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("arch", nargs="*", help=f"of {', '.join(ARCHS)}; default all")
     archs = parser.parse_args(argv).arch or list(ARCHS)
     for arch in archs:

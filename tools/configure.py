@@ -6,7 +6,6 @@ files that nobody else can read and that are removed afterwards: never on a comm
 every user of this computer could see them.
 """
 
-import argparse
 import contextlib
 import getpass
 import importlib
@@ -27,6 +26,7 @@ from device import (
     mpremote,
     run,
 )
+from setup.console import Arguments
 
 FIRMWARE = ROOT / "firmware"
 SETTINGS = "config.json"
@@ -35,7 +35,7 @@ HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     add_device_arguments(parser)
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)

@@ -6,7 +6,6 @@ for a forgotten .py would be imported instead of the new .mpy beside it. config.
 secrets.json stay.
 """
 
-import argparse
 import shutil
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +21,7 @@ from device import (
     run,
     shown,
 )
+from setup.console import Arguments
 
 STAGE = ROOT / "build" / "deploy"
 AS_SOURCE = ("boot.py", "main.py")  # the board looks for these names
@@ -68,7 +68,7 @@ for path in KEEP:
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="")
     add_device_arguments(parser)
     options = parser.parse_args(argv)

@@ -1,5 +1,6 @@
 """What flashing, deploying and configuring share: boards, serial devices, running a program."""
 
+import argparse
 import json
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from setup.console import ROOT, Problem
 
 BOARDS = ROOT / "boards"
 PROGRAMS = ROOT / ".venv" / "bin"
+SLOWEST_BAUD, FASTEST_BAUD = 50, 12_000_000  # 12 Mbit/s is USB at full speed
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,21 @@ def find_board(name):
 
 def check_ports(dev, port):
     """Raises Problem when the UDP port is a serial device, or the serial device a number."""
-    if port and not port.isdigit():
+    if port and not port.isdecimal():
         raise Problem(f"PORT is a UDP port; name the serial device with DEV={port}")
+    if port and int(port) > 65535:
+        raise Problem(f"PORT={port} is no UDP port: it must be 0 to 65535")
     if not dev or dev.isdigit():
         raise Problem("DEV is a serial device: DEV=/dev/ttyUSB0, DEV=COM4, or DEV=auto")
+
+
+def baud_rate(text):
+    """Bits per second on a serial line, for argparse."""
+    if not text.isdecimal() or not SLOWEST_BAUD <= int(text) <= FASTEST_BAUD:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a speed in bits per second ({SLOWEST_BAUD} to {FASTEST_BAUD})"
+        )
+    return int(text)
 
 
 def add_device_arguments(parser):

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 
-from setup.console import ROOT, Problem, fail
+from setup.console import ROOT, Arguments, Problem, fail
 
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
 
@@ -32,15 +32,6 @@ PORT = 5683
 LEISURE_S = 5  # within which nodes answer a group (RFC 7252 section 8.2)
 LIST_BYTES = 1 << 16
 COLUMNS = ("resource", "type", "formats", "", "title")
-
-
-class Arguments(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
-
-    def error(self, message):
-        """Ends the program with one line and exit code 2."""
-        message = message.replace("argument ", "", 1)
-        fail(f"discover.py: {message}; `python3 tools/discover.py --help` lists the arguments")
 
 
 def port_number(text):

@@ -4,7 +4,6 @@ ESP32 chips are written through esptool, the Pico W and Pico 2 W by copying a UF
 that their boot loader shows. A file for another chip is refused before anything is written.
 """
 
-import argparse
 import os
 import shutil
 import struct
@@ -14,6 +13,7 @@ from pathlib import Path
 from device import (
     Problem,
     add_device_arguments,
+    baud_rate,
     check_ports,
     find_board,
     main,
@@ -22,6 +22,7 @@ from device import (
     run,
     show,
 )
+from setup.console import Arguments
 
 IMAGE_MAGIC = 0xE9  # first byte of an Espressif image; the chip id is a 16-bit number at 12
 IMAGE_CHIP_ID = 12
@@ -45,10 +46,10 @@ def work(argv):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="")
     parser.add_argument("--fw", default="", help="firmware image, .bin or .uf2")
-    parser.add_argument("--baud", default="460800")
+    parser.add_argument("--baud", type=baud_rate, default=460800)
     parser.add_argument("--erase", action="store_true", help="erase the whole flash first")
     parser.add_argument("--drive", default="", help="the boot loader's drive, if not found")
     add_device_arguments(parser)
@@ -98,7 +99,7 @@ def flash_esp32(board, firmware, options):
     esptool = [program("esptool"), "--chip", board.chip]
     if options.dev != "auto":
         esptool += ["--port", options.dev]
-    esptool += ["--baud", options.baud]
+    esptool += ["--baud", str(options.baud)]
     try:
         if options.erase:
             run([*esptool, "erase-flash"], options.dry_run)

@@ -9,7 +9,6 @@ Keys that have been on a board stay good until `make provision` has put newer on
 client goes on with them, the server takes both.
 """
 
-import argparse
 import json
 import os
 import secrets
@@ -33,6 +32,7 @@ from key_folder import (
     place,
     using,
 )
+from setup.console import Arguments
 
 SECRET_BYTES = 16
 SALT_BYTES = 8
@@ -42,7 +42,7 @@ GATEWAY_ID = "67"
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--node", default="", help="what the node is called")
     parser.add_argument("--host", default="", help="where it is found, for the credentials")
     parser.add_argument("--rotate", action="store_true", help="new keys beside those there are")

@@ -5,7 +5,6 @@ them a second time, and with that everybody could read what they protect. The bo
 it has until the new ones have arrived whole; from then on the gateway's credentials are the new.
 """
 
-import argparse
 import importlib
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from key_folder import (
     using,
 )
 from make_keys import clear, mark, point
+from setup.console import Arguments
 
 # Prints the id of the keys on the board, False where there are none.
 WHOSE = (
@@ -35,7 +35,7 @@ TAKE = f"import os; os.rename('{NEW}', '{NODE_FILE}')"
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--node", default="", help="whose keys")
     parser.add_argument("--replace", action="store_true", help="also on another node's board")
     parser.add_argument("--keys", type=Path, default=FOLDER, help="folder of all keys")

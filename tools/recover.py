@@ -14,8 +14,11 @@ import serial
 from serial.tools import list_ports
 
 from device import Problem, add_device_arguments, check_ports, main, mpremote, run
+from serial_port import reason
+from setup.console import Arguments
 
 LIMIT_S = 60
+LONGEST_S = 3600
 PAUSE_S = 0.1  # between two knocks: many within the window
 BAUD = 115200
 CTRL_C = b"\x03"
@@ -40,12 +43,23 @@ print("recovered: the board starts in safe mode; give it settings with make conf
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="knock for so long")
+    parser = Arguments(description=__doc__.splitlines()[0])
+    parser.add_argument("--limit-s", type=seconds, default=LIMIT_S, help="knock for so long")
     add_device_arguments(parser)
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)
     recover(options.dev, options.dry_run, options.limit_s)
+
+
+def seconds(text):
+    """A time to knock, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds (up to {LONGEST_S})")
+    return value
 
 
 def recover(dev, dry_run=False, limit_s=LIMIT_S):
@@ -77,7 +91,7 @@ def knock(dev, limit_s):
                     if has_prompt(line, end):
                         return name
             except (OSError, serial.SerialException) as error:
-                why = str(error).splitlines()[0]
+                why = reason(error)
         time.sleep(PAUSE_S)
     raise Problem(
         f"no answer from DEV={dev} ({why}): close other programs that use it, name it with "

@@ -3,6 +3,8 @@
 An emulator gives its UARTs to the host as TCP ports or pseudo-terminals.
 """
 
+import errno
+import os
 import socket
 
 import serial
@@ -36,11 +38,22 @@ def open_port(dev, baud=BAUD):
     try:
         return serial.Serial(dev, baud, timeout=0, write_timeout=WRITE_S, exclusive=True)
     except (OSError, ValueError) as error:
-        why = str(getattr(error, "strerror", None) or error).rpartition(": ")[2]
         raise Problem(
-            f"cannot open {dev} ({why}): plug the board in, close other programs that use it, or"
-            " name the line with DEV=/dev/tty... or DEV=tcp://host:port"
+            f"cannot open {dev} ({reason(error)}): plug the board in, close other programs that"
+            " use it, or name the line with DEV=/dev/tty... or DEV=tcp://host:port"
         ) from None
+
+
+def reason(error):
+    """Why a line could not be opened, in a few words."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and error.__context__ is not None:  # pyserial drops that of termios
+        number, *_ = *error.__context__.args, None
+    if number == errno.ENOTTY:
+        return "it is no serial line"
+    if number == errno.EAGAIN:
+        return "another program uses it"
+    return os.strerror(number) if isinstance(number, int) else str(error)
 
 
 def _open_tcp(text):

@@ -12,7 +12,7 @@ import sys
 from launch import arguments
 from launch.address import bracketed, free_address
 from launch.banner import Banner
-from launch.child import Child
+from launch.child import START_LIMIT_S, Child
 from launch.command import command
 from setup.console import ROOT, Problem, fail
 
@@ -30,8 +30,10 @@ def main(argv):
         from launch import emulated
 
         argv, environ, title = emulated.command(options)
+        start_limit_s = emulated.START_LIMIT_S
     else:
         argv, environ, title = command(options)
+        start_limit_s = START_LIMIT_S
     url = f"coap://{bracketed(options.host)}:{options.port}"
     play = options.play or is_terminal(sys.stdout)
     by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both", None)
@@ -46,6 +48,7 @@ def main(argv):
         url,
         on_ready=banner.show if play else None,
         toggle_period_s=DOOR_PERIOD_S if by_itself else None,
+        start_limit_s=start_limit_s,
     )
 
 

@@ -6,14 +6,13 @@ says how much each may be here; what outgrew it ends the program with exit code 
 `make size RENEW=1` writes it anew.
 """
 
-import argparse
 import json
 
 import build_mpy
 import device
 import size_flash
 import size_heap
-from setup.console import ROOT, Problem
+from setup.console import ROOT, Arguments, Problem
 
 BUDGET = ROOT / "tools" / "bench" / "budget.json"
 RENEWED_BY = "make size RENEW=1"
@@ -28,7 +27,7 @@ HEAP_TITLES = {"made": "made: node and application"}
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--renew", action="store_true", help="write the budget anew")
     options = parser.parse_args(argv)
     try:

@@ -14,7 +14,6 @@ the node gives pass unchanged, in both directions. Block-wise uploads of two cli
 resource at once remain one upload to the node, which then answers 4.08 to one of them.
 """
 
-import argparse
 import codecs
 import os
 import random
@@ -25,9 +24,9 @@ import time
 from array import array
 from collections import OrderedDict
 
-from device import Problem, check_ports, main
+from device import Problem, baud_rate, check_ports, main
 from serial_port import BAUD, find_device, open_port
-from setup.console import ROOT
+from setup.console import ROOT, Arguments
 
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
 
@@ -189,16 +188,16 @@ class Terminal:
 
 
 def work(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("dev", nargs="?", default="auto", help="serial device, tcp://HOST:PORT")
     parser.add_argument("--port", default="5683", help="UDP port on 127.0.0.1; 0: any")
-    parser.add_argument("--baud", type=int, default=BAUD, help=f"bits per second ({BAUD})")
+    parser.add_argument("--baud", type=baud_rate, default=BAUD, help=f"bits per second ({BAUD})")
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)
     if not hasattr(select, "poll"):
         raise Problem("this system has no poll(): run the bridge on Linux, macOS or WSL")
     dev = find_device(options.dev)
-    with bound(int(options.port)) as sock, open_port(dev, options.baud) as port:
+    with bound(int(options.port or 0)) as sock, open_port(dev, options.baud) as port:
         serve(sock, port, dev)
 
 
@@ -207,10 +206,11 @@ def bound(port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.bind((HOST, port))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         sock.close()
-        why = getattr(error, "strerror", None) or "no such port"
-        raise Problem(f"cannot listen on port {port} ({why}): name another, PORT=5684") from None
+        raise Problem(
+            f"cannot listen on port {port} ({error.strerror}): name another, PORT=5684"
+        ) from None
     sock.setblocking(False)
     return sock
 

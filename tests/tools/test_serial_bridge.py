@@ -16,6 +16,7 @@ import pytest
 from running import LIMIT_S, running, wait_until
 
 import serial_node
+import serial_port
 import slipmux
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
 from device import Problem
@@ -159,10 +160,13 @@ def test_the_terminal_is_not_steered():
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["/dev/tty-none"], "DEV="),
+        (["/dev/tty-none"], "cannot open /dev/tty-none (No such file or directory): plug"),
+        (["/dev/null"], "cannot open /dev/null (it is no serial line): plug"),
+        (["/dev/null", "--baud", "-5"], "(50 to 12000000)"),
+        (["/dev/null", "--baud", "fast"], "(50 to 12000000)"),
         (["tcp://127.0.0.1"], "tcp://host:port"),
         (["tcp://127.0.0.1:1"], "start what listens there"),
-        (["/dev/null", "--port", "70000"], "PORT="),
+        (["/dev/null", "--port", "70000"], "PORT=70000 is no UDP port: it must be 0 to 65535"),
         (["/dev/null", "--port", "ttyUSB0"], "DEV=ttyUSB0"),
         (["5683"], "DEV="),
     ],
@@ -173,6 +177,14 @@ def test_what_is_wrong_is_one_line(arguments, names):
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and names in done.stderr
+
+
+def test_a_line_that_another_program_uses_is_named_so():
+    near, far = pty.openpty()
+    device = os.ttyname(far)
+    expected = pytest.raises(Problem, match=r"\(another program uses it\)")
+    with open(near, "rb"), open(far, "rb"), serial_port.open_port(device), expected:
+        serial_port.open_port(device)
 
 
 def test_a_port_in_use_is_one_line():

@@ -43,6 +43,8 @@ def both_interpreters(function):
     ("arguments", "fix"),
     [
         (["--app", "window"], "choose from"),
+        (["--board", "pico", "--host", "::1"], "--host: an IPv4 address with --board pico"),
+        (["--board", "pico", "--app", "plugtest"], "door, wearable and both"),
         (["--port", "70000"], "is not a UDP port (0 to 65535)"),
         (["--port", "-1"], "is not a UDP port (0 to 65535)"),
         (["--port", "coap"], "is not a UDP port (0 to 65535)"),

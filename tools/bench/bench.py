@@ -21,6 +21,8 @@ import tables
 from servers import HOST, SERVERS
 from workloads import CONTACT, WORKLOADS
 
+from setup.console import Arguments
+
 USUAL = ("echo", "mote-micropython", "mote-cpython", "libcoap", "aiocoap")
 WARMUP_S = 0.1
 UPLOAD_S = 60
@@ -48,18 +50,11 @@ def main():
     return 1 if wrong else 0
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
-
-    def error(self, message):
-        self.exit(2, f"bench: {message.removeprefix('argument ')}\n")
-
-
 def parse():
     """Read the command line."""
     by_name = {workload.name: workload for workload in WORKLOADS}
     usual = (*USUAL, "microcoapy") if os.environ.get("MICROCOAPY") else USUAL
-    parser = Parser(prog="bench.py", description="Compare the speed of CoAP servers.")
+    parser = Arguments(prog="bench.py", description="Compare the speed of CoAP servers.")
     parser.add_argument("--seconds", type=positive(float), default=0.5, help="of one load")
     parser.add_argument("--rounds", type=positive(int), default=5)
     parser.add_argument("--sockets", type=positive(int), default=8, help="of the load client")

@@ -11,11 +11,12 @@ import sys
 import programs
 
 from setup import interpreter, plain
-from setup.console import ROOT, Problem
+from setup.console import ROOT, Arguments, Problem
 
 PLOTS = ROOT / "build" / "plots"
 GROWTH = programs.HERE / "growth.py"
 LIMIT_S = 240
+MOST_BATCHES = 1000
 TITLES = {
     "resources": "number of resources",
     "observers": "observers of a resource",
@@ -25,8 +26,8 @@ TITLES = {
 
 def main():
     """Print the table and write the plots; exit code 2 when it cannot run."""
-    parser = argparse.ArgumentParser(prog="plots.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, choices=range(1, 1001), default=100, metavar="N")
+    parser = Arguments(prog="plots.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=batches, default=100, metavar="N")
     arguments = parser.parse_args()
     try:
         rows = grown(arguments.batches)
@@ -36,6 +37,13 @@ def main():
         return 2
     print(table(rows))
     return 0
+
+
+def batches(text):
+    """How many batches, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_BATCHES:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {MOST_BATCHES}")
+    return int(text)
 
 
 def grown(batches, *which):

@@ -22,6 +22,8 @@ import matrix  # noqa: E402
 from registry import CHECKS, run  # noqa: E402
 from targets import TARGETS, USUAL, programs  # noqa: E402
 
+from setup.console import Arguments  # noqa: E402
+
 TOPICS = tuple(checks.__all__)
 
 
@@ -83,11 +85,6 @@ def lock(target, path):
     """The lock of a target's resource."""
     with _guard:
         return target.locks[path]
-
-
-class Arguments(argparse.ArgumentParser):
-    def error(self, message):
-        raise programs.Problem(f"conformance: {message.replace('argument ', '', 1)}")
 
 
 def parse(argv):

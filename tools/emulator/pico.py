@@ -140,9 +140,10 @@ class Pico:
         """Let the Pico run until condition() is true; False when `limit_ms` were not enough."""
         if self.realtime:
             end = time.monotonic() + limit_ms / 1000
-            while not self._link.wait_for(condition, POLL_S):
+            while not condition():  # not within the wait: events have to come while it is asked
                 if time.monotonic() > end:
                     return False
+                self._link.wait_for(lambda: False, POLL_S)
             return True
         left_ms = limit_ms
         while not condition():

@@ -7,7 +7,6 @@ the node answers. Lines on stdin move what is wired to it; their end ends it, as
 exit code 0. tools/simulate.py starts it.
 """
 
-import argparse
 import contextlib
 import fcntl
 import importlib.util
@@ -20,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from emulator.cable import Cable  # noqa: E402
 from emulator.pico import Pico  # noqa: E402  (it also lets the models be found)
 from emulator.repl import ReplError  # noqa: E402
-from launch.address import bracketed  # noqa: E402
 from launch.ask import get  # noqa: E402
-from setup.console import ROOT, Problem, fail  # noqa: E402
+from setup.console import ROOT, Arguments, Problem, fail  # noqa: E402
 
 from chips.lsm6dsox import Lsm6dsox  # noqa: E402  isort: skip
 from chips.max30102 import Max30102  # noqa: E402  isort: skip
@@ -143,7 +141,7 @@ def start(pico, host):
     if not pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS):
         raise Problem(f"the firmware did not bring its link up; it last said: {last_words(pico)}")
     pico.set_realtime(True)
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reached = "127.0.0.1" if host == "0.0.0.0" else host
     listing = "/.well-known/core"
     if not pico.run_until(lambda: get(reached, pico.udp_port, listing), ANSWER_LIMIT_MS):
         raise Problem(f"the firmware does not answer; it last said: {last_words(pico)}")
@@ -175,7 +173,7 @@ def last_words(pico):
 
 def main(argv):
     """Runs until stdin ends; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--firmware", required=True)
     parser.add_argument("--flash", help="file that keeps the flash memory")
     parser.add_argument("--app", choices=("door", "wearable", "both"))
@@ -198,7 +196,7 @@ def main(argv):
             choose_app(pico, host, options.app)
         with Cable(pico.console) as cable:
             print(f"console {cable.device}", flush=True)
-            print(f"ready coap://{bracketed(options.host)}:{pico.udp_port}", flush=True)
+            print(f"ready coap://{options.host}:{pico.udp_port}", flush=True)
             for line in sys.stdin:
                 print(world.line(line.strip()), flush=True)
     return 0

@@ -22,7 +22,6 @@ export class Uart {
     this.next = 0
     this.sent = []
     this.onBytes = onBytes
-    this.dropped = 0
     this.alarm = chip.clock.createAlarm(() => this.step())
     this.armed = false
     fixTransmitInterrupt(this.uart)
@@ -40,10 +39,7 @@ export class Uart {
 
   // Bytes for the program; false when so many wait already that the line must have been dead.
   write(bytes) {
-    if (this.queue.length - this.next + bytes.length > LONGEST_QUEUE) {
-      this.dropped += bytes.length
-      return false
-    }
+    if (this.queue.length - this.next + bytes.length > LONGEST_QUEUE) return false
     for (const byte of bytes) this.queue.push(byte)
     if (!this.armed) this.arm(1)
     return true

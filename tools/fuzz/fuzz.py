@@ -6,7 +6,6 @@ CPython checks every index that machine code on a board would not. A run is made
 see a failure again, name it. Exit code 1 and the offending datagram when something is wrong.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -20,12 +19,12 @@ HEAP = "4m"
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from setup.console import Problem  # noqa: E402
+from setup.console import Arguments, Problem  # noqa: E402
 from setup.interpreter import find  # noqa: E402
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1, help="another seed, other datagrams")
     parser.add_argument("--cpython", type=int, default=1_000_000, help="how many on CPython")
     parser.add_argument("--micropython", type=int, default=200_000, help="how many there")

@@ -4,12 +4,13 @@ import argparse
 import ipaddress
 import os
 import re
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from key_folder import NODE_FILE, hold, is_on_board, using
 from launch.address import bracketed
-from setup.console import Problem, fail
+from setup.console import Arguments, Problem
 
 EXAMPLES = (
     "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
@@ -18,15 +19,6 @@ SMALLEST_HEAP = 16 << 10
 APPS = ("door", "wearable", "both", "plugtest")
 # What an emulated Pico has from its board or its settings.
 NOT_ON_BOARDS = ("heap", "rate", "group", "rd", "oscore")
-
-
-class Arguments(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
-
-    def error(self, message):
-        """Ends the program with one line and exit code 2."""
-        message = message.replace("argument ", "", 1)
-        fail(f"simulate.py: {message}; `python3 tools/simulate.py --help` lists the arguments")
 
 
 def port_number(text):
@@ -142,8 +134,18 @@ def check_board(parser, options):
         parser.error("--app: the firmware has door, wearable and both")
     if options.interpreter != "micropython":
         parser.error("--interpreter: a Pico runs MicroPython")
+    if not has_ipv4(options.host):
+        parser.error("--host: an IPv4 address with --board pico, such as 127.0.0.1")
     for name in NOT_ON_BOARDS:
         if getattr(options, name):
             parser.error(f"--{name}: not with --board pico, whose firmware decides that")
     if options.flash and os.path.isdir(options.flash):
         parser.error(f"--flash: {options.flash} is a folder; name a file")
+
+
+def has_ipv4(host):
+    """Can a node listen there with IPv4? True also of what is no host at all."""
+    try:
+        return any(found[0] == socket.AF_INET for found in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return True

@@ -51,13 +51,22 @@ class Child:
         except BlockingIOError:
             pass  # it has been told often enough
 
-    def run(self, argv, environ, url, on_ready=None, toggle_period_s=None):
+    def run(
+        self,
+        argv,
+        environ,
+        url,
+        on_ready=None,
+        toggle_period_s=None,
+        start_limit_s=START_LIMIT_S,
+    ):
         """Runs the node until a signal comes; returns the exit code.
 
         Args:
             url: printed after `ready ` when the node listens.
             on_ready: called after that.
             toggle_period_s: the door is toggled that often; None leaves it alone.
+            start_limit_s: until the node must listen.
 
         Raises:
             Problem: the node could not be started.
@@ -76,7 +85,7 @@ class Child:
             raise Problem(f"cannot start {argv[0]}: {error.strerror}; run `make setup`") from None
         os.set_blocking(self._process.stdin.fileno(), False)
         try:
-            return self._watch(url, on_ready, toggle_period_s)
+            return self._watch(url, on_ready, toggle_period_s, start_limit_s)
         except BrokenPipeError:
             # Whoever read our output has left. Python must not complain about that at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,7 +93,7 @@ class Child:
         finally:
             self._end()
 
-    def _watch(self, url, on_ready, toggle_period_s):
+    def _watch(self, url, on_ready, toggle_period_s, start_limit_s):
         process = self._process
         with selectors.SelectSelector() as selector:
             self._selector = selector
@@ -93,7 +102,7 @@ class Child:
             selector.register(process.stderr.fileno(), selectors.EVENT_READ)
             if not self._own_stdin_ended:
                 selector.register(STDIN, selectors.EVENT_READ)
-            due = time.monotonic() + START_LIMIT_S
+            due = time.monotonic() + start_limit_s
             outputs = {process.stdout.fileno(), process.stderr.fileno()}
             while outputs:
                 wait = None if due is None else max(0, due - time.monotonic())
@@ -112,7 +121,7 @@ class Child:
                             on_ready()
                 if due is not None and time.monotonic() >= due:
                     if not self._ready:
-                        raise Problem(f"the node did not start within {START_LIMIT_S} s")
+                        raise Problem(f"the node did not start within {start_limit_s} s")
                     self._pass_on(b"\n")
                     due = time.monotonic() + toggle_period_s
         return self._died(url)

@@ -11,6 +11,9 @@ from setup.console import ROOT
 BOARD = "PICO_EMU"
 FLASH = ROOT / "build" / "pico.flash"
 RUN = ROOT / "tools" / "emulator" / "run.py"
+# It may start twice, to change its application, each up to 45 s of its own time, which passes
+# slower than ours on a busy computer. run.py says earlier and better what went wrong.
+START_LIMIT_S = 240
 
 
 def command(options):

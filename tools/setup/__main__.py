@@ -54,7 +54,7 @@ def oldest():
 
 
 def frozen():
-    """Builds the interpreter that a small heap takes; where that cannot be, says so in one line."""
+    """Builds the interpreter that a small heap takes; where it cannot be, says so in one line."""
     from launch.command import manifest
 
     try:

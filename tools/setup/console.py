@@ -1,5 +1,6 @@
-"""What the set-up steps share: one-line messages, quiet child processes, one step at a time."""
+"""What the host tools share: one-line messages, quiet child processes, one step at a time."""
 
+import argparse
 import contextlib
 import fcntl
 import shlex
@@ -13,6 +14,15 @@ CACHE = ROOT / ".cache"
 
 class Problem(Exception):
     """Something the user can put right; its text is one line that names how."""
+
+
+class Arguments(argparse.ArgumentParser):
+    """A command line of which every mistake is one line and exit code 2."""
+
+    def error(self, message):
+        """Ends the program."""
+        message = " ".join(message.removeprefix("argument ").splitlines())
+        fail(f"{self.prog}: {message}; --help lists the arguments")
 
 
 def say(line):

@@ -5,7 +5,6 @@ the radios are in no such package: for those boards MPY_DIR names a checkout of 
 own build then runs with Mote's manifest. The result is put into build/firmware/BOARD/.
 """
 
-import argparse
 import hashlib
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import device
 from setup import interpreter, port_sources, source, toolchain
-from setup.console import CACHE, ROOT, Problem, lock, run, say
+from setup.console import CACHE, ROOT, Arguments, Problem, lock, run, say
 
 RESULTS = ROOT / "build" / "firmware"
 # The compiler of 1.25 itself refuses functions whose jumps on a Cortex-M0+ are longer than 2 KB
@@ -34,7 +33,7 @@ FOREIGN = (*source.FOREIGN, "BOARD", "PORT", "BAUD", "V", "FROZEN_MANIFEST", "US
 
 def work(argv):
     """Runs the step with its command line."""
-    parser = argparse.ArgumentParser(prog="setup firmware", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="setup firmware", description=__doc__.splitlines()[0])
     parser.add_argument("board")
     parser.add_argument("--mpy-dir", default="", help="a checkout of MicroPython with submodules")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")

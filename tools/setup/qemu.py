@@ -7,13 +7,12 @@ has no emitter in this port, so it gets copies without the decorators (see plain
 that the engine works as bytecode.
 """
 
-import argparse
 import hashlib
 import shutil
 from dataclasses import dataclass
 
 from setup import firmware, plain, source, toolchain
-from setup.console import CACHE, ROOT, Problem, lock, run, say
+from setup.console import CACHE, ROOT, Arguments, Problem, lock, run, say
 
 # These machines stand for processors, not for the memory of a board: tests that fill tables of
 # the largest size fit. A micro:bit cannot be given more than this.
@@ -92,7 +91,7 @@ MACHINES = {
 
 def work(argv):
     """Runs the step with its command line; what cannot be built is said in one line each."""
-    parser = argparse.ArgumentParser(prog="setup qemu", description=__doc__.splitlines()[0])
+    parser = Arguments(prog="setup qemu", description=__doc__.splitlines()[0])
     parser.add_argument("machine", nargs="+")
     for name in parser.parse_args(argv).machine:
         if name not in MACHINES:

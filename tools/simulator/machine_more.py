@@ -52,13 +52,4 @@ def idle():
     time.sleep(0)
 
 
-def disable_irq():
-    """Handlers run inside `Wire.drive()` only, so there is nothing to hold back."""
-    return 0
-
-
-def enable_irq(state=0):
-    return None
-
-
 _freq_hz = 160_000_000

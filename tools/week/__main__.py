@@ -5,7 +5,6 @@ in virtual time: deep sleep, Wi-Fi that comes and goes, datagrams that are lost,
 Ends with code 1 when an event was lost or duplicated.
 """
 
-import argparse
 import json
 import platform
 import shutil
@@ -62,7 +61,7 @@ def main(argv):
 
 def parse(argv):
     """The arguments. Raises Problem."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = console.Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", default="1")
     parser.add_argument("--seeds", type=int, default=1, help="so many weeks, from that seed on")
     parser.add_argument("--app", choices=("door", "wearable"), default="door")
@@ -75,7 +74,7 @@ def parse(argv):
     parser.add_argument("--observed", action="store_true", help="with somebody who observes")
     parser.add_argument("--jobs", type=int, default=2, help="weeks at a time")
     options = parser.parse_args(argv)
-    if not str(options.seed).isdigit():
+    if not options.seed.isdecimal():
         raise Problem(f"SEED={options.seed}: use a whole number, like SEED=1")
     options.seed = int(options.seed)
     if options.days is None:
@@ -83,6 +82,10 @@ def parse(argv):
     options.hours = options.hours or 24 * options.days
     if not 1 <= options.hours <= 366 * 24 or not 1 <= options.seeds <= 1000:
         raise Problem("--days is 1 to 366, --hours likewise, --seeds 1 to 1000")
+    if not 1 <= options.jobs <= 64:
+        raise Problem("--jobs is 1 to 64")
+    if not 10 <= options.heartbeat_s <= 86400:
+        raise Problem("--heartbeat-s is 10 to 86400")
     return options
 
 

@@ -1,6 +1,6 @@
 """What the door did, and what became of it: happened, reported, unknown, unseen, lost, duplicated.
 
-An event counts if the power was on and the level outlasted the debounce. Reported: the receiver
+An event counts if the power was on; no level is shorter than the debounce. Reported: the receiver
 has it, once. Unknown: it fell into a time after the last report before the memory was lost, or
 before the contact was watched again, and the node has said since that nobody knows what is
 missing. Unseen: two edges within one start that no edge had caused; nobody can see these. Lost is
@@ -12,10 +12,9 @@ it may be noticed late: at the next wake, which a heartbeat brings.
 
 from receiver import LID
 
-DEBOUNCE_MS = 25
 PER_DAY = 20
 PAIRS_PCT = 40
-PAIR_MS = 300
+PAIR_MS = 300  # longer than any debounce
 CALM_MS = 90_000  # between two visits to the door, so that the account is unmistakable
 TOLERANCE_MS = 60_000  # ages are whole seconds, and a report may take many tries
 DAY_MS = 86_400_000

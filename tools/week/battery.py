@@ -6,7 +6,6 @@ measured on a board of ours: the numbers are as good as their sources. A plot of
 heartbeat goes to build/week/battery.svg.
 """
 
-import argparse
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ PLOT = ROOT / "build" / "week" / "battery.svg"
 
 def main():
     """Prints the tables; returns the exit code."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    console.Arguments(description=__doc__.splitlines()[0]).parse_args()
     week = _week()
     firmware = week.build()
 

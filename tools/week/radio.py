@@ -15,7 +15,6 @@ DHCP_MS = 890
 ADDRESS = "192.168.1.77"
 BSSID = b"\x02\x11\x22\x33\x44\x55"
 SSID = "attic"
-_EIO = 5
 _ENETUNREACH = 118
 
 

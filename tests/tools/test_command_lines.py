@@ -1,0 +1,106 @@
+"""What the host tools say to a command line that they do not understand: one line, exit code 2."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from setup.console import ROOT, Arguments
+
+TOOLS = ROOT / "tools"
+UNKNOWN = "--no-such-option"
+SHARED = "setup/console.py"
+OWN = re.compile(r"\bArguments\((?!argparse)")
+# Of each file that reads arguments, those that come before the unknown one.
+PROGRAMS = {
+    "bench/bench.py": (),
+    "bench/plots.py": (),
+    "build_mpy.py": (),
+    "configure.py": (),
+    "conformance/__main__.py": (),
+    "deploy.py": (),
+    "discover.py": (),
+    "emulator/run.py": ("--firmware", "none.uf2"),
+    "flash.py": (),
+    "fuzz/fuzz.py": (),
+    "launch/arguments.py": (),
+    "make_keys.py": (),
+    "put_keys.py": (),
+    "recover.py": (),
+    "setup/firmware.py": ("PICO_EMU",),
+    "setup/qemu.py": ("MPS2_AN385",),
+    "size.py": (),
+    "slipmux.py": (),
+    "week/__main__.py": (),
+    "week/battery.py": (),
+}
+# Files that are no programs themselves.
+STARTED_BY = {
+    "launch/arguments.py": ("simulate.py",),
+    "setup/firmware.py": ("setup", "firmware"),
+    "setup/qemu.py": ("setup", "qemu"),
+    "conformance/__main__.py": ("conformance",),
+    "week/__main__.py": ("week",),
+}
+
+
+def run(file, *words):
+    program, *first = STARTED_BY.get(file, (file,))
+    argv = [sys.executable, f"tools/{program}", *first, *words]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("file", PROGRAMS)
+def test_an_unknown_option_is_one_line(file):
+    done = run(file, *PROGRAMS[file], UNKNOWN)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert UNKNOWN in done.stderr and "--help" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "fix"),
+    [
+        ("week/__main__.py", ["--chip", "esp8266"], "esp32c3"),
+        ("week/__main__.py", ["--days", "x"], "--days: invalid int value"),
+        ("week/__main__.py", ["--jobs", "0"], "--jobs is 1 to 64"),
+        ("week/__main__.py", ["--heartbeat-s", "-1"], "10 to 86400"),
+        ("week/__main__.py", ["--seed", "²"], "like SEED=1"),
+        ("recover.py", ["--limit-s", "x"], "up to 3600"),
+        ("recover.py", ["--limit-s", "nan"], "up to 3600"),
+        ("recover.py", ["--port", "²"], "PORT is a UDP port"),
+        ("bench/plots.py", ["--batches", "0"], "from 1 to 1000; --help"),
+        ("flash.py", ["--baud", "x"], "50 to 12000000"),
+        ("setup/firmware.py", [], "required: board"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_fix(file, words, fix):
+    done = run(file, *words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and fix in done.stderr
+
+
+def test_each_file_that_reads_arguments_is_tried():
+    sources = {}
+    for path in TOOLS.rglob("*.py"):
+        if "node_modules" not in path.parts:
+            sources[path.relative_to(TOOLS).as_posix()] = path.read_text()
+    assert {name for name, text in sources.items() if OWN.search(text)} == set(PROGRAMS)
+    assert [name for name, text in sources.items() if "ArgumentParser" in text] == [SHARED]
+
+
+def test_a_line_break_in_an_argument_makes_no_second_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        Arguments(prog="tool").parse_args(["--one\ntwo"])
+    assert end.value.code == 2
+    said = "tool: unrecognized arguments: --one two; --help lists the arguments\n"
+    assert capsys.readouterr().err == said
+
+
+def test_help_goes_to_stdout(capsys):
+    with pytest.raises(SystemExit) as end:
+        Arguments(prog="tool", description="Does something.").parse_args(["--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: tool [-h]\n\nDoes something.\n")
