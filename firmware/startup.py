@@ -223,8 +223,15 @@ def _run(board, machine, why):
     why = why or " ".join(wrong)
     name = hostname(machine.unique_id())
     trial = safety.Trial((SETTINGS_FILE, SECRETS_FILE))
-    if is_on_battery(settings) and not why:
+    access = None
+    try:
         access = config.load_secrets(SECRETS_FILE)
+    except ValueError as error:
+        if trial.failed():
+            machine.reset()
+            return
+        why = why or str(error)
+    if is_on_battery(settings) and not why:
         why = why_awake(settings, access)
         if not why:
             if settings.app == "door":  # pyright: ignore[reportAttributeAccessIssue]
@@ -247,9 +254,7 @@ def _stay_awake(board, machine, settings, name, trial, why):
     try:
         link = links.choose(board, name, SECRETS_FILE, say)
     except ValueError as error:
-        if line is None:
-            raise
-        say(str(error))  # and the line stays, to put it right
+        say(str(error))  # a line stays, to put it right; without one, the REPL
         link = None
     if link is None and line is None:
         print("No {} on this board: run `make config`".format(SECRETS_FILE))

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import safety
 import startup
 from coap import Resource
 from config import Settings
@@ -11,6 +12,7 @@ from support import cases, raises
 
 SETTINGS_FILE = "build-test-settings.json"
 SECRETS_FILE = "build-test-secrets.json"
+BATTERY = {"power": "battery", "app": "door", "gateway": "coap://192.0.2.7"}
 
 
 class Clock:
@@ -78,6 +80,7 @@ class UdpModule:
     def __init__(self):
         self.nodes = []
         self.log = []
+        self.on_step = None
         self.Udp, self.peer = self.open, self.address  # methods themselves cannot be imported
 
     def open(self, node):
@@ -89,6 +92,8 @@ class UdpModule:
 
     def step(self, _max_ms):
         self.log.append("step")
+        if self.on_step is not None:
+            self.on_step()
         if len(self.log) == 3:
             raise KeyboardInterrupt
 
@@ -132,8 +137,16 @@ class Start:
     """
 
     def __init__(
-        self, secrets=b'{"ssid": "attic"}', pressed=False, add_apps=None, content=None, **settings
+        self,
+        secrets=b'{"ssid": "attic"}',
+        pressed=False,
+        add_apps=None,
+        content=None,
+        good=None,
+        **settings,
     ):
+        self.good = good  # the access that was the last good one, beside the settings at hand
+        self.left = {}  # content of the files at the end
         self.clock = Clock()
         self.machine = BoardMachine(pressed)
         self.network = FakeNetwork()
@@ -159,7 +172,9 @@ class Start:
         self.apps.append((node, settings.app))
 
     def run(self):
-        files = ((SETTINGS_FILE, self.content or None), (SECRETS_FILE, self.secrets))
+        files = [(SETTINGS_FILE, self.content or None), (SECRETS_FILE, self.secrets)]
+        if self.good is not None:
+            files += ((SETTINGS_FILE + ".good", self.content), (SECRETS_FILE + ".good", self.good))
         for path, content in files:
             if content is not None:
                 with open(path, "wb") as file:
@@ -185,6 +200,8 @@ class Start:
             for path in (SETTINGS_FILE, SECRETS_FILE):
                 for name in (path, path + ".good"):
                     try:
+                        with open(name, "rb") as file:
+                            self.left[name] = file.read()
                         os.remove(name)
                     except OSError:
                         pass
@@ -364,5 +381,47 @@ def test_a_broken_application_restarts_the_node_after_a_pause():
     assert start.clock.now_ms == 15000
 
 
-def test_wrong_wifi_access_restarts_the_node_too():
-    assert Start(secrets=b'{"ssid": ""}').run().machine.resets == 1
+@cases({}, BATTERY)
+def test_wrong_wifi_access_is_told_and_leaves_the_repl(settings):
+    said = []
+
+    class Log(Resource):
+        def say(self, line):
+            said.append(line)
+
+    def add_log(node, _board, _settings):
+        node.add("diag/log", Log())
+
+    start = Start(secrets=b'{"ssid": ""}', add_apps=add_log, **settings).run()
+    assert start.machine.resets == 0 and start.machine.timeouts == []
+    assert said[0].startswith("safe mode: ") and "ssid" in said[0]
+
+
+@cases({}, BATTERY)
+def test_wrong_wifi_access_gives_way_to_the_last_good_one(settings):
+    good = b'{"ssid": "attic"}'
+    start = Start(secrets=b'{"ssid": "at', good=good, **settings).run()
+    assert start.machine.resets == 1 and start.left[SECRETS_FILE] == good
+    assert start.clock.now_ms == 5000, "at once"
+
+
+def test_what_has_reached_the_network_is_good():
+    start = Start()
+    raises(KeyboardInterrupt, start.run)
+    assert start.left[SECRETS_FILE + ".good"] == start.secrets
+    assert start.left[SETTINGS_FILE + ".good"] == start.left[SETTINGS_FILE]
+
+
+@cases(True, False)
+def test_what_never_reaches_its_gateway_gives_way(waits):
+    good = b'{"ssid": "cellar"}'
+    start = Start(good=good, gateway="coap://192.0.2.7")
+
+    def step():
+        start.clock.now_ms += safety.TRIAL_MS if waits else safety.TRIAL_MS // 4
+
+    start.udp.on_step = step
+    raises(KeyboardInterrupt, start.run)
+    assert start.machine.resets == (1 if waits else 0)
+    assert start.left[SECRETS_FILE] == (good if waits else start.secrets)
+    assert start.left[SECRETS_FILE + ".good"] == good
