@@ -78,7 +78,8 @@ def test_right_answers_are_counted_without_errors():
     outstanding = 2 * 3
     assert 0 <= len(peer.requests) - seen["requests"] <= 2 * outstanding
     assert len({address for address, _ in peer.requests}) == 2
-    assert seen["rate"] == pytest.approx(seen["requests"] / seen["seconds"], rel=0.01)
+    # so few are done within milliseconds, of which a tenth is printed
+    assert seen["requests"] / seen["rate"] == pytest.approx(seen["seconds"], abs=1e-4)
     assert 0 < seen["p50_us"] <= seen["p99_us"]
     assert (seen["code"], seen["answer_bytes"]) == ("2.05", 13)
     for counter in ("errors", "bad_codes", "retransmitted", "unexpected"):
