@@ -4,6 +4,7 @@ Nothing here uses the engine's own parser or writer, for these are what is teste
 """
 
 from coap.numbers import ACK, CON, GET, RST
+from support import at_the_start
 
 URI_PATH = 11
 
@@ -43,8 +44,14 @@ class Message:
         )
 
 
+@at_the_start
+def start_mids():
+    """Each test has the same MIDs in whatever order they run; those of tables are below them."""
+    _state[0] = 0x4000
+
+
 def next_mid():
-    """A MID that no request had before."""
+    """A MID that no request of the test had before."""
     _state[0] = (_state[0] + 1) & 0xFFFF
     return _state[0]
 

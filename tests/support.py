@@ -12,6 +12,7 @@ INTERPRETERS = ("cpython", "micropython")
 # Functions of MicroPython take no attributes, so the marks are kept here, by function.
 interpreters_of = {}
 rows_of = {}
+_beginnings = []  # what begin() calls
 
 
 def only(interpreter):
@@ -36,6 +37,18 @@ def cases(*rows):
         return test
 
     return mark
+
+
+def at_the_start(function):
+    """Call the function before each test: what a test counts up must not be another's matter."""
+    _beginnings.append(function)
+    return function
+
+
+def begin():
+    """Start a test; who runs the tests calls this before each."""
+    for function in _beginnings:
+        function()
 
 
 def raises(expected, function, *args, **named):

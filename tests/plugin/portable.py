@@ -52,6 +52,9 @@ class PortableTests:
                 for item in items:
                     item.batch = batch
 
+    def pytest_runtest_setup(self, item):
+        support.begin()
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item, nextitem):
         try:

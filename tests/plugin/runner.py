@@ -44,12 +44,13 @@ def restore():
 
 
 def run_test(module, request):
-    name, _, row = request.partition(" ")
-    test = getattr(module, name)
-    if not row:
-        return test()
     import support
 
+    name, _, row = request.partition(" ")
+    test = getattr(module, name)
+    support.begin()
+    if not row:
+        return test()
     return test(*support.rows_of[test][int(row)])
 
 

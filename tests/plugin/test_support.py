@@ -2,6 +2,7 @@
 
 import micropython
 
+from engine import next_mid
 from support import allocated, hexbytes, locked, only, raises, retained
 
 
@@ -75,3 +76,11 @@ def test_locked_refuses_to_allocate_and_unlocks():
     assert small_list() == [1, 2, 3]
     micropython.heap_lock()
     assert micropython.heap_unlock() == 0
+
+
+def test_mids_begin_anew():
+    assert next_mid() == 0x4001
+
+
+def test_mids_begin_anew_in_each_test():
+    assert next_mid() == 0x4001
