@@ -14,6 +14,8 @@ FOLDERS = ("coap", "transports", "senml", "sensors", "power", "firmware", "plugi
 PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 PICO = ROOT / "tests" / "emulated"
+# Here processes, emulators and sockets run in real time, so that a busy computer can be too slow.
+REAL_TIME = [ROOT / "tests" / name for name in ("emulated", "interop", "tools")]
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
 SLICE = ("test_scan", "test_exchange")
@@ -39,6 +41,11 @@ def pytest_addoption(parser):
         choices=("slice", "all", "none"),
         default="slice",
         help="on emulated machines: a slice beside the other tests; all, and nothing else; none",
+    )
+    parser.addoption(
+        "--second-try",
+        action="store_true",
+        help="a test with processes in real time may fail once; the summary names it",
     )
 
 
@@ -78,6 +85,10 @@ def pytest_collection_modifyitems(config, items):
         kept = [not a and (extent == "slice" or not b) for a, b in zip(long, pico)]
     config.hook.pytest_deselected(items=[i for i, keep in zip(items, kept) if not keep])
     items[:] = [i for i, keep in zip(items, kept) if keep]
+    if config.getoption("--second-try"):
+        for item in items:
+            if any(folder in item.path.parents for folder in REAL_TIME):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_report_header(config):

@@ -314,3 +314,33 @@ def test_wrong_oldest_interpreter_is_refused(sound):
     done = sound.pytest(MICROPYTHON_MIN=sound.environ["MICROPYTHON"])
     assert done.returncode == 2
     assert "is not 1.25" in done.stderr
+
+
+ONCE = """
+from pathlib import Path
+
+
+def test_second(request):
+    before = Path(__file__).with_suffix(f".{request.node.name}")
+    assert before.exists() or before.touch()
+
+
+def test_never():
+    assert False
+"""
+
+
+def test_a_second_try_is_for_what_runs_in_real_time_and_is_named(tmp_path, pytestconfig):
+    portable = ONCE.replace("request", "").replace("{.node.name}", "once")
+    files = {"tools/test_real.py": ONCE, "coap/test_engine.py": portable}
+    project = Project(tmp_path, targets_of(pytestconfig), files)
+    once = ("tests/tools/test_real.py", "-k", "second")
+    assert project.pytest(*once).returncode == 1
+    (tmp_path / "tests/tools/test_real.test_second").unlink()
+    done = project.pytest("--second-try", "-rR", *once)
+    assert done.returncode == 0, done.stdout
+    assert "RERUN tests/tools/test_real.py::test_second" in done.stdout
+    for never in ("tests/tools/test_real.py", "tests/coap"):
+        assert project.pytest("--second-try", never, "-k", "never").returncode == 1
+    engine = project.pytest("--second-try", "tests/coap", "-k", "second and cpython")
+    assert engine.returncode == 1, "a test of the engine is given no second try"
