@@ -34,18 +34,26 @@ CHIPS = {
 def count(name):
     """{operation: instructions of one} on a machine, from its clock and a loop of known length.
 
+    Raises Problem, see printed().
+    """
+    return parse(printed(name, "import measure\nmeasure.main()"))
+
+
+def printed(name, code):
+    """What the code prints on a machine whose clock is moved by instructions alone.
+
     Raises:
         Problem: the image cannot be built here, or the machine did not answer.
     """
     machine = qemu.MACHINES[name]
     repl = Repl(machine.command(qemu.build(machine), *ICOUNT))
     try:
-        result = repl.start() or repl.run("import measure\nmeasure.main()", TIMEOUT_S, "counting")
+        result = repl.start() or repl.run(code, TIMEOUT_S, "counting")
     finally:
         repl.close()
     if not result.passed:
         raise Problem(f"{machine.title}: {result.message}")
-    return parse(result.output)
+    return result.output
 
 
 def parse(output):

@@ -30,12 +30,12 @@ def main():
     parser.add_argument("--batches", type=batches, default=100, metavar="N")
     arguments = parser.parse_args()
     try:
-        rows = grown(arguments.batches)
-        draw(rows)
+        measured = grown(arguments.batches)
+        draw(measured)
     except Problem as problem:
         print(f"bench-plots: {problem}", file=sys.stderr)
         return 2
-    print(table(rows))
+    print(table(measured))
     return 0
 
 
@@ -60,7 +60,12 @@ def grown(batches, *which):
     )
     if done.returncode:
         raise Problem((done.stdout + done.stderr).strip().splitlines()[-1])
-    words = [line.split() for line in done.stdout.splitlines()]
+    return rows(done.stdout)
+
+
+def rows(output):
+    """Return what growth.py printed as tuples, see grown()."""
+    words = [line.split() for line in output.splitlines()]
     return [(what, *map(int, numbers)) for what, *numbers in words]
 
 
