@@ -86,7 +86,7 @@ def path_options(path):
     return options
 
 
-def run_make(*words, text=""):
+def run_make(*words, text="", limit_s=MAKE_LIMIT_S):
     """What a command of the Makefile prints, with `text` typed; the test fails when it does."""
     done = subprocess.run(
         ["make", *words],
@@ -94,7 +94,7 @@ def run_make(*words, text=""):
         input=text,
         capture_output=True,
         text=True,
-        timeout=MAKE_LIMIT_S,
+        timeout=limit_s,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

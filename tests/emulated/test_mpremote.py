@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from emulated_node import making, run_make
+from emulated_node import Asker, making, run_make
 
 import deploy
 import device
@@ -13,6 +13,8 @@ BOARD = "PICO_EMU"
 LINK_LIMIT_MS = 120_000
 ANSWERS = "home\nsecret-password\nDE\nfront\ndoor\n"
 KNOCKED_S = 3
+DEPLOY_LIMIT_S = 1200  # it takes four minutes where nothing else runs
+FROM_FILES = "import coap.node, startup; print(startup.__file__, coap.node.__file__)"
 RECOVER_LIMIT_S = 240
 DEAF = "import machine; machine.disable_irq()\nwhile True: pass"  # nothing but a reset helps
 FILES = "import os; print(sorted(os.listdir()))"
@@ -48,6 +50,17 @@ def test_what_is_deployed_goes_before_what_is_frozen(plugged, tmp_path, monkeypa
     assert boots(pico, 2) and pico.boots[-1] == "software"
     found = mpremote(dev, "import board, config; print(board.__file__, config.__file__)")
     assert found == "board.mpy config.mpy"
+
+
+def test_make_deploy_copies_everything_and_the_node_runs_from_it(plugged):
+    pico, dev = plugged
+    pico.link_up = False
+    run_make("deploy", f"BOARD={BOARD}", f"DEV={dev}", limit_s=DEPLOY_LIMIT_S)
+    assert boots(pico, 2) and pico.boots[-1] == "software"
+    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS)
+    with Asker(pico) as asker:
+        asker.wait_for("/s/contact", b"open")  # nothing is wired to its pin
+    assert mpremote(dev, FROM_FILES) == "startup.mpy /lib/coap/node.mpy"
 
 
 def test_settings_arrive_and_recovery_puts_them_aside(plugged):
