@@ -41,11 +41,7 @@ class Talk:
 
     def close(self):
         """The link goes down; a report that is still under way has failed."""
-        report = self._report
-        if report.call is not None:
-            self._node.client.cancel(report.call)
-            report.call = None
-        report.queued = 0
+        self._report.stop()
         self._strike()
         if self._transport is not None:
             self._transport.close()

@@ -25,6 +25,7 @@ class Bench:
 
     def __init__(self):
         self.link = Link
+        self.contact = self
         self.lid = None  # a Lid
         self.woke_lid = None  # what the chip says of its wake
         self.slept_lid = []  # levels of the lid that were armed
@@ -118,7 +119,7 @@ class Bench:
         if self.lid is not None:
             self.lid.edges = 0
         parts = {
-            "contact": self,
+            "contact": self.contact,
             "clock": self,
             "chip": self,
             "lid": self.lid,

@@ -67,6 +67,14 @@ class Report(Feature):
         call.limit_ms = self.limit_ms
         self.call = call
 
+    def stop(self):
+        """The link goes down: a report under way has failed, and no request is awaited."""
+        if self.call is not None:
+            self.node.client.cancel(self.call)
+            self.call = None
+        if self.queued:
+            self._linger(0, self.until_ms)
+
     def before(self, view, resource):
         # a repeat of the last request is no new one
         if self.queued and view.peer == self.peer and view.r[_SCAN_MID] != self.mid:

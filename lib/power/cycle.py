@@ -191,9 +191,13 @@ class Cycle(Life):
             self.journal.fault(j.UNSTEADY, self.clock.seconds())
 
     def _has_moved(self):
-        if self.lid is not None and self.lid.edges != self._lid_edges:
-            return True
-        return self.contact.edges != self._edges
+        self.contact.is_open()  # an edge counts when somebody looks and the level has lasted
+        moved = self.contact.edges != self._edges
+        lid = self.lid
+        if lid is not None:
+            lid.is_open()
+            moved = moved or lid.edges != self._lid_edges
+        return moved
 
     def _awaited(self):
         """The level that the journal does not know: a contact that just moved wakes at once."""

@@ -3,12 +3,6 @@ over a sleep fits the memory that an ESP32 has for it.
 """
 
 import json
-import os
-import sys
-
-import board
-import machine as simulated
-from machine import clock
 
 import asleep
 import keys
@@ -22,168 +16,43 @@ from features import register
 from journal import LID, Journal
 from power.cycle import Cycle
 from power.reserve import Reserve
+from staging import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
 from support import cases, raises
 
 HEAP = "4m"
 FILE = "asleep-test.json"
-GATEWAY = "coap://192.168.1.2"
 OSCORE, QUERY = 9, 15
-RTC_BYTES = 2048
 
 
-class Asleep(Exception):
-    pass
+class PowerCut(Asleep):
+    """The node has no power any more."""
 
 
-class PowerCut(Exception):
-    pass
-
-
-class World:
-    """A machine, its memory and the wire: what outlives its lives. Nobody answers the node.
+class Unanswered(World):
+    """Nobody answers the node, which may die while it sends.
 
     used: the sequence numbers that were seen on the wire
     """
 
-    DEEPSLEEP_RESET, PWRON_RESET = 4, 1
-
     def __init__(self):
-        self.now_ms = 0
-        self.memory = bytearray(RTC_BYTES)
+        super().__init__()
         self.used = []
-        self.cause = self.PWRON_RESET
+        self.last = b""
         self.dies = self.full = False
-        self.RTC = lambda: self
-
-    # As machine.RTC()
 
     def memory_of(self, data=None):
-        if data is None:
-            return bytes(self.memory)
-        if self.full:
+        if data is not None and self.full:
             raise OSError(28)
-        self.memory[:] = data
-        return None
+        return super().memory_of(data)
 
-    # As machine
-
-    def __getattr__(self, name):
-        return getattr(simulated, name)
-
-    def reset_cause(self):
-        return self.cause
-
-    def wake_reason(self):
-        return 4
-
-    def WDT(self, timeout):
-        return self
-
-    def feed(self):
-        pass
-
-    def deepsleep(self, span_ms):
-        raise Asleep
-
-    lightsleep = deepsleep
-
-    # As the clock
-
-    def ticks_ms(self):
-        return self.now_ms & 0x3FFFFFFF
-
-    def sleep_ms(self, ms):
-        self.now_ms += ms
-
-    def seconds(self):
-        return self.now_ms // 1000
-
-    # As the link
-
-    def start(self, now_ms, now_s):
-        pass
-
-    def poll(self, now_ms, now_s):
-        return 1
-
-    def stop(self):
-        pass
-
-    def state(self):
-        return bytes(28)
-
-    def restore(self, blob):
-        pass
-
-    def live(self, runner):
-        """One life, with a heartbeat that is due, until the node sleeps or dies."""
-        self.now_ms += 4_000_000
-        settings = Settings()
-        settings.update({"gateway": GATEWAY})
-        try:
-            runner.run(Board, self, settings, None, "mote-1", self)
-        except Asleep:
-            self.cause = self.DEEPSLEEP_RESET
-        except PowerCut:
+    def heard(self, data):
+        if data != self.last:  # else it is sent again
+            value = decode(data).all(OSCORE)[0]
+            self.used.append(value[1 : 1 + (value[0] & 7)])
+        self.last = data
+        if self.dies:
             self.cause = self.PWRON_RESET
-
-    def passed(self):
-        raise AssertionError("nobody has answered")
-
-    def failed(self):
-        return False
-
-
-class Rtc:
-    """machine.RTC() of a World."""
-
-    def __init__(self, world):
-        self.memory = world.memory_of
-
-
-class Wire:
-    """A transport into a World."""
-
-    def __init__(self, world, node):
-        self.world = world
-        self.node = node
-        self.last = b""
-        node.seed(b"entropy!")
-
-    def step(self, max_ms):
-        world, node = self.world, self.node
-        world.now_ms += max_ms
-        n = node.due(world.ticks_ms())
-        while n:
-            data = bytes(node.out(n))
-            if data != self.last:  # else it is sent again
-                value = decode(data).all(OSCORE)[0]
-                world.used.append(value[1 : 1 + (value[0] & 7)])
-            self.last = data
-            if world.dies:
-                raise PowerCut
-            n = node.due(world.ticks_ms())
-
-    def close(self):
-        pass
-
-
-class Board:
-    """The simulated board, with what a radio needs."""
-
-    WIFI_OPTIONS = {}
-
-
-for _name in dir(board):
-    if _name.isupper():
-        setattr(Board, _name, getattr(board, _name))
-
-
-class Esp32:
-    WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = 0, 1
-
-    def wake_on_gpio(self, pins, level):
-        pass
+            raise PowerCut
 
 
 def context(i=0):
@@ -192,46 +61,12 @@ def context(i=0):
     }
 
 
-class Stage:
-    """Puts a World in place of what the node works with, and takes it away again."""
-
-    def __init__(self, contexts=1):
-        self.world = world = World()
-        world.RTC = lambda: Rtc(world)
-        names = ("Clock", "FastJoin", "Udp", "peer")
-        self.kept = [(asleep, name, getattr(asleep, name)) for name in names]
-        self.kept += [(asleep, "network_module", asleep.network_module), (keys, "FILE", keys.FILE)]
-        asleep.Clock = lambda: world
-        asleep.FastJoin = lambda *options: world
-        asleep.Udp = lambda node: Wire(world, node)
-        asleep.peer = lambda host, port: (host, port)
-        asleep.network_module = lambda: None
-        keys.FILE = FILE
-        self.modules = sys.modules.get("esp32")
-        sys.modules["esp32"] = Esp32()
-        board.power_on()
-        clock.hold(0)
-        self.clean()
-        with open(FILE, "w") as file:
-            file.write(json.dumps([context(i) for i in range(contexts)]))
-
-    def clean(self):
-        for name in (FILE, FILE + keys.NUMBERS, sleeper.NUMBERS_FILE, napper.NUMBERS_FILE):
-            for end in ("", ".new"):
-                try:
-                    os.remove(name + end)
-                except OSError:
-                    pass
-
-    def end(self):
-        for owner, name, value in self.kept:
-            setattr(owner, name, value)
-        if self.modules is None:
-            del sys.modules["esp32"]
-        else:
-            sys.modules["esp32"] = self.modules
-        clock.release()
-        self.clean()
+def staged(contexts=1):
+    """A Stage whose node has so many keys."""
+    stage = Stage(FILE, Unanswered())
+    with open(FILE, "w") as file:
+        file.write(json.dumps([context(i) for i in range(contexts)]))
+    return stage
 
 
 def limits():
@@ -258,7 +93,7 @@ def wipe(world, newest):
 
 @cases(sleeper, napper)
 def test_numbers_go_on_exactly_from_sleep_to_sleep(runner):
-    stage = Stage()
+    stage = staged()
     world = stage.world
     try:
         world.live(runner)
@@ -274,7 +109,7 @@ def test_numbers_go_on_exactly_from_sleep_to_sleep(runner):
 
 @cases(*[(a, b, c) for a in (sleeper, napper) for b in (spoil, wipe) for c in (True, False)])
 def test_no_number_is_used_twice_when_an_image_is_lost(runner, lose, newest):
-    stage = Stage()
+    stage = staged()
     world = stage.world
     try:
         for i in range(6):
@@ -290,7 +125,7 @@ def test_no_number_is_used_twice_when_an_image_is_lost(runner, lose, newest):
 
 @cases(sleeper, napper)
 def test_no_number_is_used_when_the_memory_can_not_be_told(runner):
-    stage = Stage()
+    stage = staged()
     world = stage.world
     try:
         world.live(runner)
@@ -307,7 +142,7 @@ def test_no_number_is_used_when_the_memory_can_not_be_told(runner):
 
 def filled(contexts):
     """A door's life with all that can be kept: contexts, observers, events, faults."""
-    stage = Stage(contexts)
+    stage = staged(contexts)
     settings = Settings()
     settings.update({"gateway": GATEWAY})
     common = asleep.Common(Board, stage.world, settings, None, "mote-1")

@@ -8,6 +8,7 @@ from coap.oscore import Oscore
 from coap.report import Report
 from engine import decode, encode
 from features import OBSERVE, Value, register, seeded
+from slots import SPECIAL
 from support import cases
 from talk import STRIKES, Talk
 
@@ -50,13 +51,15 @@ class Bench:
         self.closed = 0
         self.now_ms = 0
         self.mute = ()
+        self.queued = b""  # what the gateway says of requests
         self.done = []
 
     def answer(self, peer, message):
         if peer in self.mute or message.kind != CON:
             return None
-        code = 0x44 if peer == "gateway" else 0
-        return encode(ACK, code, message.mid, message.token if code else b"")
+        if peer == "gateway":
+            return encode(ACK, 0x44, message.mid, message.token, payload=self.queued)
+        return encode(ACK, 0, message.mid)
 
     def wake(self, span_ms=3000):
         """Report, and stay until nothing is waiting: what was sent, by peer."""
@@ -133,6 +136,29 @@ def test_a_gateway_that_does_not_answer_does_not_keep_observers_waiting():
     bench.mute = ()
     assert bench.wake()[0] == "gateway" and bench.done == [True]
     assert bench.report.call is None
+
+
+def test_requests_that_did_not_come_in_time_do_not_call_the_radio_back():
+    bench = Bench()
+    bench.queued = b"\2"
+    bench.wake(1000)
+    assert bench.done == [True] and bench.now_ms >= 1000, "it waits for them while it is up"
+    assert not bench.talk.waiting()
+    # what apps.wearable asks while the radio is off: has a part of the node something to send?
+    parts = [part for part in bench.node.timed if part is not bench.node.timers]
+    assert bench.report in parts
+    for later_ms in (0, bench.report.linger_ms, 60_000):
+        assert min([part.wait_ms(bench.now_ms + later_ms) for part in parts]) > 0
+
+
+def test_requests_go_the_short_way_again_when_the_link_is_down():
+    bench = Bench()
+    node = bench.node
+    before = node.wants, node.view.r[SPECIAL]
+    bench.queued = b"\2"
+    for _ in range(2):
+        bench.wake(1000)
+        assert (node.wants, node.view.r[SPECIAL]) == before
 
 
 class Flash:

@@ -20,6 +20,7 @@ class Bench:
         self.joins = self.reaches = True
         self.work_ms = -1
         self.worked = []
+        self.dues = []  # when the node's timers had their turn
         self.full = self.called = False
         self.radio = False
         self.reports = []
@@ -65,6 +66,7 @@ class Bench:
 
     def due(self, now_ms):
         assert now_ms == self.ticks_ms()
+        self.dues.append(self.now_ms)
 
     # The link
 
@@ -159,6 +161,17 @@ def test_a_full_pack_an_observer_and_a_heartbeat_wake_the_radio():
     assert life.radio_wakes == 3
     bench.live(life, 3_600_000)
     assert life.radio_wakes == 4
+
+
+@cases((True, True), (False, True), (True, False))
+def test_the_timers_of_the_node_have_their_turn_whether_the_radio_is_on_or_off(joins, reaches):
+    bench, life = started()
+    bench.joins, bench.reaches, bench.full = joins, reaches, True
+    began_ms = bench.now_ms
+    bench.live(life, 60_000)
+    dues = [began_ms] + [due_ms for due_ms in bench.dues if due_ms >= began_ms]
+    assert life.radio_wakes > 1 and bench.now_ms - dues[-1] <= PERIOD_MS
+    assert max([dues[i + 1] - dues[i] for i in range(len(dues) - 1)]) <= PERIOD_MS
 
 
 @cases((False, True), (True, False))

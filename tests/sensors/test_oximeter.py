@@ -6,7 +6,7 @@ from machine import I2C, Pin, bus, clock
 
 from sensors.max30102 import BATCH_MS
 from sensors.oximeter import Oximeter
-from support import allocated, only, raises
+from support import allocated, cases, only, raises
 
 SDA, SCL = 21, 22
 FULL_UA = 2370  # of both LEDs: 7.2 mA for 411 us, 400 times a second each
@@ -90,6 +90,39 @@ def test_a_sensor_that_goes_away_in_the_dark_is_found_again():
     chip.fault = 0
     chip.finger = True
     live(oximeter, chip, 20)
+    assert oximeter.heart_rate() == 72
+    clock.release()
+
+
+def asked(sda):
+    """When somebody talks on the bus: ms of the clock, a list that grows."""
+    wires = bus(sda)
+    found, chip = [], wires.chip
+
+    def note(address):
+        if not found or found[-1] != clock.ms():
+            found.append(clock.ms())
+        return chip(address)
+
+    wires.chip = note
+    return found
+
+
+@cases(5, 110)
+def test_a_sensor_that_fails_is_left_alone_for_five_seconds_each_time(errno):
+    oximeter, chip = made()
+    live(oximeter, chip, 20)
+    asked_ms = asked(SDA)
+    chip.fault = errno
+    live(oximeter, chip, 60)
+    gaps_ms = [asked_ms[i + 1] - asked_ms[i] for i in range(len(asked_ms) - 1)]
+    assert len(gaps_ms) >= 10 and 5000 <= min(gaps_ms) and max(gaps_ms) <= 5000 + BATCH_MS
+    raises(OSError, oximeter.heart_rate)
+    # and is found again at the next look
+    chip.fault = 0
+    live(oximeter, chip, 5.5)
+    assert oximeter.heart_rate() is None and led_ua(chip) == FULL_UA
+    live(oximeter, chip, 10)
     assert oximeter.heart_rate() == 72
     clock.release()
 

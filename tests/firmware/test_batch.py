@@ -1,0 +1,76 @@
+"""When the observers of a batch hear of it: once all of its rows are new to them."""
+
+from apps import common
+from apps.batch import ROWS, Batch
+from coap import Node
+from support import cases
+
+PERIOD_MS = 60_000
+
+
+class Reading:
+    """A sensor that always has a value."""
+
+    def value(self):
+        return 1
+
+
+class Told:
+    """A batch with a row each minute; `told` has the number of each row its observers heard at."""
+
+    def __init__(self):
+        node = Node()
+        self.batch = node.add("s/batch", Batch((Reading(),), common.Uptime()))
+        self.batch.keep(4 * ROWS)
+        node.changed = self.changed
+        self.told = []
+        self.now_ms = 0
+
+    def changed(self, resource):
+        assert resource is self.batch
+        self.told.append(self.batch.number)
+
+    def rows(self, count):
+        """Let so many more come."""
+        for _ in range(count):
+            self.batch.tick(self.now_ms)
+            self.now_ms += PERIOD_MS
+
+
+def test_observers_hear_of_every_full_batch_once():
+    one = Told()
+    one.rows(ROWS - 1)
+    assert one.told == []
+    one.rows(2 * ROWS + 5)
+    assert one.told == [ROWS, 2 * ROWS, 3 * ROWS]
+
+
+@cases(1, 4, 9)
+def test_after_a_row_that_could_not_wait_a_full_batch_is_counted_anew(count):
+    one = Told()
+    one.rows(count)
+    one.batch.hurry(one.now_ms - PERIOD_MS // 2)
+    assert one.told == [count + 1]
+    one.rows(ROWS + 1)  # the first of them comes too early: the one before was a minute's row
+    assert one.told == [count + 1, count + 1 + ROWS]
+
+
+@cases(
+    (6, 6, 6 + ROWS), (6, 2, 2 + ROWS), (13, 13, 13 + ROWS), (13, 12, 12 + ROWS), (13, 8, 2 * ROWS)
+)
+def test_rows_that_were_taken_are_not_new_any_more(count, taken, next_at):
+    one = Told()
+    one.rows(count)
+    one.batch.release(taken)
+    one.told.clear()
+    one.rows(2 * ROWS)
+    assert one.told[0] == next_at
+
+
+def test_a_release_that_leaves_all_the_new_rows_changes_nothing():
+    one = Told()
+    one.rows(ROWS + 3)
+    one.batch.release(ROWS)
+    one.batch.release(ROWS)
+    one.rows(ROWS)
+    assert one.told == [ROWS, 2 * ROWS]

@@ -1,0 +1,148 @@
+"""Lives of a door and of a wearable on a battery, as their runners put them together: settings
+prove good, observers know how long a value lasts, and sensors are looked at no more than needed.
+"""
+
+import os
+
+import napper
+import safety
+import sleeper
+from apps import wearable
+from asking import Asker
+from engine import decode, encode
+from staging import Stage, World
+from support import cases
+
+HEAP = "4m"
+SETTINGS = "lives-test-settings.json"
+ACK, CON, CHANGED = 2, 0, 0x44
+
+
+class Gateway(World):
+    """A gateway takes what it hears, unless it is `deaf`."""
+
+    deaf = False
+
+    def heard(self, data):
+        message = decode(data)
+        if self.deaf or message.kind != CON:
+            return None
+        return encode(ACK, CHANGED, message.mid, message.token)
+
+    def passed(self):
+        pass
+
+
+class Files:
+    """Settings on a flash, of which other ones were good."""
+
+    def __init__(self):
+        self.write(SETTINGS, b"new")
+        self.write(SETTINGS + ".good", b"good")
+        self.lines = []
+
+    def write(self, path, data):
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def trial(self):
+        """What the node makes of them when it starts."""
+        return safety.Trial((SETTINGS,), self.lines.append)
+
+    def read(self):
+        """(the settings, the good ones)"""
+        found = []
+        for path in (SETTINGS, SETTINGS + ".good"):
+            with open(path, "rb") as file:
+                found.append(file.read())
+        return tuple(found)
+
+    def clean(self):
+        for path in (SETTINGS, SETTINGS + ".good"):
+            os.remove(path)
+
+
+def on_stage(test):
+    """Run test(world) and clean up."""
+    stage = Stage("lives-test.json", Gateway())
+    try:
+        test(stage.world)
+    finally:
+        stage.end()
+
+
+def on_trial(test):
+    """Run test(world, files) with new settings."""
+    files = Files()
+    try:
+        on_stage(lambda world: test(world, files))
+    finally:
+        files.clean()
+
+
+@cases(sleeper, napper)
+def test_settings_with_which_a_report_was_taken_are_the_good_ones(runner):
+    def tried(world, files):
+        world.live(runner, files.trial())
+        assert files.read() == (b"new", b"new") and world.resets == 0 and files.lines == []
+
+    on_trial(tried)
+
+
+@cases(sleeper, napper)
+def test_settings_with_which_nobody_was_reached_give_way_to_the_good_ones(runner):
+    def tried(world, files):
+        world.deaf = True
+        for _ in range(safety.TRIAL_FAILURES - 1):
+            world.live(runner, files.trial())
+            assert files.read() == (b"new", b"good") and world.resets == 0
+        world.live(runner, files.trial())
+        assert files.read() == (b"good", b"good") and world.resets == 1 and len(files.lines) == 1
+
+    on_trial(tried)
+
+
+@cases(sleeper, napper)
+def test_good_settings_outlast_a_gateway_that_is_away(runner):
+    def tried(world, files):
+        world.live(runner, files.trial())
+        world.deaf = True
+        for _ in range(safety.TRIAL_FAILURES + 2):
+            world.live(runner, files.trial())
+        assert files.read() == (b"new", b"new") and world.resets == 0
+
+    on_trial(tried)
+
+
+@cases((3600, 4020), (86_400, 95_100), (10, 71))
+def test_what_a_door_tells_lasts_a_little_longer_than_to_its_next_report(beat_s, max_age_s):
+    def asked(world):
+        world.live(sleeper, heartbeat_s=beat_s)
+        ask = Asker(world.node, world.ticks_ms())
+        for path in ("s/contact", "s/tamper"):
+            answer = ask.get(path)
+            assert (answer.code, answer.max_age_s) == ("2.05", max_age_s)
+
+    on_stage(asked)
+
+
+def test_a_wearable_that_naps_looks_at_its_sensors_once_a_period():
+    looked_ms = []
+    setup = wearable.setup
+
+    def watched(node, board, settings):
+        worn = setup(node, board, settings)
+        worn.oximeter.sample = looked_ms.append
+        return worn
+
+    def worn(world):
+        world.naps = 50
+        world.live(napper)
+        gaps_ms = [looked_ms[i + 1] - looked_ms[i] for i in range(len(looked_ms) - 1)]
+        assert len(gaps_ms) >= 50 and min(gaps_ms) >= wearable.PERIOD_MS
+
+    wearable.setup = watched
+    try:
+        on_stage(worn)
+    finally:
+        wearable.setup = setup
