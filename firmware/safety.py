@@ -2,7 +2,9 @@
 
 Safe mode is the node with its radio on, without sleep and without a watchdog, so that Ctrl-C
 leaves the REPL alone for as long as it takes. It comes with the BOOT button, with three resets in
-a row that each come within the window, and with settings that are broken.
+a row that each come within the window, and with settings that are broken. Unless these are the
+reason it ends by itself, with a restart: a loose battery resets a board as a hand does, and nobody
+is there to see that it does not sleep any more.
 
 New settings are on trial until the node has reached its gateway with them (without a gateway: its
 network). Settings that never get there give way to the last good ones.
@@ -13,6 +15,7 @@ import sys
 
 WINDOW_MS = 5000
 FAST_RESETS = 3
+SAFE_MS = 1_800_000  # of safe mode, when nobody takes the REPL
 RESETS_FILE = "fast-resets"
 TRIAL_FAILURES = 4  # wakes of a sleeping node that reached nobody
 TRIAL_MS = 600_000  # or so much time of one that is awake
@@ -118,6 +121,21 @@ class Trial:
             if _read(path) != _read(path + ".good"):
                 return True
         return False
+
+
+class Respite:
+    """Safe mode is over after its time. passes: does it end at all?"""
+
+    def __init__(self, machine, ticks_ms, passes):
+        self._machine = machine
+        self._ticks_ms = ticks_ms
+        self._passes = passes
+        self._since_ms = ticks_ms()
+
+    def attend(self):
+        """To be called again and again."""
+        if self._passes and (self._ticks_ms() - self._since_ms) & _TICKS >= SAFE_MS:
+            self._machine.reset()
 
 
 class Watchdog:

@@ -207,11 +207,9 @@ def main():
         _run(board, machine, why)
     except Exception as error:
         sys.print_exception(error)
-        if why:
-            print("Mote stays off until the next reset")
-            return
-        print("Mote restarts in {} s; Ctrl-C for the REPL".format(RESTART_MS // 1000))
-        time.sleep_ms(RESTART_MS)
+        wait_ms = safety.SAFE_MS if why else RESTART_MS
+        print("Mote restarts in {} s; Ctrl-C for the REPL".format(wait_ms // 1000))
+        time.sleep_ms(wait_ms)
         machine.reset()
 
 
@@ -220,6 +218,7 @@ def _run(board, machine, why):
     settings = load_settings(SETTINGS_FILE, wrong.append)
     if not exists(SETTINGS_FILE):
         wrong.append("no {}: starting with the defaults".format(SETTINGS_FILE))
+    passes = why != ""  # the settings may be good
     why = why or " ".join(wrong)
     name = hostname(machine.unique_id())
     trial = safety.Trial((SETTINGS_FILE, SECRETS_FILE))
@@ -240,10 +239,10 @@ def _run(board, machine, why):
                 import napper as runner
             runner.run(board, machine, settings, access, name, trial)
             return
-    _stay_awake(board, machine, settings, name, trial, why)
+    _stay_awake(board, machine, settings, name, trial, why, passes)
 
 
-def _stay_awake(board, machine, settings, name, trial, why):
+def _stay_awake(board, machine, settings, name, trial, why, passes):
     node = make_node(board, settings)
     line = open_line(node, board, machine)
     say = teller(node, line)
@@ -263,7 +262,7 @@ def _stay_awake(board, machine, settings, name, trial, why):
         say("CoAP: on the serial line")
     service = make_service(node, link, line, settings, name, say, trial.passed)
     if why:
-        run(service, link, _nothing)
+        run(service, link, safety.Respite(machine, time.ticks_ms, passes).attend)
         return
     watchdog = safety.Watchdog(machine, sys.platform)
 
@@ -277,7 +276,3 @@ def _stay_awake(board, machine, settings, name, trial, why):
     except KeyboardInterrupt:
         watchdog.stop()
         raise
-
-
-def _nothing():
-    """Safe mode has no watchdog, and no settings on trial."""

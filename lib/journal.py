@@ -18,7 +18,7 @@ torn writes (power.slots). All of it: a head of 24 bytes, 9 for each event, 5 fo
 ring lies in memory as it does in there, so an event that is noted takes none.
 
 Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences
-matter; a clock that was set back makes an event happen "now".
+matter; a clock that was set back makes an event happen "now", unless rebase() is told of it.
 """
 
 from micropython import const
@@ -150,6 +150,21 @@ class Journal:
             self.faults.pop(0)
         self.faults.append((what, now_s & MASK))
 
+    def rebase(self, now_s):
+        """The power is back, and on a Pico the clock began anew. If what is kept lies ahead, the
+        newest of it happened now, at the latest, and the rest as long before as it did.
+        """
+        times = [when_s for _, when_s in self.faults]
+        if self.kept:
+            times.append(_get(self._ring, self._place(self.kept - 1) + 4))
+        ahead_s = max([_ahead_s(when_s, now_s) for when_s in times] or [0])
+        if ahead_s == 0:
+            return
+        for i in range(self.kept):
+            at = self._place(i) + 4
+            _put(self._ring, at, (_get(self._ring, at) - ahead_s) & MASK)
+        self.faults = [(what, (when_s - ahead_s) & MASK) for what, when_s in self.faults]
+
     # Reporting
 
     def offer(self, most=8):
@@ -263,6 +278,11 @@ def age_s(then_s, now_s):
     """Seconds since then; 0 when that would lie ahead, for somebody has set the clock."""
     age = (now_s - then_s) & MASK
     return age if age < _HALF else 0
+
+
+def _ahead_s(when_s, now_s):
+    """Seconds until then; 0 for the past."""
+    return age_s(now_s, when_s)
 
 
 def _put(buf, at, value):

@@ -81,6 +81,8 @@ class Cycle(Life):
         is_lids = self._look_at_lid(reason, now_s)
         if reason in (POWER_ON, RESET) and known:
             journal.blank(journal.level)  # for how long was it off?
+            journal.rebase(now_s)
+            self.pace.begin(now_s)
         if changed:
             journal.note(level, reason, now_s)
         elif reason == PIN and journal.level >= 0 and not is_lids:

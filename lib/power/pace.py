@@ -1,7 +1,7 @@
 """When a sleeping node acts: heartbeats, pauses after failures, and rest from an unsteady contact.
 
 Everything is in seconds of a clock that goes on in sleep, modulo 2**30. A moment that lies further
-ahead than it can (somebody has set the clock) counts as come.
+ahead than it can (the clock has been set, or began anew as a Pico's does) counts as come.
 """
 
 from micropython import const
@@ -15,7 +15,6 @@ _WAKES = const(30)  # edges that may wake the node in ...
 _WINDOW_S = const(300)  # ... so many seconds, before the contact is left alone
 _REST_MIN_S = const(60)
 _REST_MAX_S = const(3600)
-_LONGEST_S = const(100_000)  # more than any of the above, and than a heartbeat
 
 
 class Pace:
@@ -37,12 +36,12 @@ class Pace:
         self._rests = 0  # in a row
 
     def begin(self, now_s):
-        """The node starts from nothing: a heartbeat is owed at once."""
-        self._beat_s = self._retry_s = self._window_s = now_s & _MASK
+        """The power is back, so somebody may be waiting: all is owed at once."""
+        self._beat_s = self._retry_s = self._window_s = self._rest_s = now_s & _MASK
 
     def edge(self, now_s):
         """An edge woke the node. True: that was one too many, and the contact gets a rest."""
-        if _left_s(self._window_s + _WINDOW_S, now_s) == 0:
+        if _left_s(self._window_s + _WINDOW_S, now_s, _WINDOW_S) == 0:
             self._window_s = now_s & _MASK
             self._wakes = self._rests = 0
         self._wakes += 1
@@ -56,7 +55,7 @@ class Pace:
 
     def look(self, now_s):
         """Has the contact been left alone until now? Then nobody knows what it did."""
-        if self.resting and _left_s(self._rest_s, now_s) == 0:
+        if self.resting and _left_s(self._rest_s, now_s, _REST_MAX_S) == 0:
             self.resting = False
             self._window_s = now_s & _MASK  # it has to be calm for so long to be trusted as before
             return True
@@ -69,27 +68,32 @@ class Pace:
 
     def failed(self, now_s):
         """Nobody was reached: longer and longer pauses, but no longer than a heartbeat."""
-        pause_s = min(_RETRY_MIN_S << min(self.failures, 7), _RETRY_MAX_S, self.heartbeat_s)
+        pause_s = min(_RETRY_MIN_S << min(self.failures, 7), self._longest_pause_s())
         self._retry_s = (now_s + pause_s) & _MASK
         self.failures = min(self.failures + 1, 255)
 
     def may_try(self, now_s):
         """Is the pause after a failure over?"""
-        return not self.failures or _left_s(self._retry_s, now_s) == 0
+        return not self.failures or self._pause_s(now_s) == 0
 
     def beat_due(self, now_s):
         """Is a heartbeat owed?"""
-        left_s = _left_s(self._beat_s, now_s)
-        return left_s == 0 or left_s > self.heartbeat_s
+        return _left_s(self._beat_s, now_s, self.heartbeat_s) == 0
 
     def sleep_s(self, now_s, waiting):
         """Seconds to the next thing to do; `waiting`: there are events to tell."""
-        left_s = 0 if waiting or self.beat_due(now_s) else _left_s(self._beat_s, now_s)
+        left_s = 0 if waiting else _left_s(self._beat_s, now_s, self.heartbeat_s)
         if self.failures:
-            left_s = max(left_s, _left_s(self._retry_s, now_s))
+            left_s = max(left_s, self._pause_s(now_s))
         if self.resting:
-            left_s = min(left_s, _left_s(self._rest_s, now_s))
+            left_s = min(left_s, _left_s(self._rest_s, now_s, _REST_MAX_S))
         return max(left_s, 1)
+
+    def _pause_s(self, now_s):
+        return _left_s(self._retry_s, now_s, self._longest_pause_s())
+
+    def _longest_pause_s(self):
+        return min(_RETRY_MAX_S, self.heartbeat_s)
 
     def state(self):
         """All of it as bytes."""
@@ -118,6 +122,6 @@ class Pace:
         return True
 
 
-def _left_s(moment_s, now_s):
+def _left_s(moment_s, now_s, longest_s):
     left_s = (moment_s - now_s) & _MASK
-    return left_s if left_s < _LONGEST_S else 0
+    return left_s if left_s <= longest_s else 0

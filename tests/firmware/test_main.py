@@ -364,12 +364,31 @@ def test_good_settings_are_no_safe_mode():
     assert log_of(Start()) == ""
 
 
-def test_what_breaks_in_safe_mode_leaves_the_repl_alone():
+@cases(
+    ({"pressed": True}, 2, 1),
+    ({"pressed": True}, 4, 0),
+    (dict(BATTERY, pressed=True), 2, 1),
+    ({"content": b"{"}, 2, 0),
+    ({"power": "battery"}, 2, 0),
+)
+def test_safe_mode_ends_by_itself_unless_settings_are_its_reason(options, part, resets):
+    start = Start(**options)
+
+    def step():
+        start.clock.now_ms += safety.SAFE_MS // part
+
+    start.udp.on_step = step
+    raises(KeyboardInterrupt, start.run)  # at the third step: two have ended
+    assert start.machine.resets == resets
+
+
+def test_what_breaks_in_safe_mode_leaves_the_repl_alone_for_long():
     def broken(_node, _board, _settings):
         raise RuntimeError("on purpose")
 
     start = Start(pressed=True, add_apps=broken).run()
-    assert start.machine.resets == 0
+    assert start.machine.resets == 1
+    assert start.clock.now_ms >= safety.SAFE_MS
 
 
 def test_a_broken_application_restarts_the_node_after_a_pause():

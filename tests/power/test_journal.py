@@ -37,6 +37,27 @@ def test_edges_that_nobody_watched_alternate(level, edges, levels):
     assert [what & 1 for _, _, what in journal.events] == levels
 
 
+@cases(0, 5, 101, MASK - 50)
+def test_a_clock_that_begins_anew_leaves_the_order_and_the_spans(now_s):
+    journal = filled(3)
+    journal.fault(JOIN_FAILED, 160)
+    journal.rebase(now_s)
+    assert [journal.event(n, now_s + 7)[2] for n in (1, 2, 3)] == [67, 66, 65]
+    assert journal.faults == [(JOIN_FAILED, now_s)]
+    journal.rebase(now_s + 7)
+    assert journal.event(3, now_s + 7)[2] == 65
+
+
+def test_a_clock_that_went_on_changes_no_time():
+    journal = Journal()
+    journal.rebase(3)
+    journal = filled(3)
+    before = journal.state()
+    journal.rebase(102)
+    journal.rebase(5000)
+    assert journal.state() == before
+
+
 def test_what_falls_out_is_counted_only_if_nobody_has_taken_it():
     journal = filled(8)
     journal.release(journal.offer())

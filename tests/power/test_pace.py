@@ -71,7 +71,7 @@ def test_twenty_moves_a_day_never_need_a_rest():
         assert not pace.edge(START_S + 40 * i)
 
 
-@cases(-100_000, -5, 200_000, 1 << 29, (1 << 30) - 7)
+@cases(-100_000, -90_000, -20_000, -3700, -5, 200_000, 1 << 29, (1 << 30) - 7)
 def test_a_clock_that_is_set_does_not_silence_the_node(jump_s):
     pace = begun()
     pace.told(START_S)
@@ -116,7 +116,7 @@ def test_no_flipped_bit_keeps_the_node_asleep():
             bad[at] ^= 1 << bit
             again = Pace(3600)
             if again.restore(bad):
-                assert 1 <= again.sleep_s(START_S + 10, True) <= 100_000
+                assert 1 <= again.sleep_s(START_S + 10, True) <= 3600
                 again.edge(START_S)
                 again.failed(START_S)
     assert not Pace(3600).restore(blob[:-1]) and not Pace(3600).restore(b"")

@@ -55,7 +55,8 @@ def main(argv):
             else:
                 print(report(seed, found, options))
     if failed:
-        print(f"{failed} of {options.seeds} weeks lost or doubled events", file=sys.stderr)
+        what = "lost or doubled events, or had a firmware that stopped"
+        print(f"{failed} of {options.seeds} weeks {what}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -160,7 +161,8 @@ def report(seed, found, options):
         f"boot {BOOTS_MS[boot_of(seed, options)]} ms",
         *(events_of(found) if options.app == "door" else rows_of(found)),
         f"troubles    {found['cuts']} power cuts, {found['brownouts']} brown-outs, "
-        f"{found['outages']} Wi-Fi outages, {found['stuck_joins']} joins that got nowhere",
+        f"{found['outages']} Wi-Fi outages, {found['stuck_joins']} joins that got nowhere, "
+        f"{found['safe_modes']} safe modes",
         f"node        {found['wakes']} starts, {awake_s:.0f} s awake, "
         f"{awake_s / max(found['wakes'], 1):.2f} s each",
         f"datagrams   {found['sent']} sent, {found['came']} came; by event "

@@ -32,6 +32,7 @@ RESTARTS_MAX = 20
 WORK_MS = {"nap": 35, "glimpse": 35, "dark": 3}
 NAME = "mote-e4f5"
 WINDOW_MS = 6000  # of the start, and what comes before the contact is watched
+FAST_RESETS, FAST_MS = 3, 5000  # that bring safe mode, each within so long
 POWER_ON, WATCHDOG, DEEP_SLEEP, SOFT = 1, 3, 4, 5
 _KEEP = set(sys.modules)
 
@@ -67,6 +68,9 @@ class Week:
                     self.door.lift(json.load(file)["heartbeat_s"])
         self.outside = self.wearer or self.door
         self.wakes = self.cuts = self.brownouts = self.restarts = 0
+        self.safe_modes = 0
+        self.fast = 0  # starts in a row that did not outlast the window for Ctrl-C
+        self.safe_since_ms = -1  # the present start is one too many of these
         self.unwatched = []  # (from, until): what happened then may be lost with the memory
         self.blind = []  # (from, until): Python saw nothing, and no pin had woken it
         self.outages = self.outages_all = 0  # at the moment, in all
@@ -136,10 +140,15 @@ class Week:
                 self._dark(False)
                 cause, woken, sleep = POWER_ON, 0, None
             except SystemExit:
-                self.restarts += 1
+                since_ms = world.now_ms
+                if self.safe_since_ms >= 0:
+                    self.safe_modes += 1
+                    since_ms = self.safe_since_ms
+                else:
+                    self.restarts += 1
                 if self.restarts > RESTARTS_MAX:
                     raise RuntimeError("the firmware starts again and again")
-                self._unwatched(world.now_ms)
+                self._unwatched(since_ms)
                 cause, woken, sleep = SOFT, 0, None
 
     def _sleep(self, wish):
@@ -187,6 +196,7 @@ class Week:
             world.at(world.now_ms + world.chance.below(4000), self._cut)
         world.phase = "boot"
         since_ms = world.now_ms
+        self.safe_since_ms = since_ms if self.fast >= FAST_RESETS - 1 else -1
         self.chip.start(cause, woken)
         world.pass_ms(self.boot_ms)
         if cause != DEEP_SLEEP or woken == TIMER_WAKE:
@@ -211,6 +221,9 @@ class Week:
         finally:
             for name in modules:
                 sys.modules.pop(name, None)
+            if cause != DEEP_SLEEP:
+                seen_ms = world.now_ms - since_ms - self.boot_ms
+                self.fast = self.fast + 1 if seen_ms < FAST_MS else 0
 
 
 def main():

@@ -224,7 +224,11 @@ class Poll:
         if timeout_ms < 0:
             timeout_ms = 3_600_000
         self._world.until(self._world.now_ms + timeout_ms, self._ready)
-        return [(sock, 1) for sock in self._sockets if sock.queue]
+        return [(sock, 1) for sock in self._sockets if _has_come(sock)]
 
     def _ready(self):
-        return any(sock.queue for sock in self._sockets)
+        return any(_has_come(sock) for sock in self._sockets)
+
+
+def _has_come(sock):
+    return getattr(sock, "queue", ())  # nothing comes over the serial line of safe mode
