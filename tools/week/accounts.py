@@ -43,6 +43,7 @@ class Door:
         self._power = True
         self._level = 0
         self._moves = 0
+        self._lid_rests_ms = 0  # until then nobody comes for it
         self._end_ms = end_ms
         wire.drive(0)
         lid.drive(0)
@@ -58,11 +59,14 @@ class Door:
                 self._world.at(day_ms + since_ms, self._off)
 
     def _off(self, _):
-        if self._wire.level:  # who comes to tamper comes while nobody is at home
-            self._world.at(self._world.now_ms + 1000, self._off)
+        now_ms = self._world.now_ms
+        # who comes to tamper comes while nobody is at home
+        if self._level or now_ms < self._lid_rests_ms:
+            self._world.at(now_ms + 1000, self._off)
             return
         self._turn_lid(1)
-        self._world.at(self._world.now_ms + self.late_ms, self._turn_lid, 0)
+        self._world.at(now_ms + self.late_ms, self._turn_lid, 0)
+        self._lid_rests_ms = now_ms + 2 * self.late_ms
 
     def _turn_lid(self, level):
         if self._power:
