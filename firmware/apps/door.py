@@ -19,6 +19,17 @@ from journal import AWAKE, LID, MASK, Journal
 from sensors.reed import Reed
 
 _POLL_MS = const(50)  # how late observers may hear of a change, at most
+_PACK_BYTES = const(96)  # of a contact's SenML, without its base name
+
+
+class Told(senml.Buffer):
+    """The SenML of a contact, kept until what it tells is another: most who ask hear the same."""
+
+    def __init__(self):
+        super().__init__(bytearray(_PACK_BYTES + len(common.PACK.base_name)))
+        self.form = 0
+        self.is_open = False
+        self.moves = 0
 
 
 class Contact(Resource):
@@ -34,6 +45,7 @@ class Contact(Resource):
     interface = "core.s"
     observable = True
     source = 0  # in the journal
+    _told = None  # made for the first who asks
 
     def __init__(self, reed, journal, asleep, name, text_open, text_closed):
         super().__init__()
@@ -54,12 +66,32 @@ class Contact(Resource):
         if form < senml.JSON:
             reply.boolean(is_open)
             return None
-        pack = common.PACK
-        pack.begin(reply, form, 2)
-        pack.boolean(self._state, is_open)
-        pack.number(self._count, self.moves())
-        pack.end()
+        told = self._pack(form, is_open)
+        reply.write(told.buf, 0, told.n)
         return None
+
+    # As in the engine the frames stay within 11 words, so that MicroPython needs no heap for them.
+
+    def _pack(self, form, is_open):
+        moves = self.moves()
+        told = self._told
+        if told is None:
+            told = self._told = Told()
+        elif told.moves == moves and told.is_open == is_open and told.form == form:
+            return told
+        self._write(told, form, is_open, moves)
+        return told
+
+    def _write(self, told, form, is_open, moves):
+        told.n = 0
+        told.form = form
+        told.is_open = is_open
+        told.moves = moves
+        pack = common.PACK
+        pack.begin(told, form, 2)
+        pack.boolean(self._state, is_open)
+        pack.number(self._count, moves)
+        pack.end()
 
     def moves(self):
         """How often it has moved, modulo 2**30; of a door that sleeps the number of its events."""

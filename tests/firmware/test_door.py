@@ -103,6 +103,25 @@ def test_contacts_in_senml():
     )
 
 
+@cases("s/contact", "s/tamper")
+def test_what_is_kept_of_a_pack_is_what_holds(path):
+    ask = asker()
+    resource = ask.node.at(path)
+
+    def told():
+        state, count = json.loads(ask.get(path, SENML_JSON).payload)
+        return [state["vb"], count["v"]]
+
+    assert told() == [False, 0] == told()
+    resource.reed.edges = 2  # opened and closed since
+    assert told() == [False, 2] == told()
+    resource.reed.open_level = 0  # it is open, and has not been counted yet
+    assert told() == [True, 2] == told()
+    resource.reed.edges = (1 << 30) - 1
+    resource.reed.open_level = 1
+    assert told() == [False, (1 << 30) - 1]
+
+
 def test_battery_in_senml():
     ask = asker()
     board.set_battery(3910)
