@@ -1,19 +1,19 @@
 """What a check is, and how one is run against a server."""
 
-import time
 from dataclasses import dataclass, field
 
-from client import Failed
+from conformance.client import Failed
 
 PASS, FAIL, NOT_OFFERED, NOT_APPLICABLE = "pass", "FAIL", "-", "n/a"
 
 CHECKS = []
 
 
-@dataclass
+@dataclass(frozen=True)
 class Check:
-    """One behaviour. section: of the RFC; plugtest: the test description that it automates;
-    needs: names of plugtest resources; locks: those of them that no other check may use meanwhile.
+    """One behaviour. section: of the RFC; plugtest: the test descriptions that it automates;
+    needs: names of the plugtest's resources; locks: those of them that no other check may use
+    meanwhile; slow: it takes minutes.
     """
 
     section: str
@@ -21,13 +21,18 @@ class Check:
     plugtest: str
     needs: tuple
     locks: tuple
-    module: str
+    slow: bool
     function: object
 
     @property
+    def topic(self):
+        """The module, such as "block"."""
+        return self.function.__module__.rpartition(".")[2]
+
+    @property
     def name(self):
-        """Module and function, such as "block.early"."""
-        return f"{self.module}.{self.function.__name__}"
+        """Topic and function, such as "block.early"."""
+        return f"{self.topic}.{self.function.__name__}"
 
 
 @dataclass
@@ -36,20 +41,19 @@ class Result:
 
     outcome: str
     why: str = ""
-    seconds: float = 0.0
 
 
-def check(section, behaviour, needs=(), plugtest="", alone=True):
-    """Decorator: the function, called with a Subject, raises Failed when the server fails.
+def check(section, behaviour, needs=(), plugtest="", alone=True, slow=False):
+    """Decorate a function that is called with a Subject and the paths of what it `needs`, and
+    raises Failed when the server fails.
 
     alone: no other check uses its resources meanwhile.
     """
 
     def register(function):
-        module = function.__module__.rpartition(".")[2]
         needed = (needs,) if isinstance(needs, str) else tuple(needs)
         locks = needed if alone else ()
-        CHECKS.append(Check(section, behaviour, plugtest, needed, locks, module, function))
+        CHECKS.append(Check(section, behaviour, plugtest, needed, locks, slow, function))
         return function
 
     return register
@@ -57,7 +61,7 @@ def check(section, behaviour, needs=(), plugtest="", alone=True):
 
 @dataclass
 class Subject:
-    """The server as a check sees it: resources by their plugtest names, and fresh clients."""
+    """The server as a check sees it, with new clients."""
 
     server: object
     clients: list = field(default_factory=list)
@@ -67,37 +71,35 @@ class Subject:
         """By which its time passes."""
         return self.server.clock
 
-    def client(self, address=None):
+    def client(self):
         """Return a client on a port of its own."""
-        self.clients.append(self.server.make_client(address or self.server.address, self.clock))
+        self.clients.append(self.server.make_client(self.server.address, self.clock))
         return self.clients[-1]
 
-    def path(self, name):
-        """Return where the server has a resource of the plugtest."""
-        return self.server.paths[name]
 
-
-def run(check, server):
-    """Run one check. An answer that the check cannot read, whatever that raises, is a failure."""
-    for name in (*check.needs, check.module, check.name):
+def unless_applicable(check, server):
+    """Return why a check is not run against a server, as a Result; None when it is."""
+    for name in (*check.needs, check.topic, check.name):
         if name in server.lacks:
             return Result(NOT_APPLICABLE, server.lacks[name])
     if any(name not in server.paths for name in check.needs):
         return Result(NOT_OFFERED)
+    return None
+
+
+def run(check, server):
+    """Run one check and return its Result: FAIL also when a response cannot be read."""
     subject = Subject(server)
-    start = time.monotonic()
     try:
-        check.function(subject, *[subject.path(name) for name in check.needs])
-        result = Result(PASS)
+        check.function(subject, *[server.paths[name] for name in check.needs])
+        return Result(PASS)
     except Failed as failure:
-        result = Result(FAIL, str(failure))
+        return Result(FAIL, str(failure))
     except Exception as error:
-        result = Result(FAIL, f"it answers what cannot be read: {error!r}")
+        return Result(FAIL, f"a response that cannot be read: {error!r}")
     finally:
         for client in subject.clients:
             client.close()
-    result.seconds = time.monotonic() - start
-    return result
 
 
 def want(condition, what, message=None):
@@ -107,7 +109,7 @@ def want(condition, what, message=None):
 
 
 def want_code(message, *codes):
-    """Raise Failed unless the message has one of these codes; return the message."""
-    want(message is not None, f"no message where {' or '.join(codes)} was due")
+    """Return the message. Raises Failed unless it has one of these codes."""
+    want(message is not None, f"no message instead of {' or '.join(codes)}")
     want(message.code in codes, f"not {' or '.join(codes)}", message)
     return message

@@ -1,45 +1,22 @@
-"""A CoAP client written from the text of RFC 7252 alone, which shares nothing with what it tests.
+"""A CoAP client that retransmits nothing and hides nothing: a check sees each message as it came.
 
-It retransmits nothing and hides nothing: a check sees each message as it came.
+Its codec is that of tests/support/engine.py, which shares nothing with what is tested.
 """
 
 import os
 import socket
 
-from clocks import Wall
+from coap import numbers
+from conformance.clocks import Wall
+from support import engine
 
 CON, NON, ACK, RST = range(4)
 KINDS = ("CON", "NON", "ACK", "RST")
 EMPTY = "0.00"
 METHODS = ("GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH")
+TOKEN_BYTES_MAX = 8
 
-IF_MATCH = 1
-URI_HOST = 3
-ETAG = 4
-IF_NONE_MATCH = 5
-OBSERVE = 6
-URI_PORT = 7
-LOCATION_PATH = 8
-OSCORE = 9
-URI_PATH = 11
-CONTENT_FORMAT = 12
-MAX_AGE = 14
-URI_QUERY = 15
-ACCEPT = 17
-LOCATION_QUERY = 20
-BLOCK2 = 23
-BLOCK1 = 27
-SIZE2 = 28
-PROXY_URI = 35
-PROXY_SCHEME = 39
-SIZE1 = 60
-ECHO = 252
-NO_RESPONSE = 258
-REQUEST_TAG = 292
-
-TEXT, LINK_FORMAT, XML, JSON, MERGE_PATCH, CBOR, PROBLEM = 0, 40, 41, 50, 52, 60, 257
-
-ANSWER_S = 3.0  # longer than what any server here needs for an answer that is not to come later
+RESPONSE_S = 3.0  # longer than any server here needs for a response that is not separate
 SILENCE_S = 0.25  # what has not come by then, on one machine, is not coming
 
 
@@ -73,18 +50,9 @@ class Message:
         return None if value is None else (value >> 4, value >> 3 & 1, value & 7)
 
     def encode(self):
-        """Return the message as bytes (section 3)."""
-        detail = METHODS.index(self.code) + 1 if self.code in METHODS else None
-        first, _, second = ("0", "", detail) if detail else self.code.partition(".")
-        out = bytearray([0x40 | self.kind << 4 | len(self.token), int(first) << 5 | int(second)])
-        out += self.mid.to_bytes(2, "big") + self.token
-        before = 0
-        for number, value in sorted(self.options, key=lambda option: option[0]):
-            high, delta = _nibble(number - before)
-            low, length = _nibble(len(value))
-            out += bytes([high << 4 | low]) + delta + length + value
-            before = number
-        return bytes(out + (b"\xff" + self.payload if self.payload else b""))
+        """Return the message as bytes."""
+        code = number_of(self.code)
+        return engine.encode(self.kind, code, self.mid, self.token, self.options, self.payload)
 
     def __str__(self):
         options = ", ".join(f"{number}={value.hex() or '-'}" for number, value in self.options)
@@ -93,51 +61,34 @@ class Message:
 
 
 def decode(data):
-    """Return the message in `data`; Failed when it breaks section 3."""
-    if len(data) < 4 or data[0] >> 6 != 1:
-        raise Failed(f"no CoAP message: {data.hex()}")
-    tkl = data[0] & 15
-    if tkl > 8 or 4 + tkl > len(data):
-        raise Failed(f"wrong token length: {data.hex()}")
-    at, number, options, payload = 4 + tkl, 0, [], b""
+    """Return the message in `data`. Raises Failed when it breaks RFC 7252 section 3."""
     try:
-        while at < len(data):
-            first = data[at]
-            at += 1
-            if first == 0xFF:
-                payload = data[at:]
-                if not payload:
-                    raise Failed(f"payload marker without payload: {data.hex()}")
-                break
-            delta, at = _extended(data, at, first >> 4)
-            length, at = _extended(data, at, first & 15)
-            if at + length > len(data):
-                raise IndexError
-            number += delta
-            options.append((number, data[at : at + length]))
-            at += length
-    except IndexError:
-        raise Failed(f"malformed options: {data.hex()}") from None
-    code = f"{data[1] >> 5}.{data[1] & 31:02}"
-    mid = int.from_bytes(data[2:4], "big")
-    return Message(data[0] >> 4 & 3, code, mid, data[4 : 4 + tkl], options, payload)
+        found = engine.decode(data)
+    except (AssertionError, IndexError):
+        raise Failed(f"a malformed message: {data.hex()}") from None
+    if len(found.token) > TOKEN_BYTES_MAX:
+        raise Failed(f"a token of more than 8 bytes: {data.hex()}")
+    code = f"{found.code >> 5}.{found.code & 31:02}"
+    return Message(found.kind, code, found.mid, found.token, found.options, found.payload)
 
 
-def uint(value):
-    """Return a uint option's value (section 3.2)."""
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+def number_of(code):
+    """Return the byte of a code such as "2.05", or of a method's name."""
+    if code in METHODS:
+        return METHODS.index(code) + 1
+    high, _, low = code.partition(".")
+    return int(high) << 5 | int(low)
 
 
 def block(number, more, szx):
     """Return the value of a Block option (RFC 7959 section 2.2)."""
-    return uint(number << 4 | more << 3 | szx)
+    return engine.uint(number << 4 | more << 3 | szx)
 
 
 class Client:
-    """A socket that talks to one server.
+    """A socket that talks to one server, in the time of `clock`.
 
-    Messages that are no answer to the request at hand wait in `others`: notifications, mostly.
-    Its waiting takes time of `clock`.
+    Messages that are no response to the latest request, mostly notifications, wait in `others`.
     """
 
     def __init__(self, address, clock=Wall):
@@ -148,9 +99,11 @@ class Client:
         self.others = []
 
     def close(self):
+        """Close the socket."""
         self.sock.close()
 
     def next_mid(self):
+        """Return a MID that this client has not used yet."""
         self.mid = (self.mid + 1) & 0xFFFF
         return self.mid
 
@@ -159,7 +112,7 @@ class Client:
         self.clock.make_room()
         self.sock.send(data)
 
-    def receive(self, seconds=ANSWER_S):
+    def receive(self, seconds=RESPONSE_S):
         """Return the next message, None when none comes in time."""
         if not self.clock.wait(self.sock, seconds):
             return None
@@ -169,7 +122,7 @@ class Client:
             raise Failed("the server is gone") from None
 
     def decode(self, data):
-        """The message in a datagram; Failed when it is none."""
+        """Return the message in a datagram. Raises Failed when there is none."""
         return decode(data)
 
     def request(self, method, path, kind=CON, token=None, mid=None, payload=b"", **options):
@@ -187,13 +140,13 @@ class Client:
 
     def ask(self, method, path, **parts):
         """Send a request and return its response, piggybacked or separate."""
-        return self.answer(self.send(self.request(method, path, **parts)))
+        return self.response(self.send(self.request(method, path, **parts)))
 
-    def answer(self, request, seconds=ANSWER_S):
-        """Return the response to a request that was sent; Failed when it does not come."""
+    def response(self, request, seconds=RESPONSE_S):
+        """Return the response to a request that was sent. Raises Failed when none comes."""
         response = self.reaction(request, seconds)
         if response is None:
-            raise Failed(f"no answer to {request}")
+            raise Failed(f"no response to {request}")
         if response.kind == ACK and response.code == EMPTY:
             response = self.reaction(request, seconds)
             if response is None:
@@ -204,8 +157,8 @@ class Client:
             self.acknowledge(response)
         return response
 
-    def reaction(self, request, seconds=ANSWER_S):
-        """Return the next message that belongs to a request: by its MID, or by its token."""
+    def reaction(self, request, seconds=RESPONSE_S):
+        """Return the next message that belongs to a request, by its MID or its token."""
         deadline = self.clock.now_s() + seconds
         while (left := deadline - self.clock.now_s()) > 0:
             message = self.receive(left)
@@ -221,13 +174,15 @@ class Client:
         return None
 
     def acknowledge(self, message):
+        """Send an empty ACK."""
         self.send(Message(ACK, EMPTY, message.mid))
 
     def reset(self, message):
+        """Send a Reset."""
         self.send(Message(RST, EMPTY, message.mid))
 
-    def notification(self, token, seconds=ANSWER_S, acknowledge=True):
-        """Return the next message with an observation's token; None when none comes in time."""
+    def notification(self, token, seconds=RESPONSE_S, acknowledge=True):
+        """Return the next message with an observation's token, None when none comes in time."""
         deadline = self.clock.now_s() + seconds
         while True:
             for message in self.others:
@@ -249,32 +204,18 @@ def options_of(
     found = list(options)
     if isinstance(path, str):
         path, _, query = path.partition("?")
-        found += [(URI_PATH, part.encode()) for part in path.split("/") if path]
-        found += [(URI_QUERY, part.encode()) for part in query.split("&") if query]
+        found += [(numbers.URI_PATH, part.encode()) for part in path.split("/") if path]
+        found += [(numbers.URI_QUERY, part.encode()) for part in query.split("&") if query]
     else:
-        found += [(URI_PATH, part) for part in path]
-    for number, value in ((ACCEPT, accept), (CONTENT_FORMAT, content_format), (OBSERVE, observe)):
+        found += [(numbers.URI_PATH, part) for part in path]
+    for number, value in (
+        (numbers.ACCEPT, accept),
+        (numbers.CONTENT_FORMAT, content_format),
+        (numbers.OBSERVE, observe),
+    ):
         if value is not None:
-            found.append((number, uint(value)))
-    for number, value in ((BLOCK1, block1), (BLOCK2, block2)):
+            found.append((number, engine.uint(value)))
+    for number, value in ((numbers.BLOCK1, block1), (numbers.BLOCK2, block2)):
         if value is not None:
             found.append((number, block(*value)))
     return found
-
-
-def _nibble(value):
-    if value < 13:
-        return value, b""
-    if value < 269:
-        return 13, bytes([value - 13])
-    return 14, (value - 269).to_bytes(2, "big")
-
-
-def _extended(data, at, nibble):
-    if nibble == 15:
-        raise IndexError
-    if nibble == 13:
-        return data[at] + 13, at + 1
-    if nibble == 14:
-        return (data[at] << 8 | data[at + 1]) + 269, at + 2
-    return nibble, at

@@ -8,7 +8,8 @@ from setup.console import ROOT
 
 NODE_MAIN = ROOT / "tools" / "simulator" / "node_main.py"
 LIB = ROOT / "lib"
-OTHER_PATHS = (ROOT / "firmware", ROOT / "tools" / "simulator")
+CONFORMANCE = ROOT / "tools" / "conformance"  # for its package node_app alone
+OTHER_PATHS = (ROOT / "firmware", ROOT / "tools" / "simulator", CONFORMANCE)
 IMPORT_PATHS = (LIB, *OTHER_PATHS)
 SHIM = ROOT / "tools" / "cpython"
 # Below this the compiler and the compiled modules would not fit beside the node.
@@ -20,8 +21,9 @@ FROZEN_START = "import gc, sys; gc.threshold(1000); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
 FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
 FEWER_BELOW = 96 << 10
-# What only a board runs when it starts.
+# What only a board runs when it starts; with it, what is no part of a node.
 BOARD_ONLY = (ROOT / "firmware" / "main.py", ROOT / "firmware" / "boot.py")
+NOT_FROZEN = (*BOARD_ONLY, *CONFORMANCE.glob("*.py"))
 
 
 def command(options):
@@ -80,7 +82,7 @@ def manifest():
     lines = []
     files = []
     for folder in (lib, *OTHER_PATHS):
-        found = [path for path in sorted(folder.rglob("*.py")) if path not in BOARD_ONLY]
+        found = [path for path in sorted(folder.rglob("*.py")) if path not in NOT_FROZEN]
         names = tuple(str(path.relative_to(folder)) for path in found)
         lines.append(f"freeze({str(folder)!r}, {names!r})\n")
         files += found

@@ -3,15 +3,16 @@
 import os
 import socket
 
-from client import CON, NON, Client, decode
-from registry import check, want, want_code
+from coap.numbers import CON, NON
+from conformance.check import check, want, want_code
+from conformance.client import Client, decode
 
 LEISURE_S = 5.5
 INTERFACE = "127.0.0.1"
 
 
 class GroupClient(Client):
-    """Sends to the group, and takes answers from whoever sends them."""
+    """Sends to the group and receives from any address."""
 
     def __init__(self, group, port, clock):
         self.clock = clock
@@ -40,35 +41,41 @@ def member(subject, group):
     return client
 
 
-@check("7252 8.2", "NON GET to the group: answered from the node's own address", ("group", "test"))
+@check(
+    "7252 8.2",
+    "NON GET to the group: a response from the node's own address",
+    ("group", "test"),
+)
 def asked(subject, group, test):
     client = member(subject, group)
     request = client.send(client.request("GET", test, kind=NON))
-    answer = client.reaction(request, LEISURE_S)
-    want_code(answer, "2.05")
-    want(answer.kind == NON, "not NON", answer)
-    want(client.sender == subject.server.address, f"from {client.sender}", answer)
+    response = client.reaction(request, LEISURE_S)
+    want_code(response, "2.05")
+    want(response.kind == NON, "not NON", response)
+    want(client.sender == subject.server.address, f"from {client.sender}", response)
 
 
-@check("7252 8.1", "no answer of the group to CON, no Reset, no errors, no PUT", ("group", "test"))
-def not_answered(subject, group, test):
+@check(
+    "7252 8.1", "no response of the group to CON, no Reset, no errors, no PUT", ("group", "test")
+)
+def silent(subject, group, test):
     client = member(subject, group)
     client.send(client.request("GET", test, kind=CON))
     client.send(client.request("GET", "no/such", kind=NON))
     client.send(client.request("PUT", test, kind=NON, payload=b"to all"))
     client.raw(b"\x40\x00\x12\x34")
     client.raw(b"\x5f\x01\x12\x35")
-    answer = client.receive(LEISURE_S)
-    want(answer is None, "answered", answer)
+    response = client.receive(LEISURE_S)
+    want(response is None, "a response", response)
 
 
-@check("6690 4", "discovery by the group: nothing that does not match", ("group", "link1"))
+@check("6690 4", "discovery by the group: no response without a matching link", ("group", "link1"))
 def discovered(subject, group, _):
     client = member(subject, group)
     client.send(client.request("GET", ".well-known/core?rt=nobody", kind=NON))
     request = client.send(client.request("GET", ".well-known/core?rt=Type1", kind=NON))
-    answer = client.reaction(request, LEISURE_S)
-    want_code(answer, "2.05")
-    want(b"Type1" in answer.payload, "without links", answer)
+    response = client.reaction(request, LEISURE_S)
+    want_code(response, "2.05")
+    want(b"Type1" in response.payload, "without links", response)
     extra = client.others or [client.receive(1)]
-    want(extra == [None], "an answer without links", extra[0])
+    want(extra == [None], "a response without links", extra[0])

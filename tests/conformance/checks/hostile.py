@@ -1,40 +1,41 @@
-"""Format errors (RFC 7252 section 3) and messages that nobody asked for (section 4)."""
+"""Format errors (RFC 7252 section 3) and messages without a request (section 4)."""
 
-from client import ACK, EMPTY, RST, SILENCE_S, Message
-from registry import check, want
+from coap.numbers import ACK, RST
+from conformance.check import check, want
+from conformance.client import EMPTY, SILENCE_S, Message
 
 MID = b"\x5a\xa5"
 
 
 def rejected(subject, *datagrams):
-    """Each CON among the datagrams is answered by RST, then the server still answers."""
+    """Check that each of the datagrams, all CON, brings an RST, and that the server lives on."""
     for datagram in datagrams:
         client = subject.client()
         client.raw(datagram)
-        answer = client.receive(1)
-        want(answer is not None, f"silence to {datagram.hex()}, RST was due")
-        is_reset = answer.kind == RST and answer.code == EMPTY and answer.mid == 0x5AA5
-        want(is_reset, f"{datagram.hex()} is not answered by RST with its MID", answer)
+        response = client.receive(1)
+        want(response is not None, f"silence to {datagram.hex()} instead of RST")
+        is_reset = response.kind == RST and response.code == EMPTY and response.mid == 0x5AA5
+        want(is_reset, f"no RST with the MID of {datagram.hex()}", response)
     ping(subject)
 
 
 def ignored(subject, *datagrams):
-    """None of the datagrams is answered, then the server still answers."""
+    """Check that none of the datagrams brings a message, and that the server lives on."""
     client = subject.client()
     for datagram in datagrams:
         client.raw(datagram)
-    answer = client.receive(SILENCE_S)
-    want(answer is None, f"an answer to {', '.join(d.hex() for d in datagrams)}", answer)
+    response = client.receive(SILENCE_S)
+    want(response is None, f"a message after {', '.join(d.hex() for d in datagrams)}", response)
     ping(subject)
 
 
 def ping(subject):
     client = subject.client()
     request = client.send(Message(0, EMPTY, client.next_mid()))
-    answer = client.receive()
-    want(answer is not None, "no Reset to a ping")
-    want(answer.kind == RST and answer.mid == request.mid, "not a Reset", answer)
-    return answer
+    response = client.receive()
+    want(response is not None, "no Reset to a ping")
+    want(response.kind == RST and response.mid == request.mid, "not a Reset", response)
+    return response
 
 
 @check("7252 3", "an empty datagram, 1, 2 and 3 bytes: silence")
@@ -77,13 +78,17 @@ def option_number(subject):
     rejected(subject, b"\x40\x01" + MID + b"\xe0\xff\xf0\xe0\xff\xf0")
 
 
-@check("7252 3", "format errors in NON: no answer but RST")
+@check("7252 3", "format errors in NON: silence or RST")
 def non_format(subject):
     client = subject.client()
     for datagram in (b"\x50\x01" + MID + b"\xb4test\xff", b"\x59\x01" + MID + bytes(9)):
         client.raw(datagram)
-    answer = client.receive(SILENCE_S)
-    want(answer is None or answer.kind == RST, "an answer to a NON with a format error", answer)
+    response = client.receive(SILENCE_S)
+    want(
+        response is None or response.kind == RST,
+        "a response to a NON with a format error",
+        response,
+    )
 
 
 @check("7252 4.1", "Empty message with a token or more: RST to CON")
@@ -96,20 +101,20 @@ def classes(subject):
     rejected(subject, *[bytes([0x40, code]) + MID for code in (0x20, 0xC5, 0xE1)])
 
 
-@check("7252 4.2", "CON response that nobody asked for: RST")
+@check("7252 4.2", "CON response without a request: RST")
 def stray_con(subject):
     rejected(subject, b"\x42\x45" + MID + b"to\xffpayload")
 
 
-@check("7252 4.3", "NON response that nobody asked for: no answer but RST")
+@check("7252 4.3", "NON response without a request: silence or RST")
 def stray_non(subject):
     client = subject.client()
     client.raw(b"\x52\x45" + MID + b"to\xffpayload")
-    answer = client.receive(SILENCE_S)
-    want(answer is None or answer.kind == RST, "answered", answer)
+    response = client.receive(SILENCE_S)
+    want(response is None or response.kind == RST, "a response", response)
 
 
-@check("7252 4.2", "ACK and RST are never answered, whatever they hold")
+@check("7252 4.2", "ACK and RST bring silence, whatever they hold")
 def stray_ack(subject):
     ignored(
         subject,
@@ -123,10 +128,14 @@ def stray_ack(subject):
     )
 
 
-@check("7252 4.3", "ping: CON Empty is answered by RST", plugtest="CORE_31")
+@check("7252 4.3", "ping: RST to a CON Empty", plugtest="CORE_31")
 def pinged(subject):
-    answer = ping(subject)
-    want(not answer.options and not answer.payload and not answer.token, "not 4 bytes", answer)
+    response = ping(subject)
+    want(
+        not response.options and not response.payload and not response.token,
+        "not 4 bytes",
+        response,
+    )
 
 
 @check("7252 4.2", "an ACK with a request is no request", "counter")
@@ -134,5 +143,5 @@ def ack_request(subject, counter):
     client = subject.client()
     before = client.ask("GET", counter).payload
     client.send(client.request("POST", counter, kind=ACK))
-    want(client.receive(SILENCE_S) is None, "an ACK was answered")
+    want(client.receive(SILENCE_S) is None, "a message after an ACK")
     want(client.ask("GET", counter).payload == before, "the request in an ACK was executed")

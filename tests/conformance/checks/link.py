@@ -2,10 +2,9 @@
 
 import re
 
-from client import BLOCK2, CONTENT_FORMAT, LINK_FORMAT
-from registry import check, want, want_code
-
-from .block import rest
+from coap.numbers import BLOCK2, CONTENT_FORMAT, LINK_FORMAT
+from conformance.check import check, want, want_code
+from conformance.checks.block import rest
 
 CORE = ".well-known/core"
 LINK = re.compile(r'<([^>]*)>((?:;[^;,="]+(?:="(?:[^"\\]|\\.)*"|=[^;,"]*)?)*)(?:,|$)')
@@ -14,11 +13,11 @@ ATTRIBUTE = re.compile(r';([^;,="]+)(?:="((?:[^"\\]|\\.)*)"|=([^;,"]*))?')
 
 def links(client, path=CORE):
     """The links at a path: {href: {attribute: value}}."""
-    answer = client.ask("GET", path)
-    want_code(answer, "2.05")
-    if answer.payload:
-        want(answer.uint(CONTENT_FORMAT) == LINK_FORMAT, "not in the link format", answer)
-    whole = rest(client, path, answer) if answer.block(BLOCK2) else answer.payload
+    response = client.ask("GET", path)
+    want_code(response, "2.05")
+    if response.payload:
+        want(response.uint(CONTENT_FORMAT) == LINK_FORMAT, "not in the link format", response)
+    whole = rest(client, path, response) if response.block(BLOCK2) else response.payload
     text = whole.decode()
     found = {}
     at = 0
@@ -96,8 +95,8 @@ def hierarchy(subject, path):
     found = [href for href in links(client, path) if href.startswith(f"/{path}/")]
     want(found, "no sub-resources")
     for href in found:
-        answer = want_code(client.ask("GET", href.lstrip("/")), "2.05")
-        want(href in answer.payload.decode(), "not its own content", answer)
+        response = want_code(client.ask("GET", href.lstrip("/")), "2.05")
+        want(href in response.payload.decode(), "not its own content", response)
 
 
 @check("6690 4.1", "ct=40, a whole value", "path")
@@ -114,6 +113,6 @@ def observable(subject, obs):
 @check("6690 4.1", "a prefix does not match without *", "link1")
 def no_prefix(subject, _):
     client = subject.client()
-    answer = client.ask("GET", f"{CORE}?rt=Type")
-    want_code(answer, "2.05", "4.04")
-    want(not answer.payload or answer.code == "4.04", "matched", answer)
+    response = client.ask("GET", f"{CORE}?rt=Type")
+    want_code(response, "2.05", "4.04")
+    want(not response.payload or response.code == "4.04", "matched", response)

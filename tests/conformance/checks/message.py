@@ -1,39 +1,40 @@
-"""The message layer: duplicates, retransmission, separate answers (RFC 7252 section 4, 5.2)."""
+"""The message layer: duplicates, retransmission, separate responses (RFC 7252 section 4, 5.2)."""
 
-from client import ACK, CON, EMPTY, NON, SILENCE_S, Failed
-from registry import check, want, want_code
+from coap.numbers import ACK, CON, NON
+from conformance.check import check, want, want_code
+from conformance.client import EMPTY, SILENCE_S, Failed
 
 RETRANSMIT_S = 4.5  # more than ACK_TIMEOUT * ACK_RANDOM_FACTOR
 
 
-@check("7252 4.2", "the answer to a CON is in the ACK with its MID", "test")
+@check("7252 4.2", "the response to a CON is in the ACK with its MID", "test")
 def piggybacked(subject, test):
     client = subject.client()
     request = client.send(client.request("GET", test))
-    answer = client.answer(request)
-    want(answer.kind == ACK and answer.mid == request.mid, "not piggybacked", answer)
+    response = client.response(request)
+    want(response.kind == ACK and response.mid == request.mid, "not piggybacked", response)
 
 
-@check("7252 4.3", "the answers to NON are NON with MIDs of their own", "test")
+@check("7252 4.3", "the responses to NON are NON with MIDs of their own", "test")
 def non(subject, test):
     client = subject.client()
-    answers = [client.ask("GET", test, kind=NON) for _ in range(3)]
-    for answer in answers:
-        want(answer.kind == NON, "not NON", answer)
-    want(len({answer.mid for answer in answers}) == 3, "a MID was used again", answers[0])
+    responses = [client.ask("GET", test, kind=NON) for _ in range(3)]
+    for response in responses:
+        want(response.kind == NON, "not NON", response)
+    want(len({response.mid for response in responses}) == 3, "a MID was used again", responses[0])
 
 
-@check("7252 4.5", "a repeated CON POST is executed once; same reply", "counter")
+@check("7252 4.5", "a repeated CON POST is executed once; same response", "counter")
 def duplicate(subject, counter):
     client = subject.client()
     client.ask("POST", counter)
     before = int(client.ask("GET", counter).payload)
     request = client.request("POST", counter)
-    replies = [client.answer(client.send(request)) for _ in range(3)]
+    responses = [client.response(client.send(request)) for _ in range(3)]
     times = int(client.ask("GET", counter).payload) - before
     want(times == 1, f"executed {times} times")
-    for reply in replies:
-        want(reply.encode() == replies[0].encode(), "another reply", reply)
+    for response in responses:
+        want(response.encode() == responses[0].encode(), "another response", response)
 
 
 @check("7252 4.5", "a repeated NON POST is executed once", "counter")
@@ -44,7 +45,7 @@ def duplicate_non(subject, counter):
     request = client.request("POST", counter, kind=NON)
     for _ in range(3):
         client.send(request)
-    want_code(client.answer(request), "2.04")
+    want_code(client.response(request), "2.04")
     subject.clock.sleep(SILENCE_S)
     times = int(client.ask("GET", counter).payload) - before
     want(times == 1, f"executed {times} times")
@@ -57,23 +58,23 @@ def other_port(subject, counter):
     before = int(one.ask("GET", counter).payload)
     one.ask("POST", counter, mid=0x1234)
     other.ask("POST", counter, mid=0x1234)
-    want(int(one.ask("GET", counter).payload) == before + 2, "taken for a repeat")
+    want(int(one.ask("GET", counter).payload) == before + 2, "taken for a duplicate")
 
 
 @check("7252 5.3.1", "tokens of 0 to 8 bytes come back", "test", plugtest="CORE_10 CORE_12")
 def tokens(subject, test):
     client = subject.client()
     for length in range(9):
-        answer = client.ask("GET", test, token=bytes(range(length)))
-        want_code(answer, "2.05")
-        want(answer.token == bytes(range(length)), "not the token", answer)
+        response = client.ask("GET", test, token=bytes(range(length)))
+        want_code(response, "2.05")
+        want(response.token == bytes(range(length)), "not the token", response)
 
 
-def separate_answer(client, path, kind=CON, acknowledge=True, **parts):
-    """The empty ACK and the CON response to a CON request; (None, the response) for NON."""
+def separate_response(client, path, kind=CON, acknowledge=True, **parts):
+    """Return the empty ACK (None for a NON request) and the separate response."""
     request = client.send(client.request("GET", path, kind=kind, **parts))
     first = client.reaction(request)
-    want(first is not None, "no answer")
+    want(first is not None, "no response")
     if kind == NON:
         return None, first
     if first.kind != ACK:
@@ -90,7 +91,7 @@ def separate_answer(client, path, kind=CON, acknowledge=True, **parts):
 @check("7252 5.2.2", "an empty ACK, then a CON response", "separate", plugtest="CORE_09 CORE_11")
 def separate(subject, path):
     client = subject.client()
-    _, response = separate_answer(client, path, token=b"separate")
+    _, response = separate_response(client, path, token=b"separate")
     want_code(response, "2.05")
     want(response.payload, "no payload", response)
     want(client.receive(RETRANSMIT_S) is None, "sent again though it was acknowledged")
@@ -99,26 +100,26 @@ def separate(subject, path):
 @check("7252 5.2.3", "NON: no ACK, one late NON response", "separate", plugtest="CORE_17")
 def separate_non(subject, path):
     client = subject.client()
-    _, response = separate_answer(client, path, NON)
+    _, response = separate_response(client, path, NON)
     want(response.kind == NON, "not NON", response)
     want_code(response, "2.05")
     want(response.payload, "no payload", response)
 
 
-@check("7252 4.2", "a lost answer: the repeated GET is answered", "test", plugtest="CORE_15")
-def lost_answer(subject, test):
+@check("7252 4.2", "a lost response: the repeated GET gets one too", "test", plugtest="CORE_15")
+def lost_piggybacked(subject, test):
     client = subject.client()
     request = client.request("GET", test)
     for _ in range(2):
-        answer = client.answer(client.send(request))
-        want_code(answer, "2.05")
-        want(answer.kind == ACK and answer.mid == request.mid, "not in the ACK", answer)
+        response = client.response(client.send(request))
+        want_code(response, "2.05")
+        want(response.kind == ACK and response.mid == request.mid, "not in the ACK", response)
 
 
 @check("7252 4.2", "a lost separate response comes again", "separate", plugtest="CORE_16")
-def lost_response(subject, path):
+def lost_separate(subject, path):
     client = subject.client()
-    _, first = separate_answer(client, path, acknowledge=False)
+    _, first = separate_response(client, path, acknowledge=False)
     again = client.receive(RETRANSMIT_S)
     want(again is not None, "no retransmission")
     want(again.encode() == first.encode(), "not the same message", again)
@@ -134,7 +135,7 @@ def lost_ack(subject, path):
     client.send(request)
     again = client.reaction(request)
     want(again is not None and again.code == EMPTY, "not the empty ACK again", again)
-    response = client.answer(request, 5)
+    response = client.response(request, 5)
     want_code(response, "2.05")
     extra = client.receive(SILENCE_S)
     want(extra is None, "a second response to the repeated request", extra)
@@ -143,6 +144,6 @@ def lost_ack(subject, path):
 @check("7252 4.2", "RST ends a separate response", "separate")
 def reset_response(subject, path):
     client = subject.client()
-    _, response = separate_answer(client, path, acknowledge=False)
+    _, response = separate_response(client, path, acknowledge=False)
     client.reset(response)
     want(client.receive(RETRANSMIT_S) is None, "sent again after a Reset")

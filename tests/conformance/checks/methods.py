@@ -1,24 +1,24 @@
 """The methods of RFC 7252, section 5.8, as TD_COAP_CORE_01 to 08 and 13 to 19 use them."""
 
-from client import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, LOCATION_QUERY, NON, TEXT
-from registry import check, want, want_code
+from coap.numbers import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, LOCATION_QUERY, NON, TEXT
+from conformance.check import check, want, want_code
 
 
 def put(client, path, kind=CON, payload=b"put here"):
     return client.ask("PUT", path, kind=kind, payload=payload, content_format=TEXT)
 
 
-def of_kind(answer, kind):
-    want(answer.kind == (ACK if kind == CON else NON), "of another type", answer)
-    return answer
+def of_kind(response, kind):
+    want(response.kind == (ACK if kind == CON else NON), "of another type", response)
+    return response
 
 
 def get(subject, test, kind):
     client = subject.client()
     put(client, test)
-    answer = of_kind(client.ask("GET", test, kind=kind), kind)
-    want_code(answer, "2.05")
-    want(answer.payload and answer.uint(CONTENT_FORMAT) is not None, "bare", answer)
+    response = of_kind(client.ask("GET", test, kind=kind), kind)
+    want_code(response, "2.05")
+    want(response.payload and response.uint(CONTENT_FORMAT) is not None, "bare", response)
 
 
 def delete(subject, test, kind):
@@ -31,15 +31,15 @@ def change(subject, test, kind):
     client = subject.client()
     put(client, test)
     want_code(of_kind(put(client, test, kind, b"changed"), kind), "2.04", "2.01")
-    answer = client.ask("GET", test)
-    want(answer.payload == b"changed", "GET gives something else", answer)
+    response = client.ask("GET", test)
+    want(response.payload == b"changed", "GET gives something else", response)
 
 
 def post(subject, test, kind):
     client = subject.client()
     put(client, test)
-    answer = client.ask("POST", test, kind=kind, payload=b"posted", content_format=TEXT)
-    want_code(of_kind(answer, kind), "2.01", "2.04")
+    response = client.ask("POST", test, kind=kind, payload=b"posted", content_format=TEXT)
+    want_code(of_kind(response, kind), "2.01", "2.04")
 
 
 @check("7252 5.8.1", "CON GET: 2.05 with Content-Format", "test", plugtest="CORE_01")
@@ -117,9 +117,9 @@ def not_found(subject):
 
 @check("7252 5.4.5", "several Uri-Path", "seg1/seg2/seg3", plugtest="CORE_13")
 def segments(subject, path):
-    answer = subject.client().ask("GET", path)
-    want_code(answer, "2.05")
-    want(answer.payload, "empty", answer)
+    response = subject.client().ask("GET", path)
+    want_code(response, "2.05")
+    want(response.payload, "empty", response)
 
 
 @check("7252 6.5", "segments are compared whole: a/b in one is not two", "seg1/seg2/seg3")
@@ -140,23 +140,23 @@ def whole_segments(subject, path):
 
 @check("7252 5.4.5", "several Uri-Query", "query", plugtest="CORE_14")
 def queries(subject, query):
-    answer = subject.client().ask("GET", f"{query}?first=1&second=2&third=3")
-    want_code(answer, "2.05")
-    want(answer.payload, "empty", answer)
+    response = subject.client().ask("GET", f"{query}?first=1&second=2&third=3")
+    want_code(response, "2.05")
+    want(response.payload, "empty", response)
 
 
 @check("7252 5.10.7", "several Location-Path", ("test", "location"), plugtest="CORE_18")
 def location_path(subject, test, _):
     client = subject.client()
     put(client, test)
-    answer = client.ask("POST", test, payload=b"posted", content_format=TEXT)
-    want_code(answer, "2.01")
-    location = answer.all(LOCATION_PATH)
-    want(location == [b"location1", b"location2", b"location3"], "another location", answer)
+    response = client.ask("POST", test, payload=b"posted", content_format=TEXT)
+    want_code(response, "2.01")
+    location = response.all(LOCATION_PATH)
+    want(location == [b"location1", b"location2", b"location3"], "another location", response)
 
 
 @check("7252 5.10.7", "several Location-Query", "location-query", plugtest="CORE_19")
 def location_query(subject, path):
-    answer = subject.client().ask("POST", path, payload=b"posted", content_format=TEXT)
-    want_code(answer, "2.01")
-    want(answer.all(LOCATION_QUERY) == [b"first=1", b"second=2"], "another query", answer)
+    response = subject.client().ask("POST", path, payload=b"posted", content_format=TEXT)
+    want_code(response, "2.01")
+    want(response.all(LOCATION_QUERY) == [b"first=1", b"second=2"], "another query", response)

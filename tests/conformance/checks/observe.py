@@ -5,10 +5,10 @@ A PUT makes a resource change at once, so that most checks need not wait for its
 
 import os
 
-from client import CON, CONTENT_FORMAT, JSON, NON, OBSERVE, SILENCE_S, TEXT
-from registry import check, want, want_code
-
-from .block import rest
+from coap.numbers import CON, CONTENT_FORMAT, JSON, NON, OBSERVE, TEXT
+from conformance.check import check, want, want_code
+from conformance.checks.block import rest
+from conformance.client import SILENCE_S
 
 PERIOD_S = 6.5  # longer than what a resource needs to change by itself
 ABANDONED_S = 100  # longer than MAX_TRANSMIT_WAIT
@@ -25,10 +25,10 @@ class Observation:
         self.path = path
         self.token = os.urandom(4)
         self.request = client.request("GET", path, kind, self.token, observe=0, **parts)
-        self.first = client.answer(client.send(self.request))
+        self.first = client.response(client.send(self.request))
         want_code(self.first, "2.05")
         self.number = self.first.uint(OBSERVE)
-        want(self.number is not None, "registered without Observe in the answer", self.first)
+        want(self.number is not None, "registered without Observe in the response", self.first)
         self.form = self.first.uint(CONTENT_FORMAT)
 
     def next(self, seconds=PERIOD_S, acknowledge=True):
@@ -56,8 +56,8 @@ class Observation:
 def change(subject, path, payload, content_format=TEXT, code="2.04"):
     """Another client changes the resource."""
     client = subject.client()
-    answer = client.ask("PUT", path, payload=payload, content_format=content_format)
-    want_code(answer, code)
+    response = client.ask("PUT", path, payload=payload, content_format=content_format)
+    want_code(response, code)
 
 
 @check("7641 3.2", "CON notifications, numbers go up", "obs-clock", plugtest="OBS_01")
@@ -83,8 +83,8 @@ def again(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
     request = client.request("GET", obs, token=observation.token, observe=0)
-    answer = client.answer(client.send(request))
-    want(answer.uint(OBSERVE) is not None, "not registered anew", answer)
+    response = client.response(client.send(request))
+    want(response.uint(OBSERVE) is not None, "not registered anew", response)
     change(subject, obs, b"for one")
     observation.next(2)
     observation.ended(SILENCE_S)
@@ -168,10 +168,10 @@ def updated(subject, obs):
 def plain_get(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
-    answer = client.ask("GET", obs)
-    want_code(answer, "2.05")
-    want(answer.uint(OBSERVE) is None, "Observe in a plain answer", answer)
-    want(answer.uint(CONTENT_FORMAT) == observation.form, "another Content-Format", answer)
+    response = client.ask("GET", obs)
+    want_code(response, "2.05")
+    want(response.uint(OBSERVE) is None, "Observe in a plain response", response)
+    want(response.uint(CONTENT_FORMAT) == observation.form, "another Content-Format", response)
     change(subject, obs, b"still there")
     observation.next(2)
     observation.close()
@@ -201,9 +201,9 @@ def one_at_a_time(subject, obs):
 def deregister(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
-    answer = client.ask("GET", obs, token=observation.token, observe=1)
-    want_code(answer, "2.05")
-    want(answer.uint(OBSERVE) is None, "Observe in the answer", answer)
+    response = client.ask("GET", obs, token=observation.token, observe=1)
+    want_code(response, "2.05")
+    want(response.uint(OBSERVE) is None, "Observe in the response", response)
     change(subject, obs, b"unheard")
     observation.ended()
 
@@ -212,15 +212,15 @@ def deregister(subject, obs):
 def large(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
-    answer = observation.first
+    response = observation.first
     for _ in range(3):
-        want(answer.block(23) is not None, "without Block2", answer)
-        number, more, szx = answer.block(23)
-        whole = number == 0 and more and len(answer.payload) == 16 << szx
-        want(whole, "not a whole first block", answer)
-        rest(client, obs, answer)
-        answer = observation.next()
-        want(answer.kind == CON, "not CON", answer)
+        want(response.block(23) is not None, "without Block2", response)
+        number, more, szx = response.block(23)
+        whole = number == 0 and more and len(response.payload) == 16 << szx
+        want(whole, "not a whole first block", response)
+        rest(client, obs, response)
+        response = observation.next()
+        want(response.kind == CON, "not CON", response)
     observation.close()
 
 
@@ -230,11 +230,15 @@ def pumping(subject, obs):
     observation = Observation(client, obs)
     seen = set()
     for _ in range(8):
-        answer = observation.next()
-        blocks = answer.block(23)
+        response = observation.next()
+        blocks = response.block(23)
         seen.add(blocks is not None)
         if blocks:
-            want(blocks[:2] == (0, 1) and len(answer.payload) == 16 << blocks[2], "block", answer)
+            want(
+                blocks[:2] == (0, 1) and len(response.payload) == 16 << blocks[2],
+                "block",
+                response,
+            )
     want(seen == {True, False}, f"Block2: {seen}")
     observation.close()
 
@@ -250,9 +254,9 @@ def several(subject, obs):
 
 @check("7641 4.1", "not observable: 2.05 without Observe", "get-only")
 def not_observable(subject, path):
-    answer = subject.client().ask("GET", path, observe=0)
-    want_code(answer, "2.05")
-    want(answer.uint(OBSERVE) is None, "registered", answer)
+    response = subject.client().ask("GET", path, observe=0)
+    want_code(response, "2.05")
+    want(response.uint(OBSERVE) is None, "registered", response)
 
 
 @check("7641 4.1", "an error registers nobody", "store")
@@ -261,7 +265,7 @@ def error(subject, store):
     name = f"{store}/absent"
     client.ask("DELETE", name)
     request = client.send(client.request("GET", name, observe=0))
-    want_code(client.answer(request), "4.04")
+    want_code(client.response(request), "4.04")
     change(subject, name, b"there", code="2.01")
     message = client.notification(request.token, SILENCE_S)
     want(message is None, "a notification", message)

@@ -1,6 +1,6 @@
 """The options of RFC 7252: critical and elective ones, conditions, formats (section 5.4, 5.10)."""
 
-from client import (
+from coap.numbers import (
     ACCEPT,
     ACK,
     CBOR,
@@ -13,14 +13,14 @@ from client import (
     PROXY_SCHEME,
     PROXY_URI,
     RST,
-    SILENCE_S,
     TEXT,
     URI_HOST,
     URI_PORT,
-    XML,
 )
-from registry import check, want, want_code
+from conformance.check import check, want, want_code
+from conformance.client import SILENCE_S
 
+XML = 41
 UNKNOWN_CRITICAL, UNKNOWN_ELECTIVE = 65001, 65002
 NO_FORMAT = 65534
 
@@ -33,12 +33,12 @@ def critical(subject, test):
     want_code(client.ask("GET", "no/such", options=[(UNKNOWN_CRITICAL, b"")]), "4.02")
 
 
-@check("7252 5.4.1", "unknown critical option in NON: no answer but RST", "test")
+@check("7252 5.4.1", "unknown critical option in NON: silence or RST", "test")
 def critical_non(subject, test):
     client = subject.client()
     client.send(client.request("GET", test, kind=NON, options=[(UNKNOWN_CRITICAL, b"")]))
-    answer = client.receive(SILENCE_S)
-    want(answer is None or answer.kind == RST, "answered", answer)
+    response = client.receive(SILENCE_S)
+    want(response is None or response.kind == RST, "a response", response)
 
 
 @check("7252 5.4.1", "a request with an unknown critical option has no effect", "counter")
@@ -59,8 +59,8 @@ def elective(subject, test):
 def of_wrong_length(subject, test, *options):
     client = subject.client()
     for number, value in options:
-        answer = client.ask("GET", test, options=[(number, value)])
-        want(answer.code == "4.02", f"option {number} of {len(value)} bytes: not 4.02", answer)
+        response = client.ask("GET", test, options=[(number, value)])
+        want(response.code == "4.02", f"option {number} of {len(value)} bytes: not 4.02", response)
 
 
 @check("7252 5.4.3", "critical option of a wrong length: 4.02", "test")
@@ -77,8 +77,8 @@ def host_lengths(subject, test):
 @check("7252 5.4.5", "critical option that may not be repeated, twice: 4.02", "test")
 def repeated(subject, test):
     client = subject.client()
-    answer = client.ask("GET", test, options=[(ACCEPT, b""), (ACCEPT, b"")])
-    want_code(answer, "4.02")
+    response = client.ask("GET", test, options=[(ACCEPT, b""), (ACCEPT, b"")])
+    want_code(response, "4.02")
 
 
 @check("7252 5.4.6", "thirty options in one request", "query")
@@ -98,8 +98,8 @@ def host(subject, test):
 @check("7252 5.10.2", "Proxy-Uri and Proxy-Scheme: 5.05")
 def proxy(subject):
     client = subject.client()
-    answer = client.ask("GET", "", options=[(PROXY_URI, b"coap://other.example/test")])
-    want_code(answer, "5.05")
+    response = client.ask("GET", "", options=[(PROXY_URI, b"coap://other.example/test")])
+    want_code(response, "5.05")
     options = [(URI_HOST, b"other.example"), (PROXY_SCHEME, b"coap")]
     want_code(client.ask("GET", "test", options=options), "5.05")
 
@@ -109,10 +109,10 @@ def accept(subject, path):
     client = subject.client()
     seen = set()
     for accepted in (TEXT, XML):
-        answer = client.ask("GET", path, accept=accepted)
-        want_code(answer, "2.05")
-        want(answer.uint(CONTENT_FORMAT) == accepted, "another format", answer)
-        seen.add(answer.payload)
+        response = client.ask("GET", path, accept=accepted)
+        want_code(response, "2.05")
+        want(response.uint(CONTENT_FORMAT) == accepted, "another format", response)
+        seen.add(response.payload)
     want(len(seen) == 2 and b"" not in seen, "the same payload in both formats")
 
 
@@ -120,9 +120,9 @@ def accept(subject, path):
 def accept_more(subject, path):
     client = subject.client()
     for accepted in (JSON, CBOR):
-        answer = client.ask("GET", path, accept=accepted)
-        want_code(answer, "2.05")
-        want(answer.uint(CONTENT_FORMAT) == accepted, "another format", answer)
+        response = client.ask("GET", path, accept=accepted)
+        want_code(response, "2.05")
+        want(response.uint(CONTENT_FORMAT) == accepted, "another format", response)
 
 
 @check("7252 5.10.4", "Accept that cannot be met: 4.06", "multi-format")
@@ -132,18 +132,18 @@ def not_acceptable(subject, path):
 
 @check("7252 5.5.2", "a diagnostic payload is UTF-8 without Content-Format")
 def diagnostic(subject):
-    answer = subject.client().ask("GET", "no/such")
-    want_code(answer, "4.04")
-    want(answer.uint(CONTENT_FORMAT) is None, "it has a Content-Format", answer)
-    answer.payload.decode()
+    response = subject.client().ask("GET", "no/such")
+    want_code(response, "4.04")
+    want(response.uint(CONTENT_FORMAT) is None, "it has a Content-Format", response)
+    response.payload.decode()
 
 
 def tagged(client, path):
-    """The answer to GET, and its ETag."""
-    answer = want_code(client.ask("GET", path), "2.05")
-    tags = answer.all(ETAG)
-    want(len(tags) == 1 and 1 <= len(tags[0]) <= 8, "no ETag", answer)
-    return answer, tags[0]
+    """The response to GET, and its ETag."""
+    response = want_code(client.ask("GET", path), "2.05")
+    tags = response.all(ETAG)
+    want(len(tags) == 1 and 1 <= len(tags[0]) <= 8, "no ETag", response)
+    return response, tags[0]
 
 
 def changed(client, path, payload, *options):
@@ -169,12 +169,12 @@ def if_match(subject, path):
     client = subject.client()
     _, tag = tagged(client, path)
     want_code(changed(client, path, b"first update", (IF_MATCH, tag)), "2.04")
-    answer, newer = tagged(client, path)
-    want(answer.payload == b"first update" and newer != tag, "not updated", answer)
+    response, newer = tagged(client, path)
+    want(response.payload == b"first update" and newer != tag, "not updated", response)
     want_code(changed(client, path, b"second update"), "2.04")
     want_code(changed(client, path, b"third update", (IF_MATCH, newer)), "4.12")
-    answer, _ = tagged(client, path)
-    want(answer.payload == b"second update", "4.12, and changed all the same", answer)
+    response, _ = tagged(client, path)
+    want(response.payload == b"second update", "4.12, and changed all the same", response)
 
 
 @check("7252 5.10.8.1", "empty If-Match: whatever is there, 4.12 if nothing is", "create1")
@@ -198,11 +198,11 @@ def if_none_match(subject, path):
     client.ask("DELETE", path)
 
 
-@check("7252 5.4.1", "options of answers: none that is unknown, in ascending order", "test")
+@check("7252 5.4.1", "the options of a response are known and in ascending order", "test")
 def ascending(subject, test):
     client = subject.client()
-    answer = client.ask("GET", test)
-    numbers = [number for number, _ in answer.options]
-    want(answer.kind == ACK and numbers == sorted(numbers), "out of order", answer)
+    response = client.ask("GET", test)
+    numbers = [number for number, _ in response.options]
+    want(response.kind == ACK and numbers == sorted(numbers), "out of order", response)
     unknown = [number for number in numbers if number & 1 and number not in (URI_HOST, URI_PORT)]
-    want(not unknown, "critical options in an answer", answer)
+    want(not unknown, "critical options in a response", response)

@@ -1,8 +1,7 @@
 """Observe (RFC 7641): a client that is gone is given up. This takes as long as RFC 7252 says."""
 
-from registry import check, want
-
-from .observe import ABANDONED_S, LAST_RETRANSMISSION_S, Observation
+from conformance.check import check, want
+from conformance.checks.observe import ABANDONED_S, LAST_RETRANSMISSION_S, Observation
 
 
 @check(

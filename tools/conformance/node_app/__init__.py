@@ -11,7 +11,7 @@ adds observers and timers, store.py resources that come and go, document.py FETC
 A node is made of the features it is to have; see make_node().
 """
 
-from apps.plugtest import blocks, core, counters, document, links, observing, store
+from node_app import blocks, core, counters, document, links, observing, store
 
 
 def make_node(rate=0, group=False, more=()):

@@ -3,8 +3,8 @@
 The handlers know nothing of blocks: they see whole requests and write whole answers.
 """
 
-from apps.plugtest.held import Held
 from coap import Resource
+from node_app.held import Held
 
 _LINES = 40
 _LINE = "%02d The quick brown fox jumps over the lazy dog, block after block.\n"
@@ -27,7 +27,7 @@ class Creator(Resource):
 
     def post(self, request, reply):
         name = str(self.number)
-        oldest = "{}/{}".format(self.path, self.number - _CREATED)
+        oldest = f"{self.path}/{self.number - _CREATED}"
         self.number += 1
         if self.node.at(oldest):
             self.node.remove(oldest)

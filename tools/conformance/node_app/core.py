@@ -1,8 +1,8 @@
 """TD_COAP_CORE: methods, options and separate responses of RFC 7252."""
 
-from apps.plugtest.held import Held
 from coap import LATER
 from coap.numbers import CBOR, CREATED, JSON, TEXT
+from node_app.held import Held
 
 XML = 41
 _SEPARATE_MS = 2000

@@ -1,6 +1,6 @@
 """TD_COAP_OBS: resources that change by themselves (RFC 7641)."""
 
-from apps.plugtest.held import Held
+from node_app.held import Held
 
 _PERIOD_MS = 5000
 _PUMPING_MS = 500  # an acknowledgement may take longer: newer states replace those in flight
@@ -40,7 +40,7 @@ class Clock(Held):
 
     def tick(self, now_ms):
         """The next state, as text."""
-        text = "tick {}".format(self.ticks)
+        text = f"tick {self.ticks}"
         size = self.sizes[self.ticks % len(self.sizes)]
         self.ticks += 1
         self.hold((text + "." * (size - len(text))).encode())

@@ -1,7 +1,5 @@
 """Resources that clients create and remove, each with its own observers and ETag."""
 
-from apps.plugtest.held import Held
-from apps.plugtest.links import Index
 from coap import CoapError
 from coap.numbers import (
     BAD_REQUEST,
@@ -14,6 +12,8 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
     URI_PATH,
 )
+from node_app.held import Held
+from node_app.links import Index
 
 _SLOTS = 64
 _BYTES = 64
