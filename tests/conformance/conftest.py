@@ -15,15 +15,17 @@ sys.path += [str(ROOT / "tests" / "interop"), str(ROOT / "tools" / "conformance"
 
 from processes import simulated  # noqa: E402
 
+import device  # noqa: E402
 from conformance import matrix  # noqa: E402
 from conformance.check import CHECKS, FAIL, PASS, Result, unless_applicable  # noqa: E402
 from conformance.checks import __all__ as TOPICS  # noqa: E402
 from conformance.runs import Runs  # noqa: E402
 from conformance.targets import ON_A_PICO, SIMULATED, TARGETS  # noqa: E402
-from setup import toolchain  # noqa: E402
+from setup import firmware, toolchain  # noqa: E402
+from setup.console import Problem  # noqa: E402
 
 INTERPRETERS = ("micropython", "cpython")
-PLUGTEST = re.compile(r"::test_(core|obs|block|link)((?:_\d\d)+)_")
+PLUGTEST = re.compile(r"::test_.*?(core|obs|block|link)((?:_\d\d)+)_")
 CLIENT = re.compile(r"[\[-](aiocoap|libcoap|node)[-\]]")
 seen = {}  # (test description, client, test): outcome and why
 results = {}  # (check's name, target's name): outcome and why
@@ -92,7 +94,13 @@ def runs(request):
     """All selected checks, under way in the background."""
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     params = [call.params for call in calls if call and "check" in call.params]
-    under_way = Runs([(one["check"], one["target"]) for one in params])
+    pairs = [(one["check"], one["target"]) for one in params]
+    if any(target.name in ON_A_PICO for _, target in pairs):
+        try:
+            firmware.build_from_debian(device.find_board("PICO_EMU"))
+        except Problem as problem:
+            pytest.exit(str(problem), returncode=2)
+    under_way = Runs(pairs)
     yield under_way
     under_way.close()
 

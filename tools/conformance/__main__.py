@@ -32,7 +32,8 @@ def main(argv):
     options = parse(argv)
     tests = [BEHAVIOURS, *(CLIENTS if options.clients else ())]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
-    command += ["-n", str(len(tests)), "--dist", "loadfile"]
+    if options.clients:
+        command += ["-n", str(len(tests)), "--dist", "loadfile"]
     command += ["--servers", options.servers, "--only", options.only]
     code = subprocess.run([*command, *tests], cwd=ROOT).returncode
     return code if code in (0, 1) else 2
