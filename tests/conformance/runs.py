@@ -1,9 +1,11 @@
 """The checks of several servers at the same time, for they mostly wait."""
 
 from collections import defaultdict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Lock, Thread
+
+import pytest
 
 from conformance.check import run
 
@@ -20,6 +22,7 @@ class Runs:
 
     def __init__(self, pairs):
         self.results = {pair: Future() for pair in pairs}
+        self.problems = {}
         self.ended = False
         checks_of = defaultdict(list)
         for check, target in pairs:
@@ -32,7 +35,13 @@ class Runs:
     def result(self, check, target):
         """Return the result; when it is wanted again, of another run."""
         future = self.results.pop((check, target), None)
-        return run_alone(check, target) if future is None else future.result()
+        if future is None:
+            return run_alone(check, target)
+        try:
+            return future.result()
+        except CancelledError:
+            why = self.problems.get(target, "it was ended")
+            return pytest.fail(f"{target} does not run: {why}", pytrace=False)
 
     def close(self):
         """End the servers; checks that have not begun are left out."""
@@ -55,10 +64,11 @@ class Runs:
             with ThreadPoolExecutor(workers) as pool:
                 for topic in topics.values():
                     pool.submit(self._run_topic, target, topic, futures)
-        except BaseException as error:  # of pytest.fail() too; the tests raise it again
+        except BaseException as error:  # of pytest.fail() too
+            self.problems[target] = error
+        finally:
             for future in futures.values():
-                if not future.done():
-                    future.set_exception(error)
+                future.cancel()  # where it is not done
 
     def _run_topic(self, target, checks, futures):
         for check in checks:
