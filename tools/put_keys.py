@@ -8,8 +8,8 @@ it has until the new ones have arrived whole; from then on the gateway's credent
 import importlib
 from pathlib import Path
 
-from configure import firmware_config
-from device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
+from host.configure import firmware_config
+from host.device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
 from key_folder import (
     FOLDER,
     NODE_FILE,

@@ -14,7 +14,7 @@ import psutil
 from ports import free_port
 from setup.console import ROOT
 
-SIMULATE = (sys.executable, "tools/simulate.py")
+SIMULATE = (sys.executable, "tools/simulator")
 LIMIT_S = 60
 
 

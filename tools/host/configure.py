@@ -15,14 +15,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import serial_node  # and with it the way to lib/
 from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
-from device import (
+from host import serial_node  # and with it the way to lib/
+from host.device import (
     ROOT,
     Problem,
     add_device_arguments,
     check_ports,
-    main,
     mpremote,
     run,
 )
@@ -35,7 +34,7 @@ HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="configure", description=__doc__.splitlines()[0])
     add_device_arguments(parser)
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)
@@ -163,7 +162,3 @@ def send(dev, folder, dry_run=False):
     secrets = ["fs", "cp", folder / SECRETS, f":{SECRETS}"]
     settings = ["fs", "cp", folder / SETTINGS, f":{SETTINGS}"]
     run([*mpremote(dev), *secrets, "+", *settings, "+", "reset"], dry_run)
-
-
-if __name__ == "__main__":
-    main(work)
