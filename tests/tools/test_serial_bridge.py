@@ -16,9 +16,9 @@ import pytest
 from running import LIMIT_S, running, wait_until
 
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
-from engine import decode, encode, uint
 from host import serial_node, serial_port, slipmux_bridge
 from host.device import Problem
+from support.engine import decode, encode, uint
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = (sys.executable, "tools/host", "slipmux")

@@ -16,7 +16,6 @@ import aiocoap
 import pytest
 from running import LIMIT_S, SIMULATE, Running, is_alive, running, simulated, wait_until
 
-from ports import free_port
 from setup import interpreter, source
 from setup.console import ROOT, Problem
 from simulator.launch import arguments
@@ -24,6 +23,7 @@ from simulator.launch.address import bracketed, free_address
 from simulator.launch.command import command
 from simulator.launch.console import Banner
 from simulator.launch.mini_client import get
+from support.ports import free_port
 
 HOST = "127.0.0.1"
 # A small heap takes an interpreter with Mote frozen in, built from the source that 1.25 is.

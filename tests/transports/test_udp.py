@@ -14,8 +14,8 @@ from coap import LATER
 from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, POST
 from coap.transports.udp import Udp, run
-from engine import decode, encode, request
 from support import cases, only, raises, retained
+from support.engine import decode, encode, request
 
 EBADF = 9
 EAGAIN = 11
