@@ -15,8 +15,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from host.configure import write_private
-from host.device import Problem, main, shown
+from host.device import Problem, main, shown, write_private
 from key_folder import (
     CLIENT,
     FOLDER,

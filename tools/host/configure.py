@@ -10,7 +10,6 @@ import contextlib
 import getpass
 import importlib
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -18,16 +17,15 @@ from pathlib import Path
 from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
 from host import serial_node  # and with it the way to lib/
 from host.device import (
-    ROOT,
     Problem,
     add_device_arguments,
     check_ports,
     mpremote,
     run,
+    write_private,
 )
 from setup.console import Arguments
 
-FIRMWARE = ROOT / "firmware"
 SETTINGS = "config.json"
 SECRETS = "secrets.json"
 HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
@@ -84,8 +82,6 @@ def tell(node, path, content):
 
 def firmware_config():
     """firmware/config.py: what the board will accept is decided there."""
-    if str(FIRMWARE) not in sys.path:
-        sys.path.insert(0, str(FIRMWARE))
     return importlib.import_module("config")
 
 
@@ -148,13 +144,6 @@ def private_folder():
     """A folder for nobody but us, removed with all that is in it."""
     with tempfile.TemporaryDirectory(prefix="mote-") as name:
         yield Path(name)
-
-
-def write_private(path, content):
-    """Writes a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
 
 
 def send(dev, folder, dry_run=False):
