@@ -6,11 +6,11 @@ from coap.block import Block
 from coap.context import Context
 from coap.numbers import CHANGED, CONTENT, CONTINUE, GET, POST, PUT
 from coap.oscore import Oscore
-from engine import ask, decode, encode, request
-from features import BLOCK1, CONTENT_FORMAT, Value, block, option, seeded, text
-from forging import target
-from secured import OSCORE, SALT, SECRET, End
 from support import cases, expected_failure, raises
+from support.engine import ask, decode, encode, request
+from support.features import BLOCK1, CONTENT_FORMAT, Value, block, option, seeded, text
+from support.forged_messages import target
+from support.oscore_peer import OSCORE, SALT, SECRET, End
 
 HEAP = "2m"
 START_MS = 500000

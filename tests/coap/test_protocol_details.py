@@ -1,6 +1,5 @@
 """Details of RFC 7252, RFC 7641 and RFC 7959 that a client sees only now and then."""
 
-from asked import asking, piggyback, sent
 from coap.client import Client
 from coap.defaults import usual
 from coap.directory import Directory
@@ -8,9 +7,10 @@ from coap.numbers import ACK, CHANGED, CON, CONTENT, DELETE, GET, POST, PUT
 from coap.report import Report
 from coap.resource import LATER
 from coap.transports.wire import Wire
-from engine import Peer, ask, due, encode, request
-from features import BLOCK1, BLOCK2, ETAG, Value, option, plain, register, seeded, text
 from support import cases, expected_failure
+from support.client_node import asking, piggyback, sent
+from support.engine import Peer, ask, due, encode, request
+from support.features import BLOCK1, BLOCK2, ETAG, Value, option, plain, register, seeded, text
 
 HEAP = "2m"
 START_MS = 500000

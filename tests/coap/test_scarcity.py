@@ -8,11 +8,22 @@ from coap.access import OPEN
 from coap.defaults import usual
 from coap.numbers import ACK, CHANGED, CON, CONTENT, CONTINUE, GET, NON, PUT, SERVICE_UNAVAILABLE
 from coap.resource import LATER
-from engine import ask, due, encode, request
-from features import BLOCK1, OBSERVE, Value, block, option, plain, register, seeded, text, verify
-from forging import target
-from secured import OSCORE, End
 from support import expected_failure
+from support.engine import ask, due, encode, request
+from support.features import (
+    BLOCK1,
+    OBSERVE,
+    Value,
+    block,
+    option,
+    plain,
+    register,
+    seeded,
+    text,
+    verify,
+)
+from support.forged_messages import target
+from support.oscore_peer import OSCORE, End
 
 HEAP = "2m"
 START_MS = 500000

@@ -5,11 +5,11 @@ being served (RFC 7252 section 11.3, RFC 9175 section 2.4).
 from coap.access import OPEN
 from coap.defaults import usual
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, PUT, RST
-from engine import answer, ask, decode, due, encode, request
-from features import BLOCK2, Value, plain, register, seeded, text
-from forging import target
-from secured import End
 from support import cases, expected_failure
+from support.engine import answer, ask, decode, due, encode, request
+from support.features import BLOCK2, Value, plain, register, seeded, text
+from support.forged_messages import target
+from support.oscore_peer import End
 
 HEAP = "2m"
 START_MS = 500000

@@ -6,11 +6,11 @@ from controls import Controls
 from machine import clock
 
 from apps import door, wearable
-from asking import Asker
 from coap import Node
 from config import Settings
 from sensors import reed
 from support import cases, raises
+from support.request_helpers import Asker
 
 
 class World:

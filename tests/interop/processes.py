@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ports import HOST, free_port
 from setup.interpreter import find
+from support.ports import HOST, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PING = bytes.fromhex("40000000")  # RFC 7252 section 4.3: an Empty CON, answered by a Reset

@@ -15,8 +15,8 @@ import pytest
 from processes import HOST, ROOT, free_port, running
 
 from coap.numbers import ACK, CON, GET, NON, POST, RST
-from engine import decode, encode, uint
 from setup.interpreter import find
+from support.engine import decode, encode, uint
 
 URI_PATH, OBSERVE = 11, 6
 NODE = Path(__file__).with_name("console_node.py")

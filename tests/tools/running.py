@@ -11,8 +11,8 @@ import time
 
 import psutil
 
-from ports import free_port
 from setup.console import ROOT
+from support.ports import free_port
 
 SIMULATE = (sys.executable, "tools/simulate.py")
 LIMIT_S = 60

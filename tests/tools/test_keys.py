@@ -13,8 +13,8 @@ from aiocoap.oscore import FilesystemSecurityContext
 import make_keys as tool
 import put_keys
 from device import Problem
-from ports import free_port
 from setup.console import ROOT
+from support.ports import free_port
 
 DEVICE = "/dev/ttyACM0"
 

@@ -10,9 +10,9 @@ import pytest
 
 from launch.ask import get
 from launch.command import IMPORT_PATHS, SHIM
-from ports import free_port
 from setup.console import ROOT
 from setup.interpreter import find
+from support.ports import free_port
 
 README = (ROOT / "README.md").read_text()
 EXAMPLE = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]

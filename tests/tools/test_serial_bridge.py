@@ -20,7 +20,7 @@ import serial_port
 import slipmux
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
 from device import Problem
-from engine import decode, encode, uint
+from support.engine import decode, encode, uint
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = (sys.executable, "tools/slipmux.py")

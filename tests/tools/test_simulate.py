@@ -21,9 +21,9 @@ from launch.address import bracketed, free_address
 from launch.ask import get
 from launch.banner import Banner
 from launch.command import command
-from ports import free_port
 from setup import interpreter, source
 from setup.console import ROOT, Problem
+from support.ports import free_port
 
 HOST = "127.0.0.1"
 # A small heap takes an interpreter with Mote frozen in, built from the source that 1.25 is.

@@ -15,9 +15,9 @@ from coap.limit import Limit
 from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST
 from coap.transports.udp import Udp, run
-from engine import decode, encode, request
-from features import verify
 from support import cases, expected_failure, only, raises, retained
+from support.engine import decode, encode, request
+from support.features import verify
 
 EBADF = 9
 EAGAIN = 11

@@ -6,7 +6,7 @@ It shares nothing with the engine but the keys, which Appendix C proves, and the
 from cryptolib import aes
 
 from coap.context import expand, hmac, info
-from engine import decode, encode, uint
+from support.engine import decode, encode, uint
 
 OSCORE = 9
 OBSERVE = 6

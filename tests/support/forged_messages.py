@@ -9,8 +9,8 @@ from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import PUT
 from coap.oscore import Oscore
-from engine import answer, decode, encode, request
-from secured import SALT, SECRET, End
+from support.engine import answer, decode, encode, request
+from support.oscore_peer import SALT, SECRET, End
 
 OSCORE = 9
 PAYLOAD = b"lock"
