@@ -8,8 +8,8 @@ up at each use. In the copies made here its value stands in its place: of
   capitals, by an expression of other constants (MicroPython's const() takes no imported ones).
 - `NAME` is folded after `from module import NAME` or `import *`, `m.NAME` after
   `import module as m`; in no file that binds the name to something else too, in whatever scope.
-- The definition goes too, so that it takes no memory. It stays where programs of users read it:
-  in a module without functions and classes (coap/numbers.py), and on a line marked `# public`.
+- The definition goes too, so that it takes no memory. It stays below a comment `# public...`, up
+  to an empty line: programs of users read these, as those of coap/numbers.py.
 - What cannot be folded stays an import, and then its definition stays.
 """
 
@@ -30,7 +30,6 @@ FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 IMPORT_PATHS = tuple(map(Path, ("lib", "firmware", "tests", "tools/simulator")))
 SUFFIXES = (".py", ".json")  # what tests read beside a module is copied
 SKIPPED = ("__pycache__", "node_modules")
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 PUBLIC = b"# public"
 
 
@@ -128,7 +127,6 @@ class _Module:
         for node in self.nodes:
             for name, *what in self._bindings(node):
                 self.bound.setdefault(name, []).append(what)
-        self.is_public = not any(isinstance(node, FUNCTIONS) for node in self.nodes)
 
     def _bindings(self, node):
         """Yield (name, statement, name in it) or (name,) for each name that a node binds."""
@@ -264,8 +262,7 @@ class _Module:
         names = [node.id for node in self.nodes if isinstance(node, ast.Name)]
         consts = names.count("const")
         for target, node in self.definitions.items():
-            public = self.is_public or PUBLIC in self._lines(node)
-            if not public and self._is_folded(target.id):
+            if PUBLIC not in self._paragraph(node) and self._is_folded(target.id):
                 consts -= isinstance(node.value, ast.Call)
                 self.edits.append((node, "pass"))
         for node in self.nodes:
@@ -292,8 +289,10 @@ class _Module:
         """Return True when a value was put in the place of each use of a name."""
         return name not in self.kept and isinstance(self.value(name), int)
 
-    def _lines(self, node):
-        return self.text[self.starts[node.lineno - 1] : self.starts[node.end_lineno]]
+    def _paragraph(self, node):
+        """Return the text from the empty line above a statement to its end."""
+        end = self.starts[node.end_lineno]
+        return self.text[self.text.rfind(b"\n\n", 0, end - 1) : end]
 
     def _place(self, node):
         """Return where a node begins and ends in the text."""
