@@ -22,7 +22,7 @@ from launch.ask import get
 from launch.banner import Banner
 from launch.command import command
 from ports import free_port
-from setup import interpreter, source
+from setup import interpreter, micropython
 from setup.console import ROOT, Problem
 
 HOST = "127.0.0.1"
@@ -252,7 +252,7 @@ def test_the_heap_that_is_proposed_is_enough(heap):
 
 @pytest.mark.parametrize(("bits", "size"), [(32, 64 << 10), (64, 128 << 10)])
 def test_a_small_heap_holds_as_many_objects_as_on_a_board(monkeypatch, bits, size):
-    monkeypatch.setattr(source, "frozen", lambda text, files: ("frozen-one", bits))
+    monkeypatch.setattr(micropython, "frozen", lambda: ("frozen-one", bits))
     argv, _, title = command(arguments.parse(["--heap", "64k"]))
     assert argv[:3] == ["frozen-one", "-X", f"heapsize={size}"]
     assert title == f"{bits}-bit MicroPython 1.25 with {size >> 10} KiB of heap"
