@@ -23,7 +23,7 @@ FLASH ?=
 
 ## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
 run: setup
-	@$(PYTHON) tools/simulate.py --play --board '$(BOARD)' $(if $(FLASH),--flash '$(FLASH)') \
+	@$(PYTHON) tools/simulator --play --board '$(BOARD)' $(if $(FLASH),--flash '$(FLASH)') \
 		$(if $(APP),--app '$(APP)') --host '$(HOST)' --port '$(PORT)'
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian

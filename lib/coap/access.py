@@ -39,11 +39,11 @@ class Access(Feature):
         for resource in node.resources:
             resource.refresh()
 
-    def of(self, resource):
+    def of(self, resource):  # hot
         """The access of a resource."""
         return self.default if resource.access is None else resource.access
 
-    def admits(self, view, resource):
+    def admits(self, view, resource):  # hot
         """May the request at hand reach its handler?"""
         if view.context or (self.line is not None and view.peer is self.line):
             return True

@@ -70,7 +70,7 @@ class Answer:
         self.blocks = None  # the feature Block: it finds room for more than that
         self.reset()
 
-    def reset(self):
+    def reset(self):  # hot
         """The next request is a plain one: the payload from its beginning, in one message."""
         q = self.q
         self.silent = False
@@ -93,7 +93,7 @@ class Answer:
         self.whole()
         self.source = self.tx
 
-    def start(self):
+    def start(self):  # hot
         """The first change: begin with the resource's constants.
 
         What changes a resource answers about the change: it inherits neither ETag nor Max-Age.
@@ -118,7 +118,7 @@ class Answer:
         if q[_Q_ETAG]:
             self.tag = resource.etag
 
-    def clear(self, code):
+    def clear(self, code):  # hot
         """An answer that owes nothing to the resource: an error, or an acknowledgement of one."""
         self.touched = True
         self.extra = None
@@ -127,7 +127,7 @@ class Answer:
             self.whole()  # of an error, also where a block was asked for
         self.source = self.into
 
-    def number(self, value, decimals=0):
+    def number(self, value, decimals=0):  # hot
         """The payload is value / 10**decimals, in the format that was negotiated.
 
         text and JSON: 36.62 for (3662, 2). CBOR: an integer, or a decimal fraction (tag 4).
@@ -148,14 +148,14 @@ class Answer:
         q[_Q_START] = start
         q[_Q_LENGTH] = q[_Q_AT] = end - start
 
-    def boolean(self, flag):
+    def boolean(self, flag):  # hot
         """The payload is a truth value: `1` or `0` as text, a JSON or CBOR boolean."""
         if not self.touched:
             self.start()
         form = self.q[_Q_FORMAT]
         self.write((_TRUE if flag else _FALSE)[1 if form == _JSON else 2 if form == _CBOR else 0])
 
-    def write(self, piece, start=0, length=-1):
+    def write(self, piece, start=0, length=-1):  # hot
         """Append piece[start:start+length] to the payload; only what is in the window is kept."""
         if not self.touched:
             self.start()
@@ -183,7 +183,7 @@ class Answer:
         q[_Q_AT] = total
         q[_Q_DIGEST] = _ABSENT
 
-    def give(self, payload):
+    def give(self, payload):  # hot
         """The payload is the whole of these bytes, which are not copied."""
         if self.into is not self.tx:
             self.leave()
@@ -192,7 +192,7 @@ class Answer:
         q[_Q_START] = 0
         q[_Q_LENGTH] = q[_Q_AT] = _len(payload)
 
-    def finish(self, view):
+    def finish(self, view):  # hot
         """Write the answer into tx: its length. What does not fit becomes 5.00."""
         self.touched = False
         n = 0

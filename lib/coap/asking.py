@@ -67,7 +67,7 @@ class Asking:
             call.asked = Asked()
         call.asked.clear()
 
-    def protect(self, call, n, again):
+    def protect(self, call, n, again):  # hot
         """Protect the request of `call` that lies in tx[0:n]: its length; -1: it is too long, 0:
         there is no number for it. again: it is sent once more, and stays the same to the byte.
         """
@@ -91,7 +91,7 @@ class Asking:
             return -1
         return self.envelope.close(call.context, 4 + SIZE, n, m)
 
-    def _sign(self, call, n):
+    def _sign(self, call, n):  # hot
         envelope = self.envelope
         copy(envelope.piv, 0, call.asked.piv, 0, _PIV)
         envelope.bind(call.context, call.context.sender_id)
@@ -101,7 +101,7 @@ class Asking:
             envelope.sign(call.context, m)
         return m
 
-    def heard(self, call, view):
+    def heard(self, call, view):  # hot
         """Take the response at hand out of its protection: IGNORED, DONE or TAKEN."""
         if not view.r[_FLAGS] >> _OSCORE & 1:
             if view.r[_CODE] >= _ERROR and self._is_awaited(call, view):
@@ -129,7 +129,7 @@ class Asking:
             return False
         return equal(view.buf, view.r[_TOKEN], call.token, 0, SIZE)
 
-    def _open(self, call, view, piv):
+    def _open(self, call, view, piv):  # hot
         if not self.envelope.read(view):
             return False
         copy(self.envelope.piv, 0, piv, 0, _PIV)
@@ -140,7 +140,7 @@ class Asking:
         self.envelope.unwrap(view, n, 0)
         return view.r[_FLAGS] & _OTHER and view.r[_CODE] > 0x3F
 
-    def _bind(self, context, buf):
+    def _bind(self, context, buf):  # hot
         envelope = self.envelope
         envelope.bind(context, context.sender_id)
         if envelope.fields[_PIV_LENGTH]:
@@ -157,7 +157,7 @@ class Asking:
         asked.unused = False
         return unused or self.envelope.fields[_PIV_LENGTH]
 
-    def _is_newer(self, asked, view, watched):
+    def _is_newer(self, asked, view, watched):  # hot
         """Is the notification at hand newer than all before? (section 7.4.1)"""
         if not watched:
             return False

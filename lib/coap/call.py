@@ -76,7 +76,7 @@ class Call:
         self.begin(None, 0, (), 6)
         self.clear()
 
-    def clear(self):
+    def clear(self):  # hot
         """Belong to nobody."""
         self.state = FREE
         self.peer = self.on_answer = self.into = None
@@ -89,7 +89,7 @@ class Call:
         self.number = _ABSENT  # of the last notification
         self.etag_length = -1  # -1: no block has come
 
-    def begin(self, peer, method, options, szx):
+    def begin(self, peer, method, options, szx):  # hot
         """Take a request to `peer`; szx: the block size to begin with."""
         self.peer = peer
         self.method = method
@@ -104,13 +104,13 @@ class Call:
         self.retries = 0  # for blocks that do not go together
         self.restart()
 
-    def restart(self):
+    def restart(self):  # hot
         """Ask from the beginning."""
         self.sent = 0  # bytes of the payload that have been taken
         self.offset = 0  # bytes of the answer that have come
         self.etag_length = -1
 
-    def tell(self, on_answer):
+    def tell(self, on_answer):  # hot
         """Call on_answer(response) with what comes; the Call itself is returned."""
         self.on_answer = on_answer
         return self
@@ -121,7 +121,7 @@ class Call:
 
     # The message
 
-    def write(self, writer, kind, mid):
+    def write(self, writer, kind, mid):  # hot
         """Write the request, or the part of it whose turn it is: its length, -1: too long."""
         self._fill(self.fields, len(self.payload), self.offset > 0)
         self.mid = mid
@@ -133,7 +133,7 @@ class Call:
             writer.payload(self.payload)
         return writer.n
 
-    def _fill(self, fields, length, fetching):
+    def _fill(self, fields, length, fetching):  # hot
         fields[_OBSERVE] = _ABSENT if fetching else self.wish
         carries = self._carries(length, fetching)
         fields[_FORMAT] = self.content_format if carries else _ABSENT
@@ -148,12 +148,12 @@ class Call:
             if not self.sent:
                 fields[_SIZE1] = length
 
-    def _carries(self, length, fetching):
+    def _carries(self, length, fetching):  # hot
         # RFC 7959 section 2.7: the answer's next block is asked for without the request's payload,
         # except that a FETCH is nothing without its own
         return not fetching or (self.method == _FETCH and length <= 16 << self.szx1)
 
-    def _write_options(self, writer, options):
+    def _write_options(self, writer, options):  # hot
         i = 0
         field = 0
         while field < _FIELDS:
@@ -167,13 +167,13 @@ class Call:
             writer.option(options[i], options[i + 1])
             i += 2
 
-    def _write_block(self, writer, size):
+    def _write_block(self, writer, size):  # hot
         left = len(self.payload) - self.sent
         writer.payload(self.payload, self.sent, left if left < size else size)
 
     # The answer
 
-    def same_etag(self, view):
+    def same_etag(self, view):  # hot
         """Does the block at hand belong to those that came? The first one always does."""
         length = 0
         if view.has(_ETAG):

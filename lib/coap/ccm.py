@@ -48,21 +48,21 @@ class Ccm:
         self.views = [None] * (size + 1)  # on so many blocks, once they were needed
         self.mask = bytearray(_BLOCK)
 
-    def sign(self, key, n):
+    def sign(self, key, n):  # hot
         """The tag of text[0:n], not yet masked, becomes the key's chain."""
         n = mac_blocks(self.blocks, key.chain, self.once, self.aad, self.text, n)
         view = self._view(n)
         key.mac.encrypt(view, view)
         take_block(key.chain, self.blocks, n - _BLOCK)
 
-    def seal(self, key, n):
+    def seal(self, key, n):  # hot
         """Encrypt text[0:n], for which sign() was called, with its tag: the length of both."""
         self._stream(key, n)
         mask(self.text, self.text, 0, n, self.blocks)
         put_tag(self.text, n, key.chain, self.blocks)
         return n + TAG
 
-    def open(self, key, buf, start, n):
+    def open(self, key, buf, start, n):  # hot
         """Decrypt buf[start:start+n], text and tag, into `text`: its length, -1 for a forgery."""
         n -= TAG
         if n < 0 or n > self.most:
@@ -73,11 +73,11 @@ class Ccm:
         self.sign(key, n)
         return n if same_tag(key.chain, self.mask, buf, start + n) else -1
 
-    def _stream(self, key, n):
+    def _stream(self, key, n):  # hot
         view = self._view(counter_blocks(self.blocks, self.once, n))
         key.stream.encrypt(view, view)
 
-    def _view(self, end):
+    def _view(self, end):  # hot
         view = self.views[end // _BLOCK]
         if view is None:
             view = self.views[end // _BLOCK] = memoryview(self.blocks)[:end]

@@ -98,27 +98,27 @@ class Client(Feature):
 
     # What applications call
 
-    def get(self, peer, path, on_answer=None):
+    def get(self, peer, path, on_answer=None):  # hot
         """Ask for a representation; see request()."""
         return self.request(peer, _GET, path).tell(on_answer)
 
-    def post(self, peer, path, payload=b"", on_answer=None):
+    def post(self, peer, path, payload=b"", on_answer=None):  # hot
         """See request()."""
         return self.request(peer, _POST, path, payload).tell(on_answer)
 
-    def put(self, peer, path, payload=b"", on_answer=None):
+    def put(self, peer, path, payload=b"", on_answer=None):  # hot
         """See request()."""
         return self.request(peer, _PUT, path, payload).tell(on_answer)
 
-    def delete(self, peer, path, on_answer=None):
+    def delete(self, peer, path, on_answer=None):  # hot
         """See request()."""
         return self.request(peer, _DELETE, path).tell(on_answer)
 
-    def fetch(self, peer, path, payload=b"", on_answer=None):
+    def fetch(self, peer, path, payload=b"", on_answer=None):  # hot
         """See request()."""
         return self.request(peer, _FETCH, path, payload).tell(on_answer)
 
-    def observe(self, peer, path, on_answer):
+    def observe(self, peer, path, on_answer):  # hot
         """Hear of every change, until cancel() or a Response that is the `last`.
 
         A registration is renewed when nothing was heard for its Max-Age.
@@ -129,7 +129,7 @@ class Client(Feature):
         self.tokens.next(call.watch)
         return call
 
-    def request(self, peer, method, path, payload=b""):
+    def request(self, peer, method, path, payload=b""):  # hot
         """Send a request: the Call, whose attributes complete it until the caller returns.
 
         A payload is not copied: leave it as it is until on_answer(response) was called for the
@@ -146,11 +146,11 @@ class Client(Feature):
         self.node.hurry()
         return call
 
-    def free(self):
+    def free(self):  # hot
         """Is there a slot for request()?"""
         return self.used < len(self.calls)
 
-    def cancel(self, call):
+    def cancel(self, call):  # hot
         """Hear no more of a call; the server is told that an observation ends."""
         if call.state == _FREE or call.closing:
             return
@@ -171,7 +171,7 @@ class Client(Feature):
 
     # In its own time
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         self.repeats.due(now_ms)
         i = len(self.calls) if self.used else 0
         while i:
@@ -181,7 +181,7 @@ class Client(Feature):
                 return n
         return 0
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         nearest = LIFETIME_MS if self.repeats.kept else _MASK
         i = len(self.calls) if self.used else 0
         while i:
@@ -193,7 +193,7 @@ class Client(Feature):
 
     # As an owner of exchanges
 
-    def transmit(self, slot, mid):
+    def transmit(self, slot, mid):  # hot
         call = self._holder(slot)
         n = self._write(call, _CON, mid)
         if n <= 0:
@@ -201,7 +201,7 @@ class Client(Feature):
             return 0
         return n
 
-    def settled(self, slot, how):
+    def settled(self, slot, how):  # hot
         call = self._holder(slot)
         call.slot = -1
         if how == _ACKNOWLEDGED:
@@ -209,7 +209,7 @@ class Client(Feature):
         else:
             self.intake.fail(call, _TIMEOUT if how == _GIVEN_UP else _RESET)
 
-    def rejected(self, view):
+    def rejected(self, view):  # hot
         """An RST for a NON of ours."""
         for call in self.calls:
             if call.state == _AWAITED and call.mid == view.r[_SCAN_MID] and call.peer == view.peer:
@@ -219,7 +219,7 @@ class Client(Feature):
 
     # As the taker of responses
 
-    def response(self, view, slot):
+    def response(self, view, slot):  # hot
         """Take the response at hand: bytes in tx; -1: nobody asked for it.
 
         slot: where the message layer has the request that an ACK answers, -1 without an ACK.
@@ -254,14 +254,14 @@ class Client(Feature):
         call.state = _READY
         self.node.hurry()
 
-    def release(self, call):
+    def release(self, call):  # hot
         """The call is done."""
         self._drop(call)
         call.clear()
         self.used -= 1
         self.node.hurry()
 
-    def _options(self, path):
+    def _options(self, path):  # hot
         found = self.paths.get(path)
         if found is None:
             if len(self.paths) >= _PATHS:
@@ -269,7 +269,7 @@ class Client(Feature):
             found = self.paths[path] = options(path)
         return found
 
-    def _take(self, peer, method, found):
+    def _take(self, peer, method, found):  # hot
         i = len(self.calls)
         while i:
             i -= 1
@@ -285,7 +285,7 @@ class Client(Feature):
 
     # Sending
 
-    def _attend(self, call, now_ms):
+    def _attend(self, call, now_ms):  # hot
         if call.state == _FREE:
             return 0
         if call.began_ms < 0:
@@ -300,12 +300,12 @@ class Client(Feature):
             return self._send(call, now_ms)
         return 0
 
-    def _over(self, call, now_ms):
+    def _over(self, call, now_ms):  # hot
         if call.limit_ms and (now_ms - call.began_ms) & _MASK >= call.limit_ms:
             return True
         return call.state == _AWAITED and (now_ms - call.until_ms) & _MASK < _HALF
 
-    def _left_ms(self, call, now_ms):
+    def _left_ms(self, call, now_ms):  # hot
         left = _MASK
         if call.state == _READY:
             left = 0 if call.began_ms < 0 else self._turn_ms(call, now_ms)
@@ -317,7 +317,7 @@ class Client(Feature):
                 left = limit
         return 0 if _MASK > left >= _HALF else left
 
-    def _turn_ms(self, call, now_ms):
+    def _turn_ms(self, call, now_ms):  # hot
         """How long NSTART makes the call wait; MASK: until somebody hurries the node."""
         exchange = self.node.exchange
         if call.confirmable:
@@ -333,7 +333,7 @@ class Client(Feature):
                 busy += 1
         return 0 if busy < exchange.nstart else self._nearest_ms(call.peer, now_ms)
 
-    def _nearest_ms(self, peer, now_ms):
+    def _nearest_ms(self, peer, now_ms):  # hot
         nearest = _MASK
         i = len(self.calls)
         while i:
@@ -343,7 +343,7 @@ class Client(Feature):
                 nearest = left
         return nearest
 
-    def _exchanges(self, exchange, peer):
+    def _exchanges(self, exchange, peer):  # hot
         busy = 0
         i = len(exchange.owners)
         while i:
@@ -352,7 +352,7 @@ class Client(Feature):
                 busy += 1
         return busy
 
-    def _silence_ms(self, call, peer, now_ms):
+    def _silence_ms(self, call, peer, now_ms):  # hot
         # RFC 7252 section 4.7: a NON is outstanding while its response is still expected; here for
         # as long as a CON would wait before it is sent again
         if call.state != _AWAITED or call.confirmable or call.peer != peer:
@@ -361,7 +361,7 @@ class Client(Feature):
         limit = self.node.exchange.ack_timeout_ms
         return limit - gone if gone < limit else 0
 
-    def _send(self, call, now_ms):
+    def _send(self, call, now_ms):  # hot
         if call.wish != _ABSENT and not call.offset:
             copy(call.token, 0, call.watch, 0, SIZE)
         else:
@@ -385,7 +385,7 @@ class Client(Feature):
             n = self.node.secure.asking.protect(call, n, again)
         return n
 
-    def _await(self, call, now_ms):
+    def _await(self, call, now_ms):  # hot
         call.state = _AWAITED
         call.sent_ms = now_ms
         call.until_ms = (now_ms + call.patience_ms) & _MASK
@@ -393,7 +393,7 @@ class Client(Feature):
 
     # What comes
 
-    def _accept(self, call, view):
+    def _accept(self, call, view):  # hot
         self.node.exchange.trust(view.peer)  # it knows our token, so it gets what we send
         self._drop(call)
         if call.closing:
@@ -401,7 +401,7 @@ class Client(Feature):
         else:
             self.intake.answer(call, view, view.r[_CODE])
 
-    def _find(self, view):
+    def _find(self, view):  # hot
         r = view.r
         if r[_HEAD] - r[_TOKEN] != SIZE:
             return None
@@ -414,20 +414,20 @@ class Client(Feature):
                     return call
         return None
 
-    def _names(self, call, view):
+    def _names(self, call, view):  # hot
         at = view.r[_TOKEN]
         if call.state > _READY and equal(view.buf, at, call.token, 0, SIZE):
             return True
         return call.observing and equal(view.buf, at, call.watch, 0, SIZE) == 1
 
-    def _drop(self, call):
+    def _drop(self, call):  # hot
         """Take the call out of the message layer."""
         if call.slot >= 0:
             slot = call.slot
             call.slot = -1
             self.node.exchange.end(slot)
 
-    def _holder(self, slot):
+    def _holder(self, slot):  # hot
         for call in self.calls:
             if call.slot == slot:
                 return call

@@ -66,7 +66,7 @@ class Conditions(Feature):
         self.node = node
         node.conditions = self
 
-    def before(self, view, resource):
+    def before(self, view, resource):  # hot
         if view.replayed or not view.has(_URI_QUERY):
             return 0  # a notification, or one without conditions
         self._clear()
@@ -88,7 +88,7 @@ class Conditions(Feature):
             self.words[i * _WORDS + field] = self.asked[field] if queried else _ABSENT
         self.told(i, resource)
 
-    def told(self, i, resource):
+    def told(self, i, resource):  # hot
         """Observer i is told of the present state."""
         i *= _WORDS
         self.words[i + _TOLD_MS] = self.node.view.now_ms
@@ -98,7 +98,7 @@ class Conditions(Feature):
             self.words[i + _TOLD] = _ABSENT if value is None else value
             self._arm(i, value)
 
-    def triggers(self, i, resource):
+    def triggers(self, i, resource):  # hot
         """Is the change of the resource one that observer i wants to hear of?"""
         i *= _WORDS
         if not self._values(i):
@@ -108,7 +108,7 @@ class Conditions(Feature):
             return True
         return self._is_edge(i, value) or self._moves(i, value)
 
-    def left_ms(self, i, changed, now_ms):
+    def left_ms(self, i, changed, now_ms):  # hot
         """How long observer i must wait for a notification; MASK: until there is a change."""
         i *= _WORDS
         if changed:
@@ -124,11 +124,11 @@ class Conditions(Feature):
         now_ms = (now_ms - self.words[i + _TOLD_MS]) & _MASK
         return least - now_ms if now_ms < least else 0
 
-    def confirmable(self, i):
+    def confirmable(self, i):  # hot
         """Does observer i want confirmable notifications?"""
         return self.words[i * _WORDS + _CON] == 1
 
-    def _values(self, at):
+    def _values(self, at):  # hot
         words = self.words
         return not (
             words[at + _GT] == _ABSENT
@@ -137,18 +137,18 @@ class Conditions(Feature):
             and words[at + _EDGE] == _ABSENT
         )
 
-    def _arm(self, at, value):
+    def _arm(self, at, value):  # hot
         edge = self.words[at + _EDGE]
         if edge != _ABSENT and value is not None and (value != 0) != (edge == 1):
             self.words[at + _ARMED] = 1
 
-    def _is_edge(self, at, value):
+    def _is_edge(self, at, value):  # hot
         if self.words[at + _EDGE] == _ABSENT:
             return False
         self._arm(at, value)
         return self.words[at + _ARMED] == 1 and (value != 0) == (self.words[at + _EDGE] == 1)
 
-    def _moves(self, at, value):
+    def _moves(self, at, value):  # hot
         if self.words[at + _BAND] == _ABSENT:
             if self._crosses(at, 2 * value, 2 * self.words[at + _TOLD]):
                 return True
@@ -157,7 +157,7 @@ class Conditions(Feature):
         value -= self.words[at + _TOLD]
         return self.words[at + _ST] <= (2 * value if value > 0 else -2 * value)
 
-    def _in_band(self, at, value):
+    def _in_band(self, at, value):  # hot
         gt = self.words[at + _GT]
         lt = self.words[at + _LT]
         if gt == _ABSENT:
@@ -168,7 +168,7 @@ class Conditions(Feature):
             return gt <= value <= lt
         return value > gt or value < lt
 
-    def _crosses(self, at, value, before):
+    def _crosses(self, at, value, before):  # hot
         limit = self.words[at + _GT]
         if limit != _ABSENT and (value > limit) != (before > limit):
             return True

@@ -58,7 +58,7 @@ class Context:
         self.limit = LAST  # numbers from here on are not to be used yet
         self.more = None  # reserves further numbers: see coap.ledger
 
-    def take(self):
+    def take(self):  # hot
         """A sequence number that was never used; -1 when there is none."""
         if self.more is not None and self.more.kept and not self.more.spend():
             return -1

@@ -53,22 +53,22 @@ class Envelope:
 
     # What comes
 
-    def read(self, view):
+    def read(self, view):  # hot
         """Find the OSCORE option of the message at hand. False: it is malformed."""
         step(view.buf, view.r[_OSCORE], view.r)
         return parse(view.buf, view.r[_VALUE], view.r[_LENGTH], self.fields) == 1
 
-    def take_piv(self, view):
+    def take_piv(self, view):  # hot
         """The Partial IV that read() found is that of the request."""
         take_piv(self.piv, view.buf, self.fields)
 
-    def open(self, context, view):
+    def open(self, context, view):  # hot
         """Decrypt the message at hand, for which bind() was called: length of the text, 0: no."""
         n = view.r[_SIZE] - view.r[_PAYLOAD]
         n = self.ccm.open(context.recipient, view.buf, view.r[_PAYLOAD], n)
         return n if n > 0 else 0
 
-    def unwrap(self, view, n, marked):
+    def unwrap(self, view, n, marked):  # hot
         """The text of n bytes becomes the message at hand; marked: with the OSCORE option."""
         n = merge(self.message, view.buf, view.r, self.ccm.text, n, marked)
         view.buf = self.message
@@ -79,18 +79,18 @@ class Envelope:
 
     # What is to be protected, of either
 
-    def bind(self, context, kid):
+    def bind(self, context, kid):  # hot
         """The request is that of `kid`, with the Partial IV in `piv`."""
         associated(self.ccm.aad, kid, self.piv)
         nonce(self.ccm.once, context.iv, kid, self.piv)
 
-    def vary(self, context, name, piv):
+    def vary(self, context, name, piv):  # hot
         """An answer has a Partial IV of its own, of the endpoint `name`."""
         nonce(self.ccm.once, context.iv, name, piv)
 
     # What goes
 
-    def answer_anew(self, context):
+    def answer_anew(self, context):  # hot
         """An answer takes a number of its own. False: there is none."""
         number = context.take()
         if number < 0:
@@ -99,11 +99,11 @@ class Envelope:
         self.vary(context, context.sender_id, self.value)
         return True
 
-    def ask(self, context):
+    def ask(self, context):  # hot
         """The option of a request with the Partial IV in `piv`."""
         self.length = put_option(self.value, self.piv, context.tail, context.flags)
 
-    def write_text(self, head, n):
+    def write_text(self, head, n):  # hot
         """The text of the message tx[0:n], whose options begin at `head`: its length; 0: the
         message would be too long.
         """
@@ -111,11 +111,11 @@ class Envelope:
             return 0
         return split_inner(self.ccm.text, self.tx, head, n)
 
-    def sign(self, context, m):
+    def sign(self, context, m):  # hot
         """Compute the tag of the text of m bytes; it is the sender's chain then."""
         self.ccm.sign(context.sender, m)
 
-    def close(self, context, head, n, m):
+    def close(self, context, head, n, m):  # hot
         """Put the signed text of m bytes into the message tx[0:n] it was made of: its length."""
         m = self.ccm.seal(context.sender, m)
         n = keep_outer(self.tx, head, n, self.value, self.length)
@@ -123,7 +123,7 @@ class Envelope:
         copy(self.tx, n + 1, self.ccm.text, 0, m)
         return n + 1 + m
 
-    def seal(self, context, head, n):
+    def seal(self, context, head, n):  # hot
         """All three: the length of the message, 0 when it is too long."""
         m = self.write_text(head, n)
         if not m:

@@ -127,14 +127,14 @@ class Exchange:
         self.random[0] = value
         self.mid = random16(self.random)
 
-    def next_mid(self):
+    def next_mid(self):  # hot
         """The MID for a message of ours."""
         self.mid = (self.mid + 1) & 0xFFFF
         return self.mid
 
     # Incoming
 
-    def arrive(self, view, flags):
+    def arrive(self, view, flags):  # hot
         """Answer what is no new request: bytes in tx (0: none). -1: a request to execute."""
         if flags & (_SILENT | _REFUSE):
             self.node.counters[_MALFORMED] += 1
@@ -154,7 +154,7 @@ class Exchange:
             return self._recall(view, self.entry)
         return self.node.later.recall(view)
 
-    def depart(self, view, n):
+    def depart(self, view, n):  # hot
         """Stamp and remember the reply of n bytes to the request at hand: its length."""
         if view.r[_TYPE] and n:
             if self.node.tx[1] == _BAD_OPTION:
@@ -166,7 +166,7 @@ class Exchange:
             self._remember(view, n)
         return n
 
-    def _remember(self, view, n):
+    def _remember(self, view, n):  # hot
         if n > self.reply_bytes:
             # too long to keep: a repeat learns the code
             n = view.r[_HEAD]
@@ -182,7 +182,7 @@ class Exchange:
     def _is_secure(self):
         return self.node.secure is not None and self.reply_bytes >= _SHORT
 
-    def reset(self, view):
+    def reset(self, view):  # hot
         """An RST for the message at hand, in tx."""
         tx = self.node.tx
         tx[0] = 0x70
@@ -191,7 +191,7 @@ class Exchange:
         tx[3] = view.buf[3]
         return 4
 
-    def acknowledge(self, view):
+    def acknowledge(self, view):  # hot
         """An empty ACK for the message at hand, in tx; nothing for a NON."""
         if view.r[_TYPE]:
             return 0
@@ -199,7 +199,7 @@ class Exchange:
         self.node.tx[0] = 0x60
         return n
 
-    def meet(self, peer, verified=False):
+    def meet(self, peer, verified=False):  # hot
         """Give a peer that is not known a number, taking it from the one that had it longest.
 
         A stranger gets -1 when all numbers are those of verified peers: such a one loses its
@@ -224,7 +224,7 @@ class Exchange:
         self.numbers[peer] = who
         return who
 
-    def _lapsed(self, trust):
+    def _lapsed(self, trust):  # hot
         """The verified peer whose verification is oldest, -1 when even that is young."""
         oldest_ms = self.ring[_RING_CON_MS] - 1
         found = -1
@@ -237,7 +237,7 @@ class Exchange:
                 found = who
         return found
 
-    def _push_out(self, who, trust):
+    def _push_out(self, who, trust):  # hot
         self.node.counters[_PEERS_PUSHED_OUT] += 1
         del self.numbers[self.names[who]]
         self.ring[trust + who] = 0
@@ -248,7 +248,7 @@ class Exchange:
             at += _RING_STEP
         self.node.forget(who)
 
-    def trust(self, peer):
+    def trust(self, peer):  # hot
         """The peer receives at its address: it returned our Echo or acknowledged our CON."""
         who = self.numbers.get(peer)
         if who is None:
@@ -256,14 +256,14 @@ class Exchange:
         at = _RING_FIRST + _RING_STEP * self.ring[_RING_ENTRIES] + who
         self.ring[at] = self.node.view.now_ms or MASK  # when, and never 0
 
-    def trusts(self, peer):
+    def trusts(self, peer):  # hot
         """Is the peer verified?"""
         who = self.numbers.get(peer)
         if who is None:
             return False
         return self.ring[_RING_FIRST + _RING_STEP * self.ring[_RING_ENTRIES] + who] != 0
 
-    def _recall(self, view, entry):
+    def _recall(self, view, entry):  # hot
         entries = self.ring[_RING_ENTRIES]
         if entry >= entries:
             if entry >= 2 * entries:
@@ -283,7 +283,7 @@ class Exchange:
         copy(self.node.tx, 0, self.replies, entry, n)
         return n
 
-    def _full(self, view):
+    def _full(self, view):  # hot
         # nothing may be pushed out: not to remember would be to execute twice
         self.node.counters[_REFUSED] += 1
         n = self.node.fail(_SERVICE_UNAVAILABLE)
@@ -293,7 +293,7 @@ class Exchange:
             self.node.tx[3] = mid & 255
         return n
 
-    def _other(self, view):
+    def _other(self, view):  # hot
         r = view.r
         if r[_TYPE] >= 2:
             if r[_CODE] and (r[_TYPE] == 3 or r[_CODE] < 32):
@@ -319,7 +319,7 @@ class Exchange:
                 return n
         return 0 if r[_TYPE] else self.reset(view)
 
-    def _find(self, view):
+    def _find(self, view):  # hot
         slots = self.slots
         mid = view.r[_SCAN_MID]
         slot = len(self.owners)
@@ -332,7 +332,7 @@ class Exchange:
 
     # Outgoing
 
-    def begin(self, owner, peer):
+    def begin(self, owner, peer):  # hot
         """A slot for a confirmable message to `peer`; -1 when all are taken.
 
         `owner.transmit()` is called from due() as soon as the peer's turn comes.
@@ -353,17 +353,17 @@ class Exchange:
         self.node.counters[_NO_EXCHANGE] += 1
         return -1
 
-    def free(self):
+    def free(self):  # hot
         """Is there a slot for begin()?"""
         return self.open < len(self.owners)
 
-    def renew(self, slot):
+    def renew(self, slot):  # hot
         """The message of `slot` is not the one that was sent: it gets another MID."""
         mid = self.next_mid()
         self.slots[slot * _WORDS + _MID] = mid
         return mid
 
-    def end(self, slot):
+    def end(self, slot):  # hot
         """Free a slot without telling its owner."""
         self.owners[slot] = None
         self.peers[slot] = None
@@ -371,7 +371,7 @@ class Exchange:
         self.open -= 1
         self.node.hurry()
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         """Send or give up what is due: bytes in tx for node.peer, 0 when nothing is left to do."""
         if self.swept_ms < 0 or (now_ms - self.swept_ms) & MASK > HALF >> 2:
             self._sweep(now_ms)
@@ -383,7 +383,7 @@ class Exchange:
                 return n
         return 0
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         """Milliseconds until due() has something to do; at most 2**27, about a day and a half."""
         nearest = HALF >> 2
         slots = self.slots
@@ -401,7 +401,7 @@ class Exchange:
                 return 0
         return nearest
 
-    def _attend(self, slot, at, now_ms):
+    def _attend(self, slot, at, now_ms):  # hot
         slots = self.slots
         if slots[at] == _WAITING and self._turn(slot):
             slots[at] = _OPEN
@@ -416,12 +416,12 @@ class Exchange:
             return 0
         return self._transmit(slot, at, now_ms)
 
-    def _first_timeout_ms(self):
+    def _first_timeout_ms(self):  # hot
         # RFC 7252 section 4.8: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR
         span_ms = self.ack_timeout_ms * (self.ack_random_pct - 100) // 100
         return self.ack_timeout_ms + (span_ms * (random16(self.random) >> 6) >> 10)
 
-    def _transmit(self, slot, at, now_ms):
+    def _transmit(self, slot, at, now_ms):  # hot
         self.node.peer = self.peers[slot]
         n = self.owners[slot].transmit(slot, self.slots[at + _MID])
         if n:
@@ -435,7 +435,7 @@ class Exchange:
             self.end(slot)
         return n
 
-    def _turn(self, slot):
+    def _turn(self, slot):  # hot
         busy = 0
         other = len(self.owners)
         while other:
@@ -444,19 +444,19 @@ class Exchange:
                 busy += 1
         return busy < self.nstart
 
-    def _before(self, other, slot):
+    def _before(self, other, slot):  # hot
         slots = self.slots
         other *= _WORDS
         if slots[other] == _WAITING:
             return (slots[other + _MID] - slots[slot * _WORDS + _MID]) & MASK > HALF
         return slots[other] == _OPEN
 
-    def _settle(self, slot, how):
+    def _settle(self, slot, how):  # hot
         owner = self.owners[slot]
         self.end(slot)
         owner.settled(slot, how)
 
-    def _sweep(self, now_ms):
+    def _sweep(self, now_ms):  # hot
         # An entry must not see the clock come round and look young again.
         self.swept_ms = now_ms
         ring = self.ring

@@ -44,7 +44,7 @@ class Intake:
         self.node = client.node
         self.response = Response(client.node)
 
-    def stale(self, call, view):
+    def stale(self, call, view):  # hot
         """Is the notification at hand older than the one before? (RFC 7641 section 3.4)"""
         if call.number == _ABSENT or not view.has(_OBSERVE) or not self._watched(call, view):
             return False
@@ -53,7 +53,7 @@ class Intake:
         ahead = (view.r[_OBSERVE] - call.number) & 0xFFFFFF
         return ahead == 0 or ahead >= 0x800000
 
-    def answer(self, call, view, code):
+    def answer(self, call, view, code):  # hot
         """Take the message at hand."""
         if self._watched(call, view):
             self._note(call, view, code)
@@ -69,7 +69,7 @@ class Intake:
         else:
             self._collect(call, view, False)
 
-    def fail(self, call, failure):
+    def fail(self, call, failure):  # hot
         """Nothing will come any more."""
         response = self.response
         response.code = response.offset = response.length = 0
@@ -86,11 +86,11 @@ class Intake:
         if function is not None:
             guarded(function, response, self.node)
 
-    def _watched(self, call, view):
+    def _watched(self, call, view):  # hot
         """Is the message about the observation, and not about a block of a notification?"""
         return call.observing and equal(view.buf, view.r[_TOKEN], call.watch, 0, SIZE) == 1
 
-    def _note(self, call, view, code):
+    def _note(self, call, view, code):  # hot
         """A notification: from now on the older ones are old."""
         call.restart()
         if code >= _ERROR or not view.has(_OBSERVE):
@@ -106,7 +106,7 @@ class Intake:
         wait_ms = age_s * 1000 + 5000 + (10000 * (random16(self.node.exchange.random) >> 6) >> 10)
         call.fresh_ms = (view.now_ms + wait_ms) & _MASK
 
-    def _advance(self, call, view, code):
+    def _advance(self, call, view, code):  # hot
         """Go on with the next block of the payload. False: the answer is one to the whole."""
         size = 16 << call.szx1
         if len(call.payload) <= size or call.offset:
@@ -126,7 +126,7 @@ class Intake:
         self._again(call)
         return True
 
-    def _piece(self, call, view, value):
+    def _piece(self, call, view, value):  # hot
         """A block of the answer."""
         if self._is_odd(call, value, view.r[_SIZE] - view.r[_PAYLOAD]):
             self.fail(call, _BROKEN)
@@ -139,13 +139,13 @@ class Intake:
             call.restart()
             self._retry(call)
 
-    def _is_odd(self, call, value, length):
+    def _is_odd(self, call, value, length):  # hot
         szx = value & 7
         if szx == 7 or (value >> 4) << (szx + 4) != call.offset:
             return True
         return length > 16 << szx or (value & 8 and length != 16 << szx)
 
-    def _collect(self, call, view, more):
+    def _collect(self, call, view, more):  # hot
         if call.into is not None:
             length = view.r[_SIZE] - view.r[_PAYLOAD]
             if call.offset + length > len(call.into):
@@ -154,7 +154,7 @@ class Intake:
             copy(call.into, call.offset, view.buf, view.r[_PAYLOAD], length)
         self._deliver(call, view, more)
 
-    def _deliver(self, call, view, more):
+    def _deliver(self, call, view, more):  # hot
         response = self.response
         response.code = view.r[_CODE]
         response.failure = 0
@@ -171,7 +171,7 @@ class Intake:
         response.call = call
         self._tell(call, response)
 
-    def _tell(self, call, response):
+    def _tell(self, call, response):  # hot
         function = call.on_answer
         if response.more:
             self._again(call)
@@ -189,13 +189,13 @@ class Intake:
             guarded(function, response, self.node)
         response.into = None  # or a long answer would stay on the heap
 
-    def _retry(self, call):
+    def _retry(self, call):  # hot
         if call.retries == _RETRIES:
             self.fail(call, _BROKEN)
         else:
             call.retries += 1
             self._again(call)
 
-    def _again(self, call):
+    def _again(self, call):  # hot
         call.state = _READY
         self.node.hurry()

@@ -96,14 +96,14 @@ class Later:
         self.node.counters[_REFUSED] += 1
         return -1
 
-    def recall(self, view):
+    def recall(self, view):  # hot
         """Is the request at hand one whose answer is promised? Then its ACK, in tx; else -1."""
         if self.find(view) < 0:
             return -1
         self.node.counters[_DUPLICATES] += 1
         return self.node.exchange.acknowledge(view)
 
-    def find(self, view):
+    def find(self, view):  # hot
         """Which promise was made to the request at hand; -1: none."""
         i = len(self.peers) if self.open else 0
         while i:
@@ -114,7 +114,7 @@ class Later:
                     return i
         return -1
 
-    def withdraw(self, view):
+    def withdraw(self, view):  # hot
         """The request at hand has been answered after all: nothing is owed to it."""
         i = self.find(view)
         if i >= 0 and self.words[i * _WORDS] == _MADE:
@@ -143,7 +143,7 @@ class Later:
         self.node.hurry()
         return True
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         """Send responses to NON requests, and hand those to CON requests to the message layer."""
         i = 0
         while self.open and i < len(self.peers):
@@ -153,7 +153,7 @@ class Later:
             i += 1
         return 0
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         nearest = _HALF >> 2
         i = len(self.peers) if self.open else 0
         while i:
@@ -178,7 +178,7 @@ class Later:
         self._free(i)
         return n
 
-    def _left_ms(self, at, now_ms):
+    def _left_ms(self, at, now_ms):  # hot
         if self.words[at] == _MADE:
             left = (self.words[at + _SINCE_MS] + _PATIENCE_MS - now_ms) & _MASK
             return left if left < _HALF else 0

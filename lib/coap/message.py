@@ -50,11 +50,11 @@ class View:
         self.transfer = -1  # number of the transfer
         self.fresh = False  # the request brought a good Echo
 
-    def has(self, slot):
+    def has(self, slot):  # hot
         """Is the option there?"""
         return self.r[_FLAGS] >> slot & 1 != 0
 
-    def uint(self, slot, missing=None):
+    def uint(self, slot, missing=None):  # hot
         """The value of a uint option, `missing` when it is absent."""
         return self.r[slot] if self.r[_FLAGS] >> slot & 1 else missing
 
@@ -62,7 +62,7 @@ class View:
         """A copy of the token."""
         return bytes(self.buf[self.r[_TOKEN] : self.r[_HEAD]])
 
-    def payload(self):
+    def payload(self):  # hot
         """The payload as a memoryview on the datagram, or on what its blocks were put into."""
         r = self.r
         if self.body is not None:
@@ -97,7 +97,7 @@ class Writer:
         self.n = 0
         self.number = 0
 
-    def begin(self, kind, code, mid, token=b""):
+    def begin(self, kind, code, mid, token=b""):  # hot
         """Start a message. A token longer than 12 bytes is written as RFC 8974 says."""
         self.n = 4
         self.number = 0
@@ -110,7 +110,7 @@ class Writer:
             self._token(buf, token)
         return self
 
-    def _token(self, buf, token):
+    def _token(self, buf, token):  # hot
         length = len(token)
         buf[0] |= length if length < 13 else 13 if length < 269 else 14
         if length > 268:
@@ -123,13 +123,13 @@ class Writer:
         copy(buf, self.n, token, 0, length)
         self.n += length
 
-    def resume(self, n):
+    def resume(self, n):  # hot
         """Go on behind a header and token that lie in buf[0:n]."""
         self.n = n
         self.number = 0
         return self
 
-    def option(self, number, value):
+    def option(self, number, value):  # hot
         """Append an option with the bytes `value`."""
         if number < self.number:
             raise ValueError("write options in ascending order of their numbers")
@@ -140,7 +140,7 @@ class Writer:
             self.number = number
         return self
 
-    def uint(self, number, value):
+    def uint(self, number, value):  # hot
         """Append a uint option, as short as it goes (RFC 7252 section 3.2)."""
         if number < self.number:
             raise ValueError("write options in ascending order of their numbers")
@@ -157,7 +157,7 @@ class Writer:
             self.n = at
         return self
 
-    def payload(self, source, start=0, length=None):
+    def payload(self, source, start=0, length=None):  # hot
         """Append source[start:start+length]; an empty payload gets no marker."""
         if length is None:
             length = len(source) - start
@@ -167,7 +167,7 @@ class Writer:
             self.n += length + 1
         return self
 
-    def _room(self, more):
+    def _room(self, more):  # hot
         if self.n < 0 or self.n + more > len(self.buf):
             self.n = -1
             return False

@@ -178,7 +178,7 @@ class Node(Application):
 
     # The way of one datagram
 
-    def datagram(self, buf, n, peer, now_ms):
+    def datagram(self, buf, n, peer, now_ms):  # hot
         """Take buf[0:n] that came from `peer`: the length of the answer in tx, 0 for none."""
         view = self.view
         view.buf = buf
@@ -188,7 +188,7 @@ class Node(Application):
             return self._arrive(view)
         return self._request(view)
 
-    def out(self, n):
+    def out(self, n):  # hot
         """The first n bytes of tx, to be sent before the next call."""
         self.sent = self.sent + 1 & _MASK
         try:
@@ -202,7 +202,7 @@ class Node(Application):
         view = self.views[n] = memoryview(self.tx)[:n]
         return view
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         """Do what the time demands: the length of a message in tx for `node.peer`, 0 when done."""
         if self.calm and (self.calm_until_ms - now_ms - 1) & _MASK < _HALF:
             return 0
@@ -223,7 +223,7 @@ class Node(Application):
             self._rest(now_ms)
         return 0
 
-    def _rest(self, now_ms):
+    def _rest(self, now_ms):  # hot
         nearest = _HALF >> 2
         i = len(self.timed)
         while i:
@@ -233,14 +233,14 @@ class Node(Application):
                 nearest = left
         self.calm_until_ms = (now_ms + nearest) & _MASK
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         """Milliseconds until due() must be called, if no datagram comes before."""
         if not self.calm:
             return 0
         left = (self.calm_until_ms - now_ms) & _MASK
         return left if left < _HALF else 0
 
-    def hurry(self):
+    def hurry(self):  # hot
         """Something new may be due: due() must look."""
         self.calm = False
         if self.wake is not None:
@@ -248,7 +248,7 @@ class Node(Application):
 
     # What the rest of the engine calls
 
-    def changed(self, resource):
+    def changed(self, resource):  # hot
         """The state of `resource` is new: features that tell others are told."""
         for feature in self.features:
             feature.changed(resource)
@@ -289,20 +289,20 @@ class Node(Application):
             for i in range(0, len(hooks), 2):
                 hooks[i] = hooks[i + 1].wants | (_LONG if hooks[i + 1].cuts else 0)
 
-    def fail(self, code):
+    def fail(self, code):  # hot
         """An answer of a code alone, in tx: its length."""
         return bare(self.tx, self.view.buf, self.view.r, code)
 
     # One turn more
 
-    def _arrive(self, view):
+    def _arrive(self, view):  # hot
         n = self.exchange.arrive(view, view.r[_FLAGS])
         if n < 0:
             n = self._request(view)
             n = self.exchange.depart(view, n)
         return n
 
-    def _request(self, view):
+    def _request(self, view):  # hot
         r = view.r
         out = r[_ROUTE]
         if out >= _ROUTES:
@@ -327,12 +327,12 @@ class Node(Application):
         copy(self.tx, -n, out, 0, len(out))
         return len(out) - n
 
-    def _missing(self, view):
+    def _missing(self, view):  # hot
         if self.prefixes or view.r[_FLAGS] & self.wants:
             return self._check(view)
         return self.fail(_NOT_FOUND)
 
-    def _choose(self, view, out):
+    def _choose(self, view, out):  # hot
         """All is plain but an Accept, and of that it is known only that it may be met; or but a
         block that is asked for.
         """
@@ -353,7 +353,7 @@ class Node(Application):
         self.reply_.negotiated = None
         return out
 
-    def _check(self, view):
+    def _check(self, view):  # hot
         """The whole of what a server has to look at before anything acts."""
         r = view.r
         out = r[_FLAGS]
@@ -376,7 +376,7 @@ class Node(Application):
             view.forget()
         return n
 
-    def _refusal(self, view, resource):
+    def _refusal(self, view, resource):  # hot
         """Why the request must not reach its handler, as a code; 0: it may."""
         self.resource = resource
         if resource is None:
@@ -405,7 +405,7 @@ class Node(Application):
             code = self._before(view, resource)
         return code
 
-    def _before(self, view, resource):
+    def _before(self, view, resource):  # hot
         i = 0
         while i < _len(self.befores):
             if view.r[_FLAGS] & self.befores[i]:
@@ -415,7 +415,7 @@ class Node(Application):
             i += 2
         return 0
 
-    def _negotiate(self, view, resource):
+    def _negotiate(self, view, resource):  # hot
         formats = resource.content_formats
         accept = view.r[_ACCEPT]
         if accept != _NO_ACCEPT and formats is not None:
@@ -429,13 +429,13 @@ class Node(Application):
                 return _UNSUPPORTED_CONTENT_FORMAT
         return 0
 
-    def _precondition(self, view, resource):
+    def _precondition(self, view, resource):  # hot
         if resource.conditional:
             return 0
         etag = resource.etag if resource.exists else None
         return 0 if self.request_.holds_if_match(etag) else _PRECONDITION_FAILED
 
-    def _complete(self, view, out):
+    def _complete(self, view, out):  # hot
         """Make a message of what the handler returned, None mostly: it has filled the reply."""
         reply = self.reply
         if out is not None or not reply.touched or self.later.open:
@@ -453,7 +453,7 @@ class Node(Application):
             return self._after(view, reply, reply.q)
         return reply.finish(view)
 
-    def _fill(self, view, reply, out):
+    def _fill(self, view, reply, out):  # hot
         """Bring the reply in line with what was returned. False: it will come later."""
         if out is LATER:
             if self.later.find(view) >= 0:
@@ -488,7 +488,7 @@ class Node(Application):
                 reply.start()
             reply.q[_Q_CODE] = code
 
-    def _after(self, view, reply, q):
+    def _after(self, view, reply, q):  # hot
         """Let features complete the reply, and see whether the asker has it already."""
         if q[_Q_CODE] == 0:
             q[_Q_CODE] = DEFAULTS[view.r[_CODE]]
@@ -507,7 +507,7 @@ class Node(Application):
         i = reply.finish(view)
         return self.exchange.acknowledge(view) if reply.silent else i
 
-    def _too_long(self):
+    def _too_long(self):  # hot
         self.counters[_TOO_LONG] += 1
         self.reply.clear(_REQUEST_ENTITY_TOO_LARGE)
         self.reply.q[_Q_SIZE1] = self.view.r[_ROOM]

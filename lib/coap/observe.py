@@ -129,7 +129,7 @@ class Observe(Feature):
         elif wish == _REGISTER and q[_Q_CODE] <= 0x5F and self._may(view):
             self._register(view, i, q)
 
-    def changed(self, resource):
+    def changed(self, resource):  # hot
         self.written[_W_GROUP] = 0
         if self.used:
             words = self.words
@@ -156,7 +156,7 @@ class Observe(Feature):
 
     # In its own time
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         if not self._is_there(self.written, now_ms):
             self.written[_W_GROUP] = 0
         words = self.words
@@ -173,7 +173,7 @@ class Observe(Feature):
                         return i
         return 0
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         nearest = _MASK
         if self.used:
             i = self.slots
@@ -198,7 +198,7 @@ class Observe(Feature):
         conditions = self.node.conditions
         return 1 if conditions is None or conditions.triggers(i, resource) else 0
 
-    def _pause_ms(self, at, now_ms):
+    def _pause_ms(self, at, now_ms):  # hot
         """How long until a notification is owed, if nothing changes; 0 or less: it is."""
         left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & _MASK)
         if self.node.conditions is not None:
@@ -274,7 +274,7 @@ class Observe(Feature):
             node.view.context = 0
             at = end
 
-    def _attend(self, i, now_ms):
+    def _attend(self, i, now_ms):  # hot
         at = i * _WORDS
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
@@ -298,7 +298,7 @@ class Observe(Feature):
             return False
         return written[_W_COUNT] == self.node.view.r[_COUNT]
 
-    def _share(self, i, at, node):
+    def _share(self, i, at, node):  # hot
         """Make the notification in tx that of observer i, too; False: it can not be."""
         words = self.words
         written = self.written
@@ -312,7 +312,7 @@ class Observe(Feature):
         words[at + _SINCE_CON] += 1
         return True
 
-    def _note(self, i, at, n):
+    def _note(self, i, at, n):  # hot
         """Observer i gets the n bytes in tx: note what it takes to give them to others."""
         written = self.written
         reply = self.node.reply
@@ -332,7 +332,7 @@ class Observe(Feature):
     def _is_old(self, at, now_ms):
         return (now_ms - self.words[at + _CON_MS]) & _MASK >= self.con_ms
 
-    def _wants_con(self, i, at):
+    def _wants_con(self, i, at):  # hot
         if self.words[at + _SINCE_CON] + 1 >= self.con_every:
             return True
         conditions = self.node.conditions
@@ -347,7 +347,7 @@ class Observe(Feature):
     def _next_number(self, at):
         self.number = self.words[at + _NUMBER] = (self.number + 1) & 0xFFFFFF
 
-    def _send(self, i, mid):
+    def _send(self, i, mid):  # hot
         """Write the notification for observer i; it is confirmable when it has an exchange."""
         view = self.node.view
         view.buf = self.requests[i]
@@ -371,7 +371,7 @@ class Observe(Feature):
         self._note(i, i * _WORDS, n)
         return self.node.secure.answer(context, n) if context else n
 
-    def _stamp(self, i, mid, tx):
+    def _stamp(self, i, mid, tx):  # hot
         at = i * _WORDS
         words = self.words
         words[at + _MID] = mid
@@ -389,7 +389,7 @@ class Observe(Feature):
             if words[at + _LAST]:
                 self._remove(i)
 
-    def _notify(self, q):
+    def _notify(self, q):  # hot
         at = self.notifying * _WORDS
         words = self.words
         if q[_Q_CODE] <= 0x5F:

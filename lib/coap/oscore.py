@@ -177,7 +177,7 @@ class Oscore(Feature):
 
     # Requests
 
-    def request(self, view):
+    def request(self, view):  # hot
         """Answer the request at hand, which has the OSCORE option: bytes in tx."""
         context = self._open(view)
         if context is None:
@@ -195,7 +195,7 @@ class Oscore(Feature):
             return 0  # as Exchange.depart() does, which sees the code of the outside
         return self._seal(context, view.r[_HEAD], n, view.r[_FLAGS] >> _OBSERVE & 1)
 
-    def repeat(self, view, replies, at):
+    def repeat(self, view, replies, at):  # hot
         """A request came again whose answer was too long to be remembered: what is safe is done
         once more, of anything else the code is told. Both take a nonce of their own, so that not
         more are answered than one that is genuine may need.
@@ -221,7 +221,7 @@ class Oscore(Feature):
         n = replies[at]
         return n >= _REPEAT and n & 7 == piv[0] and equal(piv, 1, replies, at + 1, piv[0])
 
-    def shorten(self, replies, at):
+    def shorten(self, replies, at):  # hot
         """Put SHORT bytes at replies[at] that stand for the answer that was given last."""
         replies[at] = 0  # no message begins with it
         replies[at + 1] = self.code
@@ -231,7 +231,7 @@ class Oscore(Feature):
 
     # Answers that are not given at once
 
-    def answer(self, number, n):
+    def answer(self, number, n):  # hot
         """Protect the answer in tx[0:n] to the request at hand, which was kept: its length."""
         view = self.node.view
         context = self.contexts[number - 1]
@@ -251,7 +251,7 @@ class Oscore(Feature):
         self.envelope.bind(context, context.recipient_id)
         return self._seal(context, header(self.node.tx), n, 1)
 
-    def _open(self, view):
+    def _open(self, view):  # hot
         """Take the request at hand out: its context; None: `why` says why not."""
         envelope = self.envelope
         fields = envelope.fields
@@ -271,7 +271,7 @@ class Oscore(Feature):
                     return self.contexts[i]
         return None
 
-    def _is_named(self, context, buf, fields):
+    def _is_named(self, context, buf, fields):  # hot
         """Is this one of the contexts that the option names?"""
         n = fields[_KID_LENGTH]
         if n != len(context.recipient_id):
@@ -285,7 +285,7 @@ class Oscore(Feature):
             return False
         return equal(buf, fields[_CONTEXT_AT], context.id_context, 0, n) == 1
 
-    def _take_out(self, context, view, fields):
+    def _take_out(self, context, view, fields):  # hot
         if context.window[SYNCED] and not self.again:
             if not is_new(context.window, fields[_PIV_HIGH], fields[_PIV_LOW]):
                 self.why = _REPLAY
@@ -300,7 +300,7 @@ class Oscore(Feature):
             view.r[_FLAGS] |= 1 << _OSCORE
         return n
 
-    def _seal(self, context, start, n, fresh):
+    def _seal(self, context, start, n, fresh):  # hot
         """Protect the answer in tx[0:n], options from `start` on: its length. fresh: its nonce is
         its own, else that of its request, which then must not be answered again.
         """

@@ -26,7 +26,7 @@ class Repeats:
         self.turn = 0
         self.kept = False
 
-    def remember(self, view):
+    def remember(self, view):  # hot
         """The message at hand was taken."""
         if view.r[_TYPE]:
             return
@@ -37,7 +37,7 @@ class Repeats:
         self.since_ms[i] = view.now_ms
         self.kept = True
 
-    def knows(self, view):
+    def knows(self, view):  # hot
         """Was the message at hand taken before?"""
         if view.r[_TYPE]:
             return False
@@ -50,7 +50,7 @@ class Repeats:
                     return True
         return False
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         """Forget, before the clock comes round and old ones look young."""
         last = self.turn - 1 if self.turn else len(self.mids) - 1
         if self.kept and (now_ms - self.since_ms[last]) & _MASK >= LIFETIME_MS:

@@ -77,7 +77,7 @@ class Request:
         return bytes(self._view.payload())
 
     @property
-    def payload_length(self):
+    def payload_length(self):  # hot
         view = self._view
         return view.r[_SIZE] - view.r[_PAYLOAD] if view.body is None else view.length
 
@@ -108,12 +108,12 @@ class Request:
         return self._view.transfer
 
     @property
-    def content_format(self):
+    def content_format(self):  # hot
         """The Content-Format of the payload, None when the request does not say."""
         return self._view.uint(_CONTENT_FORMAT)
 
     @property
-    def accept(self):
+    def accept(self):  # hot
         """The Content-Format that is asked for, None when any will do."""
         return self._view.uint(_ACCEPT)
 

@@ -98,12 +98,12 @@ class Routes:
                 return resource
         return None
 
-    def find(self, view):
+    def find(self, view):  # hot
         """The resource that the request at hand names, None when there is none."""
         found = view.r[_FOUND]
         return self.resources[found] if found < _ROUTES else self._above(view)
 
-    def _above(self, view):
+    def _above(self, view):  # hot
         i = 0
         while i < len(self.prefixes):
             if under(view.buf, view.r, self.table, self.prefixes[i].route):

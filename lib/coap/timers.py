@@ -43,7 +43,7 @@ class Timers:
             timer[_FUNCTION] = None
             self.running -= 1
 
-    def due(self, now_ms):
+    def due(self, now_ms):  # hot
         """Run what is due. The period counts from when it was due, unless that is long past."""
         if self.running:
             for slot in self.slots:
@@ -51,7 +51,7 @@ class Timers:
                     self._run(slot, now_ms)
         return 0
 
-    def wait_ms(self, now_ms):
+    def wait_ms(self, now_ms):  # hot
         nearest = _HALF >> 2
         if self.running:
             for slot in self.slots:
@@ -63,7 +63,7 @@ class Timers:
                         nearest = left
         return nearest
 
-    def _run(self, slot, now_ms):
+    def _run(self, slot, now_ms):  # hot
         if slot[_NEXT_MS] < 0:
             slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & _MASK
             return

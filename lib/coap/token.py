@@ -38,12 +38,12 @@ class Tokens:
             parts = parts[1:] + [part]
             key = (key << 2 | key >> 14) & 0xFFFF ^ part
 
-    def next(self, token):
+    def next(self, token):  # hot
         """Write the next token into four bytes."""
         self.count = (self.count + 1) & 0x3FFFFFFF
         self.encipher(self.count >> 16, self.count & 0xFFFF, token)
 
-    def encipher(self, x, y, token):
+    def encipher(self, x, y, token):  # hot
         """Write the block of two words, enciphered."""
         i = 0
         while i < _ROUNDS:

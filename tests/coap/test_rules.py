@@ -9,6 +9,7 @@ from support import cases, only
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "lib/coap"
+LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
 FILES = sorted(path.name for path in ENGINE.glob("*.py"))
 
 # Who may import whom: only what stands further up. Features stand side by side.
@@ -32,87 +33,6 @@ LAYERS = (
 NOT_FEATURES = {name for layer in LAYERS if layer != "features" for name in layer}
 FEATURES = [name for name in FILES if name not in NOT_FEATURES]
 
-# What runs between a datagram and its answer, by file. A frame of more than 11 words would come
-# from the heap at every call.
-HOT = {
-    "node.py": (
-        "Node.datagram Node.out Node.due Node.wait_ms Node.hurry Node.fail Node.changed"
-        " Node._arrive Node._request Node._choose Node._check Node._refusal Node._before"
-        " Node._negotiate Node._precondition Node._complete Node._fill Node._after Node._too_long"
-        " Node._rest Node._missing"
-    ),
-    "exchange.py": (
-        "Exchange.arrive Exchange.depart Exchange._remember Exchange.reset Exchange.acknowledge"
-        " Exchange.meet Exchange._lapsed Exchange._push_out Exchange.trust Exchange.trusts"
-        " Exchange._recall Exchange._full Exchange._other Exchange._find Exchange.begin"
-        " Exchange.renew Exchange.end Exchange.due Exchange.wait_ms Exchange._attend"
-        " Exchange._first_timeout_ms Exchange._transmit Exchange._turn Exchange._before"
-        " Exchange._settle Exchange._sweep Exchange.next_mid Exchange.free"
-    ),
-    "answer.py": (
-        "Answer.reset Answer.start Answer.clear Answer.number Answer.boolean Answer.write"
-        " Answer.give Answer.finish"
-    ),
-    "later.py": "Later.recall Later.find Later.withdraw Later.due Later.wait_ms Later._left_ms",
-    "timers.py": "Timers.due Timers.wait_ms Timers._run",
-    "routes.py": "Routes.find Routes._above",
-    "request.py": "Request.payload_length Request.content_format Request.accept",
-    "message.py": (
-        "View.has View.uint View.payload Writer.begin Writer._token Writer.resume Writer.option"
-        " Writer.uint Writer.payload Writer._room"
-    ),
-    "client.py": (
-        "Client.get Client.post Client.put Client.delete Client.fetch Client.observe"
-        " Client.request Client.free Client.cancel Client.due Client.wait_ms Client.transmit"
-        " Client.settled Client.rejected Client.response Client.release Client._options"
-        " Client._take Client._attend Client._over Client._left_ms Client._turn_ms"
-        " Client._nearest_ms Client._exchanges Client._silence_ms Client._send Client._await"
-        " Client._accept Client._find Client._names Client._drop Client._holder"
-    ),
-    "intake.py": (
-        "Intake.stale Intake.answer Intake.fail Intake._watched Intake._note Intake._advance"
-        " Intake._piece Intake._is_odd Intake._collect Intake._deliver Intake._tell Intake._retry"
-        " Intake._again"
-    ),
-    "call.py": (
-        "Call.clear Call.begin Call.restart Call.tell Call.write Call._fill Call._carries"
-        " Call._write_options Call._write_block Call.same_etag"
-    ),
-    "conditions.py": (
-        "Conditions.triggers Conditions.left_ms Conditions.told Conditions.confirmable"
-        " Conditions.before Conditions._moves Conditions._in_band Conditions._crosses"
-        " Conditions._is_edge Conditions._arm Conditions._values"
-    ),
-    "repeats.py": "Repeats.remember Repeats.knows Repeats.due",
-    "access.py": "Access.of Access.admits",
-    "ccm.py": "Ccm.sign Ccm.seal Ccm.open Ccm._stream Ccm._view",
-    "context.py": "Context.take",
-    "envelope.py": (
-        "Envelope.read Envelope.take_piv Envelope.open Envelope.unwrap Envelope.bind"
-        " Envelope.vary Envelope.answer_anew Envelope.ask Envelope.write_text Envelope.sign"
-        " Envelope.close Envelope.seal"
-    ),
-    "oscore.py": (
-        "Oscore.request Oscore.repeat Oscore.shorten Oscore.answer Oscore._open"
-        " Oscore._is_named Oscore._take_out Oscore._seal"
-    ),
-    "asking.py": (
-        "Asking.protect Asking._bind Asking._sign Asking.heard Asking._open Asking._is_newer"
-    ),
-    "observe.py": (
-        "Observe._send Observe.due Observe.changed Observe.wait_ms Observe._attend Observe._share"
-        " Observe._note Observe._notify Observe._stamp Observe._pause_ms Observe._wants_con"
-    ),
-    "token.py": "Tokens.next Tokens.encipher",
-    "transports/udp.py": (
-        "Udp.step Udp.flush Udp._stir Udp.fault"
-    ),
-    "transports/slipmux.py": (
-        "Slipmux.step Slipmux.turn Slipmux.take Slipmux.send Slipmux._ready Slipmux._fill"
-        " Slipmux._read Slipmux._get Slipmux._serve Slipmux._message Slipmux._pour Slipmux._end"
-        " Slipmux._write Slipmux._put"
-    ),
-}  # fmt: skip
 VIPER = (
     "scan.py",
     "compose.py",
@@ -122,7 +42,7 @@ VIPER = (
     "cipher.py",
     "framing.py",
 )
-STACK_WORDS = 11
+HOT = "  # hot"
 
 
 def imports(path):
@@ -269,27 +189,45 @@ def test_tests_know_every_number_of_the_index():
         assert hasattr(slots, name)
 
 
-@cases(*sorted(HOT))
+def hot_functions(path):
+    """Return {qualified name: definition} of the functions whose `def` line ends in `# hot`.
+
+    They run between a datagram and its response, where nothing may be allocated.
+    """
+    text = path.read_text()
+    lines = text.splitlines()
+    found = {}
+    scopes = [("", ast.parse(text))]
+    for prefix, scope in scopes:
+        for node in ast.iter_child_nodes(scope):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                scopes.append((f"{prefix}{node.name}.", node))
+                # a signature may take several lines
+                if any(
+                    line.endswith(HOT) for line in lines[node.lineno - 1 : node.body[0].lineno - 1]
+                ):
+                    found[prefix + node.name] = node
+    assert len(found) == text.count(HOT), f"{path}: `{HOT}` stands elsewhere than at a `def`"
+    return found
+
+
+@cases(*(path.relative_to(ROOT).as_posix() for path in LIBRARY if HOT in path.read_text()))
 @only("cpython")
-def test_the_frames_of_the_hot_path_fit_the_stack(name):
-    from frames import frames
+def test_hot_functions_fit_the_stack(name):
+    from frames import STACK_WORDS, frames
     from setup.interpreter import find
 
     interpreter, _ = find()
-    words = {frame.name: frame.words for frame in frames(ENGINE / name, interpreter.path)}
-    for function in HOT[name].split():
-        assert function in words, f"{name} has no {function} any more: correct HOT"
+    words = {frame.name: frame.words for frame in frames(ROOT / name, interpreter.path)}
+    for function, node in hot_functions(ROOT / name).items():
+        # a larger frame is taken from the heap at each call
         assert words[function] <= STACK_WORDS, f"{function}: {words[function]} words"
+        # and so is the call of a bound method with more than four arguments
+        assert len(node.args.args) - (node.args.args[0].arg == "self") <= 4, function
 
 
 @only("cpython")
-def test_functions_take_no_more_arguments_than_the_stack_holds():
-    # a bound method of more than four arguments, called, allocates
-    for name, functions in HOT.items():
-        tree = ast.parse((ENGINE / name).read_bytes())
-        for scope in ast.walk(tree):
-            if isinstance(scope, ast.ClassDef):
-                for function in scope.body:
-                    if isinstance(function, ast.FunctionDef):
-                        if f"{scope.name}.{function.name}" in functions.split():
-                            assert len(function.args.args) - 1 <= 4, function.name
+def test_the_hot_path_is_marked():
+    marked = {name for path in LIBRARY for name in hot_functions(path)}
+    assert len(marked) > 200
+    assert marked >= {"Node.datagram", "Node.due", "Node.wait_ms", "Udp.step", "Slipmux.step"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import device
+from host import device
 from setup import firmware, micropython, packages
 from setup.console import Problem
 

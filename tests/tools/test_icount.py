@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import device
+from host import device
 from setup import packages, qemu
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))

@@ -17,16 +17,16 @@ device_args = --dev "$(DEV)" --port "$(PORT)" $(if $(call yes,$(DRY_RUN)),--dry-
 
 ## flash: write a MicroPython firmware to a board [BOARD= DEV= FW=file ERASE=1 BAUD= UF2_DRIVE= DRY_RUN=1]
 flash: setup
-	@$(PYTHON) tools/flash.py --board "$(BOARD)" --fw "$(FW)" --baud "$(BAUD)" \
+	@$(PYTHON) tools/host flash --board "$(BOARD)" --fw "$(FW)" --baud "$(BAUD)" \
 		--drive "$(UF2_DRIVE)" $(if $(call yes,$(ERASE)),--erase) $(device_args)
 
 ## deploy: copy Mote to a board that runs MicroPython [BOARD= DEV= DRY_RUN=1]
 deploy: setup
-	@$(PYTHON) tools/deploy.py --board "$(BOARD)" $(device_args)
+	@$(PYTHON) tools/host deploy --board "$(BOARD)" $(device_args)
 
 ## config: tell a node its Wi-Fi network and its name [DEV= DRY_RUN=1]
 config: setup
-	@$(VENV_PYTHON) tools/configure.py $(device_args)
+	@$(VENV_PYTHON) tools/host configure $(device_args)
 
 ## mpy: compile every module for every processor; sizes
 mpy: setup

@@ -20,4 +20,4 @@ battery: setup
 
 ## recover: get a board back that does not listen any more [DEV= DRY_RUN=1]
 recover: setup
-	@$(VENV_PYTHON) tools/recover.py $(device_args)
+	@$(VENV_PYTHON) tools/host recover $(device_args)

@@ -4,4 +4,4 @@
 
 ## slipmux: make a node on a serial line a CoAP server on this computer [DEV= PORT=]
 slipmux: setup
-	@$(VENV_PYTHON) tools/slipmux.py "$(DEV)" --port "$(PORT)"
+	@$(VENV_PYTHON) tools/host slipmux "$(DEV)" --port "$(PORT)"

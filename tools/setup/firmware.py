@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-import device
+from host import device
 from setup import interpreter, micropython, packages
 from setup.console import CACHE, ROOT, Arguments, Problem, run, say
 

@@ -39,7 +39,9 @@ LEFT_OUT = ("MICROPY_PY_FFI=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_SSL=0", "MICRO
 # What mpy-cross calls the machine for which it emits native code.
 EMITTERS = {"x86_64": "x64", "i686": "x86", "armv7l": "armv7a"}
 MODULES = ("lib", "firmware", "tools/simulator")
-BOARD_ONLY = ("main.py", "boot.py")  # what a board starts with
+# What starts a board, and what starts a simulated node on this computer, is not frozen.
+NOT_FROZEN = ("main.py", "boot.py", "__main__.py")
+NOT_FROZEN_FOLDER = "launch"
 TRIAL = """
 #include <stdio.h>
 #include <math.h>
@@ -198,7 +200,8 @@ def frozen_modules(native=True, cache=CACHE):
     lines, files = [], []
     for name in MODULES:
         folder = ROOT / name if native else plain.copy(ROOT / name, cache)
-        found = [path for path in sorted(folder.rglob("*.py")) if path.name not in BOARD_ONLY]
+        found = [path for path in sorted(folder.rglob("*.py")) if path.name not in NOT_FROZEN]
+        found = [path for path in found if path.parent.name != NOT_FROZEN_FOLDER]
         names = tuple(str(path.relative_to(folder)) for path in found)
         lines.append(f"freeze({str(folder)!r}, {names!r}, opt=3)\n")
         files += found

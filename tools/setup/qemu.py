@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from setup import micropython, packages
 from setup.console import CACHE, ROOT, Arguments, Problem, say
 
-HELPERS = ("support", "slots", "engine", "features", "asked", "asking", "reliable", "secured")
-HELPERS += ("forging",)
 SHIMS = ROOT / "tools" / "qemu"
 TESTS = "tests/coap"
+SUPPORT = ROOT / "tests" / "support"
 # The first reads the sources, on the host; the second would take minutes in an emulator, and the
 # third more memory than the machines have.
 LEFT_OUT = ("test_rules", "test_fuzz", "test_lossy")
@@ -124,13 +123,16 @@ def frozen_modules(machine, cache=CACHE):
     more = test_files()
     if machine.clocks:
         more.append(SHIMS / machine.clocks / "clocks.py")
-    text += "".join(f'module("{path.name}", base_path="{path.parent}")\n' for path in more)
+    for path in more:
+        folder, name = path.parent, path.name
+        if folder == SUPPORT:
+            folder, name = folder.parent, f"{folder.name}/{name}"
+        text += f"freeze({str(folder)!r}, {name!r})\n"
     return text, (*files, *more)
 
 
 def test_files():
     """Return the tests of the engine, what they import, and what runs them."""
     found = sorted(path for path in (ROOT / TESTS).glob("*.py") if path.stem not in LEFT_OUT)
-    found += [ROOT / "tests" / f"{name}.py" for name in HELPERS]
-    found += [ROOT / "tests" / "plugin" / "runner.py", *sorted(SHIMS.glob("*.py"))]
-    return found
+    found += [ROOT / "tests" / "slots.py", ROOT / "tests" / "plugin" / "runner.py"]
+    return found + sorted(SUPPORT.glob("*.py")) + sorted(SHIMS.glob("*.py"))

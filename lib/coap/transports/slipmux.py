@@ -93,7 +93,7 @@ class Slipmux:
             self.udp.line = None
             self.udp = None
 
-    def step(self, max_ms=-1):
+    def step(self, max_ms=-1):  # hot
         """Wait for bytes, max_ms at most (-1: as long as nothing is due), and serve them.
 
         What the node has for others than the line is lost. Raises KeyboardInterrupt, see `shared`.
@@ -120,7 +120,7 @@ class Slipmux:
 
     # The frames below stay within 11 words, so that MicroPython needs no heap for them.
 
-    def turn(self):
+    def turn(self):  # hot
         """Serve what came, then send what is due."""
         burst = _BURST
         while burst and self._ready(self.wait_ms) and self.take(self.reads):
@@ -133,7 +133,7 @@ class Slipmux:
                 self.send(node.out(n))
             n = node.due(ticks_ms())
 
-    def take(self, _stream):
+    def take(self, _stream):  # hot
         """Serve the bytes that wait. False: there were none. Raises KeyboardInterrupt."""
         n = self._fill()
         words = self.words
@@ -150,7 +150,7 @@ class Slipmux:
             self._pass_on(words)
         return n > 0
 
-    def send(self, message):
+    def send(self, message):  # hot
         """Send a CoAP message, a buffer."""
         value = slip.fcs16(message, len(message), _FCS_COAP) ^ 0xFFFF
         self.tail[0] = value & 255
@@ -159,12 +159,12 @@ class Slipmux:
         self.out[1] = COAP
         self._end(self._pour(self._pour(2, message), self.tail))
 
-    def _ready(self, wait_ms):
+    def _ready(self, wait_ms):  # hot
         for _stream in self.poller.ipoll(wait_ms):
             return True
         return False
 
-    def _fill(self):
+    def _fill(self):  # hot
         """How many bytes are new in the chunk."""
         if not self.waits:
             return self._read(self.chunk) or 0
@@ -174,19 +174,19 @@ class Slipmux:
             n += 1
         return n
 
-    def _read(self, into):
+    def _read(self, into):  # hot
         n = self._get(into)
         if n == 0:
             self._give_up()
         return n
 
-    def _get(self, into):
+    def _get(self, into):  # hot
         try:
             return self.reads.readinto(into)
         except OSError:
             return self._fault("cannot be read")
 
-    def _serve(self, words):
+    def _serve(self, words):  # hot
         kind = words[slip.SLIP_KIND]
         if kind == COAP:
             self._message(words, words[slip.SLIP_SIZE] - _FCS_BYTES)
@@ -197,7 +197,7 @@ class Slipmux:
         elif self.text is not None:
             self.text(memoryview(self.frame)[: words[slip.SLIP_SIZE]])
 
-    def _message(self, words, n):
+    def _message(self, words, n):  # hot
         if n < 0 or slip.fcs16(self.frame, n + _FCS_BYTES, _FCS_COAP) != _FCS_GOOD:
             words[slip.SLIP_DROPPED] += 1
             return
@@ -216,7 +216,7 @@ class Slipmux:
             if self.shared:
                 raise KeyboardInterrupt
 
-    def _pour(self, at, source):
+    def _pour(self, at, source):  # hot
         """Append bytes to the frame in `out`, written whenever it is full: its new end."""
         words = self.pouring
         words[slip.SLIP_AT] = 0
@@ -228,14 +228,14 @@ class Slipmux:
             at = slip.slip(self.out, 0, source, words)
         return at
 
-    def _end(self, at):
+    def _end(self, at):  # hot
         if at == _OUT_BYTES:
             self._write(at)
             at = 0
         self.out[at] = END
         self._write(at + 1)
 
-    def _write(self, n):
+    def _write(self, n):  # hot
         view = self.outs[n]
         if view is None:
             view = self.outs[n] = self.out[:n]
@@ -243,7 +243,7 @@ class Slipmux:
         if done != n:
             self._push(view, done or 0)
 
-    def _put(self, view):
+    def _put(self, view):  # hot
         try:
             return self.writes.write(view)
         except OSError:

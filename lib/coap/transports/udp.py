@@ -69,7 +69,7 @@ class Udp:
         self._open()
         node.seed(os.urandom(8))
 
-    def step(self, max_ms=-1):
+    def step(self, max_ms=-1):  # hot
         """Wait for datagrams, max_ms at most (-1: as long as nothing is due), and serve them."""
         wait_ms = self.node.wait_ms(ticks_ms())
         if 0 <= max_ms < wait_ms:
@@ -152,7 +152,7 @@ class Udp:
             wait_ms = 0
         self.flush()
 
-    def flush(self):
+    def flush(self):  # hot
         """Do and send what is due; without a socket it is lost. Raises OSError."""
         node = self.node
         n = node.due(ticks_ms())
@@ -189,13 +189,13 @@ class Udp:
         self.reopen()
         return False
 
-    def _stir(self, stream):
+    def _stir(self, stream):  # hot
         for other, callback in self.watched:
             if other is stream:
                 callback(stream)
                 return
 
-    def fault(self, error):
+    def fault(self, error):  # hot
         """What the network or the heap refused: wait until it passes, or open the socket anew.
 
         Raises MemoryError when there is still no room for a datagram after several collections:

@@ -6,7 +6,7 @@ It shares nothing with the engine but the keys, which Appendix C proves, and the
 from cryptolib import aes
 
 from coap.context import expand, hmac, info
-from engine import decode, encode, uint
+from support.engine import decode, encode, uint
 
 OSCORE = 9
 OBSERVE = 6
@@ -70,6 +70,14 @@ class End:
         inner.piv = message.piv
         inner.outer = message
         inner.token = message.token
+        return inner
+
+    def inner(self, message, piv=None):
+        """As read(); AssertionError for no message, an open one, and one that is not genuine."""
+        assert message is not None, "no response"
+        assert message.all(OSCORE), "an open response: {!r}".format(message)
+        inner = self.read(message, piv)
+        assert inner is not None, "not genuine"
         return inner
 
     def nonce(self, name, piv):

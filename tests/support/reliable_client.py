@@ -7,7 +7,7 @@ to `told`.
 """
 
 from coap.numbers import ACK, CON, RST
-from engine import decode, encode
+from support.engine import decode, encode
 
 _MASK = 0x3FFFFFFF
 

@@ -2,8 +2,8 @@
 
 from coap.client import Client
 from coap.numbers import ACK, CON, NON, RST
-from engine import ask, due, encode
-from features import option, seeded
+from support.engine import ask, due, encode
+from support.features import option, seeded
 
 OBSERVE, BLOCK2, BLOCK1, MAX_AGE = 6, 23, 27, 14
 

@@ -1,6 +1,7 @@
 """Helpers for the portable tests: the same on CPython and on MicroPython.
 
-Marks for test functions (`only`, `cases`), and ways to check exceptions, bytes and heap use.
+Marks for test functions (`only`, `cases`, `expected_failure`), and ways to check exceptions,
+bytes and heap use.
 """
 
 import gc
@@ -12,6 +13,7 @@ INTERPRETERS = ("cpython", "micropython")
 # Functions of MicroPython take no attributes, so the marks are kept here, by function.
 interpreters_of = {}
 rows_of = {}
+expected_failure_of = {}  # (reason, exception type)
 _beginnings = []  # what begin() calls
 
 
@@ -34,6 +36,22 @@ def cases(*rows):
 
     def mark(test):
         rows_of[test] = [row if isinstance(row, tuple) else (row,) for row in rows]
+        return test
+
+    return mark
+
+
+def expected_failure(reason, exception=AssertionError):
+    """Report the marked test as an expected failure while it raises `exception`.
+
+    It fails when it passes ("XPASS(strict)"), and when it raises anything else, crashes or hangs.
+    On MicroPython the exception's own name counts, not that of its base classes.
+    """
+    if not reason:
+        raise ValueError("expected_failure() needs a reason")
+
+    def mark(test):
+        expected_failure_of[test] = (reason, exception)
         return test
 
     return mark

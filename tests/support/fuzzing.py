@@ -21,7 +21,7 @@ from coap.observe import Observe
 from coap.problem import ProblemDetails
 from coap.resource import LATER, CoapError
 from coap.silence import NoResponse
-from engine import decode, encode, uint
+from support.engine import decode, encode, uint
 
 MASK = 0x3FFFFFFF
 CHECK_EVERY = 5000

@@ -13,7 +13,7 @@ from coap.numbers import (
     TEXT,
     URI_QUERY,
 )
-from engine import answer, ask, due, encode, get, request, uint
+from support.engine import answer, ask, due, encode, get, request, uint
 
 
 def plugnode(now_ms=0):

@@ -3,7 +3,7 @@
 from coap import Resource
 from coap.node import Node
 from coap.numbers import ACK, CON, GET, NON, RST
-from engine import ask, due, encode, request, uint
+from support.engine import ask, due, encode, request, uint
 
 OBSERVE, ETAG, CONTENT_FORMAT, MAX_AGE, QUERY, ACCEPT = 6, 4, 12, 14, 15, 17
 BLOCK2, BLOCK1, SIZE2, SIZE1 = 23, 27, 28, 60
