@@ -18,7 +18,7 @@ LOOPBACK = ("--group", GROUP, "--iface", "127.0.0.1")
 
 def discover(*arguments):
     return subprocess.run(
-        [sys.executable, "tools/discover.py", *map(str, arguments)],
+        [sys.executable, "tools/host", "discover", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -20,7 +20,8 @@ HEAP_BYTES = 1024 * 1024
 SMALL_HEAP_BYTES = 192 * 1024
 # The folders of modules: Mote's own, and the fake `machine` with which applications run anywhere.
 LIBRARIES = ("lib", "firmware", "tools/simulator")
-NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "controls.py")
+NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "commands.py")
+NOT_MODULES += ("__main__.py", "launch")
 # What the tests of the engine import.
 HELPERS = (
     "__init__",

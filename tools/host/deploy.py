@@ -10,13 +10,12 @@ import shutil
 from pathlib import Path, PurePosixPath
 
 from build_mpy import compile_all, sources
-from device import (
+from host.device import (
     ROOT,
     Problem,
     add_device_arguments,
     check_ports,
     find_board,
-    main,
     mpremote,
     run,
     shown,
@@ -68,7 +67,7 @@ for path in KEEP:
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="deploy", description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="")
     add_device_arguments(parser)
     options = parser.parse_args(argv)
@@ -131,7 +130,3 @@ def check_arch(board, dev, dry_run):
             f"The board on DEV={dev} runs {arch} code, {board.name} is {board.mpy_arch}: "
             "name the right one with BOARD="
         )
-
-
-if __name__ == "__main__":
-    main(work)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -134,6 +135,13 @@ def run(argv, dry_run=False, capture=False):
         what = lines[-1] if lines else f"{Path(argv[0]).name} failed (exit code {done.returncode})"
         raise Problem(what)
     return output
+
+
+def write_private(path, content):
+    """Writes a file that only its owner can read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 def main(work, argv=None):

@@ -1,4 +1,4 @@
-"""The command line of tools/simulate.py; every mistake in it is one line and exit code 2."""
+"""The command line of tools/simulator; every mistake in it is one line and exit code 2."""
 
 import argparse
 import ipaddress
@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from key_folder import NODE_FILE, hold, is_on_board, using
-from launch.address import bracketed
 from setup.console import Arguments, Problem
+from simulator.launch.address import bracketed
 
 EXAMPLES = (
     "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
@@ -69,7 +69,7 @@ def directory(text):
 
 def parse(argv):
     """The command line as a namespace; ends the program when it is wrong."""
-    parser = Arguments(prog="simulate.py", description="Runs a simulated node.", epilog=EXAMPLES)
+    parser = Arguments(prog="simulator", description="Runs a simulated node.", epilog=EXAMPLES)
     add = parser.add_argument
     add("--app", choices=APPS, help="both; with --board pico: what its settings say")
     add("--board", choices=("", "pico"), default="", help="pico: real firmware on an emulated one")

@@ -10,13 +10,12 @@ import struct
 import time
 from pathlib import Path
 
-from device import (
+from host.device import (
     Problem,
     add_device_arguments,
     baud_rate,
     check_ports,
     find_board,
-    main,
     mpremote,
     program,
     run,
@@ -46,7 +45,7 @@ def work(argv):
 
 
 def arguments():
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="flash", description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="")
     parser.add_argument("--fw", default="", help="firmware image, .bin or .uf2")
     parser.add_argument("--baud", type=baud_rate, default=460800)
@@ -178,7 +177,3 @@ def copy(source, target):
             f"{target}: {error.strerror}; plug the board in again, BOOTSEL held"
         ) from None
     print("Written; the board restarts by itself")
-
-
-if __name__ == "__main__":
-    main(work)

@@ -10,32 +10,29 @@ import contextlib
 import getpass
 import importlib
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 
-import serial_node  # and with it the way to lib/
 from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
-from device import (
-    ROOT,
+from host import serial_node  # and with it the way to lib/
+from host.device import (
     Problem,
     add_device_arguments,
     check_ports,
-    main,
     mpremote,
     run,
+    write_private,
 )
 from setup.console import Arguments
 
-FIRMWARE = ROOT / "firmware"
 SETTINGS = "config.json"
 SECRETS = "secrets.json"
 HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="configure", description=__doc__.splitlines()[0])
     add_device_arguments(parser)
     options = parser.parse_args(argv)
     check_ports(options.dev, options.port)
@@ -85,8 +82,6 @@ def tell(node, path, content):
 
 def firmware_config():
     """firmware/config.py: what the board will accept is decided there."""
-    if str(FIRMWARE) not in sys.path:
-        sys.path.insert(0, str(FIRMWARE))
     return importlib.import_module("config")
 
 
@@ -151,19 +146,8 @@ def private_folder():
         yield Path(name)
 
 
-def write_private(path, content):
-    """Writes a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-
-
 def send(dev, folder, dry_run=False):
     """Copies both files to the board and restarts it."""
     secrets = ["fs", "cp", folder / SECRETS, f":{SECRETS}"]
     settings = ["fs", "cp", folder / SETTINGS, f":{SETTINGS}"]
     run([*mpremote(dev), *secrets, "+", *settings, "+", "reset"], dry_run)
-
-
-if __name__ == "__main__":
-    main(work)

@@ -11,21 +11,17 @@ block by block, with the client that runs on the nodes.
 import argparse
 import os
 import socket
-import sys
 import time
 
-from setup.console import ROOT, Arguments, Problem, fail
+from aiocoap.util.linkformat import parse as parse_links
+from aiocoap.util.vendored.link_header import ParseException
 
-sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
-
-from aiocoap.util.linkformat import parse as parse_links  # noqa: E402
-from aiocoap.util.vendored.link_header import ParseException  # noqa: E402
-
-from coap.client import Client  # noqa: E402
-from coap.message import Writer  # noqa: E402
-from coap.node import Node  # noqa: E402
-from coap.numbers import GET, LINK_FORMAT, NON, URI_PATH  # noqa: E402
-from coap.transports.udp import Udp, peer  # noqa: E402
+from coap.client import Client
+from coap.message import Writer
+from coap.node import Node
+from coap.numbers import GET, LINK_FORMAT, NON, URI_PATH
+from coap.transports.udp import Udp, peer
+from setup.console import Arguments, Problem
 
 GROUP = "224.0.1.187"
 PORT = 5683
@@ -50,7 +46,7 @@ def seconds(text):
 
 def arguments(argv):
     """The command line as a namespace; ends the program when it is wrong."""
-    parser = Arguments(prog="discover.py", description="Lists the CoAP nodes on the network.")
+    parser = Arguments(prog="discover", description="Lists the CoAP nodes on the network.")
     add = parser.add_argument
     add("--host", help="ask this node instead of the group")
     add("--port", type=port_number, default=PORT, help=f"UDP port of the nodes ({PORT})")
@@ -63,8 +59,8 @@ def arguments(argv):
     return options
 
 
-def main(argv):
-    """Prints the table; returns the exit code."""
+def work(argv):
+    """Print the table. Raise Problem if no node responds."""
     options = arguments(argv)
     found = [address(options.host, options.port)] if options.host else ask_group(options)
     if not found:
@@ -77,7 +73,6 @@ def main(argv):
         raise Problem(f"{url(found[0])} does not list its resources: {lists[found[0]]}")
     for one in found:
         show(one, lists[one])
-    return 0
 
 
 def address(host, port):
@@ -189,12 +184,3 @@ def url(one):
     """The node's URL; the default port is left out."""
     host = f"[{one[0]}]" if ":" in one[0] else one[0]
     return f"coap://{host}" + (f":{one[1]}" if one[1] != PORT else "")
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Problem as problem:
-        fail(problem)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -10,7 +10,7 @@ import socket
 import serial
 from serial.tools import list_ports
 
-from device import Problem
+from host.device import Problem
 
 BAUD = 115200
 TCP = "tcp://"

@@ -15,7 +15,6 @@ resource at once remain one upload to the node, which then answers 4.08 to one o
 """
 
 import codecs
-import os
 import random
 import select
 import socket
@@ -24,16 +23,13 @@ import time
 from array import array
 from collections import OrderedDict
 
-from device import Problem, baud_rate, check_ports, main
-from serial_port import BAUD, find_device, open_port
-from setup.console import ROOT, Arguments
-
-sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
-
-from coap.counters import NAMES  # noqa: E402
-from coap.message import View  # noqa: E402
-from coap.transports.polling import POLLIN, Poller  # noqa: E402
-from coap.transports.slipmux import Slipmux  # noqa: E402
+from coap.counters import NAMES
+from coap.message import View
+from coap.transports.polling import POLLIN, Poller
+from coap.transports.slipmux import Slipmux
+from host.device import Problem, baud_rate, check_ports
+from host.serial_port import BAUD, find_device, open_port
+from setup.console import Arguments
 
 HOST = "127.0.0.1"
 MESSAGE_BYTES = 1280  # longer ones are nobody's on such a line
@@ -188,7 +184,7 @@ class Terminal:
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="slipmux", description=__doc__.splitlines()[0])
     parser.add_argument("dev", nargs="?", default="auto", help="serial device, tcp://HOST:PORT")
     parser.add_argument("--port", default="5683", help="UDP port on 127.0.0.1; 0: any")
     parser.add_argument("--baud", type=baud_rate, default=BAUD, help=f"bits per second ({BAUD})")
@@ -230,8 +226,3 @@ def serve(sock, port, dev):
             elif data := bridge.to_line(*sock.recvfrom(2 * MESSAGE_BYTES)):
                 line.send(data)
     raise Problem(f"{dev} is gone: plug the board in again and start anew")
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    main(work)

@@ -13,8 +13,8 @@ import time
 import serial
 from serial.tools import list_ports
 
-from device import Problem, add_device_arguments, check_ports, main, mpremote, run
-from serial_port import reason
+from host.device import Problem, add_device_arguments, check_ports, mpremote, run
+from host.serial_port import reason
 from setup.console import Arguments
 
 LIMIT_S = 60
@@ -43,7 +43,7 @@ print("recovered: the board starts in safe mode; give it settings with make conf
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    parser = Arguments(prog="recover", description=__doc__.splitlines()[0])
     parser.add_argument("--limit-s", type=seconds, default=LIMIT_S, help="knock for so long")
     add_device_arguments(parser)
     options = parser.parse_args(argv)
@@ -116,7 +116,3 @@ def first_device():
     """The first device on USB, None where there is none."""
     found = sorted(port.device for port in list_ports.comports() if port.vid is not None)
     return found[0] if found else None
-
-
-if __name__ == "__main__":
-    main(work)

@@ -4,9 +4,9 @@ import re
 import shlex
 import shutil
 
-from launch.address import bracketed
-from launch.ask import get
 from setup.console import ROOT
+from simulator.launch.address import bracketed
+from simulator.launch.mini_client import get
 
 LINK = re.compile(r'<([^>]*)>((?:;[^,;="]+(?:=(?:"[^"]*"|[^",;]*))?)*)')
 TYPE = re.compile(r';rt="?([^";]*)')

@@ -1,19 +1,14 @@
 """A node on a serial line, asked by slipmux: for tools that have one question after the other."""
 
 import select
-import sys
 import time
 
-from device import Problem
-from serial_port import find_device, open_port
-from setup.console import ROOT
-
-sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
-
-from coap.client import Client  # noqa: E402
-from coap.node import Node  # noqa: E402
-from coap.transports.slip import fcs16  # noqa: E402
-from coap.transports.slipmux import Slipmux  # noqa: E402
+from coap.client import Client
+from coap.node import Node
+from coap.transports.slip import fcs16
+from coap.transports.slipmux import Slipmux
+from host.device import Problem
+from host.serial_port import find_device, open_port
 
 PINGS = 3
 PING_S = 0.5

@@ -20,8 +20,13 @@ FROZEN_START = "import gc, sys; gc.threshold(1000); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
 FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
 FEWER_BELOW = 96 << 10
-# What only a board runs when it starts.
-BOARD_ONLY = (ROOT / "firmware" / "main.py", ROOT / "firmware" / "boot.py")
+# What only a board runs when it starts, and what only this computer runs.
+NOT_FROZEN = (
+    ROOT / "firmware" / "main.py",
+    ROOT / "firmware" / "boot.py",
+    ROOT / "tools" / "simulator" / "__main__.py",
+    *(ROOT / "tools" / "simulator" / "launch").glob("*.py"),
+)
 
 
 def command(options):
@@ -80,7 +85,7 @@ def manifest():
     lines = []
     files = []
     for folder in (lib, *OTHER_PATHS):
-        found = [path for path in sorted(folder.rglob("*.py")) if path not in BOARD_ONLY]
+        found = [path for path in sorted(folder.rglob("*.py")) if path not in NOT_FROZEN]
         names = tuple(str(path.relative_to(folder)) for path in found)
         lines.append(f"freeze({str(folder)!r}, {names!r})\n")
         files += found

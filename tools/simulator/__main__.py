@@ -1,20 +1,23 @@
 """Runs a simulated node on this computer: the boards' own application files, on UDP.
 
-    python3 tools/simulate.py --app both --port 5683
-    python3 tools/simulate.py --board pico
+    python3 tools/simulator --app both --port 5683
+    python3 tools/simulator --board pico
 
 Prints `ready coap://HOST:PORT` when the node listens. Lines on stdin change its sensors; SIGINT
 and SIGTERM end it with exit code 0. Needs `make setup` once, and no package of its own.
 """
 
 import sys
+from pathlib import Path
 
-from launch import arguments
-from launch.address import bracketed, free_address
-from launch.banner import Banner
-from launch.child import START_LIMIT_S, Child
-from launch.command import command
-from setup.console import ROOT, Problem, fail
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from setup.console import ROOT, Problem, fail  # noqa: E402
+from simulator.launch import arguments  # noqa: E402
+from simulator.launch.address import bracketed, free_address  # noqa: E402
+from simulator.launch.command import command  # noqa: E402
+from simulator.launch.console import Banner  # noqa: E402
+from simulator.launch.process import START_LIMIT_S, Child  # noqa: E402
 
 DOOR_PERIOD_S = 5
 
@@ -27,7 +30,7 @@ def main(argv):
         raise Problem("the set-up is missing: run `make setup` once")
     options.host, options.port = free_address(options.host, options.port)
     if options.board:
-        from launch import emulated
+        from simulator.launch import emulated
 
         argv, environ, title = emulated.command(options)
         start_limit_s = emulated.START_LIMIT_S

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import time
 
-from launch.address import explain
 from setup.console import ROOT, Problem
+from simulator.launch.address import explain
 
 START_LIMIT_S = 60
 END_LIMIT_S = 2

@@ -3,8 +3,8 @@
 import os
 import sys
 
-import device
 from emulator import parts
+from host import device
 from setup import firmware
 from setup.console import ROOT
 
