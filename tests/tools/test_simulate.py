@@ -89,12 +89,6 @@ def test_a_port_of_a_running_node_is_in_use():
         free_address(HOST, node.port)
 
 
-def test_make_run_passes_its_variables_on():
-    argv = ["make", "-n", "run", "PORT=5700", "HOST=0.0.0.0", "APP=door"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
-    assert "--app 'door' --host '0.0.0.0' --port '5700'" in done.stdout
-
-
 # Lines, signals, ends
 
 
