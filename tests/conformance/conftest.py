@@ -15,12 +15,12 @@ sys.path += [str(ROOT / "tests" / "interop"), str(ROOT / "tools" / "conformance"
 
 from processes import simulated  # noqa: E402
 
-import device  # noqa: E402
 from conformance import matrix  # noqa: E402
 from conformance.check import CHECKS, FAIL, PASS, Result, unless_applicable  # noqa: E402
 from conformance.checks import __all__ as TOPICS  # noqa: E402
 from conformance.runs import Runs  # noqa: E402
 from conformance.targets import ON_A_PICO, SIMULATED, TARGETS  # noqa: E402
+from host import device  # noqa: E402
 from setup import firmware, toolchain  # noqa: E402
 from setup.console import Problem  # noqa: E402
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from processes import HOST, ROOT, free_port, program, running, simulated
 
-import device
 import make_keys
 from coap.numbers import CONTENT_FORMAT
 from conformance.client import Client, Failed, block
 from conformance.clocks import OfPico, Wall
 from conformance.oscore_client import Keys
 from emulator.pico import Pico
+from host import device
 from setup import firmware
 from setup.console import Problem
 

@@ -14,7 +14,7 @@ import psutil
 from setup.console import ROOT
 from support.ports import free_port
 
-SIMULATE = (sys.executable, "tools/simulate.py")
+SIMULATE = (sys.executable, "tools/simulator")
 LIMIT_S = 60
 
 
