@@ -21,7 +21,7 @@ from conformance.checks import __all__ as TOPICS  # noqa: E402
 from conformance.runs import Runs  # noqa: E402
 from conformance.targets import ON_A_PICO, SIMULATED, TARGETS  # noqa: E402
 from host import device  # noqa: E402
-from setup import firmware, toolchain  # noqa: E402
+from setup import firmware, packages  # noqa: E402
 from setup.console import Problem  # noqa: E402
 
 INTERPRETERS = ("micropython", "cpython")
@@ -62,7 +62,7 @@ def selected_targets(config):
         return [(TARGETS[name], ()) for name in named.split(",")]
     if config.getoption("--emulated") != "all":
         return [(TARGETS[name], ()) for name in SIMULATED]
-    if toolchain.lacking(toolchain.RP2):
+    if packages.missing(packages.RP2):
         return []
     return [(TARGETS[name], pytest.mark.emulated) for name in ON_A_PICO]
 
