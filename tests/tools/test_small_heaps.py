@@ -66,7 +66,8 @@ def hostile():
 @contextlib.contextmanager
 def flooded(*arguments):
     """A node after all of that."""
-    with simulated(*arguments) as node:
+    # the first time it builds the interpreter
+    with simulated(*arguments, limit_s=300) as node:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.connect(("127.0.0.1", node.port))
             stranger.settimeout(0.02)
