@@ -2,7 +2,7 @@
 
 import board
 import node_main
-from controls import Controls
+from commands import Controls
 from machine import clock
 
 from apps import door, wearable

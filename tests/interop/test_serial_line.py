@@ -56,7 +56,7 @@ def bridged(request):
     line, far = pty.openpty()
     tty.setraw(far)
     port, udp_port = free_port(), free_port()
-    command = [sys.executable, ROOT / "tools" / "slipmux.py", os.ttyname(far), "--port", port]
+    command = [sys.executable, ROOT / "tools" / "host", "slipmux", os.ttyname(far), "--port", port]
     name = f"bridge to {request.param}"
     with running(name, command, port, lambda bridge: "ready" in bridge.printed) as bridge:
         with node_on(line, request.param, udp_port) as node:

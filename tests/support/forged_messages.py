@@ -16,8 +16,10 @@ OSCORE = 9
 PAYLOAD = b"lock"
 
 
-def target():
-    node = Node(*usual(), Access(READ_ONLY), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]))
+def target(*features, **settings):
+    """A node with keys, and with these features or the usual ones; `done`: what was PUT."""
+    keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
+    node = Node(*(features or usual()), Access(READ_ONLY), keys, **settings)
     node.seed(b"entropy!")
     node.done = []
 
@@ -25,7 +27,7 @@ def target():
     def put(request, reply):
         node.done.append((request.path(), request.queries(), request.payload_bytes()))
 
-    @node.get("lock")
+    @node.get("lock", observable=True)
     def get(request, reply):
         return b"locked"
 

@@ -72,6 +72,14 @@ class End:
         inner.token = message.token
         return inner
 
+    def inner(self, message, piv=None):
+        """As read(); AssertionError for no message, an open one, and one that is not genuine."""
+        assert message is not None, "no response"
+        assert message.all(OSCORE), "an open response: {!r}".format(message)
+        inner = self.read(message, piv)
+        assert inner is not None, "not genuine"
+        return inner
+
     def nonce(self, name, piv):
         padded = bytes((len(name),)) + bytes(7 - len(name)) + name + bytes(5 - len(piv)) + piv
         return bytes([a ^ b for a, b in zip(padded, self.iv)])

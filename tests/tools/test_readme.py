@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from launch.ask import get
-from launch.command import IMPORT_PATHS, SHIM
 from setup.console import ROOT
 from setup.interpreter import find
+from simulator.launch.command import IMPORT_PATHS, SHIM
+from simulator.launch.mini_client import get
 from support.ports import free_port
 
 README = (ROOT / "README.md").read_text()

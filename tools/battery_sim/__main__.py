@@ -12,7 +12,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 from battery_sim import run  # noqa: E402
 from battery_sim.battery_life import Currents  # noqa: E402
-from device import Problem  # noqa: E402
+from host.device import Problem  # noqa: E402
 from setup import console  # noqa: E402
 
 AWAKE_PHASES = ("boot", "window", "awake", "radio")

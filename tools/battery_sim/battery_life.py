@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 from battery_sim.run import ESTIMATES, Scenario, build, simulate_all  # noqa: E402
-from device import Problem  # noqa: E402
+from host.device import Problem  # noqa: E402
 from setup import console  # noqa: E402
 
 PICO_W = "RPI_PICO_W"  # has no deep sleep: its days are simulated apart

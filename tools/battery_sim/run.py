@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_mpy import compile_file, sources
-from device import ROOT, Problem
+from host.device import ROOT, Problem
 from setup import console, interpreter
 
 HERE = Path(__file__).resolve().parent
