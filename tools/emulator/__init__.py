@@ -6,10 +6,10 @@
         pico.power()
         print(pico.repl().exec("print(6 * 7)"))
 
-The chip, its clock and the PPP peer are JavaScript (rp2040js in Node.js, the .mjs files); the pins,
+The chip, its clock and the PPP peer are JavaScript (rp2040js in Node.js, the .mjs files); the
 sensors, terminals and tests are Python. Both exchange lines of JSON through pipes.
 
-It has no radio, no second core and no machine.SoftI2C (scan() of the hardware's buses works), and
-writing to its flash memory takes no time. A busy chip has about half of its real speed; the time of
-an idle one is skipped.
+The Pico has no radio, no second core and no machine.SoftI2C (scan() of the hardware's buses
+works), and writing to its flash memory takes no time. A busy chip runs at about half of its real
+speed; the time of an idle one is skipped.
 """

@@ -139,7 +139,7 @@ class Pico:
         self._process.call("run", RESULT_LIMIT_S + span_ms * MAX_S_PER_MS, ms=span_ms)
 
     def run_until(self, condition, limit_ms=5000, step_ms=STEP_MS):
-        """Let the Pico run until condition() is true; return False when it is not in `limit_ms`."""
+        """Let the Pico run until condition() is true; return False after `limit_ms`."""
         if self.realtime:
             end = time.monotonic() + limit_ms / 1000
             while not condition():  # outside of wait_for(), during which no event is handled
@@ -199,7 +199,7 @@ class Pico:
         return Repl(self.console, limit_ms)
 
     def counters(self):
-        """Return the counts of boots, and of packets of the PPP peer and the network, as a dict."""
+        """Return {name: count} of boots, and of packets in the PPP peer and the network."""
         return self._process.call("counters")
 
     @staticmethod
