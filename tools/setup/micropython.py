@@ -155,9 +155,10 @@ def sources(cache=CACHE):
         (micropython / "lib" / "micropython-lib" / "README.md").touch()
         freezer = micropython / "tools" / "mpy-tool.py"
         text = freezer.read_text()
-        if not micropython.name.startswith(f"micropython-{VERSION}.") or UNALIGNED not in text:
+        patched = text.replace(UNALIGNED, ALIGNED)  # it is already where a build was interrupted
+        if not micropython.name.startswith(f"micropython-{VERSION}.") or ALIGNED not in patched:
             raise Problem(f"the Debian mirror has {micropython.name}, needed is {VERSION}")
-        freezer.write_text(text.replace(UNALIGNED, ALIGNED))
+        freezer.write_text(patched)
         make = ["nice", "make", "-s", "-C", micropython / "mpy-cross", jobs()]
         run(make, "mpy-cross", cache, env=environment())
         done.touch()
