@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fold import folded
 from setup import packages, plain
 from setup.console import CACHE, ROOT, Problem, lock, run, say
 
@@ -200,7 +201,7 @@ def frozen_modules(native=True, cache=CACHE):
     """
     lines, files = [], []
     for name in MODULES:
-        folder = ROOT / name if native else plain.copy(ROOT / name, cache)
+        folder = folded() / name if native else plain.copy(folded() / name, cache)
         found = [path for path in sorted(folder.rglob("*.py")) if path.name not in NOT_FROZEN]
         found = [path for path in found if path.parent.name != NOT_FROZEN_FOLDER]
         names = tuple(str(path.relative_to(folder)) for path in found)
