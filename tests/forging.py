@@ -4,11 +4,11 @@
 """
 
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from engine import answer, decode, encode, request
 from secured import SALT, SECRET, End
 
@@ -17,7 +17,9 @@ PAYLOAD = b"lock"
 
 
 def target():
-    node = Node(*usual(), Access(READ_ONLY), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]))
+    node = Node(
+        *default_extensions(), Access(READ_ONLY), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
+    )
     node.seed(b"entropy!")
     node.done = []
 

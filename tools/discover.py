@@ -22,7 +22,7 @@ from aiocoap.util.linkformat import parse as parse_links  # noqa: E402
 from aiocoap.util.vendored.link_header import ParseException  # noqa: E402
 
 from coap.client import Client  # noqa: E402
-from coap.message import Writer  # noqa: E402
+from coap.message import MessageBuilder  # noqa: E402
 from coap.node import Node  # noqa: E402
 from coap.numbers import GET, LINK_FORMAT, NON, URI_PATH  # noqa: E402
 from coap.transports.udp import Udp, peer  # noqa: E402
@@ -125,7 +125,7 @@ def ask_group(options):
 def question(token):
     """GET /.well-known/core, as the only datagram that the group gets."""
     buffer = bytearray(64)
-    writer = Writer(buffer).begin(NON, GET, int.from_bytes(os.urandom(2), "big"), token)
+    writer = MessageBuilder(buffer).begin(NON, GET, int.from_bytes(os.urandom(2), "big"), token)
     writer.option(URI_PATH, b".well-known").option(URI_PATH, b"core")
     return bytes(buffer[: writer.n])
 

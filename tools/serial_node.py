@@ -12,8 +12,10 @@ sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
 
 from coap.client import Client  # noqa: E402
 from coap.node import Node  # noqa: E402
-from coap.transports.slip import fcs16  # noqa: E402
-from coap.transports.slipmux import Slipmux  # noqa: E402
+from coap.transports.slipmux import (
+    Slipmux,  # noqa: E402
+    fcs16,  # noqa: E402
+)
 
 PINGS = 3
 PING_S = 0.5

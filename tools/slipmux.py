@@ -30,8 +30,8 @@ from setup.console import ROOT, Arguments
 
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools" / "cpython")]
 
-from coap.counters import NAMES  # noqa: E402
-from coap.message import View  # noqa: E402
+from coap.message import MessageView  # noqa: E402
+from coap.numbers import COUNTER_NAMES  # noqa: E402
 from coap.transports.polling import POLLIN, Poller  # noqa: E402
 from coap.transports.slipmux import Slipmux  # noqa: E402
 
@@ -102,8 +102,8 @@ class Bridge:
         self.now_s = now_s
         self.mids = Names(1 << 16, EXCHANGE_LIFETIME_S)
         self.tokens = Names(1 << 8 * TOKEN_BYTES)
-        self.view = View(MESSAGE_BYTES)
-        self.counters = array("i", [0] * len(NAMES))
+        self.view = MessageView(MESSAGE_BYTES)
+        self.counters = array("i", [0] * len(COUNTER_NAMES))
         self.last_error = ""
         self.answer = b""
 
@@ -163,7 +163,7 @@ class Bridge:
 
     # What else Slipmux wants of a node
 
-    def out(self, n):
+    def tx_view(self, n):
         return self.answer[:n]
 
     def due(self, _now_ms):

@@ -7,8 +7,8 @@ that features have by default. A board of 32 bits needs between half of that and
 import gc
 import sys
 
-from coap.defaults import for_board
 from coap.node import Node
+from coap.presets import node_for_board
 from support import cases, only
 
 NODE = 8300
@@ -102,7 +102,7 @@ def test_the_attributes_of_a_node_have_room(rate, group, requests):
     slots = {"remembered": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
     if requests:
         slots["requests"] = requests
-    node = for_board(slots, 1152, rate, group)
+    node = node_for_board(slots, 1152, rate, group)
     used = len(node.__dict__)
     size = [size for size in (23, 29, 37, 47, 59) if size >= used][0]
     assert used * 100 <= size * 88, used

@@ -5,6 +5,18 @@ import contextlib
 import re
 from pathlib import Path
 
+from coap.codec import (
+    BAD_METHOD_OR_SIZE,
+    DROP,
+    FLAGS,
+    IX_ENDS,
+    IX_UNKNOWN,
+    NON_REQUEST,
+    NOT_REQUEST,
+    OPTION_TABLE,
+    SEND_RESET,
+    UNSAFE,
+)
 from support import cases, only
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,23 +175,21 @@ def test_copies_are_found_at_all():
 
 @only("cpython")
 def test_a_slot_of_the_index_serves_one_purpose():
-    import slots as s
 
     text = (ROOT / "tests/slots.py").read_text()
     slots = [copy for copy, _, module, _ in COPY.findall(text) if module == "scan"]
-    options = {name: getattr(s, name) for name in slots if 0 < getattr(s, name) < s.ENDS}
+    options = {name: getattr(s, name) for name in slots if 0 < getattr(s, name) < IX_ENDS}
     del options["REQUEST"]
-    assert sorted(options.values()) == list(range(1, s.UNKNOWN + 1)), options
-    facts = {name: getattr(s, name) for name in slots if s.FLAGS <= getattr(s, name) < s.TABLE}
-    assert sorted(facts.values()) == list(range(s.FLAGS, s.TABLE)), facts
-    bits = [s.UNSAFE, s.NON, s.OTHER, s.ODD, s.REFUSE, s.SILENT]
+    assert sorted(options.values()) == list(range(1, IX_UNKNOWN + 1)), options
+    facts = {name: getattr(s, name) for name in slots if FLAGS <= getattr(s, name) < OPTION_TABLE}
+    assert sorted(facts.values()) == list(range(FLAGS, OPTION_TABLE)), facts
+    bits = [UNSAFE, NON_REQUEST, NOT_REQUEST, BAD_METHOD_OR_SIZE, SEND_RESET, DROP]
     assert bits == [1 << bit for bit in range(24, 30)]
-    assert 1 << s.UNKNOWN < s.UNSAFE
+    assert 1 << IX_UNKNOWN < UNSAFE
 
 
 @only("cpython")
 def test_tests_know_every_number_of_the_index():
-    import slots
 
     for name in ("scan", "compose", "ring", "counters"):
         text = (ENGINE / f"{name}.py").read_text()

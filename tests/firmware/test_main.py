@@ -3,7 +3,7 @@
 import os
 import sys
 
-import safety
+import recovery
 import startup
 from coap import Resource
 from config import Settings
@@ -221,7 +221,7 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert start.group.joined == [start.udp]
     assert start.gc.thresholds == [10000]
     node = start.udp.nodes[0]
-    assert node.group is not None and node.exchange.gate.rate == startup.RATE
+    assert node.group is not None and node.messaging.rate_limiter.rate == startup.RATE
 
 
 def test_a_port_without_groups_serves_all_the_same():
@@ -259,7 +259,7 @@ def test_a_node_asks_its_gateway_for_the_directory(uri, port):
     assert node.due(0) == 0
     n = node.due(10)
     assert n and node.peer == ("192.0.2.7", port)
-    assert b"rt=core.rd" in bytes(node.out(n))
+    assert b"rt=core.rd" in bytes(node.tx_view(n))
 
 
 def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
@@ -338,7 +338,7 @@ def log_of(start):
 
     def add_diag(node, _board, _settings):
         node.add("diag", Resource())
-        found.append(node.at("diag"))
+        found.append(node.resource_at("diag"))
 
     start.add_apps = add_diag
     raises(KeyboardInterrupt, start.run)
@@ -375,7 +375,7 @@ def test_safe_mode_ends_by_itself_unless_settings_are_its_reason(options, part, 
     start = Start(**options)
 
     def step():
-        start.clock.now_ms += safety.SAFE_MS // part
+        start.clock.now_ms += recovery.SAFE_MS // part
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)  # at the third step: two have ended
@@ -388,7 +388,7 @@ def test_what_breaks_in_safe_mode_leaves_the_repl_alone_for_long():
 
     start = Start(pressed=True, add_apps=broken).run()
     assert start.machine.resets == 1
-    assert start.clock.now_ms >= safety.SAFE_MS
+    assert start.clock.now_ms >= recovery.SAFE_MS
 
 
 def test_a_broken_application_restarts_the_node_after_a_pause():
@@ -437,7 +437,7 @@ def test_what_never_reaches_its_gateway_gives_way(waits):
     start = Start(good=good, gateway="coap://192.0.2.7")
 
     def step():
-        start.clock.now_ms += safety.TRIAL_MS if waits else safety.TRIAL_MS // 4
+        start.clock.now_ms += recovery.TRIAL_MS if waits else recovery.TRIAL_MS // 4
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)

@@ -1,7 +1,8 @@
 """The plugtest's resources for TD_COAP_OBS, in virtual time."""
 
+from lossy_link import LossyLink
+
 from coap.numbers import BLOCK2, CON, DELETE, GET, JSON, NON, OBSERVE
-from coap.transports.wire import Wire
 from engine import Peer, due, get, request, silent
 from plugnode import code, observe, plugnode, put, send, told
 from support import cases
@@ -89,7 +90,7 @@ def test_pumping_tells_the_newest_to_one_who_is_slow():
 def test_a_client_that_is_gone_is_given_up():
     # TD_COAP_OBS_05
     node = plugnode()
-    wire = Wire()
+    wire = LossyLink()
     gone = Peer(wire, silent)
     wire.join("gone", gone)
     wire.join("node", node)

@@ -129,10 +129,10 @@ def test_coming_and_going_entries_keep_no_memory():
         send(node, DELETE, "store/name")
         due(node, 0)
 
-    there = len(node.resources), len(node.table)
+    there = len(node.resources), len(node.route_table)
     for _ in range(20):
         come_and_go()
-    assert (len(node.resources), len(node.table)) == there
+    assert (len(node.resources), len(node.route_table)) == there
     if hasattr(gc, "mem_alloc"):
         gc.collect()
         before = gc.mem_alloc()

@@ -39,7 +39,7 @@ def observed(url, *changes, **options):
         for make, is_seen in changes:
             make()
             client.until(lambda is_seen=is_seen: is_seen(client))
-    return client.exchange
+    return client.messaging
 
 
 def has(payload):
@@ -138,7 +138,7 @@ def test_core_23_if_none_match(plugtest):
 def test_core_31_ping(plugtest):
     with observing(f"{plugtest.url}/obs-non", more=["-K", "1"]) as client:
         client.until(lambda: [m for m in client.messages if m.type == "RST"])
-    exchange = client.exchange
+    exchange = client.messaging
     pings = [m for m in exchange.messages if (m.way, m.type, m.code) == ("sent", "CON", "0.00")]
     resets = [m.mid for m in exchange.messages if m.type == "RST"]
     assert pings and pings[0].mid in resets, exchange.transcript

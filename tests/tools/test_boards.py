@@ -13,10 +13,10 @@ from serial_board import SerialBoard
 import build_mpy
 import device
 import package
-import safety
-from apps.bounds import LENGTH_MAX
+import recovery
+from apps.alerts import LENGTH_MAX
 from config import Settings
-from fields import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
+from config_schema import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"
@@ -157,7 +157,7 @@ def test_the_button_is_read(name, pressed, monkeypatch):
     pico = types.SimpleNamespace(bootsel_button=lambda: int(pressed))
     if BOARDS[name].port == "rp2":
         monkeypatch.setitem(sys.modules, "rp2", pico)
-    assert safety.boot_button(types.SimpleNamespace(Pin=Pin), board)() is pressed
+    assert recovery.boot_button(types.SimpleNamespace(Pin=Pin), board)() is pressed
 
 
 @pytest.mark.parametrize("name", NAMES)

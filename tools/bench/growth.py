@@ -6,7 +6,7 @@ import sys
 import time
 
 from coap import Resource
-from coap.defaults import for_board
+from coap.presets import node_for_board
 
 SLOTS = {"remembered": 16, "exchanges": 4, "peers": 40, "observers": 32, "blocks": 2}
 ROOM = 1152
@@ -41,7 +41,7 @@ def request(path, queries=0, token=b"\1\2", observe=False):
 
 
 def serving(resources=4):
-    node = for_board(SLOTS, ROOM)
+    node = node_for_board(SLOTS, ROOM)
     for i in range(resources):
         node.add(f"r/{i}", Value())
     return node
@@ -51,7 +51,7 @@ def drain(node):
     """Send what is due; acknowledge it where that is asked for."""
     n = node.due(NOW_MS)
     while n:
-        message = node.out(n)
+        message = node.tx_view(n)
         if not message[0] & 0x30:
             node.datagram(bytes((0x60, 0, message[2], message[3])), 4, node.peer, NOW_MS)
         n = node.due(NOW_MS)
@@ -65,7 +65,7 @@ def case(what, number):
         for i in range(number):
             data = request("r/0", 0, bytes((i,)), True)
             node.datagram(data, len(data), f"peer {i}", NOW_MS)
-        node.at("r/0").changed()
+        node.resource_at("r/0").changed()
         drain(node)
     queries = number - 1 if what == "options" else 0
     paths = (f"r/{last * i // 3}" for i in range(4))
@@ -82,7 +82,7 @@ def batch_us(node, requests):
     for _ in range(BATCH // 4):
         for data in requests:
             n = datagram(data, len(data), "asker", NOW_MS)
-            node.out(n)
+            node.tx_view(n)
     return time.ticks_diff(time.ticks_us(), start_us)
 
 

@@ -29,13 +29,13 @@ class Turn:
         data[3] = data[3] + self.step & 255
         n = self.node.datagram(data, len(data), "peer", NOW_MS)
         if n:
-            self.node.out(n)
+            self.node.tx_view(n)
         self.drain()
 
     def drain(self):
         n = self.node.due(NOW_MS)
         while n:
-            self.settle(self.node.out(n))
+            self.settle(self.node.tx_view(n))
             n = self.node.due(NOW_MS)
 
     def settle(self, message):
@@ -49,7 +49,7 @@ class Change(Turn):
     """Lets an observed resource change, and sends the notification."""
 
     def once(self):
-        self.node.at("s/contact").changed()
+        self.node.resource_at("s/contact").changed()
         self.drain()
 
 

@@ -8,11 +8,11 @@ import time
 from cryptolib import aes
 
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import GET
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from coap.transports.udp import Udp
 from engine import request
 from secured import SALT, SECRET, End
@@ -25,7 +25,7 @@ EACH = 25
 
 
 def make(*features):
-    node = Node(*usual(), *features)
+    node = Node(*default_extensions(), *features)
     answer = b"open"
     node.get("s/door", content_format=0)(lambda request, reply: answer)
     return node
@@ -64,7 +64,7 @@ def bytes_each(node, datagrams):
         n = state[0]
         state[0] = n + 1
         n = take(datagrams[n])
-        node.out(n)
+        node.tx_view(n)
 
     def take(datagram):
         return node.datagram(datagram, len(datagram), "peer", 0)

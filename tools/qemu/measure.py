@@ -13,10 +13,10 @@ from umachine import mem32
 
 from apps import door
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import for_board
 from coap.numbers import GET, JSON, PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import node_for_board
 from config import Settings
 from engine import request, uint
 from features import verify
@@ -46,7 +46,7 @@ class Turns:
         data[3] = data[3] + self.step & 255
         self.peer ^= 1
         n = self.node.datagram(data, len(data), PEERS[self.peer], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Renewed:
@@ -83,7 +83,7 @@ class Protected:
         data = self.made[self.at]
         self.at += 1
         n = self.node.datagram(data, len(data), PEERS[self.at & 1], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Change:
@@ -91,7 +91,7 @@ class Change:
 
     def __init__(self, node, path, peer):
         self.node = node
-        self.resource = node.at(path)
+        self.resource = node.resource_at(path)
         self.peer = peer
         self.ack = bytearray(b"\x60\0\0\0")
 
@@ -100,7 +100,7 @@ class Change:
         n = self.node.due(1000)
         if not n:
             return None
-        told = self.node.out(n)
+        told = self.node.tx_view(n)
         if not told[0] & 0x10:
             self.ack[2] = told[2]
             self.ack[3] = told[3]
@@ -115,7 +115,7 @@ def nothing():
 def serving(more=()):
     """A door with all features, as firmware/startup.py makes it, but without a rate limit."""
     board.power_on()
-    node = for_board(board.SLOTS, board.RECV_MAX, 0, True, more)
+    node = node_for_board(board.SLOTS, board.RECV_MAX, 0, True, more)
     door.setup(node, board, Settings(None))
     node.get("large")(lambda request, reply: BODY)
     node.seed(b"\1\2\3\4")

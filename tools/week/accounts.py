@@ -144,7 +144,7 @@ def troubles(week):
         "wakes": week.wakes,
         "restarts": week.restarts,
         "safe_modes": week.safe_modes,
-        "cuts": week.cuts,
+        "cuts": week.splits_payload,
         "brownouts": week.brownouts,
         "outages": week.outages_all,
         "stuck_joins": air.stuck,

@@ -67,7 +67,7 @@ class Week:
                 with open("config.json") as file:
                     self.door.lift(json.load(file)["heartbeat_s"])
         self.outside = self.wearer or self.door
-        self.wakes = self.cuts = self.brownouts = self.restarts = 0
+        self.wakes = self.splits_payload = self.brownouts = self.restarts = 0
         self.safe_modes = 0
         self.fast = 0  # starts in a row that did not outlast the window for Ctrl-C
         self.safe_since_ms = -1  # the present start is one too many of these
@@ -132,7 +132,7 @@ class Week:
             except Over:
                 break
             except Cut:
-                self.cuts += 1
+                self.splits_payload += 1
                 self._dark(True)
                 cause, woken, sleep = POWER_ON, 0, None
             except Brownout:

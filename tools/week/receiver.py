@@ -39,7 +39,7 @@ class Receiver:
         self.longest = max(self.longest, len(data))
         n = self._node.datagram(data, len(data), peer, self._world.now_ms & 0x3FFFFFFF)
         if n:
-            self._air.fly(self._arrive, (peer, bytes(self._node.out(n))))
+            self._air.fly(self._arrive, (peer, bytes(self._node.tx_view(n))))
 
     def report(self, records):
         """Take one pack, a list of maps."""
