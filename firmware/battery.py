@@ -74,7 +74,7 @@ class BatteryNode:
         self.report = make_report(settings, name)
         self.node = make_node(board, self.report)
         credentials.protect(self.node, self.report.peer)
-        unload("fields")  # the settings have been checked
+        unload("config_schema")  # the settings have been checked
         self._board = board
         self._machine = machine
         self._settings = settings
@@ -82,7 +82,7 @@ class BatteryNode:
         self._name = name
 
     def parts(self, chip, journal, pack, told=()):
-        """What power.life.Life works with. chip: of power.chips; journal: what there is to tell;
+        """What power.duty_cycle.Life works with. chip: of power.sleep_modes; journal: what there is to tell;
         pack(offer, charge_pct): the report; told: resources, see Talk.
         """
         node = self.node
@@ -109,7 +109,7 @@ class BatteryNode:
         }
 
     def live(self, kind, parts, trial):
-        """Live as a `kind`, a power.life.Life, until Ctrl-C; trial: of the settings."""
+        """Live as a `kind`, a power.duty_cycle.Life, until Ctrl-C; trial: of the settings."""
         secure = self.node.oscore
         life = kind(
             parts,
@@ -144,7 +144,7 @@ def make_node(board, report, say=print):
     features = default_extensions(observers, blocks, block_bytes, requests=1)
     room = board.RECV_MAX - 128
     features += credentials.features(credentials.FILE, say)
-    unload("coap.defaults")
+    unload("coap.presets")
     return Node(*features, report, room=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
 
 
@@ -184,7 +184,7 @@ STRIKES = 3
 
 
 class ReportSession:
-    """node: with a coap.report.Report; open_transport: makes what has step(ms) and close().
+    """node: with a power.report.Report; open_transport: makes what has step(ms) and close().
 
     pack(offer): the payload of a report; told: the resources that observers hear of at each one;
     others tell their changes themselves.

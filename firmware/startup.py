@@ -130,7 +130,7 @@ def make_node(board, settings, say=print):
     node = node_for_board(
         slots, board.RECV_MAX, RATE, True, credentials.features(credentials.FILE, say)
     )
-    unload("coap.defaults")
+    unload("coap.presets")
     add_apps(node, board, settings)
     return node
 
@@ -181,7 +181,7 @@ def make_service(node, link, line, settings, name, say, reached=None):
 
 def run(service, link, attend):
     """Serve until an exception; close what is open. attend() is called all the time."""
-    unload("fields")  # settings and access have been checked
+    unload("config_schema")  # settings and access have been checked
     # Collect early: a datagram needs one contiguous block, and a full heap has none left.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)

@@ -9,9 +9,9 @@ says how much each may be here; what outgrew it ends the program with exit code 
 import json
 
 import build_mpy
-import device
 import size_flash
 import size_heap
+from host import device
 from setup.console import ROOT, Arguments, Problem
 
 BUDGET = ROOT / "tools" / "bench" / "budget.json"

@@ -10,9 +10,9 @@ import subprocess
 from dataclasses import dataclass
 
 import build_mpy
-from launch.command import manifest
 from setup import source
 from setup.console import ROOT, Problem
+from simulator.launch.command import manifest
 
 PROBE = ROOT / "tools" / "size_probe.py"
 FIRMWARE = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.uf2"

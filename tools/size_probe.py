@@ -7,7 +7,7 @@ import sys
 REQUESTS = 1  # of the node's own at a time: the client is there too
 CORE = ("scan", "message", "resource", "exchange", "node", "transports.udp")
 FEATURES = ("link", "conditions", "observe", "block", "silence", "client", "defaults")
-APPLICATION = ("senml", "config", "apps.diag", "apps.common", "apps.door")
+APPLICATION = ("senml", "config", "apps.diagnostics", "apps.device", "apps.door")
 
 
 def used():
@@ -48,8 +48,8 @@ def run(board):
     step.done("settings")
     sys.modules["apps.door"].setup(node, board, settings)
     step.done("resources")
-    sys.modules["unload"].unload("coap.defaults")  # as startup.py does
-    step.done("unload coap.defaults")
+    sys.modules["unload"].unload("coap.presets")  # as startup.py does
+    step.done("unload coap.presets")
     for name in sys.modules:
         print("module", name)
     return node, settings
@@ -58,4 +58,4 @@ def run(board):
 def made(board):
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS
-    return sys.modules["coap.defaults"].for_board(slots, board.RECV_MAX)
+    return sys.modules["coap.presets"].for_board(slots, board.RECV_MAX)

@@ -67,7 +67,7 @@ from coap.numbers import (
 _DIGEST_SEED = const(5381)
 _type = type  # found at once: the names that are built in are searched one by one
 _bytes = bytes
-_WANTED = const(1 << IX_BLOCK2 | 1 << IX_BLOCK1)
+_WANTED = 1 << IX_BLOCK2 | 1 << IX_BLOCK1
 _ONCE = UNSAFE | 1 << IX_BLOCK1  # requests that are not executed again for another block
 
 

@@ -12,7 +12,7 @@
     client.observe(peer, "s/temp", told)
 
 `peer` is an address as the transport has it: coap.transports.udp.peer("192.168.1.2"). A path may
-have a query; see coap.target. An answer in blocks calls the function once for each piece, or once
+have a query; see coap.client_request. An answer in blocks calls the function once for each piece, or once
 when the Call was given a buffer: call.into = bytearray(4096).
 """
 
@@ -23,11 +23,13 @@ from micropython import const
 from coap.client_request import (
     AWAITED,
     DEREGISTER,
+    DONE,
     FREE,
     OPEN,
     READY,
     REGISTER,
     RESET,
+    TAKEN,
     TIMEOUT,
     TOKEN_BYTES,
     TOO_LONG,
@@ -68,7 +70,6 @@ from coap.numbers import (
     PUT,
     SERVICE_UNAVAILABLE,
 )
-from coap.oscore.client import DONE, TAKEN
 from coap.reassembly import Reassembly
 from coap.resource import CoapError
 

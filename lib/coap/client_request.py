@@ -30,7 +30,12 @@ TOO_LONG = const(4)
 UNPROTECTED = const(5)
 _FAILURES = ("", "timeout", "reset", "broken transfer", "too long", "not under OSCORE")
 
-# States of a Call
+# What becomes of a protected message: see coap.oscore.client
+IGNORED = const(0)  # not for this request, or not genuine
+DONE = const(1)  # handled internally: not to be delivered
+TAKEN = const(2)  # the response to this request
+
+# States of a request
 FREE = const(0)
 READY = const(1)  # to be sent
 OPEN = const(2)  # confirmable, and in the message layer

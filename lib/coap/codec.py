@@ -76,9 +76,7 @@ REQUEST = const(1 << 0)
 UNSAFE = const(1 << 24)  # a request with side effects: executed once
 NON_REQUEST = const(1 << 25)  # a request that wants no ACK
 NOT_REQUEST = const(1 << 26)  # no request: ACK, RST, ping or a response
-BAD_METHOD_OR_SIZE = const(
-    1 << 27
-)  # a request with a method that has no name, or longer than the node takes
+BAD_METHOD_OR_SIZE = const(1 << 27)  # a request with an unknown method, or too long for the node
 SEND_RESET = const(1 << 28)  # format error in a CON: RST
 DROP = const(1 << 29)  # format error that gets no answer
 
@@ -86,9 +84,7 @@ ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
 NO_ROUTE = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
 ROUTE_LIMIT = const(256)  # ROUTE is below it where there is one
 ROUTE_ACCEPT = const(256)  # added to ROUTE: all is plain but that an Accept is to be met
-ROUTE_BLOCK2 = const(
-    512
-)  # added to ROUTE: all is plain but that a block of the answer is asked for
+ROUTE_BLOCK2 = const(512)  # added to ROUTE: plain, except that it asks for a block by Block2
 NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
 ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
 NOT_PLAIN = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
@@ -164,7 +160,7 @@ def new_index(room=1024, token_max=8):
 @micropython.viper
 def parse(buf: ptr8, n: int, index: ptr32, routes: ptr8) -> int:
     """Index the message in buf[0:n] and find its route; return those of its FLAGS that r[WATCH]
-    names. Any bytes are fine; buf holds n of them. Of `routes` see coap.routes.table().
+    names. Any bytes are fine; buf holds n of them. Of `routes` see coap.resource.table().
 
     A format error is SILENT, or REFUSE in a CON: RFC 7252 sections 3 and 4.2. The first of a
     non-repeatable option counts; a later one, or a value out of its length range, is an unknown

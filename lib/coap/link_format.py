@@ -197,7 +197,7 @@ def links(link: ptr8, begin: int, n: int, query: ptr8, index: ptr32) -> int:
 def link_end(text: ptr8, at: int, n: int) -> int:
     """Where the link that begins at text[at] ends: at the comma before the next one, or at n.
 
-    The links have been written by coap.link: commas in targets and in quotes are theirs.
+    The links have been written by coap.link_format: commas in targets and in quotes are theirs.
     """
     close = 0
     while at < n:

@@ -102,10 +102,11 @@ _UNDERSTOOD = (
     | 1 << IX_URI_QUERY
     | 1 << IX_ACCEPT
 )
-_NEGOTIATED = const(
+# what a request asks of the resource beyond its method
+_NEGOTIATED = (
     1 << IX_ACCEPT | 1 << IX_CONTENT_FORMAT | 1 << IX_IF_MATCH | 1 << IX_IF_NONE_MATCH
-)  # what a request asks of the resource beyond its method
-_KNOWN = const(1 << IX_BLOCK1 | 1 << IX_ECHO)  # by them a View knows what it must forget
+)
+_KNOWN = 1 << IX_BLOCK1 | 1 << IX_ECHO  # by them a View knows what it must forget
 _UNUSUAL = (
     1 << IX_IF_MATCH | 1 << IX_ETAG | 1 << IX_IF_NONE_MATCH | 1 << IX_PROXY | BAD_METHOD_OR_SIZE
 )

@@ -119,9 +119,7 @@ COUNT_BLOCKS_EVICTED = const(17)  # transfers and kept answers that made room fo
 COUNT_OUT_OF_MEMORY = const(18)  # datagrams that found no room in the heap
 COUNT_FRAMES_DROPPED = const(19)  # damaged ones on a serial line
 COUNT_FRAMES_IGNORED = const(20)  # IP on a serial line
-COUNT_DECRYPT_FAILED = const(
-    21
-)  # requests under OSCORE that were forged, replayed, malformed or unknown
+COUNT_DECRYPT_FAILED = const(21)  # OSCORE requests: forged, replayed, malformed, no context
 COUNTER_NAMES = (
     "malformed",
     "duplicates",

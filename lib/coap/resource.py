@@ -71,7 +71,7 @@ class Resource:
     title = ""
     size = None  # bytes of its representation, the attribute "sz"
     observable = False
-    decimals = 0  # of the int that value() returns, where it has one: see coap.conditions
+    decimals = 0  # of the int that value() returns, where it has one: see coap.conditional_observe
     listed = True  # in /.well-known/core
     confirmable = None  # notifications: True all CON, False only those that must be, None some
     multicast = True  # answers GET and FETCH sent to a group
@@ -177,7 +177,7 @@ class ResourceTable:
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
-        self.listing = None  # by coap.link; None when it must be written anew
+        self.listing = None  # by coap.link_format; None when it must be written anew
         self.route_table = route_table(())  # of their routes
         self.prefixes = ()  # those that serve what lies below them, the longest path first
 

@@ -290,7 +290,9 @@ class Response:
     def content_format(self):
         """The format that was negotiated; None when the answer has none."""
         builder = self._answer
-        form = builder.fields[FIELD_CONTENT_FORMAT] if builder.started else builder.negotiated_format
+        form = (
+            builder.fields[FIELD_CONTENT_FORMAT] if builder.started else builder.negotiated_format
+        )
         if form == ABSENT and not builder.started:
             form = builder.node.resource.fields[FIELD_CONTENT_FORMAT]
         return None if form == ABSENT else form

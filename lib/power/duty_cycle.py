@@ -3,8 +3,8 @@
 All that they work with comes in, so a test runs it on a clock of its own:
 
     clock      ticks_ms(), sleep_ms(ms), and seconds(), which goes on in sleep
-    chip       sleep(span_ms, level, ...); see power.chips
-    link       start(), poll(), stop(), state(), restore(); see power.fastjoin
+    chip       sleep(span_ms, level, ...); see power.sleep_modes
+    link       start(), poll(), stop(), state(), restore(); see power.wifi_fast
     talk       open(), send(offer, on_done), step(ms), waiting(), close(), state(), and
                restore(blob, newest): the node with its report and observers, see firmware/talk.py
     journal    offer(), release(offer): what there is to tell

@@ -14,7 +14,7 @@ One pipeline for both colours:
 4. *Ratio*: how far red falls in that stretch against infrared, each relative to its level: the
    ratio of ratios R = (ACred / DCred) / (ACir / DCir). Noise cancels in such a sum.
 5. *Agreement*: beats that are alike give the rate, and from R the usual straight line 110 - 25 R
-   gives the saturation; see `sensors.beats`. Steep slopes all of a sudden are motion, no beat.
+   gives the saturation; see `sensors.ppg`. Steep slopes all of a sudden are motion, no beat.
 
 What this cannot tell from a pulse is a motion that is stronger than the pulse and as regular, for
 the light alone does not show it. Motion moves both colours alike (R near 1), so while `moving` is

@@ -6,8 +6,9 @@ from coap import Resource
 from coap.blockwise import Blockwise
 from coap.numbers import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED, FETCH, GET, NON, POST, PUT
 from coap.resource import SEPARATE, CoapError
-from engine import ask, due, encode, request
-from features import (
+from support import cases
+from support.engine import ask, due, encode, request
+from support.features import (
     BLOCK1,
     BLOCK2,
     CONTENT_FORMAT,
@@ -22,7 +23,6 @@ from features import (
     text,
     verify,
 )
-from support import cases
 
 BODY = text(1500)
 

@@ -2,7 +2,6 @@
 
 from lossy_link import LossyLink
 
-from asked import Told, acknowledge, asking, piggyback, reset, respond, sent
 from coap import SEPARATE, CoapError
 from coap.codec import ABSENT
 from coap.numbers import (
@@ -18,9 +17,10 @@ from coap.numbers import (
     PUT,
     SENML_CBOR,
 )
-from engine import Peer, ask, due, encode, silent
-from features import option, seeded
 from support import cases, raises
+from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
+from support.engine import Peer, ask, due, encode, silent
+from support.features import option, seeded
 
 PATH, FORMAT, QUERY, ACCEPT = 11, 12, 15, 17
 

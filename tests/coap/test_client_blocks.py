@@ -2,13 +2,13 @@
 
 from lossy_link import LossyLink
 
-from asked import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
 from coap import CoapError
 from coap.blockwise import Blockwise
 from coap.numbers import FETCH, POST
-from engine import due
-from features import block, seeded, text
 from support import cases
+from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
+from support.engine import due
+from support.features import block, seeded, text
 
 SIZE1 = 60
 

@@ -2,13 +2,23 @@
 
 from lossy_link import LossyLink
 
-from asked import BLOCK2, OBSERVE, acknowledge, asking, notify, piggyback, reset, respond, sent
 from coap.blockwise import Blockwise
 from coap.numbers import CON, GET, NON
 from coap.observe import Observe
-from engine import due
-from features import Value, block, option, seeded, text
 from support import cases
+from support.client_node import (
+    BLOCK2,
+    OBSERVE,
+    acknowledge,
+    asking,
+    notify,
+    piggyback,
+    reset,
+    respond,
+    sent,
+)
+from support.engine import due
+from support.features import Value, block, option, seeded, text
 
 
 def observing(number=10, now_ms=0, max_age_s=None):

@@ -51,8 +51,8 @@ from coap.codec import (
 )
 from coap.numbers import ACK, CON, GET, NON, POST, PUT, RST
 from coap.resource import route_table
-from engine import encode, request, uint
 from support import cases, hexbytes
+from support.engine import encode, request, uint
 
 NONE = route_table(())
 

@@ -33,8 +33,8 @@ from coap.codec import (
     write_option_header,
 )
 from coap.numbers import ACK, CON, GET, NON, POST
-from engine import encode, request, uint
 from support import cases, hexbytes
+from support.engine import encode, request, uint
 
 
 def indexed(data, **settings):
@@ -116,7 +116,7 @@ def test_emit_everything_in_order():
     q = reply_ints(
         ETAG=8,
         OBSERVE=70000,
-        FORMAT=50,
+        CONTENT_FORMAT=50,
         MAX_AGE=300,
         BLOCK2=0x1E,
         BLOCK1=6,

@@ -5,9 +5,9 @@ from coap.codec import IX_OBSERVE, IX_URI_QUERY, SLOW_PATH
 from coap.conditional_observe import ConditionalObserve
 from coap.numbers import CBOR, CON, NON
 from coap.observe import Observe
-from engine import ask, due, request
-from features import OBSERVE, QUERY, Value, acknowledge, register, seeded, verify
 from support import allocated, cases, only
+from support.engine import ask, due, request
+from support.features import OBSERVE, QUERY, Value, acknowledge, register, seeded, verify
 
 
 class Scaled(Resource):

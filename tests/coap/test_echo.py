@@ -5,9 +5,9 @@ from coap.echo import Echo
 from coap.node import Node
 from coap.numbers import CLOCK_MASK, DELETE, GET, NON, POST, PUT
 from coap.problem_details import ProblemDetails
-from engine import ask, request
-from features import ACCEPT, BLOCK1, ECHO, Value, block, option, plain, seeded, text
 from support import cases, raises
+from support.engine import ask, request
+from support.features import ACCEPT, BLOCK1, ECHO, Value, block, option, plain, seeded, text
 
 FRESH_MS = 30000
 

@@ -25,8 +25,9 @@ from coap.numbers import (
 )
 from coap.observe import Observe
 from coap.rate_limit import RateLimit
-from engine import encode, request, uint
-from features import (
+from support import allocated, cases, locked
+from support.engine import encode, request, uint
+from support.features import (
     ACCEPT,
     BLOCK1,
     BLOCK2,
@@ -42,7 +43,6 @@ from features import (
     text,
     verify,
 )
-from support import allocated, cases, locked
 
 BODY = text(700)
 

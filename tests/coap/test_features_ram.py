@@ -99,7 +99,7 @@ def test_a_slot_that_blocks_have_come_to():
 def test_the_attributes_of_a_node_have_room(rate, group, requests):
     # A look-up in a table that is nearly full, that of a method above all, searches most of it: up
     # to a fifth more instructions a request. An attribute more or less helps.
-    slots = {"remembered": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
+    slots = {"dedup_entries": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
     if requests:
         slots["requests"] = requests
     node = node_for_board(slots, 1152, rate, group)

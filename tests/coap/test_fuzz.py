@@ -11,8 +11,8 @@ from coap.numbers import (
     COUNT_RETRANSMISSIONS,
     COUNTER_NAMES,
 )
-from fuzzing import Fuzzer
 from support import cases
+from support.fuzzing import Fuzzer
 
 HEAP = "2m"
 TIMEOUT_S = 240

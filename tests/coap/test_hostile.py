@@ -20,8 +20,8 @@ from coap.numbers import (
     PUT,
     RST,
 )
-from engine import answer, ask, decode, encode, get, request
 from support import cases, hexbytes
+from support.engine import answer, ask, decode, encode, get, request
 
 
 def serving(node=None):

@@ -3,8 +3,8 @@
 from coap import Resource
 from coap.codec import LENGTH, VALUE, new_index
 from coap.link_format import WellKnownCore, link, link_end, links
-from features import QUERY, plain, seeded
 from support import cases
+from support.features import QUERY, plain, seeded
 
 DOOR = (
     b'</s/door>;rt="oic.r.sensor contact";if="core.s core.rd";'

@@ -13,9 +13,9 @@ from coap.node import Node
 from coap.numbers import CON, DELETE, FETCH, GET, IPATCH, NON, POST, PUT
 from coap.observe import Observe
 from coap.resource import SEPARATE
-from features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
-from reliable import Reliable
 from support import cases
+from support.features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
+from support.reliable_client import Reliable
 
 HEAP = "32m"
 TIMEOUT_S = 240

@@ -14,8 +14,8 @@ from coap.codec import (
 )
 from coap.message import MessageBuilder, MessageView
 from coap.numbers import ACK, CON, GET, NON, POST
-from engine import decode, encode, uint
 from support import cases, raises
+from support.engine import decode, encode, uint
 
 
 def viewed(data, **settings):

@@ -22,8 +22,19 @@ from coap.numbers import (
     RST,
     SERVICE_UNAVAILABLE,
 )
-from engine import Peer, answer, ask, decode, due, encode, next_mid, reject, request, silent
 from support import cases
+from support.engine import (
+    Peer,
+    answer,
+    ask,
+    decode,
+    due,
+    encode,
+    next_mid,
+    reject,
+    request,
+    silent,
+)
 
 WRAP = 1 << 30
 

@@ -5,7 +5,7 @@ from array import array
 from coap.codec import ABSENT, new_index, parse
 from coap.messaging import DEDUP_FIRST, DEDUP_STEP, deduplicate, random16
 from coap.numbers import CON, NON, POST
-from engine import encode
+from support.engine import encode
 
 
 def indexed(data, **settings):

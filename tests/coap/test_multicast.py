@@ -18,9 +18,20 @@ from coap.numbers import (
 )
 from coap.observe import Observe
 from coap.resource import SEPARATE, CoapError
-from engine import ask, due, encode, request
-from features import ACCEPT, BLOCK1, ETAG, OBSERVE, QUERY, Value, block, one, option, seeded
 from support import cases
+from support.engine import ask, due, encode, request
+from support.features import (
+    ACCEPT,
+    BLOCK1,
+    ETAG,
+    OBSERVE,
+    QUERY,
+    Value,
+    block,
+    one,
+    option,
+    seeded,
+)
 
 LEISURE_MS = 5000
 

@@ -15,8 +15,9 @@ from coap.numbers import (
 )
 from coap.observe import Observe
 from coap.resource import SEPARATE
-from engine import ask, due, request
-from features import (
+from support import cases, raises
+from support.engine import ask, due, request
+from support.features import (
     ACCEPT,
     BLOCK2,
     ETAG,
@@ -38,7 +39,6 @@ from features import (
     text,
     verify,
 )
-from support import cases, raises
 
 DAY_MS = 86400000
 

@@ -3,7 +3,6 @@
 from array import array
 
 import coap.oscore.aead as c
-
 import coap.oscore.protection as f
 from coap.access import OPEN, READ_ONLY, SECURED, Access
 from coap.codec import CODE, MAX_MESSAGE, OPTIONS_START, parse
@@ -14,9 +13,9 @@ from coap.oscore.context import LAST_NUMBER, Context
 from coap.oscore.protection import Protector
 from coap.presets import default_extensions
 from coap.resource import SEPARATE
-from engine import answer, ask, decode, due, encode, get, request, uint
-from secured import SALT, SECRET, End
 from support import cases, hexbytes, raises
+from support.engine import answer, ask, decode, due, encode, get, request, uint
+from support.oscore_peer import SALT, SECRET, End
 
 HEAP = "2m"
 OWN, OTHER = b"\x01", b"\x02"
@@ -473,7 +472,7 @@ def test_a_text_that_is_no_request():
         seq = end.seq
         end.seq += 1
         piv = uint(seq) or b"\0"
-        from secured import seal
+        from support.oscore_peer import seal
 
         sealed = seal(end.own_key, end.nonce(OTHER, piv), end.aad(OTHER, piv), text)
         value = bytes((8 | len(piv),)) + piv + OTHER

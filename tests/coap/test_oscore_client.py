@@ -2,7 +2,6 @@
 
 from lossy_link import LossyLink
 
-from asked import Told
 from coap.access import SECURED, Access
 from coap.client_request import WATCHING
 from coap.echo import Echo
@@ -11,10 +10,11 @@ from coap.numbers import *
 from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
-from engine import Peer, decode, due, encode, silent
 from power.report import Report
-from secured import SALT, SECRET
 from support import cases, raises
+from support.client_node import Told
+from support.engine import Peer, decode, due, encode, silent
+from support.oscore_peer import SALT, SECRET
 
 HEAP = "2m"
 OSCORE = 9

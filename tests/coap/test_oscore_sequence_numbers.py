@@ -6,9 +6,9 @@ from coap.numbers import CON, CONTENT, GET, UNAUTHORIZED
 from coap.oscore import Oscore
 from coap.oscore.context import LAST_NUMBER, Context
 from coap.oscore.sequence_numbers import SequenceStore
-from engine import ask, decode, encode, request, uint
-from secured import SALT, SECRET, End
 from support import cases
+from support.engine import ask, decode, encode, request, uint
+from support.oscore_peer import SALT, SECRET, End
 
 ECHO = 252
 
@@ -312,7 +312,7 @@ def test_what_came_after_it_was_retained_makes_it_void():
 
 def test_the_state_of_a_node_carries_it_all():
     from coap.presets import default_extensions
-    from engine import due
+    from support.engine import due
 
     def node_with(world):
         oscore = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)], world.flash, None, 4)

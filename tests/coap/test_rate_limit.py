@@ -4,8 +4,9 @@ from coap.blockwise import Blockwise
 from coap.numbers import ACK, CLOCK_MASK, CON, COUNT_RATE_LIMITED, DELETE, GET, NON, POST, PUT
 from coap.observe import Observe
 from coap.rate_limit import RateLimit
-from engine import answer, ask, due, encode, request
-from features import (
+from support import cases
+from support.engine import answer, ask, due, encode, request
+from support.features import (
     BLOCK1,
     BLOCK2,
     MAX_AGE,
@@ -19,7 +20,6 @@ from features import (
     text,
     verify,
 )
-from support import cases
 
 START_MS = 500000
 

@@ -7,9 +7,9 @@ from coap.client import Client
 from coap.link_format import WellKnownCore, listing
 from coap.numbers import ACK, COUNT_HANDLER_ERRORS, DELETE, GET, POST
 from coap.resource_directory import RegistrationClient, find
-from engine import Peer, encode
-from features import Value, seeded
 from support import cases, raises
+from support.engine import Peer, encode
+from support.features import Value, seeded
 
 HOUR_MS = 3600000
 

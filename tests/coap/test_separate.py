@@ -24,8 +24,8 @@ from coap.numbers import (
     RST,
     SERVICE_UNAVAILABLE,
 )
-from engine import Peer, answer, ask, due, encode, reject, request, silent, uint
 from support import cases, raises
+from support.engine import Peer, answer, ask, due, encode, reject, request, silent, uint
 
 
 def promising(**settings):

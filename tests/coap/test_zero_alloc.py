@@ -10,8 +10,8 @@ from coap.codec import new_index, parse, write_content, write_empty
 from coap.node import Node
 from coap.numbers import ACK, CBOR, CON, CONTENT, DELETE, GET, JSON, NON, POST, PUT, RST
 from coap.resource import route_table
-from engine import encode, request, uint
 from support import allocated, cases, locked, only, retained
+from support.engine import encode, request, uint
 
 
 class Value(Resource):

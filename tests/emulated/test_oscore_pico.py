@@ -25,8 +25,8 @@ from oscoreclient import libcoap_request, requests, watch  # noqa: E402
 from oscoreserver import SecuredReceiver  # noqa: E402
 from relay import Relay  # noqa: E402
 
-from engine import decode, request  # noqa: E402
-from secured import SALT, SECRET, End  # noqa: E402
+from support.engine import decode, request  # noqa: E402
+from support.oscore_peer import SALT, SECRET, End  # noqa: E402
 
 pytestmark = pytest.mark.emulated
 GET, PUT, OSCORE = 1, 3, 9
@@ -47,8 +47,8 @@ MEASURE = """
 import gc, time
 from binascii import unhexlify
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
+from coap.oscore.context import Context
+from coap.presets import usual
 from coap.node import Node
 from coap.oscore import Oscore
 def free():

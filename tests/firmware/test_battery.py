@@ -11,13 +11,13 @@ import credentials
 import startup
 from apps import door
 from config import Settings
-from engine import decode, uint
-from features import register
 from power.door_cycle import DoorCycle
 from power.event_log import LID, EventLog
 from power.retained_state import NumberReservation
-from staging import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
 from support import cases, raises
+from support.battery_stage import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
+from support.engine import decode, uint
+from support.features import register
 
 HEAP = "4m"
 FILE = "asleep-test.json"

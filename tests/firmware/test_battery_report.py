@@ -7,10 +7,10 @@ from coap.numbers import ACK, CON
 from coap.observe import Observe
 from coap.oscore import Oscore
 from coap.oscore.context import Context
-from engine import decode, encode
-from features import OBSERVE, Value, register, seeded
 from power.report import Report
 from support import cases
+from support.engine import decode, encode
+from support.features import OBSERVE, Value, register, seeded
 
 
 class Transport:

@@ -7,13 +7,13 @@ import credentials
 from coap.access import READ_ONLY
 from coap.numbers import CHANGED, CONTENT, GET, PUT, UNAUTHORIZED
 from coap.presets import node_for_board
-from engine import ask, request
-from secured import End
 from support import cases, hexbytes, raises
+from support.engine import ask, request
+from support.oscore_peer import End
 
 HEAP = "2m"
 FILE = "keys-test.json"
-SLOTS = {"remembered": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
+SLOTS = {"dedup_entries": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
 GOOD = {
     "secret": "a1a2a3a4a5a6a7a8a9aaabacadaeafb0",
     "salt": "9e7ca92223786340",

@@ -10,7 +10,6 @@ from machine import clock
 import credentials
 from apps import door, resets
 from apps.diagnostics import Log
-from asking import Asker
 from coap import Node
 from coap.access import READ_ONLY, Access
 from coap.numbers import (
@@ -26,9 +25,10 @@ from coap.numbers import (
 from coap.oscore import Oscore
 from coap.oscore.context import Context
 from config import Settings
-from engine import get
-from features import BLOCK2, block
 from support import cases, only
+from support.engine import get
+from support.features import BLOCK2, block
+from support.request_helpers import Asker
 
 FILE = "build-test-resets.json"
 

@@ -6,13 +6,13 @@ import board
 from machine import clock, wire
 
 from apps import device, door, door_events
-from asking import Asker
 from coap import Node
 from coap.numbers import GET, SENML_CBOR, SENML_JSON
 from config import Settings
 from power.event_log import CLOCK_MASK, LID, PIN, TIMER, EventLog
 from sensors import reed
 from support import cases
+from support.request_helpers import Asker
 
 BASE = "urn:dev:mac:a0b1c2fffed3e4f5:"
 

@@ -7,9 +7,9 @@ import gateway
 from coap.client import Client
 from coap.link_format import WellKnownCore
 from coap.numbers import ACK, CONTENT, CREATED, GET, POST
-from engine import Peer, encode
-from features import Value, seeded
 from support import cases, raises
+from support.engine import Peer, encode
+from support.features import Value, seeded
 
 
 @cases(

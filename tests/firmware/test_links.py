@@ -10,11 +10,11 @@ import links
 import startup
 from coap.node import Node
 from coap.numbers import GET, JSON, PUT
-from engine import ask, due, request
-from fake_radio import FakeNetwork
 from ppp import PppLink
 from serve import Service
 from support import cases, raises
+from support.engine import ask, due, request
+from support.fake_radio import FakeNetwork
 from wifi import WifiLink
 from wifi_resource import Wifi
 

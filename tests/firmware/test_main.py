@@ -7,8 +7,8 @@ import recovery
 import startup
 from coap import Resource
 from config import Settings
-from fake_radio import AccessPoint, FakeNetwork
 from support import cases, raises
+from support.fake_radio import AccessPoint, FakeNetwork
 
 SETTINGS_FILE = "build-test-settings.json"
 SECRETS_FILE = "build-test-secrets.json"
@@ -68,7 +68,7 @@ class BoardMachine:
 
 
 class BoardModule:
-    SLOTS = {"remembered": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
+    SLOTS = {"dedup_entries": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
     RECV_MAX = 512
     WIFI_OPTIONS = {"reconnects": 2}
     BOOT_PIN = 9

@@ -26,12 +26,12 @@ def test_a_module_is_forgotten_by_its_package_too():
 def test_the_checks_of_settings_come_back_when_they_are_needed():
     settings = config.Settings()
     for name in ("attic", ""):  # good, and wrong
-        unload("fields")
+        unload("config_schema")
         try:
             settings.update({"name": name})
         except ValueError as error:
             assert not name and str(error).startswith("name: ")
-        assert "fields" in sys.modules
+        assert "config_schema" in sys.modules
     assert settings.name == "attic"
 
 
@@ -42,7 +42,7 @@ def test_their_memory_comes_back():
     def taken(i):
         settings.update({"heartbeat_s": 100 + i})
         more = used()
-        unload("fields")
+        unload("config_schema")
         return more - used()
 
     assert min([taken(i) for i in range(5)]) > 400

@@ -1,6 +1,7 @@
 """The Wi-Fi link on fake radios: nights of losses in no time, and every driver's habits."""
 
-from fake_radio import (
+from support import cases
+from support.fake_radio import (
     ABSENT,
     SILENT,
     UP,
@@ -10,7 +11,6 @@ from fake_radio import (
     FakeNetwork,
     PicoRadio,
 )
-from support import cases
 from wifi import WifiLink
 
 ACCESS = {"ssid": "attic", "password": "correct horse", "country": "DE"}

@@ -8,7 +8,7 @@ from coap.resource import Resource
 from coap.transports.slipmux import Slipmux
 from coap.transports.udp import Udp
 
-SLOTS = {"remembered": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
+SLOTS = {"dedup_entries": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
 
 
 class Count(Resource):

@@ -7,7 +7,7 @@ from apps.device import Config
 from coap.presets import node_for_board
 from config import Settings
 
-SLOTS = {"remembered": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
+SLOTS = {"dedup_entries": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
 
 
 class Board:

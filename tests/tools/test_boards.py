@@ -11,12 +11,12 @@ import pytest
 from serial_board import SerialBoard
 
 import build_mpy
-import device
 import package
 import recovery
 from apps.alerts import LENGTH_MAX
 from config import Settings
 from config_schema import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
+from host import device
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"
@@ -86,8 +86,8 @@ def test_the_constants_are_complete(name):
     assert name == board.NAME
     for constant, kind in {**CONSTANTS, **LINKS[board.LINK]}.items():
         assert isinstance(getattr(board, constant), kind), constant
-    sizes = {"remembered", "exchanges", "peers", "observers", "blocks", "block_bytes"}
-    assert set(board.SLOTS) == sizes | {"reply_bytes", "promises"}
+    sizes = {"dedup_entries", "exchanges", "peers", "observers", "blocks", "block_bytes"}
+    assert set(board.SLOTS) == sizes | {"cached_response_bytes", "separate_responses"}
     assert 256 <= board.RECV_MAX <= 1280
 
 

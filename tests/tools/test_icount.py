@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import device
+from host import device
 from setup import qemu, toolchain
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))

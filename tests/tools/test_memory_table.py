@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-import device
+from host import device
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))
 

@@ -68,9 +68,9 @@ def test_steps_of_the_heap(heap):
 
 
 def test_what_only_the_start_needs_is_given_back(heap):
-    assert heap.steps["unload coap.defaults"] < 0
+    assert heap.steps["unload coap.presets"] < 0
     assert "coap.node" in heap.modules
-    assert not {"coap.defaults", "apps.resets", "fields"} & set(heap.modules)
+    assert not {"coap.presets", "apps.resets", "config_schema"} & set(heap.modules)
 
 
 def test_the_node_and_its_application_stay_under_the_floor(heap):
@@ -78,7 +78,7 @@ def test_the_node_and_its_application_stay_under_the_floor(heap):
 
 
 def test_functions_and_classes_are_those_of_the_modules(heap):
-    assert size_heap.code(["coap.ring", "coap.silence", "machine"]) == (2, 3, 1)
+    assert size_heap.code(["coap.messaging", "coap.no_response", "machine"]) == (2, 3, 1)
     ours, functions, classes = size_heap.code(heap.modules)
     assert ours > 40 and functions > 400 and classes > 40
     assert size_heap.least(heap.modules) < size_heap.sums(heap.steps)["modules"]

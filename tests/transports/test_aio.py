@@ -1,4 +1,4 @@
-"""serve(): a node beside other asyncio tasks, on the machine's own sockets."""
+"""serve_udp(): a node beside other asyncio tasks, on the machine's own sockets."""
 
 import asyncio
 import os
@@ -9,10 +9,10 @@ import time
 from coap import SEPARATE
 from coap.node import Node
 from coap.numbers import ACK, CON, CONTENT, COUNT_REOPENED, GET
-from coap.transports.aio import serve
+from coap.transports.aio import serve as serve_node
+from coap.transports.aio import serve_udp
 from coap.transports.udp import Udp
-from coap.transports.udp import serve as serve_node
-from engine import decode, encode, request
+from support.engine import decode, encode, request
 
 PATIENCE_S = 3
 LOOK_S = 0.005
@@ -76,7 +76,7 @@ def serving(scenario):
     client = Client(port)
 
     async def main():
-        server = asyncio.create_task(serve(udp))
+        server = asyncio.create_task(serve_udp(udp))
         await asyncio.sleep(0)
         try:
             await scenario(node, udp, client)

@@ -6,9 +6,9 @@ import os
 from coap.blockwise import Blockwise
 from coap.client import Client
 from coap.node import Node
-from coap.transports.aio import answer_to, serve
+from coap.transports.aio import answer_to, serve_udp
 from coap.transports.udp import Udp, peer
-from features import text
+from support.features import text
 
 
 def opened(node):
@@ -31,7 +31,7 @@ async def between(work):
     node = Node(Client(2), ack_timeout_ms=100)
     server_udp, port = opened(server)
     node_udp, _ = opened(node)
-    tasks = [asyncio.create_task(serve(udp)) for udp in (server_udp, node_udp)]
+    tasks = [asyncio.create_task(serve_udp(udp)) for udp in (server_udp, node_udp)]
     try:
         return await asyncio.wait_for(work(node.client, peer("127.0.0.1", port)), 10)
     finally:

@@ -4,7 +4,7 @@ from lossy_link import LossyLink
 
 from coap import Node
 from coap.numbers import CON, CONTENT, GET, RST
-from engine import Peer, encode, request, silent
+from support.engine import Peer, encode, request, silent
 
 
 def carried(count, span_ms=10000, **settings):

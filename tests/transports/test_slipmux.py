@@ -21,8 +21,8 @@ from coap.numbers import (
 )
 from coap.observe import Observe
 from coap.transports.slipmux import Slipmux
-from engine import decode, encode, request, uint
 from support import allocated, cases, locked, only, raises, retained
+from support.engine import decode, encode, request, uint
 
 OBSERVE = 6
 

@@ -8,7 +8,7 @@ import time
 from coap import Resource
 from coap.presets import node_for_board
 
-SLOTS = {"remembered": 16, "exchanges": 4, "peers": 40, "observers": 32, "blocks": 2}
+SLOTS = {"dedup_entries": 16, "exchanges": 4, "peers": 40, "observers": 32, "blocks": 2}
 ROOM = 1152
 BATCH = 100  # requests between two looks at the clock
 NUMBERS = {

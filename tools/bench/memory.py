@@ -5,8 +5,8 @@ import socket
 from mote_node import serving
 
 from coap.numbers import ACK, CON, GET, NON, PUT
-from engine import encode, request, uint
 from support import allocated
+from support.engine import encode, request, uint
 
 WARM, TIMES = 60, 20
 NOW_MS = 1000

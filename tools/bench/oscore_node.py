@@ -14,9 +14,9 @@ from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from coap.transports.udp import Udp
-from engine import request
-from secured import SALT, SECRET, End
 from support import allocated
+from support.engine import request
+from support.oscore_peer import SALT, SECRET, End
 
 HOST = "127.0.0.1"
 FIRST_PORT = 45683

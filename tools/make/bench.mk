@@ -1,25 +1,26 @@
 # Speed. More arguments: make bench BENCH='--rounds 3 --workloads get,put'.
 
 BENCH ?=
+MICROCOAPY ?=
+RENEW ?=
+VALUES += BENCH MICROCOAPY RENEW
 
 .PHONY: bench-oscore bench bench-instructions bench-icount
 
 ## bench: requests per second beside other CoAP servers [BENCH=arguments MICROCOAPY=folder]
 bench: setup micropython-min
-	@MICROCOAPY='$(MICROCOAPY)' $(VENV_PYTHON) tools/bench/bench.py $(BENCH)
+	@$(append) BENCH $(VENV_PYTHON) tools/bench/bench.py
 
 ## bench-instructions: instructions per request, counted by valgrind
 bench-instructions: setup micropython-min
 	@$(VENV_PYTHON) tools/bench/instructions.py
-
-RENEW ?=
 
 .PHONY: size
 
 ## size: flash per file and feature, heap of a door node; RENEW=1 writes the budget anew
 size: setup
 	@$(MAKE) -s firmware BOARD=PICO_EMU || echo 'without the firmware of PICO_EMU'
-	@$(VENV_PYTHON) tools/size.py $(if $(filter-out 0 no,$(RENEW)),--renew)
+	@$(VENV_PYTHON) tools/size.py $(if $(call yes,RENEW),--renew)
 
 .PHONY: bench-plots
 
@@ -35,7 +36,7 @@ bench-memory: setup micropython-min
 
 ## bench-icount: instructions per operation on a Cortex-M3 and a RISC-V core [RENEW=1: the baseline]
 bench-icount: setup
-	@RENEW='$(RENEW)' $(VENV_PYTHON) tools/bench/icount.py
+	@$(VENV_PYTHON) tools/bench/icount.py
 
 ## bench-oscore: requests per second, heap per request and per context under OSCORE
 bench-oscore: setup

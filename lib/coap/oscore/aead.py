@@ -253,7 +253,7 @@ class Key:
 
 class Aead:
     """Seals and opens texts of at most `most` bytes in `text`, with the nonce `once` and the
-    additional data `aad`, which the caller fills in: see coap.cipher.
+    additional data `aad`, which the caller fills in: see coap.oscore.aead.
     """
 
     def __init__(self, most):

@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from coap.client_request import TOKEN_BYTES, UNPROTECTED, WATCHING
+from coap.client_request import DONE, IGNORED, TAKEN, TOKEN_BYTES, UNPROTECTED, WATCHING
 from coap.codec import CODE, FLAGS, IX_ECHO, IX_OBSERVE, IX_OSCORE, NOT_REQUEST, TOKEN, copy, equal
 from coap.numbers import ECHO, UNAUTHORIZED
 from coap.oscore.protection import PIV_HIGH, PIV_LENGTH, PIV_LOW, read_piv, write_piv
@@ -12,10 +12,6 @@ from coap.oscore.protection import PIV_HIGH, PIV_LENGTH, PIV_LOW, read_piv, writ
 _PIV = const(6)  # bytes of a Partial IV and its length
 _TAG = const(8)
 _ERROR = const(0x80)
-# What heard() says
-IGNORED = const(0)  # it is not for the call, or not genuine
-DONE = const(1)  # it has had its effect here
-TAKEN = const(2)  # it is the call's response
 
 
 class RequestState:

@@ -55,7 +55,7 @@ class Context:
         self.told_ms = 0  # and when it was sent last
         self.next = 0  # the sequence number of the next message
         self.limit = LAST_NUMBER  # numbers from here on are not to be used yet
-        self.more = None  # reserves further numbers: see coap.ledger
+        self.more = None  # reserves further numbers: see coap.oscore.sequence_numbers
 
     def take(self):  # hot
         """A sequence number that was never used; -1 when there is none."""

@@ -7,14 +7,20 @@ MicroPython's asyncio has no datagrams; its queue of streams that wait for poll 
 import asyncio
 
 from coap.extension import run_step
-from coap.transports.udp import ticks_ms
+from coap.transports.polling import ticks_ms
+from coap.transports.udp import Udp
 
 _LONGEST_MS = 60000
 _RETRY_MS = 1000  # between attempts to open a socket while there is no network
 
 
-async def serve(udp):
-    """Serve `udp` for ever."""
+async def serve(node, host="0.0.0.0", port=5683):
+    """Serve `node` on a UDP socket of its own until the task is cancelled."""
+    await serve_udp(Udp(node, host, port))
+
+
+async def serve_udp(udp):
+    """Serve the transport `udp` until the task is cancelled, then close it."""
     node = udp.node
     wake = asyncio.Event()
     readers = {}

@@ -233,10 +233,3 @@ def run(node, host="0.0.0.0", port=5683):
             udp.step()
     finally:
         udp.close()
-
-
-async def serve(node, host="0.0.0.0", port=5683):
-    """Serve for ever beside other asyncio tasks."""
-    from coap.transports.aio import serve
-
-    await serve(Udp(node, host, port))
