@@ -10,6 +10,7 @@ from micropython import const
 from coap.codec import FLAGS, UNSAFE
 from coap.extension import Extension
 
+# public: what Access() and `access` of a resource take
 OPEN = const(0)
 READ_ONLY = const(1)  # GET and FETCH for everybody
 SECURED = const(2)

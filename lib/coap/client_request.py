@@ -22,7 +22,7 @@ from coap.codec import (
 )
 from coap.numbers import FETCH, URI_PATH, URI_QUERY
 
-# What became of a request that was not answered: Response.failure
+# public: what became of a request that was not answered, Response.failure
 TIMEOUT = const(1)
 RESET = const(2)
 BROKEN = const(3)

@@ -103,9 +103,7 @@ _UNDERSTOOD = (
     | 1 << IX_ACCEPT
 )
 # what a request asks of the resource beyond its method
-_NEGOTIATED = (
-    1 << IX_ACCEPT | 1 << IX_CONTENT_FORMAT | 1 << IX_IF_MATCH | 1 << IX_IF_NONE_MATCH
-)
+_NEGOTIATED = 1 << IX_ACCEPT | 1 << IX_CONTENT_FORMAT | 1 << IX_IF_MATCH | 1 << IX_IF_NONE_MATCH
 _KNOWN = 1 << IX_BLOCK1 | 1 << IX_ECHO  # by them a View knows what it must forget
 _UNUSUAL = (
     1 << IX_IF_MATCH | 1 << IX_ETAG | 1 << IX_IF_NONE_MATCH | 1 << IX_PROXY | BAD_METHOD_OR_SIZE

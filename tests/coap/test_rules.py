@@ -184,6 +184,18 @@ def test_cells_of_the_index_and_bits_of_its_flags_serve_one_purpose():
     assert 1 << codec.IX_UNKNOWN < codec.UNSAFE
 
 
+@cases("lib", "firmware", "boards")
+@only("cpython")
+def test_boards_get_values_for_constants(folder):
+    from fold import PUBLIC, folded
+
+    definition = re.compile(rb"^([A-Z]\w*) = const\(", re.MULTILINE)
+    for path in sorted((folded() / folder).rglob("*.py")):
+        paragraphs = [part for part in path.read_bytes().split(b"\n\n") if PUBLIC not in part]
+        left = definition.findall(b"\n\n".join(paragraphs))
+        assert not left, f"{path}: {left} take memory: a use of them can not be folded"
+
+
 def hot_functions(path):
     """Return {qualified name: definition} of the functions whose `def` line ends in `# hot`.
 

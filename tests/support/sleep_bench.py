@@ -248,7 +248,7 @@ class Talk:
         self.bench.images.append(newest)
 
 
-def settled(bench=None):
+def on_exchange_done(bench=None):
     """A bench whose node has started, told so, and sleeps."""
     bench = bench or Bench()
     bench.live(POWER_ON)

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from host import device
-from setup import qemu, toolchain
+from setup import packages, qemu
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))
 
@@ -30,9 +30,9 @@ main(["1", {what!r}, {few}, {many}])
 
 def grown(what, few, many):
     """Rows of growth.py on a Cortex-M3, and how fast the last one is beside the first."""
-    missing = toolchain.lacking(qemu.MACHINES[MACHINE].needs)
+    missing = packages.missing(qemu.MACHINES[MACHINE].needs)
     if missing:
-        pytest.skip("not installed: " + ", ".join(need.package for need in missing))
+        pytest.skip("not installed: " + ", ".join(missing))
     source, _, _ = plots.GROWTH.read_text().rpartition("main(")
     rows = plots.rows(
         icount.printed(MACHINE, source + COUNTED.format(what=what, few=few, many=many))
