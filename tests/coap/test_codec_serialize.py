@@ -2,10 +2,11 @@
 
 from array import array
 
-import coap.codec as codec
 from coap.codec import (
     ABSENT,
+    FIELD_BLOCK1,
     FIELD_BLOCK2,
+    FIELD_BUFFER_START,
     FIELD_CODE,
     FIELD_CONTENT_FORMAT,
     FIELD_ETAG,
@@ -16,6 +17,8 @@ from coap.codec import (
     FIELD_PAYLOAD_LENGTH,
     FIELD_PAYLOAD_START,
     FIELD_SIZE1,
+    FIELD_SIZE2,
+    FIELD_SKIP,
     FIELD_TOTAL,
     FIELDS,
     TX_PAYLOAD,
@@ -36,6 +39,25 @@ from coap.numbers import ACK, CON, GET, NON, POST
 from support import cases, hexbytes
 from support.engine import encode, request, uint
 
+FIELD = {
+    "CODE": FIELD_CODE,
+    "ETAG": FIELD_ETAG,
+    "OBSERVE": FIELD_OBSERVE,
+    "CONTENT_FORMAT": FIELD_CONTENT_FORMAT,
+    "MAX_AGE": FIELD_MAX_AGE,
+    "BLOCK2": FIELD_BLOCK2,
+    "BLOCK1": FIELD_BLOCK1,
+    "SIZE2": FIELD_SIZE2,
+    "SIZE1": FIELD_SIZE1,
+    "PAYLOAD_START": FIELD_PAYLOAD_START,
+    "PAYLOAD_LENGTH": FIELD_PAYLOAD_LENGTH,
+    "TOTAL": FIELD_TOTAL,
+    "HASH": FIELD_HASH,
+    "SKIP": FIELD_SKIP,
+    "LIMIT": FIELD_LIMIT,
+    "BUFFER_START": FIELD_BUFFER_START,
+}
+
 
 def indexed(data, **settings):
     r = new_index(**settings)
@@ -48,7 +70,7 @@ def reply_ints(**values):
     clear_fields(q, 0x45)
     q[FIELD_LIMIT] = 1024
     for name, value in values.items():
-        q[getattr(codec, "FIELD_" + name)] = value
+        q[FIELD[name]] = value
     return q
 
 
