@@ -14,21 +14,21 @@ from support import cases, only
 NODE = 8300
 # module, class, bytes beside the node's own
 FEATURES = (
-    ("link", "WellKnownCore", 800),
+    ("link_format", "WellKnownCore", 800),
     ("observe", "Observe", 1920),
-    ("block", "Block", 950),
+    ("blockwise", "Blockwise", 950),
     ("multicast", "Multicast", 930),
-    ("limit", "Limit", 480),
+    ("rate_limit", "RateLimit", 480),
     ("echo", "Echo", 190),
-    ("silence", "NoResponse", 130),
-    ("problem", "ProblemDetails", 130),
-    ("conditions", "Conditions", 300),
+    ("no_response", "NoResponse", 130),
+    ("problem_details", "ProblemDetails", 130),
+    ("conditional_observe", "ConditionalObserve", 300),
     ("client", "Client", 3240),
 )
 SLOTS = (
     ("observe", "Observe", 8, 170),
     ("multicast", "Multicast", 4, 130),
-    ("block", "Block", 2, 60),
+    ("blockwise", "Blockwise", 2, 60),
 )
 
 
@@ -74,7 +74,7 @@ def test_a_slot(module, name, slots, most):
 
 @only("micropython")
 def test_a_slot_that_blocks_have_come_to():
-    block = loaded("block", "Block")
+    block = loaded("blockwise", "Blockwise")
 
     def used(slots):
         node = Node(block(slots))

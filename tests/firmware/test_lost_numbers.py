@@ -17,7 +17,7 @@ from support.oscore_peer import OSCORE, End
 
 HEAP = "4m"
 FILE = "lost-numbers-test.json"
-SLOTS = {"remembered": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
+SLOTS = {"dedup_entries": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
 KEYS = {
     "secret": "a1a2a3a4a5a6a7a8a9aaabacadaeafb0",
     "salt": "9e7ca92223786340",

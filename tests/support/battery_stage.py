@@ -199,13 +199,10 @@ class Stage:
     def __init__(self, file, world):
         self.world = world
         names = ("Clock", "FastJoin", "Udp", "peer", "network_module")
-        self.kept = [(battery, name, getattr(battery, name)) for name in names]
-        for owner, name in (
-            (credentials, "FILE"),
-            (battery_door, "NUMBERS_FILE"),
-            (battery_wearable, "NUMBERS_FILE"),
-        ):
-            self.kept.append((owner, name, getattr(owner, name)))
+        patched = [("battery", name) for name in names]
+        patched += [("credentials", "FILE")]
+        patched += [(name, "NUMBERS_FILE") for name in ("battery_door", "battery_wearable")]
+        self.kept = [(owner, name, getattr(sys.modules[owner], name)) for owner, name in patched]
         battery.Clock = lambda: world
         battery.FastJoin = lambda *options: world
         battery.Udp = lambda node: Wire(world, node)
@@ -234,7 +231,7 @@ class Stage:
     def end(self):
         self.clean()
         for owner, name, value in self.kept:
-            setattr(owner, name, value)
+            setattr(sys.modules[owner], name, value)
         if self.modules is None:
             del sys.modules["esp32"]
         else:

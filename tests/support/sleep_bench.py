@@ -248,7 +248,7 @@ class Talk:
         self.bench.images.append(newest)
 
 
-def on_exchange_done(bench=None):
+def settled(bench=None):
     """A bench whose node has started, told so, and sleeps."""
     bench = bench or Bench()
     bench.live(POWER_ON)
