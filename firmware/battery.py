@@ -177,7 +177,8 @@ def too_many_keys():
 # What a node that is awake for a moment has to say: its report, and news for its observers.
 #
 # The report goes first. Observers hear once it is on its way, by CON, for after a restart their
-# addresses are not verified; one that has not acknowledged in three wakes is forgotten, or it would
+# addresses are not verified; one that has not acknowledged in three wakes is forgotten, or it
+# would
 # cost a few seconds of radio at every wake for ever.
 
 STRIKES = 3

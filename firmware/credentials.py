@@ -12,7 +12,8 @@ hexadecimal:
                   the first such context
 
 `make keys` writes it and `make provision` puts it on a board. Beside it lies a file of the numbers
-that were used (see coap.oscore.sequence_numbers): without that one the keys must not be used again.
+that were used (see coap.oscore.sequence_numbers): without that one the keys must not be used
+again.
 """
 
 import json

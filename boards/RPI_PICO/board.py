@@ -29,7 +29,8 @@ SLOTS = {
     "observers": 8,
     "blocks": 2,
     "block_bytes": 768,  # the longest that is sent to it are its settings
-    "cached_response_bytes": 32,  # of a longer one, an error with a reason, a repeat learns the code
+    # of a longer one, an error with a reason, a repeat learns the code
+    "cached_response_bytes": 32,
     "separate_responses": 1,  # to answer later; the applications answer at once
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node

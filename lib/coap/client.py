@@ -12,7 +12,8 @@
     client.observe(peer, "s/temp", told)
 
 `peer` is an address as the transport has it: coap.transports.udp.peer("192.168.1.2"). A path may
-have a query; see coap.client_request. An answer in blocks calls the function once for each piece, or once
+have a query; see coap.client_request. An answer in blocks calls the function once for each
+piece, or once
 when the Call was given a buffer: call.into = bytearray(4096).
 """
 

@@ -54,7 +54,8 @@ REJECTED = const(1)
 GIVEN_UP = const(2)
 
 
-# The table of cached responses: counts and lifetimes, entries of (peer << 16 | MID, when, length of
+# The table of cached responses: counts and lifetimes, entries of (peer << 16 | MID, when, length
+# of
 # the cached response with DEDUP_NON for a NON), one word a peer: when it was verified, 0 if not.
 DEDUP_ENTRIES = const(0)
 DEDUP_CON_MS = const(1)

@@ -14,7 +14,8 @@ and never taken for zero.
     journal.release(offer)                ... and has told, once its 2.04 is there
 
 state() is a journal as bytes and restore() takes them back; whoever keeps them sees to CRC and
-torn writes (power.retained_state). All of it: a head of 24 bytes, 9 for each event, 5 for each fault. The
+torn writes (power.retained_state). All of it: a head of 24 bytes, 9 for each event, 5 for each
+fault. The
 ring lies in memory as it does in there, so an event that is noted takes none.
 
 Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences

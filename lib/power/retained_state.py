@@ -88,7 +88,8 @@ def _is_newer(sequence, other):
 
 # Where an image outlives a sleep: RTC memory where there is some, else files.
 #
-# - machine.mem_backup() is a memoryview since MicroPython 1.29: 2048 bytes on ESP32, which keeps it
+# - machine.mem_backup() is a memoryview since MicroPython 1.29: 2048 bytes on ESP32, which keeps
+# it
 #   in deep sleep and over a reset; some 28 on RP2, which is too little for anything here.
 # - machine.RTC().memory() is the same RTC memory on an ESP32 before that, as one string of bytes.
 # - A file takes the place of the one before as a whole: it is written beside it and renamed.

@@ -229,7 +229,8 @@ def _clip(slope):
 
 # The last beats of a pulse, and whether they are of one kind: the rate is told only then.
 #
-# A heart beats evenly, each beat as strong as the other, and takes from red light the same share of
+# A heart beats evenly, each beat as strong as the other, and takes from red light the same share
+# of
 # what it takes from infrared. Motion does so only by chance. So each beat is compared with the
 # medians of the last dozen in its time, strength and ratio of colours; those that agree give rate
 # and saturation, and when less than two thirds agree there is none. One beat missed, invented or out

@@ -277,7 +277,8 @@ def test_the_longest_reply_head_has_room_before_the_payload():
     r = new_index()
     data = encode(CON, GET, 7, bytes(8))
     q = reply_ints(
-        ETAG=8, OBSERVE=1 << 23, CONTENT_FORMAT=65000, MAX_AGE=1 << 29, BLOCK2=1 << 23, BLOCK1=1 << 23,
+        ETAG=8, OBSERVE=1 << 23, CONTENT_FORMAT=65000, MAX_AGE=1 << 29, BLOCK2=1 << 23, BLOCK1=1
+        << 23,
         SIZE2=1 << 29, SIZE1=1 << 29, PAYLOAD_LENGTH=1,
     )  # fmt: skip
     assert len(emitted(data, q, bytes(8), b"x")) - 1 <= r[TX_PAYLOAD]

@@ -129,7 +129,8 @@ class Protector:
 
 # How OSCORE frames a message in another one: the option's value, inside and outside (RFC 8613).
 #
-# Machine code like scan.py, and with the same promises, in a file that only a node with keys loads.
+# Machine code like scan.py, and with the same promises, in a file that only a node with keys
+# loads.
 
 
 # What parse() finds in the value of an OSCORE option

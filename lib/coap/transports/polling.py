@@ -11,7 +11,7 @@ if hasattr(select.poll(), "ipoll"):
 else:
 
     class Poller:
-        """Poll objects instead of file descriptors, and offer ipoll(), as MicroPython's poll does."""
+        """Poll objects instead of file descriptors, and offer ipoll(), like MicroPython's."""
 
         def __init__(self):
             self.poll = select.poll()
