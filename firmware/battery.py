@@ -82,7 +82,7 @@ class BatteryNode:
         self._name = name
 
     def parts(self, chip, journal, pack, told=()):
-        """What power.duty_cycle.Life works with. chip: of power.sleep_modes; journal: what there is to tell;
+        """What DutyCycle works with. chip: of power.sleep_modes; journal: an EventLog;
         pack(offer, charge_pct): the report; told: resources, see Talk.
         """
         node = self.node

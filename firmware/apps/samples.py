@@ -24,7 +24,7 @@ _REPORT_MAX = const(1024)  # bytes
 
 
 class Rows:
-    """batch: apps.batch.Batch; reserve: power.retained_state.Reserve, which keeps its numbers unique."""
+    """batch: apps.batch.Batch; reserve: the NumberReservation that keeps its numbers unique."""
 
     def __init__(self, batch, reserve):
         self.blanks = 0  # how often nobody knows what is missing

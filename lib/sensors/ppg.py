@@ -233,7 +233,7 @@ def _clip(slope):
 # of
 # what it takes from infrared. Motion does so only by chance. So each beat is compared with the
 # medians of the last dozen in its time, strength and ratio of colours; those that agree give rate
-# and saturation, and when less than two thirds agree there is none. One beat missed, invented or out
+# and saturation, and when less than two thirds agree there is none. A beat missed, invented or out
 # of turn does not show.
 
 _BEATS = const(12)

@@ -91,7 +91,7 @@ _TOO_LONG = (REQUEST_ENTITY_TOO_LARGE, b"")
 
 
 class Oscore(Extension):
-    """contexts: a list of coap.oscore.context.Context; flash, retained, step: see coap.oscore.sequence_numbers.
+    """contexts: a list of Context; flash, retained, step: see coap.oscore.sequence_numbers.
 
     Raises ValueError for two contexts with one sender key: each would count from 0.
     """
