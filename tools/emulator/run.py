@@ -85,7 +85,7 @@ class World:
                 self._measure(words[0], value)
                 return f"{words[0]} {value}"
             return f"error: {words[0]}: {low} to {high}"
-        return f"error: {line!r} is no line of mine; I take {LINES}"
+        return f"error: {line!r} is unknown; use {LINES}"
 
     def _measure(self, name, value):
         if name == "battery":
