@@ -17,6 +17,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from fold import counterpart
 from setup.console import Problem
 from setup.interpreter import find
 
@@ -62,6 +63,7 @@ def frames(path: Path, micropython: Path) -> list[Frame]:
 
     Raises CompileError, or OSError when the file or the interpreter cannot be read or run.
     """
+    path = counterpart(path)
     names = _qualified_names(ast.parse(path.read_bytes(), str(path)))
     listing = _listing(path, micropython)
     found = []

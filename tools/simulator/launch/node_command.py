@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 
+from fold import folded
 from setup import interpreter, micropython, plain
 from setup.console import ROOT
 
 SIMULATOR = ROOT / "tools" / "simulator"
 NODE_MAIN = SIMULATOR / "node_main.py"
-LIB = ROOT / "lib"
-OTHER_PATHS = (ROOT / "firmware", SIMULATOR)
-IMPORT_PATHS = (LIB, *OTHER_PATHS)
+IMPORT_PATHS = (ROOT / "lib", ROOT / "firmware", SIMULATOR)
 SHIM = ROOT / "tools" / "cpython"
 # A smaller heap has no room for the compiler and the compiled modules beside the node.
 FROZEN_BELOW = 512 << 10
@@ -54,11 +53,13 @@ def on_cpython():
 def on_micropython(heap):
     """Return (argv, environment, title) for the MicroPython found; heap: bytes, None: default."""
     found, _ = interpreter.find()
-    lib = LIB if found.viper else plain.copy(LIB)
+    lib, *others, main = (folded() / path.relative_to(ROOT) for path in (*IMPORT_PATHS, NODE_MAIN))
+    if not found.viper:
+        lib = plain.copy(lib)
     size = ["-X", f"heapsize={heap}"] if heap else []
     title = "MicroPython " + ".".join(str(number) for number in found.version)
-    added = {"MICROPYPATH": joined(lib, *OTHER_PATHS, ".frozen")}
-    return [found.path, *size, NODE_MAIN], added, title
+    added = {"MICROPYPATH": joined(lib, *others, ".frozen")}
+    return [found.path, *size, main], added, title
 
 
 def on_frozen(heap):

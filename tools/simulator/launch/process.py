@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+from fold import FOLDED
 from setup.console import ROOT, Problem
 from simulator.launch.arguments import bind_problem
 
@@ -148,6 +149,7 @@ class NodeProcess:
 
     def _error_line(self, line):
         """Print a line of the node's stderr; before it is ready, keep it."""
+        line = line.replace(f"{ROOT / FOLDED}/", "")
         if self._ready:
             print(line, file=sys.stderr, flush=True)
         elif line.strip():
