@@ -51,7 +51,7 @@ class Heap:
 def on_pico(firmware=FIRMWARE):
     """The Heap on the emulated Pico. Raises Problem when it cannot run."""
     from emulator.pico import Pico
-    from emulator.repl import ReplError
+    from emulator.serial_line import ReplError
 
     try:
         with Pico(firmware) as pico:

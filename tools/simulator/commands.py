@@ -58,12 +58,12 @@ class Commands:
         name, _, argument = line.strip().partition(" ")
         command = self._commands.get(name)
         if command is None:
-            self._say("error: {!r} is unknown; use {}".format(name, self._known))
+            self._say("error: {!r} is unknown; the commands are {}".format(name, self._known))
             return
         try:
             done = command(argument.strip())
         except ValueError as error:
-            self._say("error: {}; use {}".format(error, self._known))
+            self._say("error: {}; the commands are {}".format(error, self._known))
             return
         if self._settling:
             self._node.after(_SETTLE_MS, lambda _now_ms: self._settled(done))

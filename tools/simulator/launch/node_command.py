@@ -99,12 +99,12 @@ def emulated_pico(options):
     Raises:
         Problem: Node.js, the emulator or what builds the firmware is missing.
     """
-    from emulator import parts
+    from emulator import dependencies
     from host.device import find_board
     from setup import firmware
 
-    parts.node()
-    parts.bootrom()
+    dependencies.node()
+    dependencies.bootrom()
     image, *_ = firmware.build_from_debian(find_board(PICO))
     argv = [sys.executable, str(PICO_RUN), "--firmware", str(image)]
     argv += ["--host", options.host, "--port", str(options.port)]
