@@ -15,7 +15,7 @@ OWN = re.compile(r"\bArguments\((?!argparse)")
 # Of each file that reads arguments, those that come before the unknown one.
 PROGRAMS = {
     "bench/bench.py": (),
-    "bench/plots.py": (),
+    "bench/icount.py": (),
     "build_mpy.py": (),
     "configure.py": (),
     "conformance/__main__.py": (),
@@ -30,7 +30,7 @@ PROGRAMS = {
     "recover.py": (),
     "setup/firmware.py": ("PICO_EMU",),
     "setup/qemu.py": ("MPS2_AN385",),
-    "size.py": (),
+    "size/__main__.py": (),
     "slipmux.py": (),
     "week/__main__.py": (),
     "week/battery.py": (),
@@ -41,6 +41,7 @@ STARTED_BY = {
     "setup/firmware.py": ("setup", "firmware"),
     "setup/qemu.py": ("setup", "qemu"),
     "conformance/__main__.py": ("conformance",),
+    "size/__main__.py": ("size",),
     "week/__main__.py": ("week",),
 }
 
@@ -71,7 +72,6 @@ def test_an_unknown_option_is_one_line(file):
         ("recover.py", ["--limit-s", "x"], "up to 3600"),
         ("recover.py", ["--limit-s", "nan"], "up to 3600"),
         ("recover.py", ["--port", "²"], "PORT is a UDP port"),
-        ("bench/plots.py", ["--batches", "0"], "from 1 to 1000; --help"),
         ("flash.py", ["--baud", "x"], "50 to 12000000"),
         ("setup/firmware.py", [], "required: board"),
     ],

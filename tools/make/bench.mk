@@ -1,42 +1,24 @@
-# Speed. More arguments: make bench BENCH='--rounds 3 --workloads get,put'.
+# Speed and size. More arguments: make bench BENCH='--rounds 3 --workloads get,put'.
 
 BENCH ?=
+RENEW ?=
+renew = $(if $(filter-out 0 no,$(RENEW)),--renew)
 
-.PHONY: bench-oscore bench bench-instructions bench-icount
+.PHONY: bench bench-icount bench-oscore size
 
 ## bench: requests per second beside other CoAP servers [BENCH=arguments MICROCOAPY=folder]
 bench: setup micropython-min
 	@MICROCOAPY='$(MICROCOAPY)' $(VENV_PYTHON) tools/bench/bench.py $(BENCH)
 
-## bench-instructions: instructions per request, counted by valgrind
-bench-instructions: setup micropython-min
-	@$(VENV_PYTHON) tools/bench/instructions.py
-
-RENEW ?=
-
-.PHONY: size
-
-## size: flash per file and feature, heap of a door node; RENEW=1 writes the budget anew
-size: setup
-	@$(MAKE) -s firmware BOARD=PICO_EMU || echo 'without the firmware of PICO_EMU'
-	@$(VENV_PYTHON) tools/size.py $(if $(filter-out 0 no,$(RENEW)),--renew)
-
-.PHONY: bench-plots
-
-## bench-plots: requests/s and heap by resources, observers and options, as plots
-bench-plots: setup
-	@$(VENV_PYTHON) tools/bench/plots.py
-
-.PHONY: bench-memory
-
-## bench-memory: bytes that each operation asks of the heap, by engine, application and socket
-bench-memory: setup micropython-min
-	@$(VENV_PYTHON) tools/bench/memory_table.py
-
-## bench-icount: instructions per operation on a Cortex-M3 and a RISC-V core [RENEW=1: the baseline]
+## bench-icount: instructions per operation on a Cortex-M3 and a RISC-V core [RENEW=1: the budget]
 bench-icount: setup
-	@RENEW='$(RENEW)' $(VENV_PYTHON) tools/bench/icount.py
+	@$(VENV_PYTHON) tools/bench/icount.py $(renew)
 
 ## bench-oscore: requests per second, heap per request and per context under OSCORE
 bench-oscore: setup
 	@$(VENV_PYTHON) tools/bench/oscore.py
+
+## size: flash per file and extension, heap of a door node [RENEW=1: the budget]
+size: setup
+	@$(MAKE) -s firmware BOARD=PICO_EMU || echo 'without the firmware of PICO_EMU'
+	@$(VENV_PYTHON) tools/size $(renew)

@@ -18,7 +18,6 @@ PROGRAMS = (
     (("coap-client-notls", "coap-client"), "libcoap3-bin", "tests with libcoap's client"),
     (("gcc",), "gcc", "the load client and MicroPython 1.25"),
     (("dpkg-source",), "dpkg-dev", "MicroPython 1.25"),
-    (("valgrind",), "valgrind", "instructions per request"),
 )
 NPM = ROOT / "tools" / "js"
 

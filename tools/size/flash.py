@@ -10,23 +10,9 @@ from setup.interpreter import find
 
 ARCH = "armv6m"
 ELF = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.elf"
-CORE = ("scan", "message", "exchange", "resource", "node", "numbers", "transports/udp")
-FEATURES = (
-    ("link", "discovery"),
-    ("observe", "observe"),
-    ("conditions", "conditions on notifications"),
-    ("block", "block-wise transfers"),
-    ("multicast", "groups"),
-    ("limit", "rate limit"),
-    ("echo", "Echo"),
-    ("silence", "No-Response"),
-    ("access", "access"),
-    ("oscore", "OSCORE"),
-    ("problem", "problem details"),
-    ("client", "client"),
-    ("report", "reports"),
-    ("directory", "resource directory"),
-)
+LIB = ROOT / "lib"
+EXTENSION = re.compile(r"^class \w+\((Feature|Extension)\)", re.MULTILINE)
+MORE = ("coap.directory", "senml")  # optional as well, but no extensions
 # What mpy-tool calls the data of a frozen module: its path, escaped.
 KINDS = "fun_data|const_obj_table_data|const_qstr_table_data|const_obj|children|frozen_module"
 SYMBOL = re.compile(rf"\S+ ([0-9a-f]+) \w (?:{KINDS}|proto_fun|raw_code)_(\S+)$")
@@ -39,46 +25,45 @@ print(" ".join(sorted(set(sys.modules) - before)))
 
 
 def mpy(arch=ARCH):
-    """{path: bytes} of every module for one processor. Raises device.Problem."""
+    """Return {path: bytes} of every module for one processor. Raises device.Problem."""
     return build_mpy.compile_all(arch)
 
 
-def core(sizes):
-    """Bytes of the seven files that the protocol begins with."""
-    return sum(sizes[f"coap/{name}.py"] for name in CORE)
+def module_name(path):
+    """Return the dotted name of a module's path below lib/ or firmware/."""
+    return path.as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def imported(module):
-    """Paths of all modules of ours that `import module` brings in."""
+    """Return the paths of all modules of ours that `import module` brings in. Raises Problem."""
     interpreter, _ = find()
     program = LOADED.format(module=module)
     path = interpreter.path if interpreter.path.is_absolute() else ROOT / interpreter.path
-    environ = {"MICROPYPATH": f"{ROOT / 'lib'}:{ROOT / 'firmware'}:.frozen"}
+    environ = {"MICROPYPATH": f"{LIB}:{ROOT / 'firmware'}:.frozen"}
     done = subprocess.run([path, "-c", program], capture_output=True, text=True, env=environ)
     if done.returncode:
         raise Problem(f"{module} cannot be imported: {done.stderr.strip().splitlines()[-1]}")
-    found = set()
-    for name in done.stdout.split():
-        for path in (name.replace(".", "/") + ".py", name.replace(".", "/") + "/__init__.py"):
-            if any((ROOT / folder / path).exists() for folder in build_mpy.SOURCES):
-                found.add(path)
-    return found
+    loaded = set(done.stdout.split())
+    return {path.as_posix() for path, _ in build_mpy.sources() if module_name(path) in loaded}
 
 
 def groups(sizes):
-    """{what: bytes}: the core, what a node cannot be imported without, each feature's more."""
+    """Return {what: bytes}: what a node needs at least, what each extension adds to it, all."""
     least = imported("coap.node") | imported("coap.transports.udp")
-    found = {"core": core(sizes), "least": sum(sizes[path] for path in least)}
-    for name, title in FEATURES:
-        more = imported(f"coap.{name}") - least
-        found[title] = sum(sizes[path] for path in more)
-    found["SenML"] = sum(n for name, n in sizes.items() if name.startswith("senml/"))
+    found = {"least": sum(sizes[path] for path in least)}
+    extensions = [
+        module_name(file.relative_to(LIB))
+        for file in sorted(LIB.rglob("*.py"))
+        if EXTENSION.search(file.read_text())
+    ]
+    for name in [*extensions, *MORE]:
+        found[name] = sum(sizes[path] for path in imported(name) - least)
     found["all"] = sum(sizes.values())
     return found
 
 
 def frozen(elf=ELF):
-    """{path: bytes} of the modules that are frozen into a firmware. Raises Problem."""
+    """Return {path: bytes} of the modules that are frozen into a firmware. Raises Problem."""
     if not elf.exists():
         raise Problem("there is no firmware: run `make firmware BOARD=PICO_EMU`")
     nm = shutil.which("nm")
@@ -101,5 +86,5 @@ def frozen(elf=ELF):
 
 
 def escaped(path):
-    """A module's path as it stands in symbols: coap/scan.py is coap_scan."""
+    """Return a module's path as it stands in symbols: coap_scan for coap/scan.py."""
     return path.removesuffix(".py").replace("/", "_")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import frames
 from plugin.interpreters import MicroPython
+from size import stack_frames
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +67,7 @@ def test_heap_frames_are_exactly_those_listed(target, tmp_path):
     functions = dict(functions_of_all_sizes())
     source = tmp_path / "sizes.py"
     source.write_text("".join(f"def {name}():\n{body}" for name, body in functions.items()))
-    listed = {frame.name: frame for frame in frames.frames(source, target.command)}
+    listed = {frame.name: frame for frame in stack_frames.frames(source, target.command)}
     assert {listed[name].words for name in functions} >= {10, 11, 12, 13}
 
     probe = "import sizes, support\n" + "".join(
@@ -89,7 +89,7 @@ def test_heap_frames_are_exactly_those_listed(target, tmp_path):
 def test_names_are_qualified(target, tmp_path):
     source = tmp_path / "nested.py"
     source.write_text(NESTED)
-    found = {frame.name: frame for frame in frames.frames(source, target.command)}
+    found = {frame.name: frame for frame in stack_frames.frames(source, target.command)}
     assert found.keys() == {
         "<module>",
         "outer",
@@ -111,7 +111,7 @@ def test_names_are_qualified(target, tmp_path):
 
 def run(*arguments, **environ):
     return subprocess.run(
-        [sys.executable, ROOT / "tools/frames.py", *arguments],
+        [sys.executable, ROOT / "tools/size/stack_frames.py", *arguments],
         capture_output=True,
         text=True,
         env=environ or None,
@@ -147,5 +147,5 @@ def test_interpreter_without_listing_is_refused(tmp_path):
     mute = tmp_path / "mute"
     mute.write_text("#!/bin/sh\nexit 0\n")
     mute.chmod(0o755)
-    with pytest.raises(frames.CompileError, match="no debug printers"):
-        frames.frames(Path(frames.__file__), mute)
+    with pytest.raises(stack_frames.CompileError, match="no debug printers"):
+        stack_frames.frames(Path(stack_frames.__file__), mute)

@@ -1,4 +1,4 @@
-"""The bench's observe client counts right: with libcoap, and with servers that tell nobody."""
+"""The bench's observe client counts right: with libcoap, and with servers that do not notify."""
 
 import json
 import subprocess
@@ -18,58 +18,58 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the client is L
 ACK_CHANGED = bytes([0x64, 0x44])
 
 
-def fanout(port, *arguments):
-    command = [programs.c_program("fanout"), "--port", port, "--warmup", 0, *arguments]
+def load(port, *arguments):
+    command = [programs.load_client("observe_load"), "--port", port, "--warmup", 0, *arguments]
     return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
     ("name", "path"), [("libcoap", "example_data"), ("mote-micropython", "bench/state")]
 )
-def test_every_observer_hears_of_every_change(name, path):
+def test_every_observer_is_notified_of_every_change(name, path):
     server = SERVERS[name]()
     server.start()
     try:
         arguments = ["--path", path, "--window", 1, "--sockets", 4, "--count", 50]
-        done = fanout(server.port, *arguments, "--retransmit-ms", 1000)
+        done = load(server.port, *arguments, "--retransmit-ms", 1000)
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert seen["errors"] == seen["bad_codes"] == 0
+    stats = json.loads(done.stdout)
+    assert stats["errors"] == stats["bad_codes"] == 0
     # a server may merge what changes while it waits for an acknowledgement
-    assert 100 < seen["requests"] <= 4 * (50 + seen["retransmitted"])
+    assert 100 < stats["requests"] <= 4 * (50 + stats["retransmitted"])
 
 
 def without_observe(datagram):
-    """The answer of a server that knows resources, but no observers."""
+    """Return the response of a server that knows resources, but no observers."""
     return [(ACK_CONTENT if datagram[1] == 1 else ACK_CHANGED) + datagram[2:8]]
 
 
 def with_observe(datagram):
-    """The answer of a server that takes observers and forgets them."""
+    """Return the response of a server that takes observers and forgets them."""
     if datagram[1] == 1:
         return [ACK_CONTENT + datagram[2:8] + b"\x60\xff0"]
     return [ACK_CHANGED + datagram[2:8]]
 
 
 @pytest.mark.parametrize(
-    ("answer", "complaint"),
+    ("response", "complaint"),
     [
         (without_observe, "takes no more observers"),
-        (with_observe, "must tell its observers"),
+        (with_observe, "must notify its observers"),
         (lambda d: [bytes([0x64, 0x84]) + d[2:8]], "cannot be observed"),
     ],
 )
-def test_a_server_that_tells_nobody_ends_with_one_line(answer, complaint):
-    with Peer(answer) as peer:
-        done = fanout(peer.port, "--seconds", 0.3)
+def test_a_server_that_does_not_notify_ends_with_one_line(response, complaint):
+    with Peer(response) as peer:
+        done = load(peer.port, "--seconds", 0.3)
     assert done.returncode == 2
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_nobody_there():
-    done = fanout(free_port())
+    done = load(free_port())
     assert done.returncode == 2
     assert "nothing listens" in done.stderr

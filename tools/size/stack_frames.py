@@ -1,6 +1,6 @@
-"""Shows which functions take their frame from the heap at every call.
+"""List the functions that take their frame from the heap at every call.
 
-    .venv/bin/python tools/frames.py lib/coap/*.py
+    .venv/bin/python tools/size/stack_frames.py lib/coap/*.py
 
 MicroPython keeps the frame of a bytecode function on the C stack while it has at most 11 words;
 a larger one is allocated at each call and freed at its end (py/objfun.c, VM_MAX_STATE_ON_STACK).
@@ -17,8 +17,10 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from setup.console import Problem
-from setup.interpreter import find
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+from setup.console import Problem  # noqa: E402
+from setup.interpreter import find  # noqa: E402
 
 STACK_WORDS = 11
 EXCEPTION_WORDS = 3
@@ -50,10 +52,12 @@ class Frame:
 
     @property
     def words(self) -> int:
+        """Return the size of the frame."""
         return self.n_state + EXCEPTION_WORDS * self.n_exc_stack
 
     @property
     def on_heap(self) -> bool:
+        """Return True if the frame is too large for the C stack."""
         return self.words > STACK_WORDS
 
 
@@ -83,8 +87,8 @@ def _listing(path, micropython):
     # Source files hold other characters than the listing, which is cut within strings.
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        said = (done.stdout + done.stderr).splitlines()
-        errors = [line for line in said if "Error: " in line] or ["does not compile"]
+        printed = (done.stdout + done.stderr).splitlines()
+        errors = [line for line in printed if "Error: " in line] or ["does not compile"]
         raise CompileError(f"{path}: {errors[0]}")
     if not any(BLOCK.match(line) for line in done.stdout.splitlines()):
         raise CompileError(f"{micropython} has no debug printers: use the one of `make setup`")
@@ -133,8 +137,9 @@ def _is_machine_code(scope):
 
 
 def main(paths):
+    """List the functions with such frames; exit code 2 when a file cannot be compiled."""
     if not paths:
-        print("usage: frames.py FILE...", file=sys.stderr)
+        print("usage: stack_frames.py FILE...", file=sys.stderr)
         return 2
     try:
         interpreter, _ = find()
