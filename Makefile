@@ -16,15 +16,25 @@ HOST ?= 127.0.0.1
 PORT ?= 5683
 # Tests wait for time limits more than they compute.
 JOBS ?= 4
+ARGS ?=
 APP ?=
 FLASH ?=
+
+# Values that a user may set. The last lines of this file export them as they were typed, and
+# recipes name them as "$$NAME": no quote or $(...) in a value runs code, in make or in a shell.
+VALUES := HOST PORT JOBS ARGS BOARD APP FLASH
+# $(call yes,NAME): is the switch NAME on? $(call typed,NAME): did the user set NAME?
+yes = $(filter-out 0 no,$(value $(1)))
+typed = $(filter $(1),$(TYPED))
+# $(append) NAME command: run the command with the words of NAME as further arguments.
+append := $(PYTHON) tools/make/append_words.py
 
 .PHONY: help run setup test
 
 ## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
 run: setup
-	@$(PYTHON) tools/simulate.py --play --board '$(BOARD)' $(if $(FLASH),--flash '$(FLASH)') \
-		$(if $(APP),--app '$(APP)') --host '$(HOST)' --port '$(PORT)'
+	@$(PYTHON) tools/simulator --play --board "$$BOARD" $(if $(FLASH),--flash "$$FLASH") \
+		$(if $(APP),--app "$$APP") --host "$$HOST" --port "$$PORT"
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian
 setup:
@@ -35,6 +45,10 @@ setup:
 
 ## test: run every test on every interpreter [ARGS=pytest arguments JOBS=processes]
 test: setup micropython-min micropython-frozen qemu pico
-	@$(VENV_PYTHON) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+	@$(append) ARGS $(VENV_PYTHON) -m pytest -q -n "$$JOBS" --dist loadfile
 
 include $(wildcard tools/make/*.mk)
+
+TYPED := $(foreach name,$(VALUES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
+export $(VALUES)

@@ -8,7 +8,7 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from device import ROOT, Problem, main, program
+from host.device import ROOT, Problem, main, program
 from setup.console import Arguments
 
 ARCHS = ("xtensawin", "rv32imc", "armv6m", "armv7emsp", "x64")

@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from device import ROOT, Problem, shown
+from host.device import ROOT, Problem, shown
 
 FOLDER = ROOT / "keys"
 NODE_FILE = "oscore.json"

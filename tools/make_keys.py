@@ -1,7 +1,7 @@
 """Makes the keys of a node and its gateway: `make keys NODE=name`; ROTATE=1 makes new ones.
 
 keys/NAME/oscore.json is the node's (see firmware/keys.py), for `make provision` and
-`tools/simulate.py --oscore`. keys/NAME/gateway-ID/ is the other end in aiocoap's format, ID that
+`tools/simulator --oscore`. keys/NAME/gateway-ID/ is the other end in aiocoap's format, ID that
 of the node's end; client.json names it for `aiocoap-client --credentials`, server.json for a
 server of aiocoap. Nobody else can read them, and nothing of them is printed.
 
@@ -15,8 +15,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from configure import write_private
-from device import Problem, main, shown
+from host.device import Problem, main, shown, write_private
 from key_folder import (
     CLIENT,
     FOLDER,

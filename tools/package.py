@@ -3,7 +3,7 @@
 import json
 import re
 
-from device import ROOT, main
+from host.device import ROOT, main
 
 FILE = ROOT / "package.json"
 

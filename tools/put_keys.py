@@ -6,10 +6,19 @@ it has until the new ones have arrived whole; from then on the gateway's credent
 """
 
 import importlib
+import sys
 from pathlib import Path
 
-from configure import firmware_config
-from device import Problem, add_device_arguments, check_ports, main, mpremote, run, shown
+from host.device import (
+    ROOT,
+    Problem,
+    add_device_arguments,
+    check_ports,
+    main,
+    mpremote,
+    run,
+    shown,
+)
 from key_folder import (
     FOLDER,
     NODE_FILE,
@@ -114,7 +123,8 @@ def check(folder):
 
 def load_keys(path):
     """What the node will make of the file. Raises ValueError naming the field that is wrong."""
-    firmware_config()  # and with it the way to firmware/
+    if str(ROOT / "firmware") not in sys.path:
+        sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "firmware")]
     return importlib.import_module("keys").load(path)
 
 

@@ -1,6 +1,5 @@
 """OSCORE, the client's side: requests of ours, observations, and what is no answer to them."""
 
-from asked import Told
 from coap.access import SECURED, Access
 from coap.call import WATCHING
 from coap.context import Context
@@ -11,9 +10,10 @@ from coap.numbers import *
 from coap.oscore import Oscore
 from coap.report import Report
 from coap.transports.wire import Wire
-from engine import Peer, decode, due, encode, silent
-from secured import SALT, SECRET
 from support import cases, raises
+from support.client_node import Told
+from support.engine import Peer, decode, due, encode, silent
+from support.oscore_peer import SALT, SECRET
 
 HEAP = "2m"
 OSCORE = 9

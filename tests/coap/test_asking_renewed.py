@@ -1,14 +1,14 @@
 """OSCORE, the client's side: what a renewed observation takes, and kept numbers (RFC 8613)."""
 
-from asked import Told
 from coap.context import Context
 from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON
 from coap.oscore import Oscore
-from engine import due, encode, uint
-from secured import OBSERVE, OSCORE, SALT, SECRET, End, seal
 from support import cases
+from support.client_node import Told
+from support.engine import due, encode, uint
+from support.oscore_peer import OBSERVE, OSCORE, SALT, SECRET, End, seal
 
 HEAP = "2m"
 MINUTE_MS = 60000

@@ -6,8 +6,9 @@ from coap import Resource
 from coap.block import Block
 from coap.numbers import GET, POST, PUT
 from coap.resource import CoapError
-from engine import ask, request
-from features import (
+from support import cases
+from support.engine import ask, request
+from support.features import (
     BLOCK1,
     BLOCK2,
     ETAG,
@@ -20,7 +21,6 @@ from features import (
     seeded,
     text,
 )
-from support import cases
 
 BODY = text(1500)
 

@@ -7,8 +7,9 @@ from coap import Resource
 from coap.block import Block
 from coap.numbers import FETCH, GET, NON, POST, PUT
 from coap.resource import LATER, CoapError
-from engine import ask, due, encode, request
-from features import (
+from support import cases
+from support.engine import ask, due, encode, request
+from support.features import (
     BLOCK1,
     BLOCK2,
     CONTENT_FORMAT,
@@ -23,7 +24,6 @@ from features import (
     text,
     verify,
 )
-from support import cases
 
 BODY = text(1500)
 

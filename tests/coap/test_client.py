@@ -1,14 +1,14 @@
 """Requests of ours: sent, repeated, matched with what comes, and given up (RFC 7252 4, 5)."""
 
 import slots as count
-from asked import Told, acknowledge, asking, piggyback, reset, respond, sent
 from coap import LATER, CoapError
 from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR
 from coap.transports.wire import Wire
-from engine import Peer, ask, due, encode, silent
-from features import option, seeded
 from slots import ABSENT
 from support import cases, raises
+from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
+from support.engine import Peer, ask, due, encode, silent
+from support.features import option, seeded
 
 PATH, FORMAT, QUERY, ACCEPT = 11, 12, 15, 17
 

@@ -1,10 +1,10 @@
 """A request of ours allocates nothing, once warm, beyond what the application makes itself."""
 
-from asked import BLOCK1, BLOCK2, OBSERVE, asking
 from coap.numbers import ACK, CON, NON, SENML_CBOR
-from engine import encode
-from features import block, option
 from support import allocated, cases, locked, only, retained
+from support.client_node import BLOCK1, BLOCK2, OBSERVE, asking
+from support.engine import encode
+from support.features import block, option
 
 PAYLOAD = bytes(20)
 LONG = bytes(1500)

@@ -1,13 +1,13 @@
 """Long payloads of ours and long answers to us (RFC 7959), against a script and our own server."""
 
-from asked import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
 from coap import CoapError
 from coap.block import Block
 from coap.numbers import FETCH, POST
 from coap.transports.wire import Wire
-from engine import due
-from features import block, seeded, text
 from support import cases
+from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
+from support.engine import due
+from support.features import block, seeded, text
 
 SIZE1 = 60
 

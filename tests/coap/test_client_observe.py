@@ -1,13 +1,23 @@
 """Observations of ours (RFC 7641 section 3)."""
 
-from asked import BLOCK2, OBSERVE, acknowledge, asking, notify, piggyback, reset, respond, sent
 from coap.block import Block
 from coap.numbers import CON, GET, NON
 from coap.observe import Observe
 from coap.transports.wire import Wire
-from engine import due
-from features import Value, block, option, seeded, text
 from support import cases
+from support.client_node import (
+    BLOCK2,
+    OBSERVE,
+    acknowledge,
+    asking,
+    notify,
+    piggyback,
+    reset,
+    respond,
+    sent,
+)
+from support.engine import due
+from support.features import Value, block, option, seeded, text
 
 
 def observing(number=10, now_ms=0, max_age_s=None):

@@ -6,8 +6,8 @@ import slots as c
 import slots as s
 from coap.copying import copy
 from coap.numbers import ACK, CON, GET, NON, POST
-from engine import encode, request, uint
 from support import cases, hexbytes
+from support.engine import encode, request, uint
 
 
 def indexed(data, **settings):

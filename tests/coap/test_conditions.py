@@ -5,9 +5,9 @@ from coap import Resource
 from coap.conditions import Conditions
 from coap.numbers import CBOR, CON, NON
 from coap.observe import Observe
-from engine import ask, due, request
-from features import OBSERVE, QUERY, Value, acknowledge, register, seeded, verify
 from support import allocated, cases, only
+from support.engine import ask, due, request
+from support.features import OBSERVE, QUERY, Value, acknowledge, register, seeded, verify
 
 
 class Scaled(Resource):

@@ -7,9 +7,9 @@ from coap.directory import Directory, find
 from coap.link import WellKnownCore, listing
 from coap.numbers import ACK, DELETE, GET, POST
 from coap.transports.wire import Wire
-from engine import Peer, encode
-from features import Value, seeded
 from support import cases, raises
+from support.engine import Peer, encode
+from support.features import Value, seeded
 
 HOUR_MS = 3600000
 

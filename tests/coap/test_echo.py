@@ -6,9 +6,9 @@ from coap.exchange import MASK
 from coap.node import Node
 from coap.numbers import DELETE, GET, NON, POST, PUT
 from coap.problem import ProblemDetails
-from engine import ask, request
-from features import ACCEPT, BLOCK1, ECHO, Value, block, option, plain, seeded, text
 from support import cases, raises
+from support.engine import ask, request
+from support.features import ACCEPT, BLOCK1, ECHO, Value, block, option, plain, seeded, text
 
 FRESH_MS = 30000
 

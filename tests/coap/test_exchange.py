@@ -15,8 +15,19 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
 )
 from coap.transports.wire import Wire
-from engine import Peer, answer, ask, decode, due, encode, next_mid, reject, request, silent
 from support import cases
+from support.engine import (
+    Peer,
+    answer,
+    ask,
+    decode,
+    due,
+    encode,
+    next_mid,
+    reject,
+    request,
+    silent,
+)
 
 WRAP = 1 << 30
 

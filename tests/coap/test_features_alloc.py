@@ -13,8 +13,9 @@ from coap.multicast import Multicast
 from coap.numbers import ACK, CON, FETCH, GET, NON, POST, PUT, RST
 from coap.observe import Observe
 from coap.silence import NoResponse
-from engine import encode, request, uint
-from features import (
+from support import allocated, cases, locked
+from support.engine import encode, request, uint
+from support.features import (
     ACCEPT,
     BLOCK1,
     BLOCK2,
@@ -30,7 +31,6 @@ from features import (
     text,
     verify,
 )
-from support import allocated, cases, locked
 
 BODY = text(700)
 

@@ -1,8 +1,8 @@
 """A slice of `make fuzz`: random and mutated datagrams against a node with all features."""
 
 import slots as count
-from fuzzing import Fuzzer
 from support import cases
+from support.fuzzing import Fuzzer
 
 HEAP = "2m"
 TIMEOUT_S = 240

@@ -7,8 +7,8 @@ import slots as count
 from coap import CoapError, Node
 from coap.node import Node as Bare
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST, PUT, RST
-from engine import answer, ask, decode, encode, get, request
 from support import cases, hexbytes
+from support.engine import answer, ask, decode, encode, get, request
 
 
 def serving(node=None):

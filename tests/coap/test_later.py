@@ -20,8 +20,8 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
 )
 from coap.transports.wire import Wire
-from engine import Peer, answer, ask, due, encode, reject, request, silent, uint
 from support import cases, raises
+from support.engine import Peer, answer, ask, due, encode, reject, request, silent, uint
 
 
 def promising(**settings):

@@ -6,9 +6,9 @@ from coap.ledger import Ledger
 from coap.node import Node
 from coap.numbers import CON, CONTENT, GET, UNAUTHORIZED
 from coap.oscore import Oscore
-from engine import ask, decode, encode, request, uint
-from secured import SALT, SECRET, End
 from support import cases
+from support.engine import ask, decode, encode, request, uint
+from support.oscore_peer import SALT, SECRET, End
 
 ECHO = 252
 
@@ -312,7 +312,7 @@ def test_what_came_after_it_was_retained_makes_it_void():
 
 def test_the_state_of_a_node_carries_it_all():
     from coap.defaults import usual
-    from engine import due
+    from support.engine import due
 
     def node_with(world):
         oscore = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)], world.flash, None, 4)

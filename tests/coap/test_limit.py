@@ -6,8 +6,9 @@ from coap.exchange import MASK
 from coap.limit import Limit
 from coap.numbers import ACK, CON, DELETE, GET, NON, POST, PUT
 from coap.observe import Observe
-from engine import answer, ask, due, encode, request
-from features import (
+from support import cases
+from support.engine import answer, ask, due, encode, request
+from support.features import (
     BLOCK1,
     BLOCK2,
     MAX_AGE,
@@ -21,7 +22,6 @@ from features import (
     text,
     verify,
 )
-from support import cases
 
 START_MS = 500000
 

@@ -4,8 +4,8 @@ from coap import Node, Resource
 from coap.link import link, listing
 from coap.node import Node as Bare
 from coap.numbers import PUT
-from engine import ask, get, request
 from support import cases
+from support.engine import ask, get, request
 
 
 def described(path="a", **attributes):

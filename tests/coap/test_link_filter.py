@@ -3,9 +3,9 @@
 from coap import Resource
 from coap.link import WellKnownCore, link
 from coap.linktext import link_end, links
-from features import QUERY, plain, seeded
 from slots import LENGTH, VALUE, index
 from support import cases
+from support.features import QUERY, plain, seeded
 
 DOOR = (
     b'</s/door>;rt="oic.r.sensor contact";if="core.s core.rd";'

@@ -12,9 +12,9 @@ from coap.observe import Observe
 from coap.resource import LATER
 from coap.silence import NoResponse
 from coap.transports.wire import Wire
-from features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
-from reliable import Reliable
 from support import cases
+from support.features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
+from support.reliable_client import Reliable
 
 HEAP = "32m"
 TIMEOUT_S = 240

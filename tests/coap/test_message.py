@@ -3,8 +3,8 @@
 import slots as s
 from coap.message import View, Writer
 from coap.numbers import ACK, CON, GET, NON, POST
-from engine import decode, encode, uint
 from support import cases, raises
+from support.engine import decode, encode, uint
 
 
 def viewed(data, **settings):

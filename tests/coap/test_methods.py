@@ -4,9 +4,9 @@ from coap import Resource
 from coap.block import Block
 from coap.node import Node
 from coap.numbers import DELETE, FETCH, GET, IPATCH, MERGE_PATCH_JSON, NON, PATCH, POST, PUT
-from engine import ask, request
-from features import ACCEPT, CONTENT_FORMAT, ETAG, MAX_AGE, option
 from support import cases
+from support.engine import ask, request
+from support.features import ACCEPT, CONTENT_FORMAT, ETAG, MAX_AGE, option
 
 ALL = (GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH)
 IF_MATCH, IF_NONE_MATCH = 1, 5

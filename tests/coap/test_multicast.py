@@ -8,9 +8,20 @@ from coap.multicast import Multicast
 from coap.numbers import ACK, CON, DELETE, FETCH, GET, NON, POST, PUT, RST
 from coap.observe import Observe
 from coap.resource import LATER, CoapError
-from engine import ask, due, encode, request
-from features import ACCEPT, BLOCK1, ETAG, OBSERVE, QUERY, Value, block, one, option, seeded
 from support import cases
+from support.engine import ask, due, encode, request
+from support.features import (
+    ACCEPT,
+    BLOCK1,
+    ETAG,
+    OBSERVE,
+    QUERY,
+    Value,
+    block,
+    one,
+    option,
+    seeded,
+)
 
 LEISURE_MS = 5000
 

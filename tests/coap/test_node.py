@@ -33,8 +33,8 @@ from coap.numbers import (
     UNSUPPORTED_CONTENT_FORMAT,
     VALID,
 )
-from engine import answer, ask, decode, due, encode, get, next_mid, request, uint
 from support import cases, hexbytes, raises
+from support.engine import answer, ask, decode, due, encode, get, next_mid, request, uint
 
 
 class Thing(Resource):

@@ -7,8 +7,9 @@ from coap.numbers import CON, FETCH, GET, NON, POST
 from coap.observe import Observe
 from coap.resource import LATER
 from coap.silence import NoResponse
-from engine import ask, due, request
-from features import (
+from support import cases, raises
+from support.engine import ask, due, request
+from support.features import (
     ACCEPT,
     BLOCK2,
     ETAG,
@@ -30,7 +31,6 @@ from features import (
     text,
     verify,
 )
-from support import cases, raises
 
 DAY_MS = 86400000
 

@@ -7,8 +7,9 @@ from coap.conditions import Conditions
 from coap.numbers import ACK, CON, GET, NOT_FOUND
 from coap.observe import Observe
 from coap.silence import NoResponse
-from engine import encode, request
-from features import (
+from support import cases
+from support.engine import encode, request
+from support.features import (
     ACCEPT,
     BLOCK2,
     ETAG,
@@ -22,7 +23,6 @@ from features import (
     text,
     verify,
 )
-from support import cases
 
 URI_HOST = 3
 GROUP = 3  # word of Observe.written

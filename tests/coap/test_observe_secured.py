@@ -7,9 +7,9 @@ from coap.defaults import usual
 from coap.node import Node
 from coap.observe import Observe
 from coap.oscore import Oscore
-from engine import ask, due, request
-from secured import OBSERVE, SALT, SECRET, End
 from support import cases
+from support.engine import ask, due, request
+from support.oscore_peer import OBSERVE, SALT, SECRET, End
 
 HEAP = "2m"
 OTHER_SECRET = bytes(range(50, 66))

@@ -12,10 +12,10 @@ from coap.node import Node
 from coap.numbers import *
 from coap.oscore import Oscore
 from coap.resource import LATER
-from engine import answer, ask, decode, due, encode, get, request, uint
-from secured import SALT, SECRET, End
 from slots import CODE, HEAD, LIMIT, scan
 from support import cases, hexbytes, raises
+from support.engine import answer, ask, decode, due, encode, get, request, uint
+from support.oscore_peer import SALT, SECRET, End
 
 HEAP = "2m"
 OWN, OTHER = b"\x01", b"\x02"
@@ -472,7 +472,7 @@ def test_a_text_that_is_no_request():
         seq = end.seq
         end.seq += 1
         piv = uint(seq) or b"\0"
-        from secured import seal
+        from support.oscore_peer import seal
 
         sealed = seal(end.own_key, end.nonce(OTHER, piv), end.aad(OTHER, piv), text)
         value = bytes((8 | len(piv),)) + piv + OTHER

@@ -8,9 +8,9 @@ from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import GET, PUT
 from coap.oscore import Oscore
-from engine import request
-from secured import SALT, SECRET, End
 from support import allocated, only
+from support.engine import request
+from support.oscore_peer import SALT, SECRET, End
 
 HEAP = "2m"
 TIMES = 20

@@ -2,10 +2,10 @@
 
 from coap.cipher import same_tag
 from coap.numbers import *
-from engine import ask, decode, encode, request
-from forging import PAYLOAD, attempt, fuzz, target
-from secured import End
 from support import cases, only
+from support.engine import ask, decode, encode, request
+from support.forged_messages import PAYLOAD, attempt, fuzz, target
+from support.oscore_peer import End
 
 HEAP = "2m"
 TIMEOUT_S = 240

@@ -5,9 +5,19 @@ from coap.node import Node
 from coap.numbers import GET, PUT
 from coap.problem import ProblemDetails, problem
 from coap.resource import CoapError
-from engine import ask, request
-from features import ACCEPT, BLOCK1, BLOCK2, CONTENT_FORMAT, MAX_AGE, SIZE1, Value, block, option
 from support import cases
+from support.engine import ask, request
+from support.features import (
+    ACCEPT,
+    BLOCK1,
+    BLOCK2,
+    CONTENT_FORMAT,
+    MAX_AGE,
+    SIZE1,
+    Value,
+    block,
+    option,
+)
 
 WHY = {
     "none": "",

@@ -1,14 +1,14 @@
 """The report of a node that sleeps: what releases it, and how long the node stays awake."""
 
-from asked import acknowledge, piggyback, reset, respond, sent
 from coap import CoapError
 from coap.client import Client
 from coap.numbers import CON, GET, POST, PUT
 from coap.report import Report, unsigned
-from engine import ask, due, request
-from features import Value, seeded
 from slots import SPECIAL
 from support import cases, raises
+from support.client_node import acknowledge, piggyback, reset, respond, sent
+from support.engine import ask, due, request
+from support.features import Value, seeded
 
 
 def reporting(slots=1, **settings):

@@ -2,8 +2,8 @@
 
 from coap.node import Node
 from coap.numbers import CON, GET, NON, POST, PUT
-from engine import ask, encode, get, request, uint
 from support import cases
+from support.engine import ask, encode, get, request, uint
 
 
 def seen(look, data, peer="peer", now_ms=0, **settings):

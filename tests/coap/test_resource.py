@@ -15,8 +15,8 @@ from coap.numbers import (
     PUT,
     TEXT,
 )
-from engine import ask, get, request, uint
 from support import cases, hexbytes, raises
+from support.engine import ask, get, request, uint
 
 OF_ALL = (TEXT, JSON, CBOR)
 

@@ -4,8 +4,8 @@ from array import array
 
 import slots as s
 from coap.numbers import CON, NON, POST
-from engine import encode
 from slots import RING_FIRST, RING_STEP, random16, seen
+from support.engine import encode
 
 
 def indexed(data, **settings):

@@ -3,8 +3,8 @@
 import slots as s
 from coap.numbers import ACK, CON, GET, NON, POST, PUT, RST
 from coap.routes import table
-from engine import encode, request, uint
 from support import cases, hexbytes
+from support.engine import encode, request, uint
 
 NONE = table(())
 

@@ -4,9 +4,9 @@ from coap import CoapError, Resource
 from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import CON, CONFLICT, DELETE, FETCH, GET, NON, POST, PUT
-from engine import encode, uint
-from features import ACCEPT, CONTENT_FORMAT, ETAG, OBSERVE, block
 from support import cases
+from support.engine import encode, uint
+from support.features import ACCEPT, CONTENT_FORMAT, ETAG, OBSERVE, block
 
 HEAP = "2m"
 FORMATS = (0, 50, 60, 112)

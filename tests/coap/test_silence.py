@@ -6,10 +6,10 @@ from coap.node import Node
 from coap.numbers import ACK, CON, GET, NON, PUT
 from coap.resource import CoapError
 from coap.silence import NoResponse
-from engine import answer, ask, decode, due, request, uint
-from features import BLOCK2, NO_RESPONSE, Value, block, plain, text
 from slots import PATIENCE_MS
 from support import cases
+from support.engine import answer, ask, decode, due, request, uint
+from support.features import BLOCK2, NO_RESPONSE, Value, block, plain, text
 
 CODES = {2: 0x44, 4: 0x84, 5: 0xA0}
 

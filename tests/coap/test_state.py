@@ -13,9 +13,9 @@ from coap.observe import Observe
 from coap.problem import ProblemDetails
 from coap.silence import NoResponse
 from coap.transports.address import pack, unpack
-from engine import ask, decode, due, request
-from features import OBSERVE, QUERY, Value, notice, register, seeded, verify
 from support import cases, raises
+from support.engine import ask, decode, due, request
+from support.features import OBSERVE, QUERY, Value, notice, register, seeded, verify
 
 
 def serving():

@@ -7,10 +7,10 @@ from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import CHANGED, CONTINUE, GET, POST, PUT, REQUEST_ENTITY_INCOMPLETE
 from coap.oscore import Oscore
-from engine import ask, request
-from features import BLOCK1, BLOCK2, block
-from secured import SALT, SECRET, End
 from support import cases
+from support.engine import ask, request
+from support.features import BLOCK1, BLOCK2, block
+from support.oscore_peer import SALT, SECRET, End
 
 LONG = b"for friends only" * 100
 

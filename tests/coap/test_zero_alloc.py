@@ -11,8 +11,8 @@ from coap import Resource
 from coap.node import Node
 from coap.numbers import ACK, CBOR, CON, CONTENT, DELETE, GET, JSON, NON, POST, PUT, RST
 from coap.routes import table
-from engine import encode, request, uint
 from support import allocated, cases, locked, only, retained
+from support.engine import encode, request, uint
 
 
 class Value(Resource):

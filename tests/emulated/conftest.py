@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 
-import device
 from emulator import run
 from emulator.pico import Pico
+from host import device
 from setup import firmware
 from setup.console import Problem
 

@@ -5,9 +5,8 @@ import subprocess
 import pytest
 from emulated_node import Asker, making, run_make
 
-import deploy
-import device
 from emulator.cable import Cable
+from host import deploy, device
 
 BOARD = "PICO_EMU"
 LINK_LIMIT_MS = 120_000

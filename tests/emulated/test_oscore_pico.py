@@ -25,8 +25,8 @@ from oscoreclient import libcoap_request, requests, watch  # noqa: E402
 from oscoreserver import SecuredReceiver  # noqa: E402
 from relay import Relay  # noqa: E402
 
-from engine import decode, request  # noqa: E402
-from secured import SALT, SECRET, End  # noqa: E402
+from support.engine import decode, request  # noqa: E402
+from support.oscore_peer import SALT, SECRET, End  # noqa: E402
 
 pytestmark = pytest.mark.emulated
 GET, PUT, OSCORE = 1, 3, 9

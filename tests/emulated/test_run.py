@@ -12,12 +12,12 @@ import time
 import pytest
 
 from emulator.run import owned
-from launch.ask import get
 from setup.console import ROOT, Problem
+from simulator.launch.mini_client import get
 
 HOST = "127.0.0.1"
 LIMIT_S = 120
-SIMULATE = (sys.executable, "tools/simulate.py", "--board", "pico")
+SIMULATE = (sys.executable, "tools/simulator", "--board", "pico")
 
 pytestmark = pytest.mark.emulated
 

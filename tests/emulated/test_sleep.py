@@ -6,8 +6,8 @@ issues/16181), on a Pico W as with PPP: who sleeps there looks at the clock and 
 
 import pytest
 
-import device
 from emulator.pico import Pico
+from host import device
 from setup import firmware
 
 pytestmark = pytest.mark.emulated

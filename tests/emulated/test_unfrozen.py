@@ -5,9 +5,8 @@ from pathlib import PurePosixPath
 import pytest
 from emulated_node import LINK_LIMIT_MS, Asker
 
-import deploy
-import device
 from emulator import run
+from host import deploy, device
 
 pytestmark = pytest.mark.emulated
 PIECE_BYTES = 1024

@@ -11,13 +11,13 @@ import sleeper
 import startup
 from apps import door
 from config import Settings
-from engine import decode, uint
-from features import register
 from journal import LID, Journal
 from power.cycle import Cycle
 from power.reserve import Reserve
-from staging import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
 from support import cases, raises
+from support.battery_stage import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
+from support.engine import decode, uint
+from support.features import register
 
 HEAP = "4m"
 FILE = "asleep-test.json"

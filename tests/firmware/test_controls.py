@@ -2,15 +2,15 @@
 
 import board
 import node_main
-from controls import Controls
+from commands import Controls
 from machine import clock
 
 from apps import door, wearable
-from asking import Asker
 from coap import Node
 from config import Settings
 from sensors import reed
 from support import cases, raises
+from support.request_helpers import Asker
 
 
 class World:

@@ -10,7 +10,6 @@ from machine import clock
 import keys
 from apps import door, resets
 from apps.diag import Log
-from asking import Asker
 from coap import Node
 from coap.access import READ_ONLY, Access
 from coap.context import Context
@@ -18,10 +17,11 @@ from coap.counters import NAMES
 from coap.numbers import CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
 from coap.oscore import Oscore
 from config import Settings
-from engine import get
-from features import BLOCK2, block
 from slots import MALFORMED, RETRANSMISSIONS
 from support import cases, only
+from support.engine import get
+from support.features import BLOCK2, block
+from support.request_helpers import Asker
 
 FILE = "build-test-resets.json"
 

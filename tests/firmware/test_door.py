@@ -6,12 +6,12 @@ import board
 from machine import clock
 
 from apps import common, door
-from asking import Asker, Timers
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, LINK_FORMAT, OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
 from sensors import reed
 from support import allocated, cases, locked
+from support.request_helpers import Asker, Timers
 
 
 class Saved(Settings):

@@ -6,13 +6,13 @@ import board
 from machine import clock, wire
 
 from apps import common, door, events
-from asking import Asker
 from coap import Node
 from coap.numbers import GET, SENML_CBOR, SENML_JSON
 from config import Settings
 from journal import LID, MASK, PIN, TIMER, Journal
 from sensors import reed
 from support import cases
+from support.request_helpers import Asker
 
 BASE = "urn:dev:mac:a0b1c2fffed3e4f5:"
 

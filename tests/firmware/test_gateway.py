@@ -6,9 +6,9 @@ from coap.client import Client
 from coap.link import WellKnownCore
 from coap.numbers import ACK, CONTENT, CREATED, GET, POST
 from coap.transports.wire import Wire
-from engine import Peer, encode
-from features import Value, seeded
 from support import cases, raises
+from support.engine import Peer, encode
+from support.features import Value, seeded
 
 
 @cases(

@@ -4,10 +4,10 @@ import board
 from machine import bus, clock, wire
 
 from apps import wearable
-from asking import Asker
 from coap import Node
 from config import Settings
 from support import cases
+from support.request_helpers import Asker
 
 
 class Held:

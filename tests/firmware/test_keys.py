@@ -7,9 +7,9 @@ import keys
 from coap.access import READ_ONLY
 from coap.defaults import for_board
 from coap.numbers import CHANGED, CONTENT, GET, PUT, UNAUTHORIZED
-from engine import ask, request
-from secured import End
 from support import cases, hexbytes, raises
+from support.engine import ask, request
+from support.oscore_peer import End
 
 HEAP = "2m"
 FILE = "keys-test.json"

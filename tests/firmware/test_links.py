@@ -10,13 +10,13 @@ import links
 import startup
 from coap.node import Node
 from coap.numbers import GET, JSON, PUT
-from engine import ask, due, request
-from fake_radio import FakeNetwork
 from network_link import NetworkLink
 from ppp_link import PppLink
 from provision import Wifi
 from service import Service
 from support import cases, raises
+from support.engine import ask, due, request
+from support.fake_radio import FakeNetwork
 
 CONTENT_FORMAT = 12
 ACCESS = b'{"ssid": "attic", "password": "correct horse", "country": "DE"}'

@@ -8,10 +8,10 @@ import napper
 import safety
 import sleeper
 from apps import wearable
-from asking import Asker
-from engine import decode, encode
-from staging import Stage, World
 from support import cases
+from support.battery_stage import Stage, World
+from support.engine import decode, encode
+from support.request_helpers import Asker
 
 HEAP = "4m"
 SETTINGS = "lives-test-settings.json"

@@ -7,8 +7,8 @@ import safety
 import startup
 from coap import Resource
 from config import Settings
-from fake_radio import AccessPoint, FakeNetwork
 from support import cases, raises
+from support.fake_radio import AccessPoint, FakeNetwork
 
 SETTINGS_FILE = "build-test-settings.json"
 SECRETS_FILE = "build-test-secrets.json"

@@ -1,6 +1,8 @@
 """The Wi-Fi link on fake radios: nights of losses in no time, and every driver's habits."""
 
-from fake_radio import (
+from network_link import NetworkLink
+from support import cases
+from support.fake_radio import (
     ABSENT,
     SILENT,
     UP,
@@ -10,8 +12,6 @@ from fake_radio import (
     FakeNetwork,
     PicoRadio,
 )
-from network_link import NetworkLink
-from support import cases
 
 ACCESS = {"ssid": "attic", "password": "correct horse", "country": "DE"}
 STEP_MS = 250

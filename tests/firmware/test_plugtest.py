@@ -20,9 +20,9 @@ from coap.numbers import (
     TEXT,
     URI_QUERY,
 )
-from engine import ask, due, get, request, uint
-from plugnode import block, code, download, found, plugnode, put, send, upload
 from support import cases
+from support.engine import ask, due, get, request, uint
+from support.plugtest_node import block, code, download, found, plugnode, put, send, upload
 
 BODY = b"".join([b"%03d: a line of a body that comes in blocks\n" % i for i in range(30)])
 

@@ -2,9 +2,9 @@
 
 from coap.numbers import BLOCK2, CON, DELETE, GET, JSON, NON, OBSERVE
 from coap.transports.wire import Wire
-from engine import Peer, due, get, request, silent
-from plugnode import code, observe, plugnode, put, send, told
 from support import cases
+from support.engine import Peer, due, get, request, silent
+from support.plugtest_node import code, observe, plugnode, put, send, told
 
 
 @cases(("obs", CON), ("obs-non", NON))

@@ -24,9 +24,9 @@ from coap.numbers import (
     TEXT,
     URI_PATH,
 )
-from engine import ask, due, get, request, uint
-from plugnode import code, found, observe, plugnode, put, send, told
 from support import cases
+from support.engine import ask, due, get, request, uint
+from support.plugtest_node import code, found, observe, plugnode, put, send, told
 
 
 def test_counter_counts_executions():

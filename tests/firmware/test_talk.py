@@ -6,10 +6,10 @@ from coap.numbers import ACK, CON
 from coap.observe import Observe
 from coap.oscore import Oscore
 from coap.report import Report
-from engine import decode, encode
-from features import OBSERVE, Value, register, seeded
 from slots import SPECIAL
 from support import cases
+from support.engine import decode, encode
+from support.features import OBSERVE, Value, register, seeded
 from talk import STRIKES, Talk
 
 

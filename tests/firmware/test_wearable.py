@@ -7,14 +7,14 @@ from machine import bus, clock
 
 import senml
 from apps import bounds, common, door, wearable
-from asking import Asker, Timers
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
-from engine import ask as ask_once
-from engine import request
 from sensors import max30205
 from support import allocated, cases, locked
+from support.engine import ask as ask_once
+from support.engine import request
+from support.request_helpers import Asker, Timers
 
 CHIPS = ("light", "temperature", "motion")
 PATHS = {

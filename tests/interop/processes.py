@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ports import HOST, free_port
 from setup.interpreter import find
+from support.ports import HOST, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PING = bytes.fromhex("40000000")  # RFC 7252 section 4.3: an Empty CON, answered by a Reset
@@ -118,7 +118,7 @@ def running(name, command, port, is_ready=None, environ=None):
 def simulated(interpreter, app="both", *arguments):
     """Run a simulated node: its `ready` line tells the address, SIGTERM ends it with code 0."""
     port = free_port()
-    command = [sys.executable, ROOT / "tools" / "simulate.py", "--host", HOST, "--port", port]
+    command = [sys.executable, ROOT / "tools" / "simulator", "--host", HOST, "--port", port]
     command += ["--app", app, "--interpreter", interpreter, *arguments]
     line = f"ready coap://{HOST}:{port}\n"
     name = f"{app} on {interpreter}"

@@ -12,8 +12,8 @@ import libcoapclient
 import pytest
 from processes import HOST, ROOT, free_port, running
 
-import device
 from emulator.pico import Pico
+from host import device
 from setup import firmware, qemu
 
 pytestmark = pytest.mark.emulated
@@ -27,7 +27,7 @@ START_S = 20
 def bridge_to(dev):
     """The bridge, once the node behind it answers."""
     port = free_port()
-    command = [sys.executable, ROOT / "tools" / "slipmux.py", dev, "--port", port]
+    command = [sys.executable, ROOT / "tools" / "host", "slipmux", dev, "--port", port]
     with running(f"bridge to {dev}", command, port) as bridge:
         yield bridge
 

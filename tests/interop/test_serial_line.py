@@ -15,8 +15,8 @@ import pytest
 from processes import HOST, ROOT, free_port, running
 
 from coap.numbers import ACK, CON, GET, NON, POST, RST
-from engine import decode, encode, uint
 from setup.interpreter import find
+from support.engine import decode, encode, uint
 
 URI_PATH, OBSERVE = 11, 6
 NODE = Path(__file__).with_name("console_node.py")
@@ -56,7 +56,7 @@ def bridged(request):
     line, far = pty.openpty()
     tty.setraw(far)
     port, udp_port = free_port(), free_port()
-    command = [sys.executable, ROOT / "tools" / "slipmux.py", os.ttyname(far), "--port", port]
+    command = [sys.executable, ROOT / "tools" / "host", "slipmux", os.ttyname(far), "--port", port]
     name = f"bridge to {request.param}"
     with running(name, command, port, lambda bridge: "ready" in bridge.printed) as bridge:
         with node_on(line, request.param, udp_port) as node:

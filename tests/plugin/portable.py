@@ -134,6 +134,7 @@ class PortableModule(pytest.Module):
             # As pytest reads it back from a file: --lf compares the parts.
             item._id = coerce_node_id(f"{self.nodeid}::{full_name}")
             item.interpreter_name = CPYTHON
+            _expect_failure(item, function)
             yield item
 
     def _items_on(self, target, name, function, file):
@@ -147,6 +148,7 @@ class PortableModule(pytest.Module):
             item.file = file
             item.test = Test(name, index)
             item.line = line
+            item.expected = _expect_failure(item, function, ExpectedFailure)
             yield item
 
 
@@ -160,7 +162,10 @@ class TargetItem(pytest.Item):
         if result.output:
             self.add_report_section("call", "stdout", result.output)
         if not result.passed:
-            raise TargetFailure(result)
+            raise (ExpectedFailure if self._is_expected(result) else TargetFailure)(result)
+
+    def _is_expected(self, result):
+        return self.expected is not None and _raised(result) == self.expected.__name__
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, TargetFailure):
@@ -177,6 +182,10 @@ class TargetFailure(Exception):
     def __init__(self, result):
         super().__init__(result.message)
         self.result = result
+
+
+class ExpectedFailure(TargetFailure):
+    """A test that is marked raised the exception that its mark names."""
 
 
 class TargetRepr(TerminalRepr):
@@ -218,6 +227,21 @@ class Batch:
         if self.run:
             self.run.close()
             self.run = None
+
+
+def _expect_failure(item, function, raises=None):
+    """Mark the item as its function is; return the exception type that it is to raise, or None."""
+    reason, exception = support.expected_failure_of.get(function, ("", None))
+    if exception is not None:
+        item.add_marker(pytest.mark.xfail(strict=True, reason=reason, raises=raises or exception))
+    return exception
+
+
+def _raised(result):
+    """Return the name of the exception that ended the test, "" for a crash or a hang."""
+    frames = "\n" + result.traceback
+    _, found, last = frames.rpartition('\n  File "')
+    return last.partition("\n")[2].partition(":")[0].strip() if found else ""
 
 
 def _batch_key(item):

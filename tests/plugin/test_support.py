@@ -2,8 +2,8 @@
 
 import micropython
 
-from engine import next_mid
 from support import allocated, hexbytes, locked, only, raises, retained
+from support.engine import next_mid
 
 
 def nothing():

@@ -2,8 +2,8 @@
 
 import journal as j
 from journal import PIN, POWER_ON, RESET, TIMER
-from sleeping import START_S, Asleep, Bench, Link, settled
 from support import cases
+from support.sleep_bench import START_S, Asleep, Bench, Link, settled
 
 HEAP = "32m"
 

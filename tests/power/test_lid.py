@@ -2,8 +2,8 @@
 
 import journal as j
 from journal import PIN, POWER_ON, TIMER
-from sleeping import Lid, settled
 from support import cases
+from support.sleep_bench import Lid, settled
 
 DOOR = 0
 

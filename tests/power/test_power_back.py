@@ -1,8 +1,8 @@
 """When the power comes back to a node whose memory has kept: a Pico's clock begins anew then."""
 
 from journal import POWER_ON, RESET, TIMER
-from sleeping import settled
 from support import cases
+from support.sleep_bench import settled
 
 OFF_MS = 60_000
 

@@ -8,8 +8,8 @@ from machine import Pin, wire
 from journal import POWER_ON, UNSTEADY
 from power.chips import Rp2
 from sensors import reed
-from sleeping import Asleep, Bench, Link, settled
 from support import cases
+from support.sleep_bench import Asleep, Bench, Link, settled
 
 GPIO = 14
 LID_GPIO = 15

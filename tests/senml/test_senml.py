@@ -4,10 +4,10 @@ from coap import Resource
 from coap.block import Block
 from coap.node import Node
 from coap.numbers import SENML_CBOR, SENML_JSON
-from engine import get
-from features import BLOCK2, block
 from senml import CBOR, JSON, Buffer, Pack
 from support import allocated, cases, hexbytes, locked, raises
+from support.engine import get
+from support.features import BLOCK2, block
 
 OW = "urn:dev:ow:10e2073a01080063"
 MAC = "urn:dev:mac:0024befffe804ff1:"

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("tests/conftest.py", "tests/support.py", "tests/plugin", "tools/cpython")
+PARTS = ("tests/conftest.py", "tests/support", "tests/plugin", "tools/cpython")
 
 
 class Project:

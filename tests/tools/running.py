@@ -11,10 +11,10 @@ import time
 
 import psutil
 
-from ports import free_port
 from setup.console import ROOT
+from support.ports import free_port
 
-SIMULATE = (sys.executable, "tools/simulate.py")
+SIMULATE = (sys.executable, "tools/simulator")
 LIMIT_S = 60
 
 

@@ -11,12 +11,12 @@ import pytest
 from serial_board import SerialBoard
 
 import build_mpy
-import device
 import package
 import safety
 from apps.bounds import LENGTH_MAX
 from config import Settings
 from fields import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
+from host import device
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import build_mpy
-import device
-from device import Problem
+from host import device
+from host.device import Problem
 
 
 def module(tmp_path, text, name="one.py"):

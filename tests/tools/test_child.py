@@ -1,4 +1,4 @@
-"""How tools/simulate.py treats a node that misbehaves, tried with stand-ins for the node."""
+"""How tools/simulator treats a node that misbehaves, tried with stand-ins for the node."""
 
 import signal
 import subprocess
@@ -9,15 +9,15 @@ from running import is_alive, running, wait_until
 
 DRIVER = """
 import os, sys
-from launch import child
-child.END_LIMIT_S = 0.5
+from simulator.launch import process
+process.END_LIMIT_S = 0.5
 from setup.console import Problem, fail
-start_limit_s = float(os.environ.get("START_LIMIT", child.START_LIMIT_S))
+start_limit_s = float(os.environ.get("START_LIMIT", process.START_LIMIT_S))
 toggle_period_s = float(os.environ.get("TOGGLE", 0)) or None
 try:
     argv = [sys.executable, "-u", "-c", sys.argv[1]]
     url = "coap://127.0.0.1:5683"
-    sys.exit(child.Child().run(argv, os.environ, url, None, toggle_period_s, start_limit_s))
+    sys.exit(process.Child().run(argv, os.environ, url, None, toggle_period_s, start_limit_s))
 except Problem as problem:
     fail(problem)
 """

@@ -10,9 +10,8 @@ import pytest
 from recorder import Recorder
 from serial_board import SerialBoard
 
-import configure
-import device
-from device import Problem
+from host import configure, device
+from host.device import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -40,7 +39,7 @@ def test_a_node_gets_both_files(tmp_path, pytestconfig):
     (flash / "config.json").write_text('{"kind": "window", "heartbeat_s": 60}')
     with SerialBoard(micropython, flash) as board:
         done = subprocess.run(
-            [sys.executable, "tools/configure.py", "--dev", board.device, "--port", "5683"],
+            [sys.executable, "tools/host", "configure", "--dev", board.device, "--port", "5683"],
             input=ANSWERS,
             cwd=ROOT,
             capture_output=True,
@@ -155,7 +154,7 @@ def test_dry_run_prints_the_commands_and_asks_nothing():
 
 def test_no_board_is_one_line():
     done = subprocess.run(
-        [sys.executable, "tools/configure.py", "--dev", "/dev/tty-none"],
+        [sys.executable, "tools/host", "configure", "--dev", "/dev/tty-none"],
         cwd=ROOT,
         input=ANSWERS,
         capture_output=True,

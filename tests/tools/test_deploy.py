@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from serial_board import SerialBoard
 
-import deploy
-import device
-from device import Board, Problem
+from host import deploy, device
+from host.device import Board, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 # A board of this computer's processor, with the pins of one of ours.
@@ -138,7 +137,7 @@ def test_dry_run_prints_the_exact_commands(name):
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(words, says):
-    target = [sys.executable, "tools/deploy.py", "--port", "5683"]
+    target = [sys.executable, "tools/host", "deploy", "--port", "5683"]
     for word in words:
         name, value = word.split("=", 1)
         target += [f"--{name.lower()}", value]

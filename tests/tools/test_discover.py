@@ -9,8 +9,8 @@ import threading
 import pytest
 from running import SIMULATE, Running
 
-from ports import free_port
 from setup.console import ROOT
+from support.ports import free_port
 
 GROUP = "224.0.1.187"
 LOOPBACK = ("--group", GROUP, "--iface", "127.0.0.1")
@@ -18,7 +18,7 @@ LOOPBACK = ("--group", GROUP, "--iface", "127.0.0.1")
 
 def discover(*arguments):
     return subprocess.run(
-        [sys.executable, "tools/discover.py", *map(str, arguments)],
+        [sys.executable, "tools/host", "discover", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import device
+from host import device
 from setup import environment, firmware, port_sources, toolchain
 from setup.console import Problem
 

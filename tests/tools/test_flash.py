@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from recorder import Recorder
 
-import device
-import flash
-from device import Problem, find_board
+from host import device, flash
+from host.device import Problem, find_board
 
 ROOT = Path(__file__).resolve().parents[2]
 CHIP_IDS = {"ESP32_GENERIC": 0, "ESP32_GENERIC_C3": 5, "ESP32_GENERIC_S3": 9}

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-import device
+from host import device
 from setup import qemu, toolchain
 from size import budget
 

@@ -12,9 +12,9 @@ from aiocoap.oscore import FilesystemSecurityContext
 
 import make_keys as tool
 import put_keys
-from device import Problem
-from ports import free_port
+from host.device import Problem
 from setup.console import ROOT
+from support.ports import free_port
 
 DEVICE = "/dev/ttyACM0"
 
@@ -111,7 +111,7 @@ def refused(command):
 
 def simulate(file):
     """The command line of a simulated node with these keys."""
-    return [sys.executable, "tools/simulate.py", "--port", str(free_port()), "--oscore", file]
+    return [sys.executable, "tools/simulator", "--port", str(free_port()), "--oscore", file]
 
 
 def modes(folder):
@@ -544,7 +544,7 @@ def test_a_simulated_node_has_its_keys_alone(folder, board):
     link = folder / "link.json"
     link.symlink_to(made / "oscore.json")
     node = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "simulate.py", *simulate("link.json")[2:]],
+        [sys.executable, ROOT / "tools" / "simulator", *simulate("link.json")[2:]],
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

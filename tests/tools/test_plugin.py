@@ -286,11 +286,12 @@ def test_what_would_never_run_is_refused(tmp_path, pytestconfig):
         "class TestZ:\n    pass\n": "TestZ: portable tests are plain functions",
         "import support\n\nsupport.only('pypy')\n": "only() takes one of",
         "import support\n\nsupport.cases()\n": "cases() needs at least one row",
+        "import support\n\nsupport.expected_failure('')\n": "expected_failure() needs a reason",
     }
     files = {f"coap/test_{n}.py": text for n, text in enumerate(refused)}
     done = Project(tmp_path, targets_of(pytestconfig), files).pytest()
     assert done.returncode == 2
-    assert "5 errors" in done.stdout
+    assert "6 errors" in done.stdout
     for says in refused.values():
         assert says in done.stdout
 
@@ -314,6 +315,108 @@ def test_wrong_oldest_interpreter_is_refused(sound):
     done = sound.pytest(MICROPYTHON_MIN=sound.environ["MICROPYTHON"])
     assert done.returncode == 2
     assert "is not 1.25" in done.stderr
+
+
+EXPECTED = """
+import sys
+
+import micropython
+from support import cases, expected_failure, only
+
+
+@expected_failure("the sum is wrong")
+def test_known():
+    assert 1 + 1 == 3, "two\\nlines"
+
+
+@expected_failure("the sum is wrong")
+def test_repaired():
+    assert 1 + 1 == 2
+
+
+@expected_failure("the sum is wrong")
+def test_misspelt():
+    assert [].lenght == 3
+
+
+@expected_failure("a key is missing", KeyError)
+def test_named():
+    {}["absent"]
+
+
+@expected_failure("a key is missing", KeyError)
+def test_named_otherwise():
+    assert False
+
+
+@cases(1, 2)
+@expected_failure("every row fails")
+def test_row(n):
+    assert n > 2
+
+
+@only("cpython")
+@expected_failure("on the host")
+def test_host():
+    assert False
+
+
+@expected_failure("it exits")
+def test_exiting():
+    sys.exit(0)
+
+
+@micropython.viper
+def poke(address: int):
+    target = ptr8(address)
+    target[0] = 1
+
+
+@only("micropython")
+@expected_failure("it crashes")
+def test_crashing():
+    poke(0)
+
+
+def test_after_all():
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory, pytestconfig):
+    """A project with expected failures, after one run of it; the outcomes by test."""
+    folder = tmp_path_factory.mktemp("expected")
+    project = Project(folder, targets_of(pytestconfig), {"coap/test_expected.py": EXPECTED})
+    project.done = project.pytest("-v")
+    lines = [line.partition("::")[2] for line in project.done.stdout.splitlines()]
+    project.outcomes = dict(line.split()[:2] for line in lines if line.endswith("%]"))
+    return project
+
+
+def test_an_expected_failure_is_reported_as_one(expected):
+    for name in expected.names:
+        for test in (f"test_known[{name}]", f"test_row[{name}:1]", f"test_row[{name}:2]"):
+            assert expected.outcomes[test] == "XFAIL", test
+        assert expected.outcomes[f"test_named[{name}]"] == "XFAIL"
+        assert expected.outcomes[f"test_after_all[{name}]"] == "PASSED"
+    assert expected.outcomes["test_host[cpython]"] == "XFAIL"
+    assert expected.done.returncode == 1
+
+
+def test_an_expected_failure_that_passes_is_a_failure(expected):
+    for name in expected.names:
+        assert expected.outcomes[f"test_repaired[{name}]"] == "FAILED"
+    assert expected.done.stdout.count("[XPASS(strict)] the sum is wrong") >= len(expected.names)
+
+
+def test_another_exception_than_the_expected_one_is_a_failure(expected):
+    for name in expected.names:
+        for test in ("test_misspelt", "test_named_otherwise", "test_exiting"):
+            assert expected.outcomes[f"{test}[{name}]"] == "FAILED", test
+        if name != "cpython":
+            assert expected.outcomes[f"test_crashing[{name}]"] == "FAILED"
+    assert "AttributeError" in expected.done.stdout
 
 
 ONCE = """

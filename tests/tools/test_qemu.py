@@ -20,8 +20,9 @@ def folders(machine, tmp_path):
 def test_a_machine_has_the_engine_and_its_tests(tmp_path):
     folder, text = folders(M3, tmp_path)
     assert folder == str(qemu.ROOT / "lib")
-    for name in ("test_scan.py", "support.py", "runner.py", "time.py", "clocks.py", "machine.py"):
+    for name in ("test_scan.py", "slots.py", "runner.py", "time.py", "clocks.py", "machine.py"):
         assert f'module("{name}"' in text
+    assert 'package("support", ("__init__.py", ' in text
     assert '"main.py"' not in text
 
 

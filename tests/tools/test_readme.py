@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from launch.ask import get
-from launch.command import IMPORT_PATHS, SHIM
-from ports import free_port
 from setup.console import ROOT
 from setup.interpreter import find
+from simulator.launch.command import IMPORT_PATHS, SHIM
+from simulator.launch.mini_client import get
+from support.ports import free_port
 
 README = (ROOT / "README.md").read_text()
 EXAMPLE = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]

@@ -8,8 +8,8 @@ import pytest
 from running import wait_until
 from serial_board import SerialBoard
 
-import recover
-from device import Problem
+from host import recover
+from host.device import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,6 +94,6 @@ def test_dry_run_prints_the_exact_command():
 
 @pytest.mark.parametrize("words", [["--dev", ""], ["--dev", "5683"], ["--port", "/dev/ttyUSB0"]])
 def test_wrong_arguments_are_one_line_and_exit_code_2(words):
-    argv = [sys.executable, "tools/recover.py", *words]
+    argv = [sys.executable, "tools/host", "recover", *words]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "DEV" in done.stderr

@@ -15,16 +15,14 @@ from pathlib import Path
 import pytest
 from running import LIMIT_S, running, wait_until
 
-import serial_node
-import serial_port
-import slipmux
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
-from device import Problem
-from engine import decode, encode, uint
+from host import serial_node, serial_port, slipmux_bridge
+from host.device import Problem
+from support.engine import decode, encode, uint
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOL = (sys.executable, "tools/slipmux.py")
-CONFIGURE = (sys.executable, "tools/configure.py", "--dev")
+TOOL = (sys.executable, "tools/host", "slipmux")
+CONFIGURE = (sys.executable, "tools/host", "configure", "--dev")
 PASSWORD = "correct horse battery"
 ONE, OTHER = ("127.0.0.1", 40001), ("127.0.0.1", 40002)
 
@@ -33,7 +31,7 @@ ONE, OTHER = ("127.0.0.1", 40001), ("127.0.0.1", 40002)
 
 
 def test_a_name_keeps_its_number_and_others_get_others():
-    names = slipmux.Names(1 << 16)
+    names = slipmux_bridge.Names(1 << 16)
     numbers = [names.number(i, 0) for i in range(1000)]
     assert len(set(numbers)) == 1000
     assert [names.number(i, 9999) for i in range(1000)] == numbers
@@ -41,7 +39,7 @@ def test_a_name_keeps_its_number_and_others_get_others():
 
 
 def test_a_name_is_another_one_after_its_lifetime():
-    names = slipmux.Names(1 << 16, lifetime_s=247)
+    names = slipmux_bridge.Names(1 << 16, lifetime_s=247)
     number = names.number("a", 0)
     assert names.number("a", 247) == number
     assert names.number("a", 248) != number
@@ -49,8 +47,8 @@ def test_a_name_is_another_one_after_its_lifetime():
 
 
 def test_what_was_used_longest_ago_goes(monkeypatch):
-    monkeypatch.setattr(slipmux, "NAMES_KEPT", 3)
-    names = slipmux.Names(4)
+    monkeypatch.setattr(slipmux_bridge, "NAMES_KEPT", 3)
+    names = slipmux_bridge.Names(4)
     a, b, c = (names.number(name, 0) for name in "abc")
     assert names.owner(a) == "a"  # a notification came: it is in use
     names.number("d", 0)
@@ -67,7 +65,7 @@ class Bench:
     def __init__(self):
         self.got = []
         self.now_s = 0
-        self.bridge = slipmux.Bridge(self.reply, lambda: self.now_s)
+        self.bridge = slipmux_bridge.Bridge(self.reply, lambda: self.now_s)
 
     def reply(self, data, address):
         self.got.append((decode(data), address))
@@ -108,7 +106,7 @@ def test_a_repeat_is_the_same_message_until_its_lifetime_is_over():
 def test_tokens_of_all_lengths_come_back(token):
     bench = Bench()
     asked = bench.up(ONE, NON, GET, 5, token)
-    assert len(asked.token) == slipmux.TOKEN_BYTES
+    assert len(asked.token) == slipmux_bridge.TOKEN_BYTES
     bench.down(NON, CONTENT, 900, asked.token, [(6, uint(7))], b"x")
     got, to = bench.got[0]
     assert (got.mid, got.token, got.uint(6), got.payload, to) == (900, token, 7, b"x", ONE)
@@ -148,7 +146,7 @@ def test_what_is_no_message_does_not_reach_the_line(data):
 
 def test_the_terminal_is_not_steered():
     output = io.StringIO()
-    terminal = slipmux.Terminal(output)
+    terminal = slipmux_bridge.Terminal(output)
     for part in (b"21 \xc2", b"\xb0C\r\n\x1b[2J", b"\xff\n"):
         terminal.show(part)
     assert output.getvalue() == "21 °C\n?[2J\ufffd\n"

@@ -1,4 +1,4 @@
-"""tools/simulate.py with real nodes: arguments, lines, signals, small heap, what a person sees."""
+"""tools/simulator with real nodes: arguments, lines, signals, small heap, what a person sees."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ import aiocoap
 import pytest
 from running import LIMIT_S, SIMULATE, Running, is_alive, running, simulated, wait_until
 
-from launch import arguments
-from launch.address import bracketed, free_address
-from launch.ask import get
-from launch.banner import Banner
-from launch.command import command
-from ports import free_port
 from setup import interpreter, source
 from setup.console import ROOT, Problem
+from simulator.launch import arguments
+from simulator.launch.address import bracketed, free_address
+from simulator.launch.command import command
+from simulator.launch.console import Banner
+from simulator.launch.mini_client import get
+from support.ports import free_port
 
 HOST = "127.0.0.1"
 # A small heap takes an interpreter with Mote frozen in, built from the source that 1.25 is.
@@ -87,12 +87,6 @@ def test_a_port_in_use_is_one_line_that_names_the_fix():
 def test_a_port_of_a_running_node_is_in_use():
     with simulated() as node, pytest.raises(Problem, match="is in use"):
         free_address(HOST, node.port)
-
-
-def test_make_run_passes_its_variables_on():
-    argv = ["make", "-n", "run", "PORT=5700", "HOST=0.0.0.0", "APP=door"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
-    assert "--app 'door' --host '0.0.0.0' --port '5700'" in done.stdout
 
 
 # Lines, signals, ends

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from launch.command import IMPORT_PATHS, NODE_MAIN, SHIM
 from setup import interpreter
 from setup.console import ROOT
+from simulator.launch.command import IMPORT_PATHS, NODE_MAIN, SHIM
 
 LIMIT_S = 60
 

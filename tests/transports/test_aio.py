@@ -13,7 +13,7 @@ from coap.numbers import ACK, CON, CONTENT, GET
 from coap.transports.aio import serve
 from coap.transports.udp import Udp
 from coap.transports.udp import serve as serve_node
-from engine import decode, encode, request
+from support.engine import decode, encode, request
 
 PATIENCE_S = 3
 LOOK_S = 0.005

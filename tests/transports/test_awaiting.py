@@ -9,7 +9,7 @@ from coap.node import Node
 from coap.transports.aio import serve
 from coap.transports.awaiting import answer_to
 from coap.transports.udp import Udp, peer
-from features import text
+from support.features import text
 
 
 def opened(node):

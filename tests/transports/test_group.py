@@ -11,8 +11,8 @@ from coap.node import Node
 from coap.numbers import CON, GET, NON
 from coap.transports.group import ALL_NODES, Group
 from coap.transports.udp import Udp
-from engine import decode, request
 from support import cases, raises
+from support.engine import decode, request
 
 LOOPBACK = "127.0.0.1"
 IP_MULTICAST_IF, IPV6_MULTICAST_IF = 32, 17

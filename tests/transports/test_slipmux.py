@@ -11,8 +11,8 @@ from coap.node import Node
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
 from coap.observe import Observe
 from coap.transports.slipmux import Slipmux
-from engine import decode, encode, request, uint
 from support import allocated, cases, locked, only, raises, retained
+from support.engine import decode, encode, request, uint
 
 OBSERVE = 6
 

@@ -11,14 +11,18 @@ import time
 import coap.transports.udp as udp_module
 import slots as count
 from coap import LATER
+from coap.limit import Limit
 from coap.node import Node
-from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, POST
+from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST
 from coap.transports.udp import Udp, run
-from engine import decode, encode, request
-from support import cases, only, raises, retained
+from support import cases, expected_failure, only, raises, retained
+from support.engine import decode, encode, request
+from support.features import verify
 
 EBADF = 9
 EAGAIN = 11
+EACCES = 13
+EINVAL = 22
 ENOMEM = 12
 ENODEV = 19
 ETIMEDOUT_ESP32 = 116
@@ -298,6 +302,53 @@ def test_an_empty_datagram_among_others():
             # where it does no harm nobody can have what waits dropped by an empty datagram
             assert node.counters[count.REOPENED] == (2 if kills else 0)
             check(udp, port)
+
+
+@expected_failure("two empty datagrams in a row are taken for a dead socket")
+def test_empty_datagrams_in_a_row_cost_others_nothing():
+    with on(Port()) as port:
+        node, done = serving()
+        udp = Udp(node)
+        port.waiting = [b"", b"", b"", request(GET, "a")]
+        for _ in range(4):
+            udp.step(10)
+        assert node.counters[count.REOPENED] == 0
+        assert len(port.sent) == 1
+        check(udp, port)
+
+
+@cases(EINVAL, EACCES)
+@expected_failure("the socket is opened anew, and what waits in it is lost")
+def test_sources_that_can_not_be_sent_to_cost_others_nothing(code):
+    # port 0, and a broadcast address
+    with on(Port()) as port:
+        node, done = serving()
+        udp = Udp(node)
+        for _ in range(20):
+            port.send_errors = [code]
+            assert exchange(udp, port, request(GET, "a")) == []
+            check(udp, port)
+        assert node.counters[count.REOPENED] == 0
+
+
+@expected_failure("a host with all peer entries leaves no share of the rate to others")
+def test_a_host_with_many_ports_leaves_others_their_share():
+    with on(Port()) as port:
+        node = Node(Limit(20, 40))
+        node.get("a")(lambda request, reply: b"ok")
+        udp = Udp(node)
+        for i in range(16):
+            verify(node, ("10.0.0.9", 1024 + i))
+        answered = 0
+        for i in range(25 * 20):
+            port.peer = ("10.0.0.9", 9999)
+            exchange(udp, port, request(GET, "a", NON))
+            port.now_ms += 30
+            if i >= 25 * 5 and i % 25 == 0:
+                port.peer = ("10.0.0.8", 40000 + i)
+                sent = exchange(udp, port, request(GET, "a"))
+                answered += len(sent) == 1 and decode(sent[0]).code == CONTENT
+        assert answered == 15
 
 
 def test_poll_that_is_wrong():

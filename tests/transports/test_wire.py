@@ -3,7 +3,7 @@
 from coap import Node
 from coap.numbers import CON, CONTENT, GET, RST
 from coap.transports.wire import Wire
-from engine import Peer, encode, request, silent
+from support.engine import Peer, encode, request, silent
 
 
 def carried(count, span_ms=10000, **settings):

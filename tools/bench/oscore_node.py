@@ -14,9 +14,9 @@ from coap.node import Node
 from coap.numbers import GET
 from coap.oscore import Oscore
 from coap.transports.udp import Udp
-from engine import request
-from secured import SALT, SECRET, End
 from support import allocated
+from support.engine import request
+from support.oscore_peer import SALT, SECRET, End
 
 HOST = "127.0.0.1"
 FIRST_PORT = 45683

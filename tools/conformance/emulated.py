@@ -11,8 +11,8 @@ import programs
 from client import Client, Failed
 from clocks import OfPico
 
-import device
 from emulator.pico import Pico
+from host import device
 from setup import firmware
 from setup.console import Problem
 

@@ -110,7 +110,7 @@ def fill(client, path, payload):
 
 
 def mote(interpreter, title, *more):
-    simulate = [sys.executable, str(programs.ROOT / "tools" / "simulate.py"), "--app", "plugtest"]
+    simulate = [sys.executable, str(programs.ROOT / "tools" / "simulator"), "--app", "plugtest"]
     simulate += ["--host", HOST, "--interpreter", interpreter, "--group", GROUP, "--iface", HOST]
     simulate += more
     paths = {name: name for name in PLUGTEST} | SPECIAL | {"group": GROUP}

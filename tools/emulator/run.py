@@ -4,7 +4,7 @@
 
 Prints `console DEVICE`, the serial device that its USB cable leads to, and `ready coap://H:N` when
 the node answers. Lines on stdin move what is wired to it; their end ends it, as SIGINT does, with
-exit code 0. tools/simulate.py starts it.
+exit code 0. tools/simulator starts it.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from emulator.cable import Cable  # noqa: E402
 from emulator.pico import Pico  # noqa: E402  (it also lets the models be found)
 from emulator.repl import ReplError  # noqa: E402
-from launch.ask import get  # noqa: E402
 from setup.console import ROOT, Arguments, Problem, fail  # noqa: E402
+from simulator.launch.mini_client import get  # noqa: E402
 
 from chips.lsm6dsox import Lsm6dsox  # noqa: E402  isort: skip
 from chips.max30102 import Max30102  # noqa: E402  isort: skip

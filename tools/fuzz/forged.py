@@ -2,6 +2,6 @@
 
 import sys
 
-from forging import main
+from support.forged_messages import main
 
 main(sys.argv)

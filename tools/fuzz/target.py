@@ -2,6 +2,6 @@
 
 import sys
 
-from fuzzing import main
+from support.fuzzing import main
 
 main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,18 +1,19 @@
 # Speed and size. More arguments: make bench BENCH='--rounds 3 --workloads get,put'.
 
 BENCH ?=
+MICROCOAPY ?=
 RENEW ?=
-renew = $(if $(filter-out 0 no,$(RENEW)),--renew)
+VALUES += BENCH MICROCOAPY RENEW
 
 .PHONY: bench bench-icount bench-oscore size
 
 ## bench: requests per second beside other CoAP servers [BENCH=arguments MICROCOAPY=folder]
-bench: setup micropython-min
-	@MICROCOAPY='$(MICROCOAPY)' $(VENV_PYTHON) tools/bench/bench.py $(BENCH)
+bench: setup
+	@$(append) BENCH $(VENV_PYTHON) tools/bench/bench.py
 
 ## bench-icount: instructions per operation on a Cortex-M3 and a RISC-V core [RENEW=1: the budget]
 bench-icount: setup
-	@$(VENV_PYTHON) tools/bench/icount.py $(renew)
+	@$(VENV_PYTHON) tools/bench/icount.py $(if $(call yes,RENEW),--renew)
 
 ## bench-oscore: requests per second, heap per request and per context under OSCORE
 bench-oscore: setup
@@ -21,4 +22,4 @@ bench-oscore: setup
 ## size: flash per file and extension, heap of a door node [RENEW=1: the budget]
 size: setup
 	@$(MAKE) -s firmware BOARD=PICO_EMU || echo 'without the firmware of PICO_EMU'
-	@$(VENV_PYTHON) tools/size $(renew)
+	@$(VENV_PYTHON) tools/size $(if $(call yes,RENEW),--renew)

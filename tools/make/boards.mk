@@ -1,4 +1,4 @@
-# Boards: firmware, files, Wi-Fi access; and the checks of what runs on them.
+# Boards and the network: firmware, files, settings, keys, nodes on a serial line, discovery.
 
 BOARD ?=
 DEV ?= auto
@@ -6,27 +6,62 @@ FW ?=
 BAUD ?= 460800
 ERASE ?=
 UF2_DRIVE ?=
+MPY_DIR ?=
 DRY_RUN ?=
+NODE ?=
+ROTATE ?=
+REPLACE ?=
+KEYS ?= keys
+GROUP ?=
+IFACE ?=
+WAIT ?=
 
-STUBS := .cache/stubs
-PYRIGHT := tools/js/node_modules/.bin/pyright
-yes = $(filter-out 0 no,$(1))
-device_args = --dev "$(DEV)" --port "$(PORT)" $(if $(call yes,$(DRY_RUN)),--dry-run)
+VALUES += DEV FW BAUD ERASE UF2_DRIVE MPY_DIR DRY_RUN NODE ROTATE REPLACE KEYS GROUP IFACE WAIT
+device_args = --dev "$$DEV" --port "$$PORT" $(if $(call yes,DRY_RUN),--dry-run)
 
-.PHONY: flash deploy config mpy package lint
+.PHONY: flash deploy config firmware recover slipmux keys provision discover mpy package
 
 ## flash: write a MicroPython firmware to a board [BOARD= DEV= FW=file ERASE=1 BAUD= UF2_DRIVE= DRY_RUN=1]
 flash: setup
-	@$(PYTHON) tools/flash.py --board "$(BOARD)" --fw "$(FW)" --baud "$(BAUD)" \
-		--drive "$(UF2_DRIVE)" $(if $(call yes,$(ERASE)),--erase) $(device_args)
+	@$(PYTHON) tools/host flash --board "$$BOARD" --fw "$$FW" --baud "$$BAUD" \
+		--drive "$$UF2_DRIVE" $(if $(call yes,ERASE),--erase) $(device_args)
 
 ## deploy: copy Mote to a board that runs MicroPython [BOARD= DEV= DRY_RUN=1]
 deploy: setup
-	@$(PYTHON) tools/deploy.py --board "$(BOARD)" $(device_args)
+	@$(PYTHON) tools/host deploy --board "$$BOARD" $(device_args)
 
-## config: tell a node its Wi-Fi network and its name [DEV= DRY_RUN=1]
+## config: set a node's Wi-Fi network, name and application [DEV= DRY_RUN=1]
 config: setup
-	@$(VENV_PYTHON) tools/configure.py $(device_args)
+	@$(VENV_PYTHON) tools/host configure $(device_args)
+
+## firmware: build an image with Mote inside [BOARD= MPY_DIR=MicroPython's checkout DRY_RUN=1]
+firmware: setup
+	@$(PYTHON) tools/setup firmware "$$BOARD" $(if $(MPY_DIR),--mpy-dir "$$MPY_DIR") \
+		$(if $(call yes,DRY_RUN),--dry-run)
+
+## recover: regain access to a board that no longer responds [DEV= DRY_RUN=1]
+recover: setup
+	@$(VENV_PYTHON) tools/host recover $(device_args)
+
+## slipmux: make a node on a serial line a CoAP server on this computer [DEV= PORT=]
+slipmux: setup
+	@$(VENV_PYTHON) tools/host slipmux "$$DEV" --port "$$PORT"
+
+## keys: make a node's OSCORE keys and its gateway's credentials [NODE=name ROTATE=1 HOST= KEYS=folder]
+keys: setup
+	@$(VENV_PYTHON) tools/make_keys.py --node "$$NODE" --keys "$$KEYS" \
+		$(if $(call yes,ROTATE),--rotate) $(if $(call typed,HOST),--host "$$HOST")
+
+## provision: copy a node's OSCORE keys to its board [NODE=name DEV= REPLACE=1 KEYS=folder DRY_RUN=1]
+provision: setup
+	@$(VENV_PYTHON) tools/put_keys.py --node "$$NODE" --keys "$$KEYS" \
+		$(if $(call yes,REPLACE),--replace) $(device_args)
+
+## discover: list the nodes on the network and their resources [HOST= PORT= GROUP= IFACE= WAIT=s]
+discover: setup
+	@$(VENV_PYTHON) tools/host discover $(if $(call typed,HOST),--host "$$HOST") \
+		$(if $(call typed,PORT),--port "$$PORT") $(if $(GROUP),--group "$$GROUP") \
+		$(if $(IFACE),--iface "$$IFACE") $(if $(WAIT),--wait "$$WAIT")
 
 ## mpy: compile every module for every processor; sizes
 mpy: setup
@@ -35,20 +70,3 @@ mpy: setup
 ## package: list the libraries' files in package.json, for mip
 package:
 	@$(PYTHON) tools/package.py
-
-## lint: check style, and types against the stubs of ESP32 and RP2
-lint: setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
-	@$(VENV)/bin/ruff check --quiet .
-	@$(VENV)/bin/ruff format --check --quiet . || { echo "run \`$(VENV)/bin/ruff format\`" >&2; exit 1; }
-	@test -x $(PYRIGHT) || { echo "pyright is missing: install node 20, then \`make setup\`" >&2; exit 2; }
-	@for port in esp32 rp2; do \
-		echo "pyright, $$port"; \
-		$(PYRIGHT) --project tools/stubs/$$port.json || exit 1; \
-	done
-
-# The stubs of both ports have the same names, so each set has a folder of its own.
-$(STUBS)/%/stamp: tools/stubs/%.txt | setup
-	@rm -rf $(@D) && mkdir -p $(@D)
-	@$(VENV_PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps \
-		--target $(@D) -r $<
-	@touch $@

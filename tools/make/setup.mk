@@ -35,4 +35,4 @@ help:
 			print ""; \
 			for (i = 1; i <= n; i++) if (!(order[i] in shown)) show(order[i]) \
 		} \
-		function show(name) { printf "  make %-19s %s\n", name, text[name] }'
+		function show(name) { printf "  make %-20s %s\n", name, text[name] }'

@@ -18,9 +18,9 @@ from coap.defaults import for_board
 from coap.numbers import GET, JSON, PUT
 from coap.oscore import Oscore
 from config import Settings
-from engine import request, uint
-from features import verify
-from secured import SALT, SECRET, End
+from support.engine import request, uint
+from support.features import verify
+from support.oscore_peer import SALT, SECRET, End
 
 WARM = 50
 TIMES = 200

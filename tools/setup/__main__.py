@@ -55,7 +55,7 @@ def oldest():
 
 def frozen():
     """Builds the interpreter that a small heap takes; where it cannot be, says so in one line."""
-    from launch.command import manifest
+    from simulator.launch.command import manifest
 
     try:
         source.frozen(*manifest())

@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-import device
+from host import device
 from setup import interpreter, port_sources, source, toolchain
 from setup.console import CACHE, ROOT, Arguments, Problem, lock, run, say
 

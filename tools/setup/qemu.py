@@ -20,11 +20,22 @@ HEAP_BYTES = 1024 * 1024
 SMALL_HEAP_BYTES = 192 * 1024
 # The folders of modules: Mote's own, and the fake `machine` with which applications run anywhere.
 LIBRARIES = ("lib", "firmware", "tools/simulator")
-NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "controls.py")
-HELPERS = ("support", "slots", "engine", "features", "asked", "asking", "reliable", "secured")
-HELPERS += ("forging",)
+NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "commands.py")
+NOT_MODULES += ("__main__.py", "launch")
+# What the tests of the engine import.
+HELPERS = (
+    "__init__",
+    "client_node",
+    "engine",
+    "features",
+    "forged_messages",
+    "oscore_peer",
+    "reliable_client",
+    "request_helpers",
+)
 SHIMS = ROOT / "tools" / "qemu"
 TESTS = "tests/coap"
+SUPPORT = ROOT / "tests" / "support"
 # The first reads the sources, on the host; the second would take minutes in an emulator, and the
 # third more memory than the machines have.
 LEFT_OUT = ("test_rules", "test_fuzz", "test_lossy")
@@ -159,7 +170,13 @@ def manifest(machine, cache=CACHE):
                 lines.append(f'package("{path.name}", base_path="{folder}", opt=3)')
             elif path.suffix == ".py":
                 lines.append(f'module("{path.name}", base_path="{folder}", opt=3)')
-    lines += [f'module("{path.name}", base_path="{path.parent}")' for path in test_files()]
+    support = ", ".join(f'"{name}.py"' for name in HELPERS)
+    lines.append(f'package("support", ({support}), base_path="{ROOT / "tests"}")')
+    lines += [
+        f'module("{path.name}", base_path="{path.parent}")'
+        for path in test_files()
+        if path.parent != SUPPORT
+    ]
     if machine.clocks:
         lines.append(f'module("clocks.py", base_path="{SHIMS / machine.clocks}")')
     return "\n".join(lines) + "\n"
@@ -168,7 +185,7 @@ def manifest(machine, cache=CACHE):
 def test_files():
     """The tests of the engine, what they import, and what runs them."""
     found = sorted(path for path in (ROOT / TESTS).glob("*.py") if path.stem not in LEFT_OUT)
-    found += [ROOT / "tests" / f"{name}.py" for name in HELPERS]
+    found += [ROOT / "tests" / "slots.py", *(SUPPORT / f"{name}.py" for name in HELPERS)]
     found += [ROOT / "tests" / "plugin" / "runner.py", *sorted(SHIMS.glob("*.py"))]
     return found
 

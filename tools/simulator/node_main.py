@@ -4,8 +4,8 @@
                  [--group G --iface I] [--rd coap://H:N] [--oscore FILE]
 
 Prints `ready coap://H:N` when it listens; with port 0 N is the port that it got. Lines on stdin
-move the world (see controls.py), and its end ends the node, as SIGINT does, with exit code 0.
-tools/simulate.py starts it.
+move the world (see commands.py), and its end ends the node, as SIGINT does, with exit code 0.
+tools/simulator starts it.
 """
 
 import gc
@@ -92,7 +92,7 @@ def build(options):
         plugtest.setup(node)
         return node, lambda line: print("error: the plugtest server takes no lines")
 
-    from controls import Controls
+    from commands import Controls
 
     from config import Settings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import build_mpy  # noqa: E402
-import device  # noqa: E402
+from host import device  # noqa: E402
 from setup.console import Arguments, Problem  # noqa: E402
 from size import budget, flash, heap  # noqa: E402
 

@@ -7,9 +7,9 @@ board. What is measured is {step: bytes}, in the order of the steps.
 import os
 import subprocess
 
-from launch.command import manifest
 from setup import source
 from setup.console import ROOT, Problem
+from simulator.launch.command import manifest
 
 PROBE = ROOT / "tools" / "size" / "probe.py"
 FIRMWARE = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.uf2"

@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE.parent)]
 from charge import Currents  # noqa: E402
 
 from build_mpy import compile_file, sources  # noqa: E402
-from device import ROOT, Problem  # noqa: E402
+from host.device import ROOT, Problem  # noqa: E402
 from setup import console, interpreter  # noqa: E402
 
 BUILD = ROOT / "build" / "week"

@@ -16,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from charge import Currents, days  # noqa: E402
 
-from device import ROOT, Problem  # noqa: E402
+from host.device import ROOT, Problem  # noqa: E402
 from setup import console  # noqa: E402
 
 BOARDS = ("ESP32_GENERIC_C3", "ESP32_GENERIC_S3", "ESP32_GENERIC", "RPI_PICO_W")

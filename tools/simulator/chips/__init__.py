@@ -25,6 +25,13 @@ class Chip:
             self.put(self.pointer, data[i])
             self.pointer = self.after(self.pointer)
 
+    def lose_registers(self):
+        """Return to the power-on values, as in a brown-out, and go on answering."""
+        self._reset()
+
+    def _reset(self):
+        raise NotImplementedError
+
     def get(self, register):
         return self.registers[register]
 

@@ -22,8 +22,12 @@ class Max30205(Chip):
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)
+        self.milli_celsius = 36_600
+        self._reset()
+
+    def _reset(self):
         self.words = [0, 0, 0x4B00, 0x5000]
-        self.set_mc(36_600)
+        self._convert()
 
     def set_mc(self, milli_celsius):
         self.milli_celsius = milli_celsius

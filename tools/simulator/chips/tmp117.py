@@ -23,12 +23,16 @@ class Tmp117(Chip):
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)
+        self.milli_celsius = 36_600
+        self._reset()
+
+    def _reset(self):
         self.words = {
             _TEMPERATURE: _NO_DATA,
             _CONFIGURATION: _CONFIGURATION_RESET,
             _DEVICE_ID: 0x0117,
         }
-        self.set_mc(36_600)
+        self._convert()
 
     def set_mc(self, milli_celsius):
         self.milli_celsius = milli_celsius

@@ -1,0 +1,63 @@
+"""Who may read /diag: it is many times as long as the request for it, and tells how a node is."""
+
+import json
+import os
+
+import board
+from machine import clock
+
+import keys
+from apps import common
+from coap.defaults import for_board
+from coap.numbers import CONTENT, GET, UNAUTHORIZED
+from config import Settings
+from support import expected_failure, hexbytes
+from support.engine import ask, request
+from support.features import verify
+from support.oscore_peer import End
+
+HEAP = "2m"
+FILE = "diag-access-test.json"
+KEYS = {"secret": "a1a2a3a4a5a6a7a8a9aaabacadaeafb0", "sender_id": "01", "recipient_id": "02"}
+START_MS = 1000
+
+
+def made():
+    """A board's node, with keys where there is a file of them."""
+    board.power_on()
+    clock.hold(0)
+    node = for_board(board.SLOTS, board.RECV_MAX, 20, False, keys.features(FILE, str))
+    common.setup(node, board, Settings())
+    node.seed(b"entropy!")
+    return node
+
+
+@expected_failure("/diag is open to strangers")
+def test_without_keys_it_is_for_verified_peers():
+    node = made()
+    for path in ("diag", "diag/log"):
+        assert ask(node, request(GET, path), "stranger", START_MS).code == UNAUTHORIZED
+    verify(node, "known", START_MS)
+    assert ask(node, request(GET, "diag"), "known", START_MS).code == CONTENT
+    clock.release()
+
+
+@expected_failure("/diag is open to everybody")
+def test_with_keys_it_is_for_who_has_them():
+    with open(FILE, "w") as file:
+        json.dump(KEYS, file)
+    try:
+        node = made()
+        verify(node, "known", START_MS)
+        for peer in ("stranger", "known"):
+            assert ask(node, request(GET, "diag"), peer, START_MS).code == UNAUTHORIZED
+        end = End(b"\x02", b"\x01", hexbytes(KEYS["secret"]), b"")
+        message = ask(node, end.request(request(GET, "diag")), "phone", START_MS)
+        assert end.inner(message).code == CONTENT
+    finally:
+        for path in (FILE, FILE + keys.NUMBERS):
+            try:
+                os.remove(path)
+            except OSError:
+                pass
+    clock.release()

@@ -1,0 +1,132 @@
+"""Puts Mote on a board that runs MicroPython: `make deploy BOARD= DEV=`.
+
+The modules are compiled here for the board's processor, so that the board needs no memory for
+that; mpremote copies those that changed. Files of an earlier version that are no longer wanted go,
+for a forgotten .py would be imported instead of the new .mpy beside it. config.json and
+secrets.json stay.
+"""
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from build_mpy import compile_all, sources
+from host.device import (
+    ROOT,
+    Problem,
+    add_device_arguments,
+    check_ports,
+    find_board,
+    mpremote,
+    run,
+    shown,
+)
+from setup.console import Arguments
+
+STAGE = ROOT / "build" / "deploy"
+AS_SOURCE = ("boot.py", "main.py")  # the board looks for these names
+# sys.implementation._mpy on the board: bits 10 to 13 are the processor, in this order.
+ARCHS = ("none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
+ARCHS += ("xtensa", "xtensawin", "rv32imc", "rv64imc")
+ASK_ARCH = 'import sys; print(getattr(sys.implementation, "_mpy", 0) >> 10 & 15)'
+FOLDERS = ("lib/coap", "lib/power", "lib/sensors", "apps")  # all of what lies there is Mote's
+PRUNE = """import os
+
+KEEP = {keep!r}
+FOLDERS = {folders!r}
+
+
+def prune(folder):
+    try:
+        entries = list(os.ilistdir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        path = folder + "/" + entry[0]
+        if entry[1] == 0x4000:
+            prune(path)
+        elif path not in KEEP:
+            remove(path)
+    if not os.listdir(folder):
+        os.rmdir(folder)
+
+
+def remove(path):
+    try:
+        os.remove(path)
+        print("removed", path)
+    except OSError:
+        pass
+
+
+for folder in FOLDERS:
+    prune(folder)
+for path in KEEP:
+    if path.endswith(".mpy"):
+        remove(path[:-4] + ".py")
+"""
+
+
+def work(argv):
+    parser = Arguments(prog="deploy", description=__doc__.splitlines()[0])
+    parser.add_argument("--board", default="")
+    add_device_arguments(parser)
+    options = parser.parse_args(argv)
+    board = find_board(options.board)
+    check_ports(options.dev, options.port)
+    deploy(board, options.dev, options.dry_run)
+
+
+def deploy(board, dev, dry_run=False, stage=STAGE):
+    """Stages the files and copies them; raises Problem when the board is another one or silent."""
+    check_arch(board, dev, dry_run)
+    folder = stage / board.name
+    prune = stage / f"{board.name}-prune.py"
+    files = lay_out(board, folder, build=not dry_run)
+    if not dry_run:
+        prune.write_text(PRUNE.format(keep=sorted(files), folders=FOLDERS))
+    entries = sorted({folder / PurePosixPath(path).parts[0] for path in files})
+    copy = ["fs", "cp", "-r", *map(shown, entries), ":"]
+    run([*mpremote(dev), "run", shown(prune), "+", *copy, "+", "reset"], dry_run)
+
+
+def lay_out(board, folder, build=True):
+    """Puts the board's files into `folder` as they lie on the board; returns their paths."""
+    modules = [*sources(), (Path("board.py"), board.folder / "board.py")]
+    compiled = [module for module in modules if module[0].name not in AS_SOURCE]
+    targets = {on_board(path): path for path, _ in compiled}
+    if build:
+        shutil.rmtree(folder, ignore_errors=True)
+        mpy = folder.with_name(folder.name + "-mpy")
+        compile_all(board.mpy_arch, compiled, mpy)
+        for target, path in targets.items():
+            (folder / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(mpy / board.mpy_arch / path.with_suffix(".mpy"), folder / target)
+        for name in AS_SOURCE:
+            shutil.copyfile(ROOT / "firmware" / name, folder / name)
+    return [*targets, *AS_SOURCE]
+
+
+def on_board(path):
+    """Where a module lies on the board: libraries in lib/, all else at the top."""
+    target = path.with_suffix(".mpy").as_posix()
+    return f"lib/{target}" if (ROOT / "lib" / path).exists() else target
+
+
+def check_arch(board, dev, dry_run):
+    """Raises Problem when no MicroPython answers, or one on another processor than the board's."""
+    try:
+        answer = run([*mpremote(dev), "exec", ASK_ARCH], dry_run, capture=True).strip()
+    except Problem as problem:
+        raise Problem(
+            f"{problem}: plug the board in, close other programs that use it, name it with "
+            "DEV=/dev/tty..., and if it has no MicroPython yet `make flash` first"
+        ) from None
+    if dry_run:
+        return
+    last = answer.split()[-1] if answer else ""
+    arch = ARCHS[int(last)] if last.isdigit() and int(last) < len(ARCHS) else "unknown"
+    if arch != board.mpy_arch:
+        raise Problem(
+            f"The board on DEV={dev} runs {arch} code, {board.name} is {board.mpy_arch}: "
+            "name the right one with BOARD="
+        )

@@ -1,1 +1,0 @@
-"""Starts a simulated node as a child process, watches over it and shows what it offers."""

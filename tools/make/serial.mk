@@ -1,7 +1,0 @@
-# Nodes on a serial line.
-
-.PHONY: slipmux
-
-## slipmux: make a node on a serial line a CoAP server on this computer [DEV= PORT=]
-slipmux: setup
-	@$(VENV_PYTHON) tools/slipmux.py "$(DEV)" --port "$(PORT)"
