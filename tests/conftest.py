@@ -31,7 +31,7 @@ from plugin.emulated import Qemu  # noqa: E402
 from plugin.interpreters import MicroPython  # noqa: E402
 from plugin.limit import limited  # noqa: E402
 from plugin.portable import PortableTests  # noqa: E402
-from setup import interpreter, qemu, toolchain  # noqa: E402
+from setup import interpreter, packages, qemu  # noqa: E402
 from setup.console import Problem  # noqa: E402
 
 
@@ -61,14 +61,14 @@ def pytest_configure(config):
     else:
         left_out.append(f"left out: MicroPython {OLDEST}, which `make micropython-min` builds")
     for machine, files in _machines(config.getoption("--emulated")):
-        missing = toolchain.lacking(machine.needs)
+        missing = packages.missing(machine.needs)
         if missing:
-            names = ", ".join(need.package for need in missing)
+            names = ", ".join(missing)
             left_out.append(f"left out: {machine.title}, for which Debian has {names}")
         else:
             targets.append(Qemu(machine, files))
-    if config.getoption("--emulated") != "none" and toolchain.lacking(toolchain.RP2):
-        names = ", ".join(need.package for need in toolchain.lacking(toolchain.RP2))
+    if config.getoption("--emulated") != "none" and packages.missing(packages.RP2):
+        names = ", ".join(packages.missing(packages.RP2))
         left_out.append(f"left out: the emulated Pico, for which Debian has {names}")
         collect_ignore.append(str(PICO))
     config.pluginmanager.register(PortableTests(ROOT, PORTABLE, targets, left_out), "portable")

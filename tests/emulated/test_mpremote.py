@@ -72,7 +72,7 @@ def test_settings_arrive_and_recovery_puts_them_aside(plugged):
     device.run([*device.mpremote(dev), "exec", "--no-follow", DEAF])
     with making("recover", f"DEV={dev}") as command:
         said = command.stdout.readline()
-        while "Tap the board's reset button now" not in said:
+        while "Press the board's reset button now" not in said:
             assert said
             said = command.stdout.readline()
         with pytest.raises(subprocess.TimeoutExpired):

@@ -8,7 +8,7 @@ import sys
 
 import aiocoap
 
-from setup import libcoap
+from setup import packages
 
 TRANSPORTS = ["oscore", "udp6" if sys.platform == "linux" else "simple6"]
 PATIENCE_S = 60
@@ -87,7 +87,7 @@ def libcoap_request(made, tmp_path, url, *arguments, method="get"):
     file = conf(tmp_path / "client.conf", made)
     out = tmp_path / "out"
     out.unlink(missing_ok=True)
-    command = [*libcoap.command(libcoap.CLIENT), "-v", "8", "-B", "50", "-m", method]
+    command = [*packages.libcoap(packages.LIBCOAP_CLIENT), "-v", "8", "-B", "50", "-m", method]
     command += ["-E", f"{file},{tmp_path / 'seq'}", "-o", out, *arguments, url]
     command = [str(word) for word in command]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S)

@@ -23,7 +23,7 @@ from coap.numbers import CHANGED, CONTENT, SENML_CBOR
 from coap.oscore import Oscore
 from coap.report import Report
 from coap.transports.udp import Udp, peer
-from setup import libcoap
+from setup import packages
 
 INTERPRETERS = ("micropython", "cpython")
 PACK = bytes.fromhex("81a20064646f6f7204f5")  # [{0: "door", 4: true}]
@@ -146,7 +146,17 @@ class Asker:
 def test_our_client_and_libcoaps_server(made, tmp_path):
     port = free_port()
     file = conf(tmp_path / "server.conf", made)
-    command = [*libcoap.command(libcoap.SERVER), "-A", HOST, "-p", port, "-d", 10, "-v", 7]
+    command = [
+        *packages.libcoap(packages.LIBCOAP_SERVER),
+        "-A",
+        HOST,
+        "-p",
+        port,
+        "-d",
+        10,
+        "-v",
+        7,
+    ]
     command += ["-E", f"{file},{tmp_path / 'server-seq'}"]
     with running("libcoap's server with OSCORE", command, port):
         asker = Asker(made, port)

@@ -71,7 +71,7 @@ def test_one_node_is_asked(port):
 
 def test_nobody_answers():
     text = one_line(discover("--port", free_port(), "--iface", "127.0.0.1", "--wait", 1))
-    assert "no node answers" in text and "HOST=" in text
+    assert "no node responds" in text and "HOST=" in text
 
 
 def test_the_one_node_does_not_answer():

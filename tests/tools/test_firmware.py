@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host import device
-from setup import environment, firmware, port_sources, toolchain
+from setup import firmware, micropython, packages
 from setup.console import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_a_checkout_serves_the_other_boards_too(name, checkout, capsys):
 ])  # fmt: skip
 def test_only_an_old_compiler_for_cortex_m0_is_replaced(name, minor, given, checkout, capsys):
     firmware.work([name, "--mpy-dir", str(checkout(minor)), "--dry-run"])
-    assert (f"MICROPY_MPYCROSS={firmware.MPY_CROSS}" in capsys.readouterr().out) == given
+    assert (f"MICROPY_MPYCROSS={micropython.MPY_CROSS}" in capsys.readouterr().out) == given
 
 
 @pytest.mark.skipif(not SOURCE, reason="MicroPython's source could not be had from Debian")
@@ -86,7 +86,7 @@ def test_micropython_understands_the_commands(name, capsys):
     (build,) = [shlex.split(line) for line in lines if line.endswith(" all")]
     # The last of its own steps needs what the steps before did not do here.
     done = subprocess.run(
-        ["make", "-n", *build[1:]], capture_output=True, text=True, env=firmware.environment()
+        ["make", "-n", *build[1:]], capture_output=True, text=True, env=micropython.environment()
     )
     said = done.stdout.replace("-D ", "-D").replace('"', "")
     assert f"-DMICROPY_FROZEN_MANIFEST={firmware.manifest(board)}" in said
@@ -138,88 +138,24 @@ def test_a_dry_run_prints_the_commands_of_the_own_build(name, capsys):
     assert f"-f {BOARDS[name].uf2_family} " in convert
 
 
-@pytest.mark.parametrize("changed", ["lib/coap/node.py", "firmware/main.py", "boards/manifest.py"])
-def test_only_a_change_is_built(changed, tmp_path, monkeypatch, capsys):
-    root = tmp_path / "root"
-    for name in ("lib/coap/node.py", "firmware/main.py", "boards/manifest.py"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("1")
-    ran = []
+def test_an_image_depends_on_all_that_is_frozen(tmp_path, monkeypatch):
+    recipes = []
 
-    def run(argv, what, cache, env):
-        ran.append(what)
-        folder = tmp_path / "firmware" / "RPI_PICO"
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix in ("uf2", "bin", "elf"):
-            (folder / f"firmware.{suffix}").write_text(str(len(ran)))
+    def build(recipe, cache):
+        recipes.append(recipe)
 
-    monkeypatch.setattr(firmware, "ROOT", root)
-    monkeypatch.setattr(firmware, "run", run)
-    monkeypatch.setattr(toolchain, "require", lambda *_: None)
-    monkeypatch.setattr(port_sources, "unpack", lambda _: (tmp_path / "mpy", ("1.25",)))
-
-    def build():
-        board = BOARDS["RPI_PICO"]
-        return firmware.build_from_debian(board, cache=tmp_path, results=tmp_path / "out")
-
-    images = build()
-    steps = len(ran)
-    assert steps == 3
-    assert [image.name for image in images] == ["firmware.uf2", "firmware.bin", "firmware.elf"]
-    assert build() == images
-    assert len(ran) == steps
-    (root / changed).write_text("2")
-    build()
-    assert len(ran) == 2 * steps
-    assert images[0].read_text() == "6"
-    images[1].unlink()
-    build()
-    assert len(ran) == 3 * steps
-
-
-def test_empty_submodules_become_links(tmp_path):
-    place, target = tmp_path / "mpy" / "lib" / "lwip", tmp_path / "sources" / "lwip-2.2.1"
-    place.mkdir(parents=True)
-    target.mkdir(parents=True)
-    (target / "README").write_text("lwIP")
-    for _ in range(2):
-        port_sources.link(place, target)
-        assert (place / "README").read_text() == "lwIP"
-    other = tmp_path / "sources" / "lwip-2.2.2"
-    other.mkdir()
-    port_sources.link(place, other)
-    assert not (place / "README").exists()
+    monkeypatch.setattr(packages, "require", lambda *_: None)
+    monkeypatch.setattr(micropython, "sources", lambda _: tmp_path)
+    monkeypatch.setattr(micropython, "build", build)
+    firmware.build_from_debian(BOARDS["RPI_PICO"], cache=tmp_path)
+    (recipe,) = recipes
+    assert recipe.outputs == ("firmware.uf2", "firmware.bin", "firmware.elf")
+    assert recipe.target == ROOT / "build" / "firmware" / "RPI_PICO"
+    names = {str(path.relative_to(ROOT)) for path in recipe.inputs}
+    assert {"lib/coap/node.py", "firmware/main.py", "boards/RPI_PICO/board.py"} <= names
 
 
 # What is missing
-
-
-def test_without_root_one_line_names_the_packages(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(Problem) as raised:
-        toolchain.require(toolchain.RP2, "firmware", which=lambda _: None)
-    packages = [need.package for need in toolchain.RP2]
-    wanted = f"firmware needs Debian's packages: sudo apt-get install {' '.join(packages)}"
-    assert str(raised.value) == wanted
-
-
-def test_as_root_the_missing_packages_are_installed(monkeypatch, tmp_path):
-    installed = []
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(environment, "install", lambda lacking, which: installed.extend(lacking))
-    needs = [toolchain.Need("cmake", "cmake"), toolchain.Need("ninja-build", "ninja")]
-
-    def which(name):
-        return name if name in ("apt-get", "cmake") or installed else None
-
-    toolchain.require(needs, "firmware", which)
-    assert installed == [("ninja-build", "firmware")]
-
-
-def test_a_compiler_without_its_library_is_found_out():
-    """The compiler of this computer stands in: it answers the same question."""
-    assert toolchain.Need("libc6-dev", "gcc", "libc.so").met()
-    assert not toolchain.Need("nothing", "gcc", "no-such-library.a").met()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from host import device
-from setup import qemu, toolchain
+from setup import packages, qemu
 from size import budget
 
 sys.path.append(str(device.ROOT / "tools" / "bench"))
@@ -18,9 +18,9 @@ MACHINES = [f"instructions of {qemu.MACHINES[name].title}" for name in icount.MA
 @pytest.fixture(scope="module")
 def counted():
     needs = [need for name in icount.MACHINES for need in qemu.MACHINES[name].needs]
-    missing = toolchain.lacking(needs)
+    missing = packages.missing(needs)
     if missing:
-        pytest.skip("not installed: " + ", ".join(need.package for need in missing))
+        pytest.skip("not installed: " + ", ".join(missing))
     return icount.count()
 
 

@@ -1,41 +1,34 @@
 """Machines in QEMU: what is frozen into them, and what is said when that cannot be."""
 
-import re
-
 import pytest
 
 from plugin.emulated import Qemu, Repl
 from setup import qemu
-from setup.console import Problem
+from setup.console import ROOT, Problem
 
 M3, M0 = qemu.MACHINES["MPS2_AN385"], qemu.MACHINES["MICROBIT"]
 
 
-def folders(machine, tmp_path):
-    """Folder of the package coap, and the whole manifest."""
-    text = qemu.manifest(machine, tmp_path)
-    return re.search(r'package\("coap", base_path="([^"]*)"', text)[1], text
-
-
 def test_a_machine_has_the_engine_and_its_tests(tmp_path):
-    folder, text = folders(M3, tmp_path)
-    assert folder == str(qemu.ROOT / "lib")
-    for name in ("test_scan.py", "slots.py", "runner.py", "time.py", "clocks.py", "machine.py"):
-        assert f'module("{name}"' in text
-    assert 'package("support", ("__init__.py", ' in text
-    assert '"main.py"' not in text
+    text, files = qemu.frozen_modules(M3, tmp_path)
+    assert f"freeze('{ROOT}/lib', ('coap/__init__.py'," in text
+    for path in ("coap', 'test_scan.py", "', 'support/engine.py", "qemu', 'time.py"):
+        assert f"{path}'" in text
+    names = {path.name for path in files}
+    assert {"node.py", "machine.py", "test_scan.py"} <= names
+    assert "main.py" not in names
 
 
 def test_a_machine_without_an_emitter_has_no_decorators(tmp_path):
-    folder, text = folders(M0, tmp_path)
-    assert folder.startswith(str(tmp_path))
-    scan = (tmp_path / folder / "coap" / "scan.py").read_text()
-    assert "def scan(" in scan
-    assert "@micropython.viper" not in scan
+    text, files = qemu.frozen_modules(M0, tmp_path)
+    (scan,) = (path for path in files if path.name == "scan.py")
+    assert tmp_path in scan.parents and f"freeze('{scan.parent.parent}'" in text
+    assert "def scan(" in scan.read_text()
+    assert "@micropython.viper" not in scan.read_text()
 
 
 def test_a_machine_takes_the_files_that_are_in_it():
-    tests = qemu.ROOT / "tests"
+    tests = ROOT / "tests"
     everything, few = Qemu(M3), Qemu(M3, ("test_scan",))
     assert everything.takes(tests / "coap" / "test_node.py")
     assert not everything.takes(tests / "coap" / "test_rules.py")

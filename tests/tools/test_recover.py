@@ -8,7 +8,7 @@ import pytest
 from running import wait_until
 from serial_board import SerialBoard
 
-from host import recover
+from host import recover, serial_port
 from host.device import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def test_a_board_that_sleeps_is_caught_and_starts_in_safe_mode(board, capfd):
     assert files["config.json.old"] == b'{"power":"battery"}'
     assert "machine.reset()" in board.executed[-1]
     said = capfd.readouterr().out
-    assert "Tap the board's reset button" in said and "safe mode" in said
+    assert "Press the board's reset button" in said and "safe mode" in said
 
 
 def test_a_board_without_settings_is_recovered_too(board, capfd):
@@ -62,7 +62,7 @@ def test_a_board_that_never_answers_is_one_line(board, capfd):
     board.wakes_at = 1 << 30
     with pytest.raises(Problem) as problem:
         recover.recover(board.device, limit_s=1)
-    assert "says nothing" in str(problem.value) and "make flash" in str(problem.value)
+    assert "no prompt" in str(problem.value) and "make flash" in str(problem.value)
     assert "\n" not in str(problem.value)
     assert wait_until(lambda: board.heard >= 2)
 
@@ -74,8 +74,8 @@ def test_a_device_that_is_not_there_is_waited_for(tmp_path, capfd):
 
 
 def test_no_device_at_all_is_said(monkeypatch, capfd):
-    monkeypatch.setattr(recover.list_ports, "comports", list)
-    with pytest.raises(Problem, match="no serial device is there"):
+    monkeypatch.setattr(serial_port.list_ports, "comports", list)
+    with pytest.raises(Problem, match="no serial device on USB"):
         recover.recover("auto", limit_s=0.3)
 
 

@@ -16,7 +16,7 @@ import pytest
 from running import LIMIT_S, running, wait_until
 
 from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
-from host import serial_node, serial_port, slipmux_bridge
+from host import serial_port, slipmux_bridge
 from host.device import Problem
 from support.engine import decode, encode, uint
 
@@ -27,33 +27,33 @@ PASSWORD = "correct horse battery"
 ONE, OTHER = ("127.0.0.1", 40001), ("127.0.0.1", 40002)
 
 
-# Numbers for names
+# Numbers for the clients' MIDs and tokens
 
 
-def test_a_name_keeps_its_number_and_others_get_others():
-    names = slipmux_bridge.Names(1 << 16)
-    numbers = [names.number(i, 0) for i in range(1000)]
+def test_a_key_keeps_its_number_and_others_get_others():
+    table = slipmux_bridge.NumberTable(1 << 16)
+    numbers = [table.number(i, 0) for i in range(1000)]
     assert len(set(numbers)) == 1000
-    assert [names.number(i, 9999) for i in range(1000)] == numbers
-    assert [names.owner(number) for number in numbers] == list(range(1000))
+    assert [table.number(i, 9999) for i in range(1000)] == numbers
+    assert [table.key(number) for number in numbers] == list(range(1000))
 
 
-def test_a_name_is_another_one_after_its_lifetime():
-    names = slipmux_bridge.Names(1 << 16, lifetime_s=247)
-    number = names.number("a", 0)
-    assert names.number("a", 247) == number
-    assert names.number("a", 248) != number
-    assert names.owner(number) is None
+def test_a_key_gets_a_new_number_after_its_lifetime():
+    table = slipmux_bridge.NumberTable(1 << 16, lifetime_s=247)
+    number = table.number("a", 0)
+    assert table.number("a", 247) == number
+    assert table.number("a", 248) != number
+    assert table.key(number) is None
 
 
-def test_what_was_used_longest_ago_goes(monkeypatch):
-    monkeypatch.setattr(slipmux_bridge, "NAMES_KEPT", 3)
-    names = slipmux_bridge.Names(4)
-    a, b, c = (names.number(name, 0) for name in "abc")
-    assert names.owner(a) == "a"  # a notification came: it is in use
-    names.number("d", 0)
-    assert [names.owner(number) for number in (a, c)] == ["a", "c"]
-    assert names.owner(b) != "b"
+def test_a_full_table_evicts_what_was_used_longest_ago(monkeypatch):
+    monkeypatch.setattr(slipmux_bridge, "TABLE_ENTRIES", 3)
+    table = slipmux_bridge.NumberTable(4)
+    a, b, c = (table.number(key, 0) for key in "abc")
+    assert table.key(a) == "a"  # a notification came: it is in use
+    table.number("d", 0)
+    assert [table.key(number) for number in (a, c)] == ["a", "c"]
+    assert table.key(b) != "b"
 
 
 # Messages
@@ -65,9 +65,9 @@ class Bench:
     def __init__(self):
         self.got = []
         self.now_s = 0
-        self.bridge = slipmux_bridge.Bridge(self.reply, lambda: self.now_s)
+        self.bridge = slipmux_bridge.Bridge(self.send, lambda: self.now_s)
 
-    def reply(self, data, address):
+    def send(self, data, address):
         self.got.append((decode(data), address))
 
     def up(self, address, *message):
@@ -209,7 +209,9 @@ def test_over_tcp_until_the_line_ends():
         assert frame[:4] == b"\xc0\xa9\x40\x00" and frame[-1:] == b"\xc0"
         line.close()
         assert bridge.end() == 2
-        assert bridge.errors == [f"{device} is gone: plug the board in again and start anew"]
+        assert bridge.errors == [
+            f"{device} is gone: plug the board in again and restart the bridge"
+        ]
     server.close()
 
 
@@ -292,29 +294,29 @@ def test_a_wrong_answer_is_named_and_the_node_keeps_what_it_has(tmp_path, pytest
 
 
 def test_nobody_on_the_line(monkeypatch):
-    monkeypatch.setattr(serial_node, "PING_S", 0.05)
+    monkeypatch.setattr(serial_port, "PING_LIMIT_S", 0.05)
     line, far = pty.openpty()
     tty.setraw(far)
     try:
-        assert serial_node.find(os.ttyname(far)) is None
+        assert serial_port.find_node(os.ttyname(far)) is None
         # a REPL heard it: nothing in it is a command for one
         heard = os.read(line, 1000)
-        assert heard.count(b"\xa9") == serial_node.PINGS
+        assert heard.count(b"\xa9") == serial_port.PINGS
         assert not set(heard) & (set(range(1, 32)) | {127})
     finally:
         os.close(line)
         os.close(far)
-    assert serial_node.find("/dev/tty-none") is None
+    assert serial_port.find_node("/dev/tty-none") is None
 
 
 def test_a_node_that_falls_silent_is_one_line(monkeypatch):
-    monkeypatch.setattr(serial_node, "ANSWER_S", 0.1)
+    monkeypatch.setattr(serial_port, "RESPONSE_LIMIT_S", 0.1)
     line, far = pty.openpty()
     tty.setraw(far)
     try:
-        with serial_node.SerialNode(os.ttyname(far)) as node:
-            with pytest.raises(Problem, match="does not answer any more"):
-                node.ask(GET, "config")
+        with serial_port.SerialNode(os.ttyname(far)) as node:
+            with pytest.raises(Problem, match="does not respond any more"):
+                node.request(GET, "config")
     finally:
         os.close(line)
         os.close(far)

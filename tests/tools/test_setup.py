@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from setup import debian, environment, interpreter, plain, source
+from setup import interpreter, micropython, packages, plain
 from setup.console import CACHE, ROOT, Problem, lock, run
 
 COMPLETE = ("socket", "select", "hashlib.sha256", "cryptolib", "asyncio", "viper")
@@ -41,6 +41,7 @@ def test_each_check_of_the_probe_can_fail(tmp_path):
         (tmp_path / f"{module}.py").write_text("raise ImportError")
     text = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n" + interpreter.PROBE
     text = text.replace("return a + 1", "return a + undefined_name + 2")
+    assert "undefined_name" in text
     real, _ = interpreter.find()
     said = subprocess.run([real.path, "-c", text], capture_output=True, text=True).stdout
     lacks = [line.split()[1] for line in said.splitlines() if line.startswith("lacks")]
@@ -166,7 +167,7 @@ def test_an_interpreter_is_built_when_none_is_usable(monkeypatch, capsys):
         return "the built one", []
 
     monkeypatch.setattr(interpreter, "find", find)
-    monkeypatch.setattr(source, "oldest", lambda: built.append(True))
+    monkeypatch.setattr(micropython, "oldest", lambda: built.append(True))
     assert steps.get_interpreter() == "the built one"
     assert "building one" in capsys.readouterr().out
 
@@ -174,55 +175,87 @@ def test_an_interpreter_is_built_when_none_is_usable(monkeypatch, capsys):
 # Building it
 
 
-def test_without_a_mirror_the_oldest_is_left_out_with_one_line(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def no_programs(tmp_path, monkeypatch):
+    """The folder that is PATH: the programs that there are."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    return folder
+
+
+def test_without_a_mirror_a_step_is_left_out_with_one_line(
+    no_programs, tmp_path, monkeypatch, capsys
+):
     steps = importlib.import_module("setup.__main__")
     monkeypatch.delenv("DEBIAN_MIRROR", raising=False)
-    monkeypatch.setattr(debian, "KEYRING", fake(tmp_path / "keyring"))
-    for name in (*source.NEEDED, *debian.NEEDED):
-        fake(tmp_path / "bin" / name, name="nothing of")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    (tmp_path / "bin" / "apt-get").write_text("#!/bin/sh\n")
-    oldest = source.oldest
-    monkeypatch.setattr(source, "oldest", lambda: oldest(tmp_path / "cache"))
-    assert steps.oldest() is None
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert told.startswith("Tests on MicroPython 1.25 are left out: no Debian mirror is known")
-    assert "DEBIAN_MIRROR" in told
+    monkeypatch.setattr(packages, "KEYRING", fake(tmp_path / "keyring"))
+    for name in ("gcc", "make", "dpkg-source", "dpkg-deb"):
+        fake(no_programs / name, name="nothing of")
+    (no_programs / "apt-get").write_text("#!/bin/sh\n")
+    (no_programs / "apt-get").chmod(0o755)
+    cache = tmp_path / "cache"
+    steps.attempt(lambda: micropython.oldest(cache), "tests on MicroPython 1.25")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Left out are tests on MicroPython 1.25: no Debian mirror is known")
+    assert "DEBIAN_MIRROR" in last
+    assert not (cache / "sources").exists()
 
 
-def test_missing_build_tools_are_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Problem, match="needs gcc, make, python3"):
-        source.unpack(tmp_path / "cache")
-    for name in source.NEEDED:
-        fake(tmp_path / name)
-    with pytest.raises(Problem, match="needs apt-get, dpkg-source, dpkg-deb"):
-        source.unpack(tmp_path / "cache")
+def test_missing_build_tools_are_named(no_programs, tmp_path):
+    with pytest.raises(Problem, match="needs Debian packages: sudo apt-get install gcc make dpkg"):
+        micropython.sources(tmp_path)
+    with pytest.raises(Problem, match="fetching from Debian needs apt-get, dpkg-source, dpkg-deb"):
+        packages.unpacked("name", ["package"], cache=tmp_path)
 
 
-def test_only_the_newest_frozen_interpreters_are_kept(tmp_path):
-    for i in range(5):
-        path = fake(tmp_path / str(i) / "micropython")
-        os.utime(path, (i, i))
-    source.forget(tmp_path, keep=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
+def test_a_mirror_that_does_not_answer_leaves_nothing(tmp_path, monkeypatch):
+    def fetch(folder, *_):
+        folder.mkdir()
+        raise Problem("no mirror")
+
+    monkeypatch.setattr(packages, "_fetch", fetch)
+    with pytest.raises(Problem, match="no mirror"):
+        packages.unpacked("name", ["package"], cache=tmp_path)
+    assert not (tmp_path / "name").exists()
 
 
-def test_os_release(tmp_path):
-    path = tmp_path / "os-release"
-    path.write_text('NAME="Debian GNU/Linux"\n# comment\nID=debian\nVERSION_CODENAME=bookworm\n')
-    fields = debian.os_release(path)
-    assert (fields["ID"], fields["VERSION_CODENAME"]) == ("debian", "bookworm")
-    assert debian.os_release(tmp_path / "missing") == {}
+def test_an_image_is_built_once_per_change(tmp_path, capsys):
+    module = tmp_path / "module.py"
+    module.write_text("1")
+
+    def make(text="x"):
+        folder, target = tmp_path / "build" / "image", tmp_path / "target"
+        copy = ("sh", "-c", f"cat {module} >> {folder}/program; echo {text} >> {folder}/program")
+        recipe = micropython.Recipe(
+            "image", "the image", (("copying", copy),), ("program",), target, inputs=(module,)
+        )
+        (program,) = micropython.build(recipe, tmp_path)
+        return program, program.read_text()
+
+    program, text = make()
+    assert text == "1x\n"
+    assert make() == (program, text)
+    module.write_text("2")
+    assert make() == (program, "1x\n2x\n")  # in the same folder, so that make can save work
+    assert make("y") == (program, "2y\n")  # other commands: nothing old is used
+    program.unlink()
+    assert make("y") == (program, "2y\n2y\n")
+    assert capsys.readouterr().out.count("Building the image") == 4
+
+
+def test_empty_submodules_become_links(tmp_path):
+    place, target = tmp_path / "mpy" / "lib" / "lwip", tmp_path / "sources" / "lwip-2.2.1"
+    place.mkdir(parents=True)
+    target.mkdir(parents=True)
+    (target / "README").write_text("lwIP")
+    for _ in range(2):
+        micropython._link(place, target)
+        assert (place / "README").read_text() == "lwIP"
 
 
 # Packages
-
-
-def test_old_python_is_refused():
-    with pytest.raises(Problem, match="3.9 is too old: install 3.11 or newer"):
-        environment.check_python((3, 9, 18))
-    environment.check_python((3, 11, 0))
 
 
 def test_make_names_the_fix_for_an_old_python(tmp_path):
@@ -237,42 +270,72 @@ def test_make_names_the_fix_for_an_old_python(tmp_path):
     assert all(line.startswith("make") for line in rest)
 
 
-def test_missing_debian_packages_are_found():
-    lacking = environment.missing_packages(lambda name: None)
-    assert [package for package, _ in lacking] == ["libcoap3-bin", "gcc", "dpkg-dev"]
-    either = environment.missing_packages(lambda name: name != "coap-client-notls")
-    assert either == []
+def test_without_root_the_missing_packages_are_named_in_one_line(no_programs, capsys):
+    packages.install_everyday()
+    line = "Not found on this computer (for tests and measurements): libcoap3-bin, gcc,"
+    assert capsys.readouterr().out.startswith(line)
+    fake(no_programs / "apt-get")
+    fake(no_programs / "coap-client")
+    packages.install_everyday()
+    names = "gcc dpkg-dev"
+    assert capsys.readouterr().out == f"For tests and measurements: sudo apt-get install {names}\n"
+    with pytest.raises(Problem) as raised:
+        packages.require(packages.RP2, "firmware")
+    names = " ".join(package.name for package in packages.RP2)
+    assert str(raised.value) == f"firmware needs Debian packages: sudo apt-get install {names}"
 
 
-def test_without_root_the_missing_packages_are_named_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    environment.install_packages(lambda name: name if name == "apt-get" else None)
-    told = capsys.readouterr().out
-    assert told.count("\n") == 1
-    assert "sudo apt-get install libcoap3-bin gcc dpkg-dev" in told
-
-
-def test_root_gets_the_missing_packages_installed(monkeypatch, capsys):
+def test_root_gets_the_missing_packages_installed(no_programs, monkeypatch, capsys):
     ran = []
+
+    def run(argv, what, **options):
+        ran.append(argv)
+        if argv[-2:] == ["install", "ninja-build"]:
+            fake(no_programs / "ninja")
+
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(environment, "run", lambda argv, what, **options: ran.append(argv))
-    environment.install_packages(lambda name: None if name.startswith("coap-") else name)
-    assert ran[0][-1] == "update"
-    assert ran[1][0] == "apt-get"
-    assert ran[1][-2:] == ["install", "libcoap3-bin"]
+    monkeypatch.setattr(packages, "run", run)
+    for name in ("apt-get", "cmake"):
+        fake(no_programs / name)
+    two = [packages.Package("cmake", "cmake"), packages.Package("ninja-build", "ninja")]
+    packages.require(two, "firmware")
+    assert [argv[-1] for argv in ran] == ["update", "ninja-build"]
 
     def refuse(argv, what, **options):
         raise Problem("apt-get update failed: no network")
 
-    monkeypatch.setattr(environment, "run", refuse)
-    environment.install_packages(lambda name: None if name.startswith("coap-") else name)
+    monkeypatch.setattr(packages, "run", refuse)
+    packages.install_everyday()
     assert capsys.readouterr().out.endswith("apt-get update failed: no network\n")
 
 
-def test_without_node_the_setup_goes_on(tmp_path, capsys):
+def test_a_compiler_without_its_library_is_found_out():
+    """The compiler of this computer stands in: it answers the same question."""
+    assert not packages.Package("libc6-dev", "gcc", "libc.so").is_missing()
+    assert packages.Package("nothing", "gcc", "no-such-library.a").is_missing()
+
+
+def test_no_node_and_an_old_one_name_the_fix(no_programs, tmp_path):
     (tmp_path / "package-lock.json").write_text("{}")
-    environment.install_npm_packages(tmp_path, tmp_path, which=lambda name: None)
-    assert "Node.js 20 or newer" in capsys.readouterr().out
+    with pytest.raises(Problem, match="Node.js 20 or newer is not installed"):
+        packages.install_from_npm(tmp_path, tmp_path)
+    (no_programs / "node").write_text("#!/bin/sh\necho v16.20.0\n")
+    (no_programs / "node").chmod(0o755)
+    with pytest.raises(Problem, match="v16.20.0 is too old"):
+        packages.install_from_npm(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("program", [packages.LIBCOAP_CLIENT, packages.LIBCOAP_SERVER])
+def test_libcoap_runs_and_has_oscore(program):
+    command = [str(word) for word in [*packages.libcoap(program), "-h"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "Have OSCORE" in done.stdout + done.stderr
+
+
+def test_a_computer_that_debian_does_not_know(monkeypatch):
+    monkeypatch.setattr(packages.platform, "machine", lambda: "riscv128")
+    with pytest.raises(Problem, match="riscv128"):
+        packages.libcoap(packages.LIBCOAP_CLIENT)
 
 
 def test_requirements_are_pinned():
@@ -290,7 +353,7 @@ def test_the_npm_lock_names_no_registry():
 def test_a_second_setup_installs_nothing():
     stamp = ROOT / ".venv" / "stamp"
     before = stamp.stat().st_mtime_ns
-    environment.install_python_packages()
+    packages.install_from_pypi()
     assert stamp.stat().st_mtime_ns == before
 
 
@@ -301,7 +364,7 @@ def test_what_is_linked_is_not_emptied(tmp_path):
     (tmp_path / "requirements-dev.txt").write_text("")
     (tmp_path / ".venv").symlink_to(another)
     with pytest.raises(Problem, match="is a link to another folder's"):
-        environment.install_python_packages(tmp_path, tmp_path)
+        packages.install_from_pypi(tmp_path, tmp_path)
     assert (another / "stamp").read_text() == "made there\n"
 
 

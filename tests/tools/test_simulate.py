@@ -16,7 +16,7 @@ import aiocoap
 import pytest
 from running import LIMIT_S, SIMULATE, Running, is_alive, running, simulated, wait_until
 
-from setup import interpreter, source
+from setup import interpreter, micropython
 from setup.console import ROOT, Problem
 from simulator.launch import arguments
 from simulator.launch.address import bracketed, free_address
@@ -246,7 +246,7 @@ def test_the_heap_that_is_proposed_is_enough(heap):
 
 @pytest.mark.parametrize(("bits", "size"), [(32, 64 << 10), (64, 128 << 10)])
 def test_a_small_heap_holds_as_many_objects_as_on_a_board(monkeypatch, bits, size):
-    monkeypatch.setattr(source, "frozen", lambda text, files: ("frozen-one", bits))
+    monkeypatch.setattr(micropython, "frozen", lambda: ("frozen-one", bits))
     argv, _, title = command(arguments.parse(["--heap", "64k"]))
     assert argv[:3] == ["frozen-one", "-X", f"heapsize={size}"]
     assert title == f"{bits}-bit MicroPython 1.25 with {size >> 10} KiB of heap"

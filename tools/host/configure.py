@@ -1,22 +1,22 @@
-"""Gives a node its Wi-Fi access and its name: `make config DEV=`.
+"""Set a node's Wi-Fi network, name and application: `make config DEV=`.
 
-Answers come from the terminal, the password unseen, or line by line from a pipe. A node that runs
-and serves CoAP on the serial line is told by PUT. Any other board gets them through mpremote, in
-files that nobody else can read and that are removed afterwards: never on a command line, where
-every user of this computer could see them.
+The values come from the terminal, the password without echo, or line by line from a pipe. A node
+that serves CoAP on the serial line gets them by PUT. Any other board gets them through mpremote,
+in files that only the owner can read and that are removed afterwards: never on a command line,
+which every user of this computer can see.
 """
 
-import contextlib
 import getpass
-import importlib
 import json
 import sys
 import tempfile
 from pathlib import Path
 
+import config  # the firmware's own module: it decides what a board accepts
 from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
-from host import serial_node  # and with it the way to lib/
+from fields import APPS
 from host.device import (
+    NO_BOARD,
     Problem,
     add_device_arguments,
     check_ports,
@@ -24,6 +24,7 @@ from host.device import (
     run,
     write_private,
 )
+from host.serial_port import find_node
 from setup.console import Arguments
 
 SETTINGS = "config.json"
@@ -32,6 +33,7 @@ HAS_SETTINGS = f'import os; print("{SETTINGS}" in os.listdir())'
 
 
 def work(argv):
+    """Run the tool. Raise Problem if a value is wrong or no board is found."""
     parser = Arguments(prog="configure", description=__doc__.splitlines()[0])
     add_device_arguments(parser)
     options = parser.parse_args(argv)
@@ -40,64 +42,58 @@ def work(argv):
         folder = Path("<private folder>")
         fetch_settings(options.dev, folder, dry_run=True)
         send(options.dev, folder, dry_run=True)
-        return
-    if node := serial_node.find(options.dev):
+    elif node := find_node(options.dev):
         with node:
             configure_running(node)
-        return
-    with private_folder() as folder:
-        settings = fetch_settings(options.dev, folder)
-        secrets, settings = ask(settings)
-        write_private(folder / SECRETS, json.dumps(secrets).encode())
-        write_private(folder / SETTINGS, settings.as_json())
-        send(options.dev, folder)
-    print(f"{settings.name} is configured and starts anew")
+    else:
+        with tempfile.TemporaryDirectory(prefix="mote-") as name:  # only its owner can read it
+            configure_board(options.dev, Path(name))
 
 
 def configure_running(node):
-    """Asks and tells a node that runs; it starts anew by itself."""
-    config = firmware_config()
-    code, content = node.ask(GET, "config")
+    """Ask for the values and PUT them to a node that runs; it restarts by itself."""
+    code, content = node.request(GET, "config")
     if code != CONTENT:
         raise Problem("the node has no /config: stop it with Ctrl-C in a terminal, and try again")
     settings = config.Settings()
     settings.update(config.parse(content))
-    has_wifi = node.ask(GET, "wifi")[0] == METHOD_NOT_ALLOWED
-    secrets, settings = ask(settings, has_wifi)
-    tell(node, "config", settings.as_json())
+    has_wifi = node.request(GET, "wifi")[0] == METHOD_NOT_ALLOWED
+    secrets = ask(settings, has_wifi)
+    put(node, "config", settings.as_json())
     if has_wifi:
-        tell(node, "wifi", json.dumps(secrets).encode())
-        print(f"{settings.name} is configured and starts anew")
+        put(node, "wifi", json.dumps(secrets).encode())
+        print(f"{settings.name} is configured and restarts")
     else:
         print(f"{settings.name} is configured; another application begins at its next start")
 
 
-def tell(node, path, content):
-    """PUTs a JSON object. Raises Problem with the node's own words."""
-    code, why = node.ask(PUT, path, content, JSON)
+def put(node, path, content):
+    """PUT a JSON object. Raise Problem with the node's diagnostic payload if it refuses."""
+    code, diagnostic = node.request(PUT, path, content, JSON)
     if code >> 5 != 2:
-        reason = why.decode(errors="replace") or f"{code >> 5}.{code & 31:02}"
+        reason = diagnostic.decode(errors="replace") or f"{code >> 5}.{code & 31:02}"
         raise Problem(f"the node refuses /{path}: {reason}")
 
 
-def firmware_config():
-    """firmware/config.py: what the board will accept is decided there."""
-    return importlib.import_module("config")
+def configure_board(dev, folder):
+    """Ask for the values and copy them to a board by way of files in `folder`."""
+    settings = fetch_settings(dev, folder)
+    secrets = ask(settings)
+    write_private(folder / SECRETS, json.dumps(secrets).encode())
+    write_private(folder / SETTINGS, settings.as_json())
+    send(dev, folder)
+    print(f"{settings.name} is configured and restarts")
 
 
 def fetch_settings(dev, folder, dry_run=False):
-    """Returns the settings that the board has; the defaults where it has none, or bad ones."""
-    config = firmware_config()
+    """Return the board's settings, or the defaults if it has none or invalid ones."""
     try:
-        answer = run([*mpremote(dev), "exec", HAS_SETTINGS], dry_run, capture=True)
-        if answer.strip().endswith("True") or dry_run:
+        found = run([*mpremote(dev), "exec", HAS_SETTINGS], dry_run, capture=True)
+        if found.strip().endswith("True") or dry_run:
             copy = ["fs", "cp", f":{SETTINGS}", folder / SETTINGS]
             run([*mpremote(dev), *copy], dry_run, capture=True)
     except Problem as problem:
-        raise Problem(
-            f"{problem}: plug the board in, close other programs that use it, or name it with "
-            "DEV=/dev/tty..."
-        ) from None
+        raise Problem(f"{problem}: {NO_BOARD}") from None
     if dry_run:
         return None
     try:
@@ -108,9 +104,11 @@ def fetch_settings(dev, folder, dry_run=False):
 
 
 def ask(settings, has_wifi=True):
-    """Returns (secrets, settings) as answered; raises Problem naming the answer that is wrong."""
-    config = firmware_config()
-    apps = ", ".join(importlib.import_module("fields").APPS)
+    """Ask for the values; update `settings` and return the secrets.
+
+    Raises:
+        Problem: a value is wrong; the message names it.
+    """
     secrets = {}
     if has_wifi:
         secrets = {
@@ -119,18 +117,18 @@ def ask(settings, has_wifi=True):
             "country": question("Country, two letters (empty: world-wide)").upper(),
         }
     name = question(f"Node name [{settings.name}]") or settings.name
-    app = question(f"Application: {apps} [{settings.app}]") or settings.app
+    app = question(f"Application: {', '.join(APPS)} [{settings.app}]") or settings.app
     try:
         if has_wifi:
             config.check_secrets(secrets)
         settings.update({"name": name, "app": app})
     except ValueError as error:
         raise Problem(f"{error}; nothing was changed") from None
-    return secrets, settings
+    return secrets
 
 
 def question(text, hidden=False):
-    """Returns the answer; from a pipe, its next line, or "" after the last."""
+    """Return what is typed; from a pipe, the next line, or "" after the last."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     try:
@@ -139,15 +137,8 @@ def question(text, hidden=False):
         raise Problem("Nothing was changed") from None
 
 
-@contextlib.contextmanager
-def private_folder():
-    """A folder for nobody but us, removed with all that is in it."""
-    with tempfile.TemporaryDirectory(prefix="mote-") as name:
-        yield Path(name)
-
-
 def send(dev, folder, dry_run=False):
-    """Copies both files to the board and restarts it."""
+    """Copy both files to the board and restart it."""
     secrets = ["fs", "cp", folder / SECRETS, f":{SECRETS}"]
     settings = ["fs", "cp", folder / SETTINGS, f":{SETTINGS}"]
     run([*mpremote(dev), *secrets, "+", *settings, "+", "reset"], dry_run)

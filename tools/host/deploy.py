@@ -1,9 +1,8 @@
-"""Puts Mote on a board that runs MicroPython: `make deploy BOARD= DEV=`.
+"""Copy Mote to a board that runs MicroPython: `make deploy BOARD= DEV=`.
 
-The modules are compiled here for the board's processor, so that the board needs no memory for
-that; mpremote copies those that changed. Files of an earlier version that are no longer wanted go,
-for a forgotten .py would be imported instead of the new .mpy beside it. config.json and
-secrets.json stay.
+The modules are compiled here for the board's processor, since the board may lack the memory for
+that; mpremote copies those that changed. Files that only an earlier version had are removed: an
+old .py would be imported instead of the new .mpy beside it. config.json and secrets.json stay.
 """
 
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from build_mpy import compile_all, sources
 from host.device import (
+    NO_BOARD,
     ROOT,
     Problem,
     add_device_arguments,
@@ -23,12 +23,12 @@ from host.device import (
 from setup.console import Arguments
 
 STAGE = ROOT / "build" / "deploy"
-AS_SOURCE = ("boot.py", "main.py")  # the board looks for these names
+AS_SOURCE = ("boot.py", "main.py")  # a board starts only these names
 # sys.implementation._mpy on the board: bits 10 to 13 are the processor, in this order.
 ARCHS = ("none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 ARCHS += ("xtensa", "xtensawin", "rv32imc", "rv64imc")
-ASK_ARCH = 'import sys; print(getattr(sys.implementation, "_mpy", 0) >> 10 & 15)'
-FOLDERS = ("lib/coap", "lib/power", "lib/sensors", "apps")  # all of what lies there is Mote's
+PRINT_ARCH = 'import sys; print(getattr(sys.implementation, "_mpy", 0) >> 10 & 15)'
+FOLDERS = ("lib/coap", "lib/power", "lib/sensors", "apps")  # every file in these is Mote's
 PRUNE = """import os
 
 KEEP = {keep!r}
@@ -67,6 +67,7 @@ for path in KEEP:
 
 
 def work(argv):
+    """Run the tool. Raise Problem if the board is unknown, another one or silent."""
     parser = Arguments(prog="deploy", description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="")
     add_device_arguments(parser)
@@ -77,7 +78,7 @@ def work(argv):
 
 
 def deploy(board, dev, dry_run=False, stage=STAGE):
-    """Stages the files and copies them; raises Problem when the board is another one or silent."""
+    """Stage the files and copy them. Raise Problem if the board is another one or silent."""
     check_arch(board, dev, dry_run)
     folder = stage / board.name
     prune = stage / f"{board.name}-prune.py"
@@ -90,7 +91,7 @@ def deploy(board, dev, dry_run=False, stage=STAGE):
 
 
 def lay_out(board, folder, build=True):
-    """Puts the board's files into `folder` as they lie on the board; returns their paths."""
+    """Write the board's files to `folder` as they lie on the board; return their paths there."""
     modules = [*sources(), (Path("board.py"), board.folder / "board.py")]
     compiled = [module for module in modules if module[0].name not in AS_SOURCE]
     targets = {on_board(path): path for path, _ in compiled}
@@ -107,23 +108,22 @@ def lay_out(board, folder, build=True):
 
 
 def on_board(path):
-    """Where a module lies on the board: libraries in lib/, all else at the top."""
+    """Return a module's path on the board: libraries in lib/, all others at the top."""
     target = path.with_suffix(".mpy").as_posix()
     return f"lib/{target}" if (ROOT / "lib" / path).exists() else target
 
 
 def check_arch(board, dev, dry_run):
-    """Raises Problem when no MicroPython answers, or one on another processor than the board's."""
+    """Raise Problem if no MicroPython responds, or one on another processor than the board's."""
     try:
-        answer = run([*mpremote(dev), "exec", ASK_ARCH], dry_run, capture=True).strip()
+        output = run([*mpremote(dev), "exec", PRINT_ARCH], dry_run, capture=True).strip()
     except Problem as problem:
         raise Problem(
-            f"{problem}: plug the board in, close other programs that use it, name it with "
-            "DEV=/dev/tty..., and if it has no MicroPython yet `make flash` first"
+            f"{problem}: {NO_BOARD}, and if it has no MicroPython yet `make flash` first"
         ) from None
     if dry_run:
         return
-    last = answer.split()[-1] if answer else ""
+    last = output.split()[-1] if output else ""
     arch = ARCHS[int(last)] if last.isdigit() and int(last) < len(ARCHS) else "unknown"
     if arch != board.mpy_arch:
         raise Problem(

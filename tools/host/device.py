@@ -1,4 +1,4 @@
-"""What flashing, deploying and configuring share: boards, serial devices, running a program."""
+"""Shared by the host tools: boards, serial devices, running a program, private files."""
 
 import argparse
 import json
@@ -14,17 +14,21 @@ from setup.console import ROOT, Problem
 BOARDS = ROOT / "boards"
 PROGRAMS = ROOT / ".venv" / "bin"
 SLOWEST_BAUD, FASTEST_BAUD = 50, 12_000_000  # 12 Mbit/s is USB at full speed
+NO_BOARD = "plug the board in, close other programs that use it, or name it with DEV=/dev/tty..."
 
 
 @dataclass(frozen=True)
 class Board:
-    """A folder of boards/ and its board.json.
+    """The folder of a board in boards/ and the fields of its board.json.
 
-    port is MicroPython's ("esp32", "rp2"), mpy_arch mpy-cross's name of the processor. On esp32,
-    chip is esptool's name of it, image_chip_id its number in an image, flash_offset where
-    MicroPython's image belongs. On rp2, uf2_drive is the label of the boot loader's drive and
-    uf2_family the number of the chip in a UF2 file. from_debian: its firmware is made of sources
-    that Debian has.
+    Attributes:
+        port: MicroPython's name of the port, "esp32" or "rp2".
+        mpy_arch: mpy-cross's name of the processor.
+        chip, image_chip_id, flash_offset: esp32: esptool's name of the chip, its number in an
+            image, the offset of MicroPython's image in flash.
+        uf2_drive, uf2_family: rp2: the label of the boot loader's drive, the number of the chip
+            in a UF2 file.
+        from_debian: True if its firmware can be built from sources that Debian has.
     """
 
     name: str
@@ -39,24 +43,26 @@ class Board:
 
     @property
     def folder(self):
+        """The folder with board.py and board.json."""
         return BOARDS / self.name
 
     @property
     def download(self):
+        """The page with MicroPython's firmware for this board."""
         return f"https://micropython.org/download/{self.name}"
 
 
 def boards(folder=BOARDS):
-    """All boards, by name."""
-    found = {}
-    for file in sorted(folder.glob("*/board.json")):
-        name = file.parent.name
-        found[name] = Board(name=name, **json.loads(file.read_text()))
-    return found
+    """Return all boards as {name: Board}."""
+    files = sorted(folder.glob("*/board.json"))
+    return {
+        file.parent.name: Board(name=file.parent.name, **json.loads(file.read_text()))
+        for file in files
+    }
 
 
 def find_board(name):
-    """Returns the board of that name; raises Problem, naming all, when there is none."""
+    """Return the board of that name. Raise Problem, listing all names, if there is none."""
     known = boards()
     if name not in known:
         wrong = f"BOARD={name} is unknown" if name else "BOARD= is missing"
@@ -65,7 +71,7 @@ def find_board(name):
 
 
 def check_ports(dev, port):
-    """Raises Problem when the UDP port is a serial device, or the serial device a number."""
+    """Raise Problem if the UDP port is a serial device, or the serial device a number."""
     if port and not port.isdecimal():
         raise Problem(f"PORT is a UDP port; name the serial device with DEV={port}")
     if port and int(port) > 65535:
@@ -75,7 +81,7 @@ def check_ports(dev, port):
 
 
 def baud_rate(text):
-    """Bits per second on a serial line, for argparse."""
+    """Return the bits per second of a serial line, for argparse."""
     if not text.isdecimal() or not SLOWEST_BAUD <= int(text) <= FASTEST_BAUD:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a speed in bits per second ({SLOWEST_BAUD} to {FASTEST_BAUD})"
@@ -84,37 +90,38 @@ def baud_rate(text):
 
 
 def add_device_arguments(parser):
-    """The arguments that every program talking to a board takes."""
+    """Add the arguments that all programs share that talk to a board."""
     parser.add_argument("--dev", default="auto", help="serial device, or auto")
-    parser.add_argument("--port", default="", help="not for serial devices: refused if it is one")
+    parser.add_argument("--port", default="", help="UDP port; a serial device here is an error")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
 
 
 def mpremote(dev):
-    """The beginning of an mpremote command."""
+    """Return the first words of an mpremote command."""
     return [program("mpremote"), "connect", dev]
 
 
 def program(name):
-    """Path of a program of .venv."""
+    """Return the path of a program of .venv."""
     return str(shown(PROGRAMS / name))
 
 
 def shown(path):
-    """The path as short as it can be typed here."""
+    """Return the path relative to the current folder if that is the project's."""
     return path.relative_to(ROOT) if Path.cwd() == ROOT and ROOT in path.parents else path
 
 
 def show(argv):
-    """Prints a command as it could be typed."""
+    """Print a command as it could be typed."""
     print("$ " + shlex.join(str(word) for word in argv), flush=True)
 
 
 def run(argv, dry_run=False, capture=False):
-    """Shows a command and runs it; returns what it printed when `capture`, else "".
+    """Print a command and run it. Return its output if `capture`, else "".
 
-    Raises Problem when it cannot be started or fails; its own words stand above that line, or in
-    it when they were captured.
+    Raises:
+        Problem: the command cannot be started or fails. A captured output's last line becomes the
+            message; otherwise the output has already gone to the terminal.
     """
     show(argv)
     if dry_run:
@@ -132,20 +139,20 @@ def run(argv, dry_run=False, capture=False):
     output = done.stdout or ""
     if done.returncode:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
-        what = lines[-1] if lines else f"{Path(argv[0]).name} failed (exit code {done.returncode})"
-        raise Problem(what)
+        failed = f"{Path(argv[0]).name} failed (exit code {done.returncode})"
+        raise Problem(lines[-1] if lines else failed)
     return output
 
 
 def write_private(path, content):
-    """Writes a file that only its owner can read, from its first byte on."""
+    """Write bytes to a file that only its owner can read, from the first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
 
 
 def main(work, argv=None):
-    """Runs a program's `work(argv)`: a Problem becomes one line on stderr and exit code 2."""
+    """Call `work(argv)`. Print a Problem as one line on stderr and exit with code 2."""
     try:
         work(sys.argv[1:] if argv is None else argv)
     except Problem as problem:

@@ -1,11 +1,11 @@
-"""Lists the CoAP nodes on the local network with what each of them offers.
+"""List the CoAP nodes on the local network with the resources of each.
 
-    make discover                       asks the group 224.0.1.187, to which all nodes belong
+    make discover                       asks the group 224.0.1.187, which all nodes join
     make discover HOST=192.168.1.7      asks one node, where multicast does not pass
 
-The question goes out on a plain socket, because any number of nodes answers it and aiocoap's
-client hands over one answer to a request. Each node that answers is then asked for its whole list,
-block by block, with the client that runs on the nodes.
+The multicast request goes out on a plain socket: any number of nodes responds, but aiocoap's
+client returns one response to a request. The nodes' own client then fetches the whole list of each
+node, block by block.
 """
 
 import argparse
@@ -25,34 +25,34 @@ from setup.console import Arguments, Problem
 
 GROUP = "224.0.1.187"
 PORT = 5683
-LEISURE_S = 5  # within which nodes answer a group (RFC 7252 section 8.2)
+LEISURE_S = 5  # within which nodes respond to a multicast request (RFC 7252 section 8.2)
 LIST_BYTES = 1 << 16
 COLUMNS = ("resource", "type", "formats", "", "title")
 
 
 def port_number(text):
-    """A UDP port."""
+    """Return a UDP port, for argparse."""
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"'{text}' is not a UDP port (1 to 65535)")
     return int(text)
 
 
 def seconds(text):
-    """A time to wait."""
+    """Return a time to wait, for argparse."""
     if not text.isdecimal() or not 0 < int(text) <= 600:
         raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds (1 to 600)")
     return int(text)
 
 
 def arguments(argv):
-    """The command line as a namespace; ends the program when it is wrong."""
-    parser = Arguments(prog="discover", description="Lists the CoAP nodes on the network.")
+    """Return the command line as a namespace; end the program if it is wrong."""
+    parser = Arguments(prog="discover", description="List the CoAP nodes on the network.")
     add = parser.add_argument
     add("--host", help="ask this node instead of the group")
     add("--port", type=port_number, default=PORT, help=f"UDP port of the nodes ({PORT})")
     add("--group", default=GROUP, help=f"IPv4 group to ask ({GROUP})")
     add("--iface", help="address of this computer's interface to ask on")
-    add("--wait", type=seconds, default=LEISURE_S + 1, help="seconds to wait for answers (6)")
+    add("--wait", type=seconds, default=LEISURE_S + 1, help="seconds to wait for responses (6)")
     options = parser.parse_args(argv)
     if options.host and options.iface:
         parser.error("--iface: is for the group, not for --host")
@@ -65,22 +65,18 @@ def work(argv):
     found = [address(options.host, options.port)] if options.host else ask_group(options)
     if not found:
         raise Problem(
-            f"no node answers at {options.group} port {options.port}: start one, name this"
+            f"no node responds at {options.group} port {options.port}: start one, name this"
             " computer's address with IFACE=, or ask one node with HOST="
         )
-    lists = ask_each(found, options.wait)
+    lists = fetch_lists(found, options.wait)
     if options.host and isinstance(lists[found[0]], str):
         raise Problem(f"{url(found[0])} does not list its resources: {lists[found[0]]}")
-    for one in found:
-        show(one, lists[one])
+    for node in found:
+        show(node, lists[node])
 
 
 def address(host, port):
-    """The address of one node.
-
-    Raises:
-        Problem: there is no such name.
-    """
+    """Return the address of a node. Raise Problem if the host is unknown."""
     try:
         return peer(host, port)
     except (OSError, UnicodeError):
@@ -90,10 +86,10 @@ def address(host, port):
 
 
 def ask_group(options):
-    """The addresses of all nodes that answer the group's question, in order.
+    """Return the sorted addresses of all nodes that respond to a multicast request.
 
     Raises:
-        Problem: the question cannot be sent.
+        Problem: the request cannot be sent.
     """
     found = set()
     try:
@@ -102,7 +98,7 @@ def ask_group(options):
                 iface = socket.inet_aton(options.iface)
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, iface)
             token = os.urandom(4)
-            sock.sendto(question(token), (options.group, options.port))
+            sock.sendto(discovery_request(token), (options.group, options.port))
             end = time.monotonic() + options.wait
             while (left := end - time.monotonic()) > 0:
                 sock.settimeout(left)
@@ -117,23 +113,32 @@ def ask_group(options):
     return sorted(found)
 
 
-def question(token):
-    """GET /.well-known/core, as the only datagram that the group gets."""
+def discovery_request(token):
+    """Return a non-confirmable GET /.well-known/core as bytes."""
     buffer = bytearray(64)
     writer = Writer(buffer).begin(NON, GET, int.from_bytes(os.urandom(2), "big"), token)
     writer.option(URI_PATH, b".well-known").option(URI_PATH, b"core")
     return bytes(buffer[: writer.n])
 
 
-def ask_each(nodes, wait_s):
-    """The whole list of each node by its address: bytes, or a str that says why there is none."""
+def fetch_lists(nodes, wait_s):
+    """Return {address: the node's whole list as bytes, or a str that says why there is none}."""
     lists = {}
+
+    def keep(node):
+        """Return a callback that stores the response of this node."""
+
+        def on_response(response):
+            good = not response.failure and response.code >> 5 == 2
+            lists[node] = response.payload_bytes() if good else str(response)
+
+        return on_response
+
     client = Client(len(nodes))
-    node = Node(client, exchanges=len(nodes))
-    udp = Udp(node, "::" if len(nodes[0]) > 2 else "0.0.0.0", 0)
+    udp = Udp(Node(client, exchanges=len(nodes)), "::" if len(nodes[0]) > 2 else "0.0.0.0", 0)
     try:
-        for one in nodes:
-            call = client.get(one, ".well-known/core", taker(lists, one))
+        for node in nodes:
+            call = client.get(node, ".well-known/core", keep(node))
             call.accept = LINK_FORMAT
             call.into = bytearray(LIST_BYTES)
         end = time.monotonic() + wait_s
@@ -141,22 +146,12 @@ def ask_each(nodes, wait_s):
             udp.step(100)
     finally:
         udp.close()
-    return {one: lists.get(one, "timeout") for one in nodes}
+    return {node: lists.get(node, "timeout") for node in nodes}
 
 
-def taker(lists, one):
-    """A function that puts the answer of this node into `lists`."""
-
-    def take(response):
-        good = not response.failure and response.code >> 5 == 2
-        lists[one] = response.payload_bytes() if good else str(response)
-
-    return take
-
-
-def show(one, links):
-    """Prints a node and its resources."""
-    print(url(one))
+def show(node, links):
+    """Print a node and its resources."""
+    print(url(node))
     if isinstance(links, str):
         print(f"  does not list its resources: {links}")
         return
@@ -172,15 +167,14 @@ def show(one, links):
 
 
 def row(link):
-    """A resource as the cells of a row."""
+    """Return the cells of a resource's row, without characters that steer the terminal."""
     values = dict(link.attr_pairs)
     observable = "obs" if "obs" in values else ""
     cells = (link.href, values.get("rt"), values.get("ct"), observable, values.get("title"))
-    # what a node says of itself must not steer the terminal
     return ["".join(c if c.isprintable() else "?" for c in cell or "") for cell in cells]
 
 
-def url(one):
-    """The node's URL; the default port is left out."""
-    host = f"[{one[0]}]" if ":" in one[0] else one[0]
-    return f"coap://{host}" + (f":{one[1]}" if one[1] != PORT else "")
+def url(node):
+    """Return the URL of an address, without the default port."""
+    host = f"[{node[0]}]" if ":" in node[0] else node[0]
+    return f"coap://{host}" + (f":{node[1]}" if node[1] != PORT else "")

@@ -1,7 +1,7 @@
-"""Writes a MicroPython firmware image to a board: `make flash BOARD= DEV= FW=file`.
+"""Write a MicroPython firmware image to a board: `make flash BOARD= DEV= FW=file`.
 
-ESP32 chips are written through esptool, the Pico W and Pico 2 W by copying a UF2 file to the drive
-that their boot loader shows. A file for another chip is refused before anything is written.
+esptool writes ESP32 chips. A Pico W or Pico 2 W is written by copying a UF2 file to the drive of
+its boot loader. A file for another chip is refused before anything is written.
 """
 
 import os
@@ -34,7 +34,15 @@ MAC_VOLUMES = Path("/Volumes")
 
 
 def work(argv):
-    options = arguments().parse_args(argv)
+    """Run the tool. Raise Problem if the image is not for the board or cannot be written."""
+    parser = Arguments(prog="flash", description=__doc__.splitlines()[0])
+    parser.add_argument("--board", default="")
+    parser.add_argument("--fw", default="", help="firmware image, .bin or .uf2")
+    parser.add_argument("--baud", type=baud_rate, default=460800)
+    parser.add_argument("--erase", action="store_true", help="erase the whole flash first")
+    parser.add_argument("--drive", default="", help="the boot loader's drive, if not found")
+    add_device_arguments(parser)
+    options = parser.parse_args(argv)
     board = find_board(options.board)
     check_ports(options.dev, options.port)
     firmware = check_firmware(board, options.fw)
@@ -44,19 +52,8 @@ def work(argv):
         flash_uf2(board, firmware, options)
 
 
-def arguments():
-    parser = Arguments(prog="flash", description=__doc__.splitlines()[0])
-    parser.add_argument("--board", default="")
-    parser.add_argument("--fw", default="", help="firmware image, .bin or .uf2")
-    parser.add_argument("--baud", type=baud_rate, default=460800)
-    parser.add_argument("--erase", action="store_true", help="erase the whole flash first")
-    parser.add_argument("--drive", default="", help="the boot loader's drive, if not found")
-    add_device_arguments(parser)
-    return parser
-
-
 def check_firmware(board, name):
-    """Returns the image's path; raises Problem when it is missing or not for this board."""
+    """Return the image's path. Raise Problem if it is missing or not for this board."""
     wanted = f"download one for it from {board.download} and name it with FW=file"
     if not name:
         raise Problem(f"FW= is missing: {wanted}")
@@ -72,16 +69,16 @@ def check_firmware(board, name):
 
 
 def is_for_esp32(board, head):
-    """Does an image that begins with `head` run on the board's chip?"""
+    """Return True if an image that begins with `head` is for the board's chip."""
     if len(head) < IMAGE_CHIP_ID + 2 or head[0] != IMAGE_MAGIC:
         return False
     return struct.unpack_from("<H", head, IMAGE_CHIP_ID)[0] == board.image_chip_id
 
 
 def is_for_rp2(board, path):
-    """Does the UF2 file have a block for the board's chip?
+    """Return True if the UF2 file has a block for the board's chip.
 
-    All are looked at: an image for RP2350 may begin with a block for every chip.
+    All blocks are read: an image for RP2350 may begin with a block for every chip.
     """
     family = int(board.uf2_family, 16)
     with path.open("rb") as file:
@@ -94,7 +91,7 @@ def is_for_rp2(board, path):
 
 
 def flash_esp32(board, firmware, options):
-    """Writes the image to its place in flash; the filesystem stays unless --erase is given."""
+    """Write the image to its offset in flash; the filesystem stays unless --erase is given."""
     esptool = [program("esptool"), "--chip", board.chip]
     if options.dev != "auto":
         esptool += ["--port", options.dev]
@@ -111,7 +108,7 @@ def flash_esp32(board, firmware, options):
 
 
 def flash_uf2(board, firmware, options):
-    """Copies the file to the boot loader's drive; asks a running MicroPython to show it."""
+    """Copy the file to the boot loader's drive, after restarting a MicroPython that runs."""
     if options.erase:
         raise Problem("ERASE=1 is for ESP32 boards: a Pico is erased by copying flash_nuke.uf2")
     place = f"<{board.uf2_drive}>"
@@ -129,7 +126,7 @@ def flash_uf2(board, firmware, options):
 
 
 def start_boot_loader(board, options):
-    """Tells the MicroPython on the board to restart as a drive."""
+    """Restart the MicroPython on the board as a drive. Raise Problem if it does not respond."""
     try:
         run([*mpremote(options.dev), "bootloader"], options.dry_run, capture=True)
     except Problem as problem:
@@ -140,7 +137,7 @@ def start_boot_loader(board, options):
 
 
 def find_drive(label, mounts=MOUNTS, volumes=MAC_VOLUMES):
-    """Returns where the drive with that label is mounted, or None."""
+    """Return where the drive with that label is mounted, None if it is not."""
     if mounts.is_file():
         for line in mounts.read_text().splitlines():
             folder = line.split(" ")[1].replace("\\040", " ")
@@ -152,7 +149,7 @@ def find_drive(label, mounts=MOUNTS, volumes=MAC_VOLUMES):
 
 
 def wait_for_drive(label):
-    """Returns where the drive appears; raises Problem when it does not."""
+    """Return where the drive is mounted once it appears. Raise Problem if it does not."""
     end = time.monotonic() + DRIVE_WAIT_S
     while time.monotonic() < end:
         drive = find_drive(label)
@@ -163,7 +160,7 @@ def wait_for_drive(label):
 
 
 def copy(source, target):
-    """Copies the image; the board restarts, and the drive goes, when the last byte is there."""
+    """Copy the image; the board restarts, and the drive disappears, after the last byte."""
     try:
         with source.open("rb") as image, target.open("wb") as file:
             shutil.copyfileobj(image, file)
@@ -171,7 +168,7 @@ def copy(source, target):
             try:
                 os.fsync(file.fileno())
             except OSError:
-                pass  # the drive is gone: that is how it ends
+                pass  # the drive has disappeared already
     except OSError as error:
         raise Problem(
             f"{target}: {error.strerror}; plug the board in again, BOOTSEL held"

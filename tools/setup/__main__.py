@@ -8,75 +8,54 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from setup import environment, firmware, interpreter, libcoap, qemu, source  # noqa: E402
+from setup import firmware, interpreter, micropython, packages, qemu  # noqa: E402
 from setup.console import Problem, fail, lock, say  # noqa: E402
 
 
 def everything():
-    """Sets up this computer; raises Problem when a step that everything needs fails."""
-    environment.check_python()
+    """Set up this computer; raise Problem when a step that everything needs fails."""
     with lock("setup"):
-        environment.install_packages()
-        environment.install_python_packages()
-        try:
-            environment.install_npm_packages()
-        except Problem as problem:
-            say(f"{problem}; tests with node's client cannot run")
-        try:
-            libcoap.fetched()
-        except Problem as problem:
-            say(f"{problem}; tests with libcoap under OSCORE cannot run")
+        packages.install_everyday()
+        packages.install_from_pypi()
+        attempt(packages.install_from_npm, "tests with node's client and pyright")
+        attempt(lambda: packages.libcoap(packages.LIBCOAP_CLIENT), "tests with libcoap")
         get_interpreter()
 
 
+def attempt(step, lost):
+    """Run a step; where it cannot be done, say in one line why, and what is lost."""
+    try:
+        step()
+    except Problem as problem:
+        say(f"Left out are {lost}: {problem}")
+
+
 def get_interpreter():
-    """Finds a MicroPython or builds one; returns it."""
+    """Return the MicroPython that is found, or else built."""
     try:
         found, refused = interpreter.find()
     except Problem as problem:
         if os.environ.get("MICROPYTHON"):
             raise
         say(f"{problem}; building one")
-        source.oldest()
+        micropython.oldest()
         found, refused = interpreter.find()
     for line in refused:
         say(f"Passed over: {line}")
     return found
 
 
-def oldest():
-    """Builds the oldest supported MicroPython; where that cannot be, says so in one line."""
-    try:
-        return source.oldest()
-    except Problem as problem:
-        say(f"Tests on MicroPython {source.VERSION} are left out: {problem}")
-    return None
-
-
-def frozen():
-    """Builds the interpreter that a small heap takes; where it cannot be, says so in one line."""
-    from simulator.launch.command import manifest
-
-    try:
-        source.frozen(*manifest())
-    except Problem as problem:
-        say(f"Tests in a small heap are left out: {problem}")
-
-
 STEPS = {
     "all": everything,
-    "oldest": oldest,
-    "frozen": frozen,
+    "oldest": lambda: attempt(micropython.oldest, f"tests on MicroPython {micropython.VERSION}"),
+    "frozen": lambda: attempt(micropython.frozen, "tests in a small heap"),
     "interpreter": lambda: say(str(get_interpreter())),
 }
-WITH_ARGUMENTS = {
-    "firmware": firmware.work,
-    "qemu": qemu.work,
-}
+WITH_ARGUMENTS = {"firmware": firmware.work, "qemu": qemu.work}
 
 
 def main(argv):
-    """Runs the steps named on the command line, or all of the set-up."""
+    """Run the steps named on the command line, or all of the set-up."""
     try:
         if argv and argv[0] in WITH_ARGUMENTS:
             WITH_ARGUMENTS[argv[0]](argv[1:])

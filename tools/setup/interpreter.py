@@ -17,30 +17,39 @@ OLDEST = (1, 25)
 WHEEL = Path(".venv/bin/micropython")
 BUILT = CACHE.relative_to(ROOT) / "micropython-1.25" / "micropython"
 PROBE_TIMEOUT_S = 20
-
-# Every line is one finding; a fault in one check leaves the others standing.
-PROBE = """
+NEEDED = {
+    "socket": "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()",
+    "select": "import select; select.poll()",
+    "hashlib.sha256": "import hashlib; assert len(hashlib.sha256(b'').digest()) == 32",
+    "cryptolib": "from cryptolib import aes; aes(bytes(16), 2, bytes(16)); "
+    "assert len(aes(bytes(16), 1).encrypt(bytes(16))) == 16",
+    "asyncio": "import asyncio; asyncio.run",
+}
+VIPER = "@micropython.viper\ndef f(a: int) -> int:\n return a + 1\nassert f(1) == 2"
+CHECKS = {**NEEDED, "viper": f"import micropython\n{VIPER}"}
+# Each check prints one line, whatever happened in the others.
+PROBE = f"""
 import sys
 print(sys.implementation[0], ".".join(str(n) for n in sys.implementation[1][:3]))
-def check(what, text):
+for name, text in {list(CHECKS.items())!r}:
     try:
-        exec(text, {})
-        print("has", what)
+        exec(text, {{}})
+        print("has", name)
     except Exception as error:
-        print("lacks", what, repr(error))
-check("socket", "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()")
-check("select", "import select; select.poll()")
-check("hashlib.sha256", "import hashlib; assert len(hashlib.sha256(b'').digest()) == 32")
-check("cryptolib", "import cryptolib; assert len(cryptolib.aes(bytes(16), 1).encrypt(bytes(16))) == 16; cryptolib.aes(bytes(16), 2, bytes(16))")
-check("asyncio", "import asyncio; asyncio.run")
-check("viper", "import micropython\\n@micropython.viper\\ndef f(a: int) -> int:\\n return a + 1\\nassert f(1) == 2")
-"""  # noqa: E501
-NEEDED = ("socket", "select", "hashlib.sha256", "cryptolib", "asyncio")
+        print("lacks", name, repr(error))
+"""
 
 
 @dataclass
 class Interpreter:
-    """One MicroPython: where it lies, what it said about itself and what it lacks."""
+    """One MicroPython.
+
+    Attributes:
+        origin: why it was considered, such as "PATH".
+        version: numbers; () when unknown.
+        viper: it can make machine code.
+        lacks: what it would need to run Mote.
+    """
 
     path: Path
     origin: str
@@ -50,46 +59,40 @@ class Interpreter:
 
     @property
     def usable(self):
-        """True when it can run everything in lib/ and firmware/, be it as bytecode."""
+        """True when it can run everything in lib/ and firmware/, at least as bytecode."""
         return not self.lacks
 
     def __str__(self):
-        version = ".".join(str(number) for number in self.version) or "of unknown version"
+        version = ".".join(map(str, self.version)) or "of unknown version"
         return f"MicroPython {version} ({self.origin}: {self.path})"
 
     def complaint(self):
-        """One line: which candidate it is and what it lacks."""
+        """Return one line: which candidate it is and what it lacks."""
         return f"{self.path} ({self.origin}) lacks {', '.join(self.lacks)}"
 
 
 def probe(path, origin):
-    """Asks a program whether it is a MicroPython that can run Mote."""
+    """Return the Interpreter that a program is, with what it lacks."""
     found = Interpreter(Path(path), origin)
-    environ = {**os.environ, "MICROPYPATH": ".frozen"}
+    argv = [str(path), "-c", PROBE]
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    options["env"] = {**os.environ, "MICROPYPATH": ".frozen"}
     try:
-        done = subprocess.run(
-            [str(path), "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PROBE_TIMEOUT_S,
-            env=environ,
-        )
+        done = subprocess.run(argv, errors="replace", timeout=PROBE_TIMEOUT_S, **options)
         lines = [line.split() for line in done.stdout.splitlines()]
     except subprocess.TimeoutExpired:
         lines = []
     except OSError as error:
         found.lacks = [f"a program that starts ({error.strerror})"]
         return found
-    said = [words[1] for words in lines if len(words) == 2 and words[0] == "micropython"]
-    try:
-        found.version = tuple(int(number) for number in said[0].split("."))
-    except (IndexError, ValueError):
+    facts = {words[0]: words[1] for words in lines if len(words) == 2 and words[0] != "has"}
+    version = facts.get("micropython", "")
+    if not all(number.isdigit() for number in version.split(".")):
         found.lacks = ["an answer: it is not a MicroPython"]
         return found
+    found.version = tuple(map(int, version.split(".")))
     if found.version < OLDEST:
-        found.lacks.append(f"age: it is {said[0]}, needed is 1.25 or newer")
+        found.lacks.append(f"age: it is {version}, needed is 1.25 or newer")
     has = {words[1] for words in lines if len(words) == 2 and words[0] == "has"}
     found.lacks += [name for name in NEEDED if name not in has]
     found.viper = "viper" in has
@@ -97,39 +100,34 @@ def probe(path, origin):
 
 
 def candidates(root=ROOT, environ=os.environ):
-    """Pairs of (path, origin) in the order in which they are tried."""
-    asked = environ.get("MICROPYTHON")
-    if asked:
-        return [(Path(asked), "MICROPYTHON")]
-    listed = [(root / WHEEL, "wheel")]
-    on_path = shutil.which("micropython", path=environ.get("PATH"))
-    if on_path:
-        listed.append((Path(on_path), "PATH"))
-    listed.append((root / BUILT, "built from source"))
+    """Return pairs of (path, origin) in the order in which they are tried."""
+    if environ.get("MICROPYTHON"):
+        return [(Path(environ["MICROPYTHON"]), "MICROPYTHON")]
+    on_path = shutil.which("micropython", path=environ.get("PATH")) or "/nonexistent"
+    listed = [
+        (root / WHEEL, "wheel"),
+        (Path(on_path), "PATH"),
+        (root / BUILT, "built from source"),
+    ]
     return [(path, origin) for path, origin in listed if path.exists()]
 
 
 def find(root=ROOT, environ=os.environ):
-    """The first usable interpreter, and a line for each candidate passed over.
+    """Return the best interpreter, and a line for each one that is not usable.
 
     Raises:
         Problem: none is usable; the text says what each one lacks.
     """
-    refused = []
-    slower = None
+    found = []
     for path, origin in candidates(root, environ):
-        found = probe(path, origin)
-        if found.usable and found.viper:
-            return found, [other.complaint() for other in refused]
-        if found.usable:
-            slower = slower or found
-        else:
-            refused.append(found)
-    if slower:
-        return slower, [other.complaint() for other in refused]
+        found.append(probe(path, origin))
+        if found[-1].usable and found[-1].viper:
+            break
+    refused = [one.complaint() for one in found if not one.usable]
+    for one in sorted(found, key=lambda one: not one.viper):
+        if one.usable:
+            return one, refused
     if environ.get("MICROPYTHON"):
-        raise Problem(
-            f"MICROPYTHON={refused[0].complaint()}; name another file or unset MICROPYTHON"
-        )
-    why = "; ".join(other.complaint() for other in refused) or "none is installed"
+        raise Problem(f"MICROPYTHON={refused[0]}; name another file or unset MICROPYTHON")
+    why = "; ".join(refused) or "none is installed"
     raise Problem(f"no usable MicroPython: {why}; run `make setup`, or set MICROPYTHON=path")

@@ -3,36 +3,15 @@
     python3 tools/setup qemu MPS2_AN385 VIRT_RV32
 
 A Cortex-M3 and a RISC-V core run the machine code that boards run; the Cortex-M0 of a micro:bit
-has no emitter in this port, so it gets copies without the decorators (see plain.py) and proves
-that the engine works as bytecode.
+has no emitter in this port, so it gets bytecode instead (see plain.py) and proves that the engine
+works so.
 """
 
-import hashlib
-import shutil
 from dataclasses import dataclass
 
-from setup import firmware, plain, source, toolchain
-from setup.console import CACHE, ROOT, Arguments, Problem, lock, run, say
+from setup import micropython, packages
+from setup.console import CACHE, ROOT, Arguments, Problem, say
 
-# These machines stand for processors, not for the memory of a board: tests that fill tables of
-# the largest size fit. A micro:bit cannot be given more than this.
-HEAP_BYTES = 1024 * 1024
-SMALL_HEAP_BYTES = 192 * 1024
-# The folders of modules: Mote's own, and the fake `machine` with which applications run anywhere.
-LIBRARIES = ("lib", "firmware", "tools/simulator")
-NOT_MODULES = ("__pycache__", "boot.py", "main.py", "node_main.py", "commands.py")
-NOT_MODULES += ("__main__.py", "launch")
-# What the tests of the engine import.
-HELPERS = (
-    "__init__",
-    "client_node",
-    "engine",
-    "features",
-    "forged_messages",
-    "oscore_peer",
-    "reliable_client",
-    "request_helpers",
-)
 SHIMS = ROOT / "tools" / "qemu"
 TESTS = "tests/coap"
 SUPPORT = ROOT / "tests" / "support"
@@ -43,65 +22,70 @@ LEFT_OUT = ("test_rules", "test_fuzz", "test_lossy")
 
 @dataclass(frozen=True)
 class Machine:
-    """A board of MicroPython's QEMU port: how it is built and how it is started."""
+    """A board of MicroPython's QEMU port: how it is built and how it is started.
+
+    Attributes:
+        program, arguments: QEMU's.
+        needs: the Debian packages.
+        words: for make.
+        native: the port makes machine code for this processor.
+        heap_bytes: machines stand for processors, not for the memory of a board, so tests that
+            fill tables of the largest size fit; a micro:bit cannot be given more than this.
+        clocks: folder of its module `clocks`, for measuring.
+    """
 
     name: str
     program: str
     arguments: tuple
     needs: tuple
-    words: tuple = ()  # for make
+    words: tuple = ()
     native: bool = True
-    heap_bytes: int = HEAP_BYTES
-    clocks: str = ""  # folder of its module `clocks`, for measuring
+    heap_bytes: int = 1024 * 1024
+    clocks: str = ""
 
     @property
     def title(self):
-        """As tests are named: mps2-an385."""
+        """The name as in names of tests: mps2-an385."""
         return self.name.lower().replace("_", "-")
 
     def command(self, elf, *more):
-        """The command that starts it, the serial line being its standard input and output."""
+        """Return the command that starts it; its serial line is standard input and output."""
         quiet = ("-nographic", "-monitor", "none", "-semihosting", "-serial", "stdio")
         return [self.program, *self.arguments, *quiet, *more, "-kernel", str(elf)]
 
 
-MACHINES = {
-    machine.name: machine
-    for machine in (
-        Machine(
-            "MPS2_AN385",
-            "qemu-system-arm",
-            ("-machine", "mps2-an385"),
-            toolchain.QEMU_ARM,
-            clocks="clocks_arm",
-        ),
-        Machine(
-            "VIRT_RV32",
-            "qemu-system-riscv32",
-            ("-machine", "virt", "-bios", "none"),
-            toolchain.QEMU_RISCV,
-            # The C library of Debian 12's compiler is for a processor named in the older manner,
-            # in which the instructions for the status registers are no extension.
-            ("RV32_ARCH=rv32imac -misa-spec=2.2",),
-            clocks="clocks_riscv",
-        ),
-        Machine(
-            "MICROBIT",
-            "qemu-system-arm",
-            ("-machine", "microbit")
-            # MicroPython's image is larger than the chip: this one has more of everything.
-            + ("-global", "nrf51-soc.flash-size=1048576")
-            + ("-global", "nrf51-soc.sram-size=262144"),
-            toolchain.QEMU_ARM,
-            native=False,
-            heap_bytes=SMALL_HEAP_BYTES,
-        ),
-    )
-}
+M3 = Machine(
+    "MPS2_AN385",
+    "qemu-system-arm",
+    ("-machine", "mps2-an385"),
+    packages.QEMU_ARM,
+    clocks="clocks_arm",
+)
+RV32 = Machine(
+    "VIRT_RV32",
+    "qemu-system-riscv32",
+    ("-machine", "virt", "-bios", "none"),
+    packages.QEMU_RISCV,
+    # The C library of Debian 12's compiler is for a processor named in the older manner, in which
+    # the instructions for the status registers are no extension.
+    words=("RV32_ARCH=rv32imac -misa-spec=2.2",),
+    clocks="clocks_riscv",
+)
+# MicroPython's image is larger than the chip: this one has more of everything.
+M0 = Machine(
+    "MICROBIT",
+    "qemu-system-arm",
+    ("-machine", "microbit", "-global", "nrf51-soc.flash-size=1048576")
+    + ("-global", "nrf51-soc.sram-size=262144"),
+    packages.QEMU_ARM,
+    native=False,
+    heap_bytes=192 * 1024,
+)
+MACHINES = {machine.name: machine for machine in (M3, RV32, M0)}
 
 
 def work(argv):
-    """Runs the step with its command line; what cannot be built is said in one line each."""
+    """Run the step with its command line; what cannot be built is said in one line each."""
     parser = Arguments(prog="setup qemu", description=__doc__.splitlines()[0])
     parser.add_argument("machine", nargs="+")
     for name in parser.parse_args(argv).machine:
@@ -114,88 +98,41 @@ def work(argv):
 
 
 def build(machine, cache=CACHE):
-    """The path of the machine's image, built when something in it is new.
-
-    Raises:
-        Problem: it cannot be built here.
-    """
-    toolchain.require(machine.needs, f"{machine.title} in QEMU")
-    folder = cache / "qemu" / machine.name
-    elf, stamp = folder / "firmware.elf", folder / "stamp"
-    with lock("source", cache):
-        micropython, mbedtls = source.unpack(cache)
-    with lock(f"qemu-{machine.name}", cache):
-        text = manifest(machine, cache)
-        contents = digest(machine, micropython, text)
-        if elf.exists() and stamp.exists() and stamp.read_text() == contents:
-            return elf
-        say(f"Building {machine.title} for QEMU with Mote inside (once per change)")
-        stamp.unlink(missing_ok=True)
-        renew(folder, repr((machine, micropython.name, mbedtls.name)))
-        listing = folder / "manifest.py"
-        listing.write_text(text)
-        environ = firmware.environment(
-            MICROPY_GIT_TAG=f"v{source.VERSION}.0",
-            SOURCE_DATE_EPOCH=firmware.EPOCH,
-            MICROPY_MPYCROSS=str(firmware.MPY_CROSS),
-        )
-        argv = ["nice", "make", "-s", "-C", micropython / "ports" / "qemu", firmware.jobs()]
-        argv += [f"BOARD={machine.name}", f"BUILD={folder}", f"FROZEN_MANIFEST={listing}"]
-        argv += [f"MICROPY_HEAP_SIZE={machine.heap_bytes}", *machine.words]
-        argv += [f"USER_C_MODULES={SHIMS}", f"MBEDTLS={mbedtls}"]
-        run(argv, f"MicroPython for {machine.title}", cache, env=environ)
-        stamp.write_text(contents)
-    return elf
+    """Return the path of the machine's image; raise Problem when it cannot be built here."""
+    packages.require(machine.needs, f"{machine.title} in QEMU")
+    source = micropython.sources(cache)
+    name = f"qemu-{machine.name}"
+    manifest, files = frozen_modules(machine, cache)
+    words = (f"BOARD={machine.name}", f"MICROPY_HEAP_SIZE={machine.heap_bytes}", *machine.words)
+    recipe = micropython.Recipe(
+        name,
+        f"{machine.title} for QEMU with Mote inside",
+        (("compiling", micropython.port_make(source, "qemu", cache / "build" / name, *words)),),
+        ("firmware.elf",),
+        cache / "qemu" / machine.name,
+        manifest,
+        (*micropython.crypto_files(), *files),
+        micropython.CROSS_COMPILER,
+    )
+    return micropython.build(recipe, cache)[0]
 
 
-def renew(folder, words):
-    """An empty folder when other words are for the compiler: make looks at files alone."""
-    recipe = folder / "recipe"
-    words += "".join(path.read_text() for path in sorted((SHIMS / "crypto").iterdir()))
-    if not recipe.exists() or recipe.read_text() != words:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        recipe.write_text(words)
-
-
-def manifest(machine, cache=CACHE):
-    """What is frozen: libraries as on a board, tests with their asserts and line numbers."""
-    lines = []
-    for name in LIBRARIES:
-        folder = ROOT / name if machine.native else plain.copy(ROOT / name, cache)
-        for path in sorted(folder.iterdir()):
-            if path.name in NOT_MODULES:
-                continue
-            if path.is_dir():
-                lines.append(f'package("{path.name}", base_path="{folder}", opt=3)')
-            elif path.suffix == ".py":
-                lines.append(f'module("{path.name}", base_path="{folder}", opt=3)')
-    support = ", ".join(f'"{name}.py"' for name in HELPERS)
-    lines.append(f'package("support", ({support}), base_path="{ROOT / "tests"}")')
-    lines += [
-        f'module("{path.name}", base_path="{path.parent}")'
-        for path in test_files()
-        if path.parent != SUPPORT
-    ]
+def frozen_modules(machine, cache=CACHE):
+    """Return (manifest text, files): modules as on a board, tests with their line numbers."""
+    text, files = micropython.frozen_modules(machine.native, cache)
+    more = test_files()
     if machine.clocks:
-        lines.append(f'module("clocks.py", base_path="{SHIMS / machine.clocks}")')
-    return "\n".join(lines) + "\n"
+        more.append(SHIMS / machine.clocks / "clocks.py")
+    for path in more:
+        folder, name = path.parent, path.name
+        if folder == SUPPORT:
+            folder, name = folder.parent, f"{folder.name}/{name}"
+        text += f"freeze({str(folder)!r}, {name!r})\n"
+    return text, (*files, *more)
 
 
 def test_files():
-    """The tests of the engine, what they import, and what runs them."""
+    """Return the tests of the engine, what they import, and what runs them."""
     found = sorted(path for path in (ROOT / TESTS).glob("*.py") if path.stem not in LEFT_OUT)
-    found += [ROOT / "tests" / "slots.py", *(SUPPORT / f"{name}.py" for name in HELPERS)]
-    found += [ROOT / "tests" / "plugin" / "runner.py", *sorted(SHIMS.glob("*.py"))]
-    return found
-
-
-def digest(machine, micropython, text):
-    """A text that changes with whatever the image is made of."""
-    found = hashlib.sha256(repr((machine, micropython.name, "cryptolib", text)).encode())
-    paths = [*test_files(), *SHIMS.glob("*/clocks.py"), *sorted((SHIMS / "crypto").iterdir())]
-    for name in LIBRARIES:
-        paths += sorted((ROOT / name).rglob("*.py"))
-    for path in paths:
-        found.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
-    return found.hexdigest()
+    found += [ROOT / "tests" / "slots.py", ROOT / "tests" / "plugin" / "runner.py"]
+    return found + sorted(SUPPORT.glob("*.py")) + sorted(SHIMS.glob("*.py"))

@@ -7,9 +7,8 @@ board. What is measured is {step: bytes}, in the order of the steps.
 import os
 import subprocess
 
-from setup import source
+from setup import micropython
 from setup.console import ROOT, Problem
-from simulator.launch.command import manifest
 
 PROBE = ROOT / "tools" / "size" / "probe.py"
 FIRMWARE = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.uf2"
@@ -52,9 +51,9 @@ def on_pico(firmware=FIRMWARE):
 def on_unix(board="PICO_EMU"):
     """Return the steps on this computer, with the sizes of a board. Raises Problem.
 
-    The interpreter has words of 32 bits where this computer can build that, see setup/source.py.
+    The interpreter has words of 32 bits where this computer can build that.
     """
-    program, _ = source.frozen(*manifest())
+    program, _ = micropython.frozen()
     settings = ON_UNIX.format(board=str(ROOT / "boards" / board / "board.py"))
     argv = [program, "-X", f"heapsize={HEAP}", "-c", PROBE.read_text() + settings]
     environ = {**os.environ, "MICROPYPATH": ".frozen"}

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from setup import compiler, interpreter, plain, source
+from setup import interpreter, micropython, plain
 from setup.console import ROOT
 
 NODE_MAIN = ROOT / "tools" / "simulator" / "node_main.py"
@@ -20,13 +20,6 @@ FROZEN_START = "import gc, sys; gc.threshold(1000); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
 FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
 FEWER_BELOW = 96 << 10
-# What only a board runs when it starts, and what only this computer runs.
-NOT_FROZEN = (
-    ROOT / "firmware" / "main.py",
-    ROOT / "firmware" / "boot.py",
-    ROOT / "tools" / "simulator" / "__main__.py",
-    *(ROOT / "tools" / "simulator" / "launch").glob("*.py"),
-)
 
 
 def command(options):
@@ -69,27 +62,14 @@ def on_frozen(heap):
     Args:
         heap: bytes on a board, where a word has 32 bits; twice as many are taken for words of 64.
     """
-    program, bits = source.frozen(*manifest())
+    program, bits = micropython.frozen()
     parts = [FROZEN_START, FEWER_SLOTS, FROZEN_RUN]
     if heap >= FEWER_BELOW:
         parts.remove(FEWER_SLOTS)
     heap = heap * bits // BOARD_BITS
-    title = f"{bits}-bit MicroPython {source.VERSION} with {heap // 1024} KiB of heap"
+    title = f"{bits}-bit MicroPython {micropython.VERSION} with {heap // 1024} KiB of heap"
     argv = [program, "-X", f"heapsize={heap}", "-c", "; ".join(parts)]
     return argv, {"MICROPYPATH": ".frozen"}, title
-
-
-def manifest():
-    """(text of a manifest that freezes the node whole, the files it names)."""
-    lib = LIB if compiler.own().emitter else plain.copy(LIB)
-    lines = []
-    files = []
-    for folder in (lib, *OTHER_PATHS):
-        found = [path for path in sorted(folder.rglob("*.py")) if path not in NOT_FROZEN]
-        names = tuple(str(path.relative_to(folder)) for path in found)
-        lines.append(f"freeze({str(folder)!r}, {names!r})\n")
-        files += found
-    return "".join(lines), files
 
 
 def node_arguments(options):
