@@ -2,11 +2,13 @@
 
 With MicroPython's own sources (1.25 or newer) beside this folder:
 
+    python3 tools/fold.py
     make -C micropython/ports/esp32 BOARD=ESP32_GENERIC_C3 \
-        FROZEN_MANIFEST=$PWD/boards/ESP32_GENERIC_C3/manifest.py
+        FROZEN_MANIFEST=$PWD/build/folded/boards/ESP32_GENERIC_C3/manifest.py
 
-A node with such an image needs `make config` only. What `make deploy` adds later goes before the
-frozen files (see firmware/boot.py), only main.py itself stays as it was frozen.
+The first line copies the sources to build/folded, with values in the place of constants. A node
+with such an image needs `make config` only. What `make deploy` adds later goes before the frozen
+files (see firmware/boot.py), only main.py itself stays as it was frozen.
 """
 
 # The port's start-up files and asyncio; nothing else of its usual manifest is used here.

@@ -8,6 +8,7 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from fold import folded
 from host.device import ROOT, Problem, main, program
 from setup.console import Arguments
 
@@ -34,7 +35,7 @@ def sources():
     """All modules, as (path below lib/ or firmware/, file)."""
     found = []
     for folder in SOURCES:
-        base = ROOT / folder
+        base = folded() / folder
         found += [(file.relative_to(base), file) for file in sorted(base.rglob("*.py"))]
     return found
 

@@ -9,6 +9,7 @@ from micropython import const
 
 from coap.feature import Feature
 
+# public: what Access() and `access` of a resource take
 OPEN = const(0)
 READ_ONLY = const(1)  # GET and FETCH for everybody
 SECURED = const(2)

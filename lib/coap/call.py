@@ -24,7 +24,7 @@ _VALUE = const(60)  # scan.VALUE
 _LENGTH = const(61)  # scan.LENGTH
 _ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
 
-# What became of a request that was not answered: Response.failure
+# public: what became of a request that was not answered, Response.failure
 TIMEOUT = const(1)
 RESET = const(2)
 BROKEN = const(3)

@@ -7,20 +7,9 @@
 |1 1 1 1 1 1 1 1|    Payload (if any) ...                       |
 """
 
-from micropython import const
-
 from coap.compose import head
 from coap.copying import copy
-from coap.scan import holds, index, step
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_ENDS = const(24)  # scan.ENDS
-_FLAGS = const(48)  # scan.FLAGS
-_TOKEN = const(52)  # scan.TOKEN
-_HEAD = const(53)  # scan.HEAD
-_PAYLOAD = const(55)  # scan.PAYLOAD
-_SIZE = const(56)  # scan.SIZE
-_VALUE = const(60)  # scan.VALUE
+from coap.scan import ENDS, FLAGS, HEAD, PAYLOAD, SIZE, TOKEN, VALUE, holds, index, step
 
 
 class View:
@@ -52,22 +41,22 @@ class View:
 
     def has(self, slot):  # hot
         """Is the option there?"""
-        return self.r[_FLAGS] >> slot & 1 != 0
+        return self.r[FLAGS] >> slot & 1 != 0
 
     def uint(self, slot, missing=None):  # hot
         """The value of a uint option, `missing` when it is absent."""
-        return self.r[slot] if self.r[_FLAGS] >> slot & 1 else missing
+        return self.r[slot] if self.r[FLAGS] >> slot & 1 else missing
 
     def token(self):
         """A copy of the token."""
-        return bytes(self.buf[self.r[_TOKEN] : self.r[_HEAD]])
+        return bytes(self.buf[self.r[TOKEN] : self.r[HEAD]])
 
     def payload(self):  # hot
         """The payload as a memoryview on the datagram, or on what its blocks were put into."""
         r = self.r
         if self.body is not None:
             return memoryview(self.body)[: self.length]
-        return memoryview(self.buf)[r[_PAYLOAD] : r[_SIZE]]
+        return memoryview(self.buf)[r[PAYLOAD] : r[SIZE]]
 
     def values(self, slot):
         """Copies of the values of an option that is no uint, in order."""
@@ -75,10 +64,10 @@ class View:
         r = self.r
         if self.has(slot):
             at = r[slot]
-            end = r[_ENDS + slot]
+            end = r[ENDS + slot]
             while at < end:
                 at = step(self.buf, at, r)
-                found.append(bytes(self.buf[r[_VALUE] : at]))
+                found.append(bytes(self.buf[r[VALUE] : at]))
         return found
 
     def holds(self, slot, value):

@@ -5,13 +5,13 @@ A code is one byte, class << 5 | detail: 4.04 is 4 << 5 | 4.
 
 from micropython import const
 
-# Message types
+# public: message types
 CON = const(0)
 NON = const(1)
 ACK = const(2)
 RST = const(3)
 
-# Methods
+# public: methods
 GET = const(1)
 POST = const(2)
 PUT = const(3)
@@ -20,7 +20,7 @@ FETCH = const(5)
 PATCH = const(6)
 IPATCH = const(7)
 
-# Response codes
+# public: response codes
 CREATED = const(0x41)
 DELETED = const(0x42)
 VALID = const(0x43)
@@ -49,7 +49,7 @@ GATEWAY_TIMEOUT = const(0xA4)
 PROXYING_NOT_SUPPORTED = const(0xA5)
 HOP_LIMIT_REACHED = const(0xA8)
 
-# Option numbers
+# public: option numbers
 IF_MATCH = const(1)
 URI_HOST = const(3)
 ETAG = const(4)
@@ -78,7 +78,7 @@ ECHO = const(252)
 NO_RESPONSE = const(258)
 REQUEST_TAG = const(292)
 
-# Content-Formats
+# public: Content-Formats
 TEXT = const(0)
 LINK_FORMAT = const(40)
 OCTET_STREAM = const(42)

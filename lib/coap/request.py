@@ -4,26 +4,24 @@ One Request serves every request of a node. It shows the datagram at hand, so ke
 beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `ticket()`.
 """
 
-from micropython import const
-
 import coap.scan as s
-from coap.scan import equal
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE
-_PAYLOAD = const(55)  # scan.PAYLOAD
-_SIZE = const(56)  # scan.SIZE
-_IF_MATCH = const(1)  # scan.IF_MATCH
-_IF_NONE_MATCH = const(4)  # scan.IF_NONE_MATCH
-_URI_PATH = const(7)  # scan.URI_PATH
-_CONTENT_FORMAT = const(8)  # scan.CONTENT_FORMAT
-_URI_QUERY = const(9)  # scan.URI_QUERY
-_ACCEPT = const(10)  # scan.ACCEPT
-_TYPE = const(49)  # scan.TYPE
-_CODE = const(50)  # scan.CODE
-_MID = const(51)  # scan.MID
-_HEAD = const(53)  # scan.HEAD
-_VALUE = const(60)  # scan.VALUE
+from coap.numbers import NOT_ACCEPTABLE
+from coap.scan import (
+    ACCEPT,
+    CODE,
+    CONTENT_FORMAT,
+    HEAD,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    MID,
+    PAYLOAD,
+    SIZE,
+    TYPE,
+    URI_PATH,
+    URI_QUERY,
+    VALUE,
+    equal,
+)
 
 
 class Request:
@@ -39,12 +37,12 @@ class Request:
     @property
     def method(self):
         """GET, POST, PUT, DELETE, FETCH, PATCH or IPATCH."""
-        return self._view.r[_CODE]
+        return self._view.r[CODE]
 
     @property
     def mid(self):
         self._view.personal = True
-        return self._view.r[_MID]
+        return self._view.r[MID]
 
     @property
     def token(self):
@@ -65,7 +63,7 @@ class Request:
 
     @property
     def confirmable(self):
-        return self._view.r[_TYPE] == 0
+        return self._view.r[TYPE] == 0
 
     @property
     def payload(self):
@@ -79,7 +77,7 @@ class Request:
     @property
     def payload_length(self):  # hot
         view = self._view
-        return view.r[_SIZE] - view.r[_PAYLOAD] if view.body is None else view.length
+        return view.r[SIZE] - view.r[PAYLOAD] if view.body is None else view.length
 
     def payload_is(self, content):
         """Is the payload these bytes? Allocates nothing."""
@@ -87,9 +85,9 @@ class Request:
         r = view.r
         n = len(content)
         if view.body is None:
-            if r[_SIZE] - r[_PAYLOAD] != n:
+            if r[SIZE] - r[PAYLOAD] != n:
                 return False
-            return equal(view.buf, r[_PAYLOAD], content, 0, n) == 1
+            return equal(view.buf, r[PAYLOAD], content, 0, n) == 1
         return view.length == n and equal(view.body, 0, content, 0, n) == 1
 
     @property
@@ -110,31 +108,31 @@ class Request:
     @property
     def content_format(self):  # hot
         """The Content-Format of the payload, None when the request does not say."""
-        return self._view.uint(_CONTENT_FORMAT)
+        return self._view.uint(CONTENT_FORMAT)
 
     @property
     def accept(self):  # hot
         """The Content-Format that is asked for, None when any will do."""
-        return self._view.uint(_ACCEPT)
+        return self._view.uint(ACCEPT)
 
     def negotiate(self, formats):
         """The first of `formats` that the request accepts; raises 4.06 when there is none."""
-        accept = self._view.uint(_ACCEPT)
+        accept = self._view.uint(ACCEPT)
         if accept is None:
             return formats[0]
         if accept in formats:
             return accept
         from coap.resource import CoapError
 
-        raise CoapError(_NOT_ACCEPTABLE)
+        raise CoapError(NOT_ACCEPTABLE)
 
     def path(self):
         """The Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
-        return [_text(value) for value in self._view.values(_URI_PATH)]
+        return [_text(value) for value in self._view.values(URI_PATH)]
 
     def queries(self):
         """The Uri-Query options as a list of str."""
-        return [_text(value) for value in self._view.values(_URI_QUERY)]
+        return [_text(value) for value in self._view.values(URI_QUERY)]
 
     def query(self, name):
         """The value of the first query `name=value`; "" for `name` alone; None without."""
@@ -149,8 +147,8 @@ class Request:
         """The values of option `number` as a list of bytes, whether the engine knows it or not."""
         view = self._view
         r = view.r
-        at = r[_HEAD]
-        end = r[_PAYLOAD] - (r[_PAYLOAD] < r[_SIZE])
+        at = r[HEAD]
+        end = r[PAYLOAD] - (r[PAYLOAD] < r[SIZE])
         found = []
         current = 0
         while at < end:
@@ -163,7 +161,7 @@ class Request:
             current += delta
             at = s.step(view.buf, at, r)
             if current == number:
-                found.append(bytes(view.buf[r[_VALUE] : at]))
+                found.append(bytes(view.buf[r[VALUE] : at]))
         return found
 
     def holds_if_match(self, etag):
@@ -172,11 +170,11 @@ class Request:
         For resources that see to their own preconditions: RFC 7252 section 5.10.8.
         """
         view = self._view
-        if view.has(_IF_NONE_MATCH) and etag is not None:
+        if view.has(IF_NONE_MATCH) and etag is not None:
             return False
-        if not view.has(_IF_MATCH):
+        if not view.has(IF_MATCH):
             return True
-        return etag is not None and (view.holds(_IF_MATCH, b"") or view.holds(_IF_MATCH, etag))
+        return etag is not None and (view.holds(IF_MATCH, b"") or view.holds(IF_MATCH, etag))
 
     def ticket(self):
         """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).

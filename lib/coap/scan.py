@@ -22,16 +22,16 @@ import micropython
 from micropython import const
 
 # Option slots
-_IF_MATCH = const(1)
+IF_MATCH = const(1)
 _URI_HOST = const(2)
 _ETAG = const(3)
-_IF_NONE_MATCH = const(4)
+IF_NONE_MATCH = const(4)
 _OBSERVE = const(5)
 _URI_PORT = const(6)
-_URI_PATH = const(7)
-_CONTENT_FORMAT = const(8)
-_URI_QUERY = const(9)
-_ACCEPT = const(10)
+URI_PATH = const(7)
+CONTENT_FORMAT = const(8)
+URI_QUERY = const(9)
+ACCEPT = const(10)
 _BLOCK2 = const(11)
 _BLOCK1 = const(12)
 _SIZE2 = const(13)
@@ -45,22 +45,22 @@ _MAX_AGE = const(20)
 _LOCATION_PATH = const(21)
 _LOCATION_QUERY = const(22)
 _UNKNOWN = const(23)  # an option that is critical and not in the table, or not as it may be
-_ENDS = const(24)
+ENDS = const(24)
 
 # Facts
-_FLAGS = const(48)  # what scan() returned
-_TYPE = const(49)
-_CODE = const(50)
-_MID = const(51)
-_TOKEN = const(52)  # where the token starts
-_HEAD = const(53)  # where it ends
+FLAGS = const(48)  # what scan() returned
+TYPE = const(49)
+CODE = const(50)
+MID = const(51)
+TOKEN = const(52)  # where the token starts
+HEAD = const(53)  # where it ends
 _ROUTE = const(54)  # number of the route that a plain request names, MISSING or ABSENT
-_PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
-_SIZE = const(56)
+PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
+SIZE = const(56)
 _TOKEN_MAX = const(57)  # setting: longest token (RFC 8974); 8 means plain RFC 7252
 _ROOM = const(58)  # setting: longest payload of a message
 _BODY = const(59)  # setting: where in the tx buffer a reply collects its payload
-_VALUE = const(60)  # result of step(): where the value lies, and how long it is
+VALUE = const(60)  # result of step(): where the value lies, and how long it is
 _LENGTH = const(61)
 _LIMIT = const(62)  # setting: longest message
 _COUNT = const(63)  # datagrams that scan() has seen, modulo 2**30
@@ -100,19 +100,19 @@ _len = len  # found at once: the names that are built in are searched one by one
 
 # (option number, slot, kind, longest value); a PROXY option may come in two numbers
 _KNOWN = (
-    (1, _IF_MATCH, _MANY, 8),
+    (1, IF_MATCH, _MANY, 8),
     (3, _URI_HOST, _FULL, 255),
     (4, _ETAG, _MANY | _FULL, 8),
-    (5, _IF_NONE_MATCH, 0, 0),
+    (5, IF_NONE_MATCH, 0, 0),
     (6, _OBSERVE, _UINT, 3),
     (7, _URI_PORT, _UINT, 2),
     (8, _LOCATION_PATH, _MANY, 255),
     (9, _OSCORE, 0, 255),
-    (11, _URI_PATH, _MANY, 255),
-    (12, _CONTENT_FORMAT, _UINT, 2),
+    (11, URI_PATH, _MANY, 255),
+    (12, CONTENT_FORMAT, _UINT, 2),
     (14, _MAX_AGE, _UINT, 4),
-    (15, _URI_QUERY, _MANY, 255),
-    (17, _ACCEPT, _UINT, 2),
+    (15, URI_QUERY, _MANY, 255),
+    (17, ACCEPT, _UINT, 2),
     (20, _LOCATION_QUERY, _MANY, 255),
     (23, _BLOCK2, _UINT, 3),
     (27, _BLOCK1, _UINT, 3),
@@ -127,13 +127,13 @@ _KNOWN = (
 
 # What a request may carry without anybody having to refuse it
 _CRITICAL = const(
-    1 << _IF_MATCH
+    1 << IF_MATCH
     | 1 << _URI_HOST
-    | 1 << _IF_NONE_MATCH
+    | 1 << IF_NONE_MATCH
     | 1 << _URI_PORT
-    | 1 << _URI_PATH
-    | 1 << _URI_QUERY
-    | 1 << _ACCEPT
+    | 1 << URI_PATH
+    | 1 << URI_QUERY
+    | 1 << ACCEPT
     | 1 << _BLOCK2
     | 1 << _BLOCK1
     | 1 << _PROXY
@@ -164,7 +164,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
     non-repeatable option counts; a later one, or a value out of its length range, is an unknown
     option (section 5.4.3, 5.4.5).
     """
-    r[_FLAGS] = _SILENT
+    r[FLAGS] = _SILENT
     r[_COUNT] = (r[_COUNT] + 1) & _MASK
     if n < 4:
         return _SILENT
@@ -176,10 +176,10 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
     if kind == 0:
         bad = _REFUSE
     code = buf[1]
-    r[_TYPE] = kind
-    r[_CODE] = code
-    r[_MID] = buf[2] << 8 | buf[3]
-    r[_FLAGS] = bad
+    r[TYPE] = kind
+    r[CODE] = code
+    r[MID] = buf[2] << 8 | buf[3]
+    r[FLAGS] = bad
     i = 4
     length = head & 15
     if length > 8:
@@ -192,11 +192,11 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
             i = 5
         if length > r[_TOKEN_MAX]:
             return bad
-    r[_TOKEN] = i
+    r[TOKEN] = i
     i += length
     if i > n:
         return bad
-    r[_HEAD] = i
+    r[HEAD] = i
     flags = 0
     family = code >> 5
     if code == 0:
@@ -221,9 +221,9 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         flags = _OTHER
     number = 0
     digest = 0
-    r[_PAYLOAD] = n
-    r[_SIZE] = n
-    r[_ACCEPT] = _NO_ACCEPT
+    r[PAYLOAD] = n
+    r[SIZE] = n
+    r[ACCEPT] = _NO_ACCEPT
     while i < n:
         at = i
         head = buf[i]
@@ -231,7 +231,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         if head == 0xFF:
             if i == n:
                 return bad
-            r[_PAYLOAD] = i
+            r[PAYLOAD] = i
             break
         delta = head >> 4
         length = head & 15
@@ -280,12 +280,12 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 flags |= 1 << _UNKNOWN
         elif flags >> slot & 1:
             if known & _MANY:
-                r[_ENDS + slot] = end
+                r[ENDS + slot] = end
             elif number & 1:
                 flags |= 1 << _UNKNOWN
         else:
             flags |= 1 << slot
-            r[_ENDS + slot] = end
+            r[ENDS + slot] = end
             if known & _UINT:
                 value = 0
                 if length == 4 and buf[i] > 0x3F:
@@ -297,13 +297,13 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 r[slot] = value
             else:
                 r[slot] = at
-        if slot == _URI_PATH:
+        if slot == URI_PATH:
             digest = (digest * 33 ^ length) & 255
             while i < end:
                 digest = (digest * 33 ^ buf[i]) & 255
                 i += 1
         i = end
-    r[_FLAGS] = flags
+    r[FLAGS] = flags
     r[_ROUTE] = _ABSENT
     r[_FOUND] = _ABSENT
     if flags & _OTHER:
@@ -312,9 +312,9 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
     # precedes the path. The root is the empty path or one empty segment.
     first = 0
     length = 0
-    if flags & 1 << _URI_PATH:
-        first = r[_URI_PATH]
-        length = r[_ENDS + _URI_PATH] - first
+    if flags & 1 << URI_PATH:
+        first = r[URI_PATH]
+        length = r[ENDS + URI_PATH] - first
         if length == 1:
             length = 0
     special = flags & r[_SPECIAL]
@@ -340,7 +340,7 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
         slot -= 1
         r[_FOUND] = slot
         if not special & ~(1 << _BLOCK2):
-            number = r[_ACCEPT]
+            number = r[ACCEPT]
             value = routes[at - 2] << 8 | routes[at - 1]
             if number == _NO_ACCEPT and value != _LOOK:
                 r[_ROUTE] = slot
@@ -348,10 +348,10 @@ def scan(buf: ptr8, n: int, r: ptr32, routes: ptr8) -> int:
                 r[_ROUTE] = _CHOICE + slot
             elif number == value and value != _LOOK:
                 r[_ROUTE] = slot
-            if flags & 1 << _CONTENT_FORMAT:
+            if flags & 1 << CONTENT_FORMAT:
                 at += length
                 value = routes[at] << 8 | routes[at + 1]
-                if value != _ANY_FORMAT and (value == _LOOK or value != r[_CONTENT_FORMAT]):
+                if value != _ANY_FORMAT and (value == _LOOK or value != r[CONTENT_FORMAT]):
                     r[_ROUTE] = _ABSENT
             if special:
                 r[_ROUTE] = _CUT + slot if r[_ROUTE] == slot else _ABSENT
@@ -370,10 +370,10 @@ def under(buf: ptr8, r: ptr32, routes: ptr8, route: int) -> int:
     n = routes[route] << 8 | routes[route + 1]
     if n == 0:
         return 1
-    if not r[_FLAGS] & 1 << _URI_PATH:
+    if not r[FLAGS] & 1 << URI_PATH:
         return 0
-    at = r[_URI_PATH]
-    length = r[_ENDS + _URI_PATH] - at
+    at = r[URI_PATH]
+    length = r[ENDS + URI_PATH] - at
     route += 4
     if length < n or (buf[at] ^ routes[route]) & 15:
         return 0
@@ -405,7 +405,7 @@ def step(buf: ptr8, at: int, r: ptr32) -> int:
     elif length == 14:
         length = 269 + (buf[at] << 8 | buf[at + 1])
         at += 2
-    r[_VALUE] = at
+    r[VALUE] = at
     r[_LENGTH] = length
     return at + length
 
@@ -413,12 +413,12 @@ def step(buf: ptr8, at: int, r: ptr32) -> int:
 @micropython.viper
 def holds(buf: ptr8, r: ptr32, slot: int, value) -> int:
     """1 when one of the values of an opaque option is `value`."""
-    if not r[_FLAGS] & 1 << slot:
+    if not r[FLAGS] & 1 << slot:
         return 0
     wanted = ptr8(value)  # pyright: ignore[reportCallIssue]
     n = int(_len(value))
     at = r[slot]
-    end = r[_ENDS + slot]
+    end = r[ENDS + slot]
     while at < end:
         length = buf[at] & 15
         delta = buf[at] >> 4
@@ -459,7 +459,7 @@ def same_token(a: ptr8, b: ptr8, r: ptr32) -> int:
     """1 when message a has the token of message b, whose index is r; a has as many bytes."""
     if (a[0] ^ b[0]) & 15:
         return 0
-    n = r[_HEAD]
+    n = r[HEAD]
     i = 4
     while i < n:
         if a[i] != b[i]:
@@ -492,10 +492,10 @@ def digest(buf: ptr8, start: int, n: int, value: int) -> int:
 def digest_option(buf: ptr8, r: ptr32, slot: int, value: int) -> int:
     """Continue a 30-bit digest over all options of one number, present or not."""
     value = (value * 33 ^ slot) & _MASK
-    if r[_FLAGS] & 1 << slot:
+    if r[FLAGS] & 1 << slot:
         # the first header's delta depends on the options before it
         at = r[slot]
-        n = r[_ENDS + slot]
+        n = r[ENDS + slot]
         value = (value * 33 ^ (buf[at] & 15)) & _MASK
         at += 1
         while at < n:

@@ -11,6 +11,7 @@ not tell a cut wire from an open contact. R of 1 Mohm and 100 nF at the pin draw
 
 from micropython import const
 
+# public: what a Loop reads
 SHORT = const(0)
 CLOSED = const(1)
 OPEN = const(2)

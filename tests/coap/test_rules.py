@@ -181,12 +181,31 @@ def test_a_slot_of_the_index_serves_one_purpose():
 def test_tests_know_every_number_of_the_index():
     import slots
 
-    for name in ("scan", "compose", "ring", "counters"):
-        text = (ENGINE / f"{name}.py").read_text()
-        public = set(re.findall(r"^([A-Z]\w*) = const", text, re.MULTILINE))
-        assert not public, f"{name}.py: {public} take room in the heap: private names do not"
     for name in ("FLAGS", "Q_CODE", "RING_FIRST"):
         assert hasattr(slots, name)
+
+
+# Files that import constants where others still copy them
+CONVERTED = ("lib/coap/message.py", "lib/coap/request.py")
+
+
+@cases(*CONVERTED)
+@only("cpython")
+def test_no_constant_is_a_copy(name):
+    copies = COPY.findall((ROOT / name).read_text())
+    assert not copies, f"{name}: import {', '.join(original for *_, original in copies)}"
+
+
+@cases("lib", "firmware", "boards")
+@only("cpython")
+def test_boards_get_values_for_constants(folder):
+    from fold import PUBLIC, folded
+
+    definition = re.compile(rb"^([A-Z]\w*) = const\(", re.MULTILINE)
+    for path in sorted((folded() / folder).rglob("*.py")):
+        paragraphs = [part for part in path.read_bytes().split(b"\n\n") if PUBLIC not in part]
+        left = definition.findall(b"\n\n".join(paragraphs))
+        assert not left, f"{path}: {left} take memory: a use of them can not be folded"
 
 
 def hot_functions(path):

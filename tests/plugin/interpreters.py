@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fold import folded
+
 RUNNER = Path(__file__).with_name("runner.py")
 INTERRUPT_GRACE_S = 2.0
 
@@ -109,7 +111,7 @@ class _Process:
                 file.path.stem,
                 self.mark.decode(),
             ],
-            cwd=interpreter.root,
+            cwd=folded(interpreter.root),
             env={**os.environ, "MICROPYPATH": ":".join([*interpreter.import_paths, ".frozen"])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

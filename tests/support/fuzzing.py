@@ -12,6 +12,7 @@ from array import array
 import slots as count
 from coap import Resource
 from coap.block import Block
+from coap.counters import NAMES
 from coap.echo import Echo
 from coap.limit import Limit
 from coap.link import WellKnownCore
@@ -337,8 +338,6 @@ def main(seed, n):
     counters = fuzzer.node.counters
     print("{} datagrams, {} answers, seed {}:".format(n, fuzzer.answered, seed))
     print(
-        ", ".join(
-            ["{} {}".format(name, value) for name, value in zip(count.NAMES, counters) if value]
-        )
+        ", ".join(["{} {}".format(name, value) for name, value in zip(NAMES, counters) if value])
     )
     return array("i", counters)

@@ -99,10 +99,10 @@ def running(argv, **options):
 
 
 @contextlib.contextmanager
-def simulated(*arguments, **options):
-    """A simulated node that listens; `port` and `url` are its own."""
+def simulated(*arguments, limit_s=LIMIT_S, **options):
+    """A simulated node that listens within a time; `port` and `url` are its own."""
     with running([*SIMULATE, "--port", str(free_port()), *arguments], **options) as node:
-        node.url = node.line("ready coap://").removeprefix("ready ")
+        node.url = node.line("ready coap://", limit_s).removeprefix("ready ")
         node.port = int(node.url.rpartition(":")[2])
         yield node
 

@@ -17,6 +17,7 @@ from apps.bounds import LENGTH_MAX
 from config import Settings
 from fields import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
 from host import device
+from setup import firmware
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / ".cache" / "debian"
@@ -177,7 +178,7 @@ def test_the_manifest_freezes_everything(name, monkeypatch):
     frozen = real_manifest(name, monkeypatch) or stand_in_manifest(name)
     wanted = {path.as_posix() for path, _ in build_mpy.sources()} | {"board.py"}
     assert wanted <= set(frozen)
-    assert frozen["board.py"] == BOARDS[name].folder / "board.py"
+    assert frozen["board.py"] == firmware.manifest(BOARDS[name]).with_name("board.py")
     for path, file in build_mpy.sources():
         assert frozen[path.as_posix()] == file
 
@@ -193,7 +194,7 @@ def real_manifest(name, monkeypatch):
     port = top / "ports" / BOARDS[name].port
     variables = {"MPY_DIR": str(top), "PORT_DIR": str(port), "BOARD_DIR": "", "MPY_LIB_DIR": ""}
     manifest = manifestfile.ManifestFile(manifestfile.MODE_FREEZE, variables)
-    manifest.execute(str(BOARDS[name].folder / "manifest.py"))
+    manifest.execute(str(firmware.manifest(BOARDS[name])))
     return {file.target_path: Path(file.full_path).resolve() for file in manifest.files()}
 
 
@@ -213,7 +214,7 @@ def stand_in_manifest(name):
         }
         exec(path.read_text(), names)
 
-    execute(BOARDS[name].folder / "manifest.py")
+    execute(firmware.manifest(BOARDS[name]))
     return frozen
 
 

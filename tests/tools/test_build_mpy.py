@@ -37,6 +37,13 @@ def test_all_modules_are_meant():
     assert len(names) == sum(len(list(folder.rglob("*.py"))) for folder in folders)
 
 
+def test_the_sources_compile_as_they_are(tmp_path):
+    # mip installs them so: machine code can not use a constant of another module
+    paths = sorted((device.ROOT / "lib").rglob("*.py"))
+    modules = [(path.relative_to(device.ROOT / "lib"), path) for path in paths]
+    assert len(build_mpy.compile_all("x64", modules, tmp_path)) == len(modules)
+
+
 def test_an_error_names_the_file_and_leaves_no_old_code(tmp_path):
     good = module(tmp_path, "x = 1\n")
     build_mpy.compile_all("armv6m", [good], tmp_path / "build")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fold import folded
 from host import device
 from setup import firmware, micropython, packages
 from setup.console import Problem
@@ -51,7 +52,7 @@ def test_a_dry_run_prints_the_ports_own_commands(name, checkout, monkeypatch, ca
     monkeypatch.chdir(ROOT)
     firmware.work([name, "--mpy-dir", str(top), "--dry-run"])
     port = BOARDS[name].port
-    manifest = ROOT / "boards" / name / "manifest.py"
+    manifest = folded() / "boards" / name / "manifest.py"
     words = f"make -C {top}/ports/{port} BOARD={name} FROZEN_MANIFEST={manifest}"
     jobs = f"-j{os.cpu_count()}"
     wanted = [f"make -C {top}/mpy-cross {jobs}", f"{words} submodules", f"{words} {jobs} all"]
@@ -133,7 +134,7 @@ def test_a_dry_run_prints_the_commands_of_the_own_build(name, capsys):
     configure, compile_, convert = capsys.readouterr().out.splitlines()
     assert configure.startswith("$ cmake -G Ninja ")
     assert f"-DMICROPY_BOARD={name} " in configure
-    assert configure.endswith(f"-DMICROPY_FROZEN_MANIFEST={ROOT}/boards/{name}/manifest.py")
+    assert configure.endswith(f"-DMICROPY_FROZEN_MANIFEST={folded()}/boards/{name}/manifest.py")
     assert "ninja -C " in compile_
     assert f"-f {BOARDS[name].uf2_family} " in convert
 
@@ -151,8 +152,9 @@ def test_an_image_depends_on_all_that_is_frozen(tmp_path, monkeypatch):
     (recipe,) = recipes
     assert recipe.outputs == ("firmware.uf2", "firmware.bin", "firmware.elf")
     assert recipe.target == ROOT / "build" / "firmware" / "RPI_PICO"
-    names = {str(path.relative_to(ROOT)) for path in recipe.inputs}
-    assert {"lib/coap/node.py", "firmware/main.py", "boards/RPI_PICO/board.py"} <= names
+    for path in ("lib/coap/node.py", "firmware/main.py", "boards/RPI_PICO/board.py"):
+        assert folded() / path in recipe.inputs
+    assert BOARDS["RPI_PICO"].folder / "board.json" in recipe.inputs
 
 
 # What is missing

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fold import folded
 from plugin.emulated import Qemu, Repl
 from setup import qemu
 from setup.console import ROOT, Problem
@@ -11,7 +12,7 @@ M3, M0 = qemu.MACHINES["MPS2_AN385"], qemu.MACHINES["MICROBIT"]
 
 def test_a_machine_has_the_engine_and_its_tests(tmp_path):
     text, files = qemu.frozen_modules(M3, tmp_path)
-    assert f"freeze('{ROOT}/lib', ('coap/__init__.py'," in text
+    assert f"freeze('{folded()}/lib', ('coap/__init__.py'," in text
     for path in ("coap', 'test_scan.py", "', 'support/engine.py", "qemu', 'time.py"):
         assert f"{path}'" in text
     names = {path.name for path in files}

@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET = ROOT / "tools" / "fuzz" / "target.py"
-FORGED = ROOT / "tools" / "fuzz" / "forged.py"
+TARGET = "tools/fuzz/target.py"
+FORGED = "tools/fuzz/forged.py"
 HEAP = "4m"
 
 sys.path.insert(0, str(ROOT / "tools"))
 
+from fold import folded  # noqa: E402
 from setup.console import Arguments, Problem  # noqa: E402
 from setup.interpreter import find  # noqa: E402
 
@@ -42,23 +43,30 @@ def main(arguments):
         return 2
     paths = ["lib", "tests"]
     runs = (
-        ("CPython", [sys.executable], {"PYTHONPATH": [*paths, "tools/cpython"]}, options.cpython),
+        (
+            "CPython",
+            [sys.executable],
+            ROOT,
+            {"PYTHONPATH": [*paths, "tools/cpython"]},
+            options.cpython,
+        ),
         (
             "MicroPython",
             [str(interpreter.path.absolute()), "-X", f"heapsize={HEAP}"],
+            folded(),
             {"MICROPYPATH": [*paths, ".frozen"]},
             options.micropython,
         ),
     )
     failed = 0
-    for name, command, path, n in runs:
-        failed |= _run(name, [*command, str(TARGET)], path, options.seed, n)
+    for name, command, folder, path, n in runs:
+        failed |= _run(name, [*command, TARGET], folder, path, options.seed, n)
         title = f"{name} under OSCORE"
-        failed |= _run(title, [*command, str(FORGED)], path, options.seed, options.forged)
+        failed |= _run(title, [*command, FORGED], folder, path, options.seed, options.forged)
     return failed
 
 
-def _run(name, command, path, seed, count):
+def _run(name, command, folder, path, seed, count):
     if not count:
         return 0
     print(f"{name}, {count} datagrams", flush=True)
@@ -66,7 +74,7 @@ def _run(name, command, path, seed, count):
     variables = {key: ":".join(value) for key, value in path.items()}
     done = subprocess.run(
         [*command, str(seed), str(count)],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **variables},
         check=False,
     )

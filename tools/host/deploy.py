@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 
 from build_mpy import compile_all, sources
+from fold import counterpart
 from host.device import (
     NO_BOARD,
     ROOT,
@@ -92,7 +93,7 @@ def deploy(board, dev, dry_run=False, stage=STAGE):
 
 def lay_out(board, folder, build=True):
     """Write the board's files to `folder` as they lie on the board; return their paths there."""
-    modules = [*sources(), (Path("board.py"), board.folder / "board.py")]
+    modules = [*sources(), (Path("board.py"), counterpart(board.folder / "board.py"))]
     compiled = [module for module in modules if module[0].name not in AS_SOURCE]
     targets = {on_board(path): path for path, _ in compiled}
     if build:
@@ -103,7 +104,7 @@ def lay_out(board, folder, build=True):
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(mpy / board.mpy_arch / path.with_suffix(".mpy"), folder / target)
         for name in AS_SOURCE:
-            shutil.copyfile(ROOT / "firmware" / name, folder / name)
+            shutil.copyfile(counterpart(ROOT / "firmware" / name), folder / name)
     return [*targets, *AS_SOURCE]
 
 

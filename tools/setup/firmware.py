@@ -10,6 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
+from fold import counterpart, folded
 from host import device
 from setup import interpreter, micropython, packages
 from setup.console import CACHE, ROOT, Arguments, Problem, run, say
@@ -51,7 +52,7 @@ def work(argv):
 
 def manifest(board):
     """Return the path of the list of what is frozen into the board's firmware."""
-    return board.folder / "manifest.py"
+    return counterpart(board.folder / "manifest.py")
 
 
 def build_from_debian(board, dry_run=False, cache=CACHE, results=RESULTS):
@@ -66,14 +67,15 @@ def build_from_debian(board, dry_run=False, cache=CACHE, results=RESULTS):
             device.show(argv)
         return []
     packages.require(packages.RP2, "firmware")
-    files = [path for name in FROZEN for path in sorted((ROOT / name).rglob("*"))]
+    files = [path for name in FROZEN for path in sorted((folded() / name).rglob("*.py"))]
+    files += sorted(board.folder.iterdir())  # with settings for MicroPython's build
     recipe = micropython.Recipe(
         board.name,
         f"firmware for {board.name}",
         commands(board, micropython.sources(cache), folder),
         ("firmware.uf2", "firmware.bin", "firmware.elf"),
         results / board.name,
-        inputs=tuple(path for path in files if path.is_file() and path.suffix != ".pyc"),
+        inputs=tuple(path for path in files if path.is_file()),
         variables=micropython.CROSS_COMPILER,
     )
     return micropython.build(recipe, cache)

@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fold import folded
 from setup import packages, plain
 from setup.console import CACHE, ROOT, Problem, lock, run, say
 
@@ -154,9 +155,10 @@ def sources(cache=CACHE):
         (micropython / "lib" / "micropython-lib" / "README.md").touch()
         freezer = micropython / "tools" / "mpy-tool.py"
         text = freezer.read_text()
-        if not micropython.name.startswith(f"micropython-{VERSION}.") or UNALIGNED not in text:
+        patched = text.replace(UNALIGNED, ALIGNED)  # it is already where a build was interrupted
+        if not micropython.name.startswith(f"micropython-{VERSION}.") or ALIGNED not in patched:
             raise Problem(f"the Debian mirror has {micropython.name}, needed is {VERSION}")
-        freezer.write_text(text.replace(UNALIGNED, ALIGNED))
+        freezer.write_text(patched)
         make = ["nice", "make", "-s", "-C", micropython / "mpy-cross", jobs()]
         run(make, "mpy-cross", cache, env=environment())
         done.touch()
@@ -199,7 +201,7 @@ def frozen_modules(native=True, cache=CACHE):
     """
     lines, files = [], []
     for name in MODULES:
-        folder = ROOT / name if native else plain.copy(ROOT / name, cache)
+        folder = folded() / name if native else plain.copy(folded() / name, cache)
         found = [path for path in sorted(folder.rglob("*.py")) if path.name not in NOT_FROZEN]
         found = [path for path in found if path.parent.name != NOT_FROZEN_FOLDER]
         names = tuple(str(path.relative_to(folder)) for path in found)

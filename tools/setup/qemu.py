@@ -9,6 +9,7 @@ works so.
 
 from dataclasses import dataclass
 
+from fold import counterpart
 from setup import micropython, packages
 from setup.console import CACHE, ROOT, Arguments, Problem, say
 
@@ -123,9 +124,10 @@ def frozen_modules(machine, cache=CACHE):
     more = test_files()
     if machine.clocks:
         more.append(SHIMS / machine.clocks / "clocks.py")
+    more = [counterpart(path) for path in more]
     for path in more:
         folder, name = path.parent, path.name
-        if folder == SUPPORT:
+        if folder.name == SUPPORT.name:
             folder, name = folder.parent, f"{folder.name}/{name}"
         text += f"freeze({str(folder)!r}, {name!r})\n"
     return text, (*files, *more)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import build_mpy
+from fold import folded
 from setup.console import ROOT, Problem
 from setup.interpreter import find
 
@@ -39,7 +40,7 @@ def imported(module):
     interpreter, _ = find()
     program = LOADED.format(module=module)
     path = interpreter.path if interpreter.path.is_absolute() else ROOT / interpreter.path
-    environ = {"MICROPYPATH": f"{LIB}:{ROOT / 'firmware'}:.frozen"}
+    environ = {"MICROPYPATH": f"{folded() / 'lib'}:{folded() / 'firmware'}:.frozen"}
     done = subprocess.run([path, "-c", program], capture_output=True, text=True, env=environ)
     if done.returncode:
         raise Problem(f"{module} cannot be imported: {done.stderr.strip().splitlines()[-1]}")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
+from fold import counterpart  # noqa: E402
 from setup.console import Problem  # noqa: E402
 from setup.interpreter import find  # noqa: E402
 
@@ -66,6 +67,7 @@ def frames(path: Path, micropython: Path) -> list[Frame]:
 
     Raises CompileError, or OSError when the file or the interpreter cannot be read or run.
     """
+    path = counterpart(path)
     names = _qualified_names(ast.parse(path.read_bytes(), str(path)))
     listing = _listing(path, micropython)
     found = []

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from fold import folded
 from setup import interpreter, micropython, plain
 from setup.console import ROOT
 
@@ -49,11 +50,13 @@ def on_cpython():
 def on_micropython(heap):
     """(argv, environment, title) of the MicroPython found, with a heap of its own or `heap`."""
     found, _ = interpreter.find()
-    lib = LIB if found.viper else plain.copy(LIB)
+    lib, *others, main = (folded() / path.relative_to(ROOT) for path in (*IMPORT_PATHS, NODE_MAIN))
+    if not found.viper:
+        lib = plain.copy(lib)
     size = ["-X", f"heapsize={heap}"] if heap else []
     title = "MicroPython " + ".".join(str(number) for number in found.version)
-    added = {"MICROPYPATH": joined(lib, *OTHER_PATHS, ".frozen")}
-    return [found.path, *size, NODE_MAIN], added, title
+    added = {"MICROPYPATH": joined(lib, *others, ".frozen")}
+    return [found.path, *size, main], added, title
 
 
 def on_frozen(heap):

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from fold import FOLDED
 from setup.console import ROOT, Problem
 from simulator.launch.address import explain
 
@@ -147,6 +148,7 @@ class Child:
 
     def _error_line(self, line):
         """Shows a line of the node's stderr; before it is ready, keeps it."""
+        line = line.replace(f"{ROOT / FOLDED}/", "")
         if self._ready:
             print(line, file=sys.stderr, flush=True)
         elif line.strip():
