@@ -78,6 +78,7 @@ def test_an_unknown_option_is_one_line(file):
         ("host/recover.py", ["--limit-s", "x"], "up to 3600"),
         ("host/recover.py", ["--limit-s", "nan"], "up to 3600"),
         ("host/recover.py", ["--port", "²"], "PORT is a UDP port"),
+        ("bench/figures.py", ["--rounds", "x"], "not a number above 0"),
         ("host/flash.py", ["--baud", "x"], "50 to 12000000"),
         ("setup/firmware.py", [], "required: board"),
     ],

@@ -52,6 +52,15 @@ def ratio(runs, others):
     return statistics.median(ours["rate"] / its["rate"] for ours, its in pairs)
 
 
+def rate_and_ratios(runs, *others):
+    """Return cells: the rate, and its ratio to the rate of each other server, "-" without one."""
+    ratios = (ratio(runs, its) for its in others)
+    return [
+        f"{median(runs, 'rate'):,.0f}",
+        *("-" if found is None else f"{found:.2f}" for found in ratios),
+    ]
+
+
 def rates(results, servers, workloads):
     """Return the table of rates and ratios; results: {(workload, server): round reports}."""
     rows = []
@@ -59,16 +68,14 @@ def rates(results, servers, workloads):
         runs = {server.name: results.get((workload.name, server.name)) for server in servers}
         for server in servers:
             if ours := runs[server.name]:
-                ratios = (ratio(ours, runs.get(name)) for name in ("echo", "libcoap"))
-                rows.append([workload.title, server.title, *numbers(ours, *ratios)])
+                cells = rate_and_ratios(ours, runs.get("echo"), runs.get("libcoap"))
+                rows.append([workload.title, server.title, *cells, *details(ours)])
     return markdown(TEXT_COLUMNS, NUMBER_COLUMNS, rows)
 
 
-def numbers(runs, *ratios):
-    """Return the cells of one server and workload."""
+def details(runs):
+    """Return the cells behind the ratios."""
     return [
-        f"{median(runs, 'rate'):,.0f}",
-        *("-" if share is None else f"{share:.2f}" for share in ratios),
         f"{median(runs, 'p50_us'):,.0f}",
         f"{median(runs, 'p99_us'):,.0f}",
         f"{median(runs, 'server_cpu'):.2f}",

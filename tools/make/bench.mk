@@ -5,7 +5,7 @@ MICROCOAPY ?=
 RENEW ?=
 VALUES += BENCH MICROCOAPY RENEW
 
-.PHONY: bench bench-icount bench-oscore size
+.PHONY: bench bench-icount bench-oscore size figures
 
 ## bench: requests per second beside other CoAP servers [BENCH=arguments MICROCOAPY=folder]
 bench: setup
@@ -23,3 +23,7 @@ bench-oscore: setup
 size: setup
 	@$(MAKE) -s firmware BOARD=PICO_EMU || echo 'without the firmware of PICO_EMU'
 	@$(VENV_PYTHON) tools/size $(if $(call yes,RENEW),--renew)
+
+## figures: measure what README.md quotes and write it there, in some minutes [BENCH=arguments]
+figures: setup
+	@$(append) BENCH $(VENV_PYTHON) tools/bench/figures.py
