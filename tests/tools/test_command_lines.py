@@ -32,8 +32,8 @@ PROGRAMS = {
     "setup/qemu.py": ("MPS2_AN385",),
     "simulator/launch/arguments.py": (),
     "size/__main__.py": (),
-    "week/__main__.py": (),
-    "week/battery.py": (),
+    "battery_sim/__main__.py": (),
+    "battery_sim/battery_life.py": (),
 }
 # Files that are no programs themselves.
 STARTED_BY = {
@@ -47,8 +47,8 @@ STARTED_BY = {
     "setup/firmware.py": ("setup", "firmware"),
     "setup/qemu.py": ("setup", "qemu"),
     "conformance/__main__.py": ("conformance",),
+    "battery_sim/__main__.py": ("battery_sim",),
     "size/__main__.py": ("size",),
-    "week/__main__.py": ("week",),
 }
 
 
@@ -70,11 +70,11 @@ def test_an_unknown_option_is_one_line(file):
 @pytest.mark.parametrize(
     ("file", "words", "fix"),
     [
-        ("week/__main__.py", ["--chip", "esp8266"], "esp32c3"),
-        ("week/__main__.py", ["--days", "x"], "--days: invalid int value"),
-        ("week/__main__.py", ["--jobs", "0"], "--jobs is 1 to 64"),
-        ("week/__main__.py", ["--heartbeat-s", "-1"], "10 to 86400"),
-        ("week/__main__.py", ["--seed", "²"], "like SEED=1"),
+        ("battery_sim/__main__.py", ["--chip", "esp8266"], "esp32c3"),
+        ("battery_sim/__main__.py", ["--days", "x"], "--days: invalid int value"),
+        ("battery_sim/__main__.py", ["--jobs", "0"], "--jobs is 1 to 64"),
+        ("battery_sim/__main__.py", ["--heartbeat-s", "-1"], "10 to 86400"),
+        ("battery_sim/__main__.py", ["--seed", "²"], "like SEED=1"),
         ("host/recover.py", ["--limit-s", "x"], "up to 3600"),
         ("host/recover.py", ["--limit-s", "nan"], "up to 3600"),
         ("host/recover.py", ["--port", "²"], "PORT is a UDP port"),

@@ -36,7 +36,7 @@ LIMIT_S = 60
 def on_pico(firmware=FIRMWARE):
     """Return the steps on the emulated Pico. Raises Problem when it cannot run."""
     from emulator.pico import Pico
-    from emulator.repl import ReplError
+    from emulator.serial_line import ReplError
 
     try:
         with Pico(firmware) as pico:

