@@ -10,7 +10,9 @@ from setup.console import ROOT
 
 SIMULATOR = ROOT / "tools" / "simulator"
 NODE_MAIN = SIMULATOR / "node_main.py"
-IMPORT_PATHS = (ROOT / "lib", ROOT / "firmware", SIMULATOR)
+IMPORT_PATHS = tuple(
+    ROOT / path for path in ("lib", "firmware", "tools/simulator", "tools/conformance")
+)
 SHIM = ROOT / "tools" / "cpython"
 # A smaller heap has no room for the compiler and the compiled modules beside the node.
 FROZEN_BELOW = 512 << 10
