@@ -2,7 +2,7 @@
 
 import board
 import node_main
-from commands import Controls
+from commands import Commands
 from machine import clock
 
 from apps import door, wearable
@@ -29,7 +29,7 @@ class World:
             body = board.Body()
             oximeter = wearable.setup(self.node, board, Settings()).oximeter
         self.ask = Asker(self.node)
-        self.controls = Controls(self.node, apps, body, oximeter, self.heard.append)
+        self.controls = Commands(self.node, apps, body, oximeter, self.heard.append)
 
     def type(self, *lines):
         """What is heard of these lines."""
