@@ -29,7 +29,7 @@ def make_pico(image):
 
 @pytest.fixture(scope="module")
 def wired(image):
-    """A Pico in virtual time with its sensors, not yet switched on, and its `world`."""
+    """A Pico in virtual time with its sensors, not yet switched on, and its `wiring`."""
     with Pico(image) as pico:
-        pico.world = run.World(pico, run.load_board())
+        pico.wiring = run.Wiring(pico)
         yield pico

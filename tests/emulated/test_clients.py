@@ -29,7 +29,7 @@ PATHS = ("/s/contact", "/s/temp", "/s/accel", "/diag", "/config")
 def live(image):
     """A Pico that answers and goes with this computer's clock."""
     with Pico(image) as pico:
-        pico.world = run.World(pico, run.load_board())
+        pico.wiring = run.Wiring(pico)
         pico.power()
         assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
         with Asker(pico) as asker:
@@ -65,7 +65,7 @@ def test_aiocoap_observes_the_reed_contact(live):
 
 
 async def _observe(live):
-    live.world.line("door close")
+    live.wiring.command("door close")
     context = await aiocoap.Context.create_client_context(transports=aiocoapclient.TRANSPORTS)
     message = aiocoap.Message(code=aiocoap.GET, uri=live.url + "/s/contact", observe=0)
     request = context.request(message)
@@ -74,7 +74,7 @@ async def _observe(live):
             assert (await request.response).payload == b"closed"
             told = aiter(request.observation)
             for line, payload in (("door open", b"open"), ("door close", b"closed")):
-                live.world.line(line)
+                live.wiring.command(line)
                 while (await anext(told)).payload != payload:
                     pass
     finally:
@@ -82,15 +82,15 @@ async def _observe(live):
 
 
 def test_libcoap_observes_the_reed_contact(live):
-    live.world.line("door close")
+    live.wiring.command("door close")
     client = program("coap-client-notls", "coap-client", package="libcoap3-bin")
     command = [client, "-s", str(WATCH_S), "-B", str(WATCH_S), live.url + "/s/contact"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as watching:
         try:
             _read_until(watching.stdout, b"closed")
-            live.world.line("door open")
+            live.wiring.command("door open")
             _read_until(watching.stdout, b"open")
-            live.world.line("door close")
+            live.wiring.command("door close")
             _read_until(watching.stdout, b"closed")
         finally:
             watching.terminate()

@@ -53,7 +53,7 @@ KINDS = (
 
 def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
     with Pico(image, ppp_baud=BAUD) as pico:
-        run.World(pico, run.load_board())
+        run.Wiring(pico)
         pico.pin(HEAP_PIN, 0)
         pico.power()
         pico.repl().start(START)

@@ -7,7 +7,7 @@ import pytest
 from emulated_node import LINK_LIMIT_MS, Asker, path_options, run_make
 
 from emulator import run
-from emulator.cable import Cable
+from emulator.pseudo_terminal import PseudoTerminal
 
 pytestmark = pytest.mark.emulated
 GET = 1
@@ -44,7 +44,7 @@ CALM_MS = 10_000  # longer than a reset is a fast one
 def pico(make_pico, tmp_path):
     """A Pico with its sensors, on, whose flash memory is a file."""
     pico = make_pico(flash=tmp_path / "flash.bin")
-    run.World(pico, run.load_board())
+    run.Wiring(pico)
     pico.power()
     return pico
 
@@ -55,7 +55,7 @@ def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
         _await_node(pico, asker)
         assert asker.exchange(GET, path_options("/s/hr"))[1] != NOT_FOUND
         pico.set_realtime(True)
-        with Cable(pico.console) as cable:
+        with PseudoTerminal(pico.console) as cable:
             told = run_make("config", f"DEV={cable.device}", text="attic\ndoor\n")
         assert "attic is configured; another application begins at its next start" in told
         pico.set_realtime(False)

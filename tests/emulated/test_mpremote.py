@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from emulated_node import Asker, making, run_make
 
-from emulator.cable import Cable
+from emulator.pseudo_terminal import PseudoTerminal
 from host import deploy, device
 
 BOARD = "PICO_EMU"
@@ -28,7 +28,7 @@ def plugged(make_pico):
     pico.power()
     assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS)
     pico.set_realtime(True)
-    with Cable(pico.console) as cable:
+    with PseudoTerminal(pico.console) as cable:
         yield pico, cable.device
 
 

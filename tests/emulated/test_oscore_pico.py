@@ -14,8 +14,8 @@ from aiocoap.oscore import NotAProtectedMessage
 from emulated_node import HOST, LINK_LIMIT_MS, Asker, path_options, run_make
 
 from emulator import run
-from emulator.cable import Cable
 from emulator.pico import Pico
+from emulator.pseudo_terminal import PseudoTerminal
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "interop"))
@@ -85,7 +85,7 @@ print([found[0], found[1], found[3], whole, spend("%s"), spend("%s")])
 def pico(image):
     """A Pico with its sensors and MORE, without keys, in virtual time."""
     with Pico(image) as pico:
-        pico.world = run.World(pico, run.load_board())
+        pico.wiring = run.Wiring(pico)
         pico.power()
         board = run.BOARD_FILE.read_text() + MORE
         pico.repl().exec(f"with open('board.py', 'w') as file: file.write({board!r})")
@@ -132,7 +132,7 @@ def provision(pico, keys, *more):
     """`make provision`; what it printed. The node answers again afterwards."""
     boots = len(pico.boots)
     pico.set_realtime(True)
-    with Cable(pico.console) as cable:
+    with PseudoTerminal(pico.console) as cable:
         pico.link_up = False
         printed = run_make(
             "provision", "NODE=door-1", f"KEYS={keys}", f"DEV={cable.device}", *more
@@ -201,7 +201,7 @@ def test_aiocoap_with_keys(live, keys):
 
 
 def test_aiocoap_observes_under_oscore(live, keys):
-    lines = [lambda line=line: live.world.line(line) for line in ("door open", "door close")]
+    lines = [lambda line=line: live.wiring.command(line) for line in ("door open", "door close")]
     found = watch(keys / "door-1", live.url + "/s/contact", lines)
     assert found == [b"closed", b"open", b"closed"]
 

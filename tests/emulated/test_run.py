@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from emulator.run import owned
+from emulator.run import exclusive
 from setup.console import ROOT, Problem
 from simulator.launch.mini_client import get
 
@@ -83,7 +83,7 @@ def test_enter_opens_the_door_and_settings_survive(tmp_path):
         person.types("battery 2900")
         assert reads(port, "/s/batt", b"0")
         with pytest.raises(Problem, match="another emulated Pico has its flash memory in"):
-            with owned(flash):
+            with exclusive(flash):
                 pass
     with Person("--flash", flash) as person:
         person.sees("Ctrl-C ends it.")

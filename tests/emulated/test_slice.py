@@ -43,5 +43,5 @@ def test_an_observer_hears_of_each_edge(wired):
 def test_a_sensor_on_i2c(wired):
     with Asker(wired) as asker:
         asker.wait_for("/s/temp", b"36.60")
-        wired.world.line("temp 38.5")
+        wired.wiring.command("temp 38.5")
         asker.wait_for("/s/temp", b"38.50")

@@ -19,7 +19,7 @@ def test_both_applications_run_from_files(make_pico, tmp_path):
     board = device.find_board("PICO_EMU")
     files = deploy.lay_out(board, tmp_path)
     pico = make_pico()
-    run.World(pico, run.load_board())
+    run.Wiring(pico)
     pico.power()
     _copy(pico.repl(), tmp_path, files)
     pico.console.read()

@@ -22,21 +22,21 @@ def asker(wired):
 
 def test_temperature(wired, asker):
     asker.wait_for("/s/temp", b"36.60")
-    wired.world.line("temp 39.25")
+    wired.wiring.command("temp 39.25")
     asker.wait_for("/s/temp", b"39.25")
 
 
 def test_steps_and_acceleration(wired, asker):
     asker.wait_for("/s/steps", b"0")
-    wired.world.line("steps 1234")
+    wired.wiring.command("steps 1234")
     asker.wait_for("/s/steps", b"1234")
     x, y, z = (float(axis) for axis in asker.get("/s/accel").split())
     assert abs(x) < 0.01 and abs(y) < 0.01 and abs(z - 1) < 0.01
 
 
 def test_pulse_and_oxygen_come_out_of_the_light(wired, asker):
-    wired.world.line("hr 96")
-    wired.world.line("spo2 95")
+    wired.wiring.command("hr 96")
+    wired.wiring.command("spo2 95")
     end_ms = wired.now_ms + PULSE_LIMIT_MS
     while True:
         wired.run_ms(2000)
@@ -49,7 +49,7 @@ def test_pulse_and_oxygen_come_out_of_the_light(wired, asker):
 
 
 def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, asker):
-    chip = wired.world._temperature
+    chip = wired.wiring.temperature
     wired.i2c_remove(0, chip.address)
     assert _value(asker, "/s/temp") is None
     assert _value(asker, "/s/steps") == b"1234"
@@ -59,14 +59,14 @@ def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, asker):
 
 def test_the_lid(wired, asker):
     asker.wait_for("/s/tamper", b"ok")
-    wired.world.line("tamper on")
+    wired.wiring.command("tamper on")
     asker.wait_for("/s/tamper", b"tampered")
 
 
 def test_the_other_chips_of_a_wearable(wired, asker):
     """A MAX30205 and a LIS3DH, which counts no steps, where the usual ones were."""
-    world = wired.world
-    for chip in (world._temperature, world._motion):
+    wiring = wired.wiring
+    for chip in (wiring.temperature, wiring.motion):
         wired.i2c_remove(0, chip.address)
     wired.i2c(0, warm := Max30205())
     wired.i2c(0, moved := Lis3dh())

@@ -1,12 +1,11 @@
 """SenML packs: the examples of RFC 8428, borders, misuse, and no allocation."""
 
-import senml
 from coap import Resource
 from coap.block import Block
 from coap.node import Node
 from coap.numbers import SENML_CBOR, SENML_JSON
 from senml import CBOR, JSON, Buffer, Pack
-from support import allocated, cases, hexbytes, locked, only, raises
+from support import allocated, cases, hexbytes, locked, raises
 from support.engine import get
 from support.features import BLOCK2, block
 
@@ -449,24 +448,3 @@ def test_writing_allocates_nothing(form):
     kinds = AllKinds(form)
     assert allocated(kinds.write, 50) == 0
     assert locked(kinds.write) > 80
-
-
-HOT = (
-    "Pack.begin Pack.number Pack.boolean Pack.string Pack.end Pack._open Pack._spell_time"
-    " Pack._spell Pack._complain Pack._spell_large Pack._flush Pack._write_escaped Buffer.write"
-)
-
-
-@only("cpython")
-def test_the_frames_fit_the_stack():
-    from pathlib import Path
-
-    from frames import STACK_WORDS, frames
-    from setup.interpreter import find
-
-    interpreter, _ = find()
-    words = {frame.name: frame.words for frame in frames(Path(senml.__file__), interpreter.path)}
-    methods = {name for name in words if name.startswith(("Pack.", "Buffer."))}
-    assert methods == set(HOT.split()) | {"Pack.__init__", "Pack.field", "Buffer.__init__"}
-    for function in HOT.split():
-        assert words[function] <= STACK_WORDS, f"{function}: {words[function]} words"

@@ -15,7 +15,7 @@ OWN = re.compile(r"\bArguments\((?!argparse)")
 # Of each file that reads arguments, those that come before the unknown one.
 PROGRAMS = {
     "bench/bench.py": (),
-    "bench/plots.py": (),
+    "bench/icount.py": (),
     "build_mpy.py": (),
     "conformance/__main__.py": (),
     "emulator/run.py": ("--firmware", "none.uf2"),
@@ -31,9 +31,9 @@ PROGRAMS = {
     "setup/firmware.py": ("PICO_EMU",),
     "setup/qemu.py": ("MPS2_AN385",),
     "simulator/launch/arguments.py": (),
-    "size.py": (),
-    "week/__main__.py": (),
-    "week/battery.py": (),
+    "size/__main__.py": (),
+    "battery_sim/__main__.py": (),
+    "battery_sim/battery_life.py": (),
 }
 # Files that are no programs themselves.
 STARTED_BY = {
@@ -47,7 +47,8 @@ STARTED_BY = {
     "setup/firmware.py": ("setup", "firmware"),
     "setup/qemu.py": ("setup", "qemu"),
     "conformance/__main__.py": ("conformance",),
-    "week/__main__.py": ("week",),
+    "battery_sim/__main__.py": ("battery_sim",),
+    "size/__main__.py": ("size",),
 }
 
 
@@ -69,15 +70,15 @@ def test_an_unknown_option_is_one_line(file):
 @pytest.mark.parametrize(
     ("file", "words", "fix"),
     [
-        ("week/__main__.py", ["--chip", "esp8266"], "esp32c3"),
-        ("week/__main__.py", ["--days", "x"], "--days: invalid int value"),
-        ("week/__main__.py", ["--jobs", "0"], "--jobs is 1 to 64"),
-        ("week/__main__.py", ["--heartbeat-s", "-1"], "10 to 86400"),
-        ("week/__main__.py", ["--seed", "²"], "like SEED=1"),
+        ("battery_sim/__main__.py", ["--chip", "esp8266"], "esp32c3"),
+        ("battery_sim/__main__.py", ["--days", "x"], "--days: invalid int value"),
+        ("battery_sim/__main__.py", ["--jobs", "0"], "--jobs is 1 to 64"),
+        ("battery_sim/__main__.py", ["--heartbeat-s", "-1"], "10 to 86400"),
+        ("battery_sim/__main__.py", ["--seed", "²"], "like SEED=1"),
         ("host/recover.py", ["--limit-s", "x"], "up to 3600"),
         ("host/recover.py", ["--limit-s", "nan"], "up to 3600"),
         ("host/recover.py", ["--port", "²"], "PORT is a UDP port"),
-        ("bench/plots.py", ["--batches", "0"], "from 1 to 1000; --help"),
+        ("bench/figures.py", ["--rounds", "x"], "not a number above 0"),
         ("host/flash.py", ["--baud", "x"], "50 to 12000000"),
         ("setup/firmware.py", [], "required: board"),
     ],

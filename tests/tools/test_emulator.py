@@ -11,7 +11,7 @@ import time
 import pytest
 from running import ends
 
-from emulator import parts
+from emulator import dependencies
 from emulator.pico import Pico
 from setup.console import ROOT, Problem
 
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 FOR_EVER = struct.pack("<H", 0xE7FE)  # Thumb: b .
 SLEEP = struct.pack("<HH", 0xBF30, 0xE7FD)  # wfi; b to it
 PEER = """
-import { Peer } from './tools/emulator/peer.mjs'
+import { Peer } from './tools/emulator/ppp.mjs'
 import readline from 'node:readline'
 let out = []
 let log = []
@@ -129,16 +129,6 @@ def test_an_image_that_is_none_is_a_problem(tmp_path, content, why):
         Pico(image(tmp_path, content))
 
 
-def test_no_node_and_an_old_one_name_the_fix(tmp_path):
-    with pytest.raises(Problem, match="Node.js 20"):
-        parts.node(lambda name: None)
-    old = tmp_path / "node"
-    old.write_text("#!/bin/sh\necho v16.20.0\n")
-    old.chmod(0o755)
-    with pytest.raises(Problem, match="v16.20.0 is too old"):
-        parts.node(lambda name: str(old))
-
-
 def test_an_emulator_that_dies_is_a_problem(tmp_path):
     with Pico(image(tmp_path, SLEEP)) as pico:
         os.kill(pico.pid, signal.SIGKILL)
@@ -161,11 +151,11 @@ def test_the_emulator_dies_with_whoever_started_it(tmp_path):
 
 
 def test_one_that_is_stuck_dies_too(tmp_path):
-    stuck = "import('./tools/emulator/orphan.mjs').then((orphan) => { orphan.dieWithParent(); "
+    stuck = "import('./tools/emulator/parent_watch.mjs').then((watch) => { watch.endWithParent(); "
     stuck += "setTimeout(() => { for (;;); }, 300); console.log(process.pid) })"
     program = (
         "import os, signal, subprocess, sys, time; "
-        f"child = subprocess.Popen([{parts.node()!r}, '-e', {stuck!r}]); "
+        f"child = subprocess.Popen([{dependencies.node()!r}, '-e', {stuck!r}]); "
         "time.sleep(2); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run(
@@ -175,11 +165,11 @@ def test_one_that_is_stuck_dies_too(tmp_path):
 
 
 def test_a_hung_emulator_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("emulator.pico.ANSWER_LIMIT_S", 1)
+    monkeypatch.setattr("emulator.pico.RESULT_LIMIT_S", 1)
     with Pico(image(tmp_path, SLEEP)) as pico:
         pico.power()
         os.kill(pico.pid, signal.SIGSTOP)
-        with pytest.raises(Problem, match="it hung: no answer to 'run' within 1.1 s"):
+        with pytest.raises(Problem, match="it hung: no result of 'run' within 1.1 s"):
             pico.run_ms(1)
 
 
@@ -225,7 +215,7 @@ def control(code, identifier, data=b""):
 class PeerProcess:
     def __init__(self):
         self.process = subprocess.Popen(
-            [parts.node(), "--input-type=module", "-e", PEER],
+            [dependencies.node(), "--input-type=module", "-e", PEER],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ class Contact(resource.Resource):
 
 
 class Store(resource.ObservableResource):
-    """What a PUT writes; its observers are told."""
+    """A value that a PUT writes; its observers are notified."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Store(resource.ObservableResource):
 
 
 async def serve(host, port):
-    """Serve for ever."""
+    """Serve until the process is ended."""
     site = resource.Site()
     site.add_resource(
         [".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader)

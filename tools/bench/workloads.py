@@ -1,4 +1,4 @@
-"""What the servers are asked. Each server has resources of its own: the nearest one is taken."""
+"""The requests of the bench. Each server has resources of its own: the nearest one is taken."""
 
 from dataclasses import dataclass, field
 
@@ -11,13 +11,13 @@ CONFIG = '{"heartbeat_s": 60}'
 
 @dataclass(frozen=True)
 class Request:
-    """One request: what the load client is told, and how the table's legend names it."""
+    """One request: the load client's arguments, and the name for the table's legend."""
 
     label: str
     arguments: tuple
     program: str = "load"  # which client sends it
     echoed: bool = True  # has a meaning for a server that echoes
-    before: tuple = ()  # (path, payload) of a PUT without which there is nothing to ask for
+    upload: tuple = ()  # (path, payload) of a PUT that creates the resource
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,27 @@ def get(path, expect="2.05", accept=None):
 
 
 def put(path, payload, content_format, *more):
-    """Return a CON PUT that is answered 2.04."""
+    """Return a CON PUT whose response is 2.04."""
     arguments = ("--method", "put", "--path", path, "--payload", payload, "--expect", "2.04")
     arguments += ("--content-format", str(content_format), *more)
     return Request(f"PUT /{path}", arguments)
 
 
 def blocks(path, upload):
-    """Return a GET of a body in blocks, the whole of which counts; `upload` puts it there."""
-    body = bytes(97 + i % 23 for i in range(BODY_BYTES))  # the client's own: see body.h
+    """Return a GET of a body in blocks, which counts once; `upload` puts it there."""
+    body = bytes(97 + i % 23 for i in range(BODY_BYTES))  # as blocks.h expects it
     return Request(
         f"GET /{path}",
         ("--path", path, "--body", str(BODY_BYTES), "--expect", "2.05", "--window", "1"),
         echoed=False,
-        before=(path, body) if upload else (),
+        upload=(path, body) if upload else (),
     )
 
 
-def fanout(path):
-    """Return PUTs to what is observed, one at a time, of which the notifications count."""
+def observe(path):
+    """Return PUTs to an observed resource, one at a time; the notifications count."""
     arguments = ("--path", path, "--sockets", str(OBSERVERS), "--window", "1")
-    return Request(f"PUT /{path}", arguments, program="fanout", echoed=False)
+    return Request(f"PUT /{path}", arguments, program="observe_load", echoed=False)
 
 
 def everywhere(request):
@@ -77,7 +77,7 @@ WORKLOADS = (
         {"echo": 0.5, "libcoap": 1.0, "aiocoap": 15},
     ),
     Workload(
-        # libcoap's server has nothing in SenML: the same request, for its clock.
+        # libcoap's server has nothing in SenML: the same request for its clock.
         "senml",
         "GET SenML-CBOR",
         {"mote": get("s/contact", accept=SENML_CBOR), "libcoap": get("time", accept=SENML_CBOR)},
@@ -92,8 +92,8 @@ WORKLOADS = (
         },
     ),
     Workload(
-        # Every socket sends one Message ID again and again: the first is executed, all others
-        # are answered from memory. libcoap's server remembers none and executes each.
+        # Every socket repeats one message: the first is executed, the response to all others is
+        # the cached one. libcoap's server has no cache and executes each.
         "duplicate",
         "duplicate CON PUT",
         {
@@ -119,9 +119,9 @@ WORKLOADS = (
         "observe",
         f"notification of {OBSERVERS} observers",
         {
-            "mote": fanout("bench/state"),
-            "libcoap": fanout("example_data"),
-            "aiocoap": fanout("bench/state"),
+            "mote": observe("bench/state"),
+            "libcoap": observe("example_data"),
+            "aiocoap": observe("bench/state"),
         },
     ),
 )

@@ -1,4 +1,4 @@
-"""An emulated Raspberry Pi Pico that runs real firmware, with the world around it in Python.
+"""An emulated Raspberry Pi Pico that runs real firmware, with its surroundings in Python.
 
     from emulator.pico import Pico
 
@@ -6,10 +6,10 @@
         pico.power()
         print(pico.repl().exec("print(6 * 7)"))
 
-The chip, its clock and the PPP peer are JavaScript (rp2040js in Node.js, the .mjs files here); the
-pins, sensors, terminals and tests are Python. One pipe of JSON lines joins them.
+The chip, its clock and the PPP peer are JavaScript (rp2040js in Node.js, the .mjs files); the
+sensors, terminals and tests are Python. Both exchange lines of JSON through pipes.
 
-It has no radio, no second core and no machine.SoftI2C (scan() of the hardware's buses works), and
-a flash memory that takes no time to write. While the chip works it has about half the speed of a
-real one, while it is idle time is skipped.
+The Pico has no radio, no second core and no machine.SoftI2C (scan() of the hardware's buses
+works), and writing to its flash memory takes no time. A busy chip runs at about half of its real
+speed; the time of an idle one is skipped.
 """

@@ -2,69 +2,85 @@
 
 import { makeChip, randomBits } from './chip.mjs'
 import { Flash } from './flash.mjs'
-import { attachI2c } from './i2c.mjs'
-import { loadImage } from './image.mjs'
+import { attachI2c, SoftwareI2c } from './i2c.mjs'
 import { GUEST, HOST, Nat } from './nat.mjs'
-import { Peer } from './peer.mjs'
+import { Pacing } from './pacing.mjs'
 import { Pins } from './pins.mjs'
-import { Runner } from './runner.mjs'
-import { Scan } from './scan.mjs'
-import { Uart } from './serial.mjs'
+import { Peer } from './ppp.mjs'
+import { Uart } from './uart.mjs'
 import { Console } from './usb.mjs'
 
-const ADC_FULL_MV = 3300
-const ADC_MOST = 4095
+const ADC_FULL_SCALE_MV = 3300
+const ADC_MAX = 4095
 const ADC_CHANNELS = 5
 const UARTS = [0, 1]
 const I2CS = [0, 1]
 
 export class Board {
-  // emit(event) tells the world; answers to its questions come back through answer().
+  // options: see main.mjs. emit(event): reports an event. A reply that an event of I2C requests
+  // comes back through reply().
   constructor(options, emit) {
     this.options = options
     this.emit = emit
-    this.chip = null
-    this.passed = 0 // nanoseconds of earlier lives and of power failures
+    this.chip = null // without power
+    this.passedNanos = 0 // with earlier chips, and without power
     this.boots = 0
     this.flash = new Flash(options.flash)
-    this.flash.install((bytes) => loadImage(options.image, bytes))
+    this.flash.install(options.image)
     this.random = randomBits(options.seed)
     this.pins = new Pins((pin, level) => emit({ event: 'pin', pin, level }))
-    this.scan = new Scan(this.pins, (question, answered) => this.ask(question, answered))
+    this.requestI2c = (event, onReply) => {
+      this.onReply = onReply
+      this.pacing.block()
+      this.emitI2c(event)
+    }
+    this.softwareI2c = new SoftwareI2c(this.pins, this.requestI2c)
     this.adc = new Array(ADC_CHANNELS).fill(0)
-    this.answered = null
-    this.peer = null
-    this.runner = new Runner(this, options.realtime)
+    this.onReply = null
+    this.pacing = new Pacing(this, options.realtime)
     this.nat = new Nat({
       send: (packet) => this.peer !== null && this.peer.send(packet),
-      input: (happen) => this.runner.input(happen),
+      input: (action) => this.pacing.input(action),
       onTrouble: (text) => emit({ event: 'trouble', text }),
     })
-    if (options.pppUart !== null) this.peer = this.makePeer(options.pppUart)
+    this.peer = options.pppUart === null ? null : this.makePeer(options.pppUart)
+  }
+
+  makePeer(uart) {
+    return new Peer({
+      guest: GUEST,
+      host: HOST,
+      write: (bytes) => this.toUart(uart, bytes),
+      onPacket: (packet) => this.nat.receive(packet),
+      onUp: () => this.emit({ event: 'link', up: true }),
+      onDown: () => this.emit({ event: 'link', up: false }),
+    })
   }
 
   // Nanoseconds since the emulator started.
   get nanos() {
-    return this.passed + (this.chip === null ? 0 : this.chip.clock.nanos)
+    return this.passedNanos + (this.chip === null ? 0 : this.chip.clock.nanos)
   }
 
+  // Lets time pass without power.
   pass(nanos) {
-    this.passed += nanos
+    this.passedNanos += nanos
   }
 
+  // Switches the supply.
   power(on) {
     if (on && this.chip === null) this.start(null, 'power')
     else if (!on) this.stop()
   }
 
-  // The button between RUN and ground.
+  // Connects RUN to ground for a moment.
   pressReset() {
     if (this.chip === null) return
     this.stop()
     this.start(null, 'button')
   }
 
-  // The chip asked for a reset.
+  // Does the reset that the chip has requested.
   restart() {
     const before = this.chip
     this.flush()
@@ -73,21 +89,15 @@ export class Board {
   }
 
   start(before, reason) {
-    this.chip = makeChip({
-      bootrom: this.options.bootrom,
-      flash: this.flash,
-      id: this.options.id,
-      random: this.random,
-      before,
-      onReset: (why) => {
-        this.resetReason = why
-      },
-    })
+    const { bootrom, id, pppUart, pppBaud } = this.options
+    const onReset = (why) => {
+      this.resetReason = why
+    }
+    this.chip = makeChip({ bootrom, flash: this.flash, id, random: this.random, before, onReset })
     this.boots++
-    this.scan.reset()
+    this.softwareI2c.reset()
     this.pins.attach(this.chip)
     this.chip.adc.channelValues = this.adc
-    const { pppUart, pppBaud } = this.options
     this.uarts = UARTS.map(
       (n) => new Uart(this.chip, n, (bytes) => this.fromUart(n, bytes), n === pppUart ? pppBaud : null),
     )
@@ -96,20 +106,19 @@ export class Board {
       (bytes) => this.emit({ event: 'usb', data: bytes.toString('latin1') }),
       () => this.emit({ event: 'connected' }),
     )
-    for (const n of I2CS) {
-      attachI2c(this.chip, n, (question, answered) => this.ask(question, answered), (fact) => this.tell(fact))
-    }
+    for (const n of I2CS) attachI2c(this.chip, n, this.requestI2c, (event) => this.emitI2c(event))
     this.emit({ event: 'boot', reason, ms: this.nanos / 1e6 })
   }
 
   stop() {
     if (this.chip === null) return
-    this.passed += this.chip.clock.nanos
+    this.passedNanos += this.chip.clock.nanos
     this.pins.detach()
     this.chip = null
-    this.peer?.restart()
+    this.peer?.reset()
   }
 
+  // Passes on what the program has sent on its lines.
   flush() {
     if (this.chip === null) return
     for (const uart of this.uarts) uart.flush()
@@ -121,45 +130,31 @@ export class Board {
     else this.emit({ event: 'uart', uart: number, data: bytes.toString('latin1') })
   }
 
+  // Sends bytes to a UART of the chip; returns false when they are lost.
   toUart(number, bytes) {
     return this.chip !== null && this.uarts[number].write(bytes)
   }
 
+  // Types bytes at the console.
   toConsole(bytes) {
     if (this.chip !== null) this.console.write(bytes)
   }
 
-  // Volts on an ADC channel, 0 to 3 are GPIO 26 to 29.
+  // Puts a voltage on an ADC channel; 0 to 3 are GPIO 26 to 29.
   setAdc(channel, mv) {
-    this.adc[channel] = Math.max(0, Math.min(ADC_MOST, Math.round((mv * ADC_MOST) / ADC_FULL_MV)))
+    this.adc[channel] = Math.max(0, Math.min(ADC_MAX, Math.round((mv * ADC_MAX) / ADC_FULL_SCALE_MV)))
   }
 
-  ask(question, answered) {
-    this.answered = answered
-    this.runner.block()
-    this.tell(question)
+  emitI2c(event) {
+    this.emit({ event: 'i2c', ms: Math.floor(this.nanos / 1e6), ...event })
   }
 
-  tell(fact) {
-    this.emit({ event: 'i2c', ms: Math.floor(this.nanos / 1e6), ...fact })
-  }
-
-  answer(value) {
-    const { answered } = this
-    this.answered = null
-    if (answered === null) return
-    if (this.chip !== null) answered(value)
-    this.runner.unblock()
-  }
-
-  makePeer(uart) {
-    return new Peer({
-      guest: GUEST,
-      host: HOST,
-      write: (bytes) => this.toUart(uart, bytes),
-      onPacket: (packet) => this.nat.take(packet),
-      onUp: () => this.emit({ event: 'link', up: true }),
-      onDown: () => this.emit({ event: 'link', up: false }),
-    })
+  // Gives the chip the reply of a register model.
+  reply(value) {
+    const { onReply } = this
+    this.onReply = null
+    if (onReply === null) return
+    if (this.chip !== null) onReply(value)
+    this.pacing.unblock()
   }
 }

@@ -1,28 +1,28 @@
-// The processor, a Cortex-M0+, for the instructions that it spends its time on (ARMv6-M, A5.2).
+// The processor, a Cortex-M0+: a fast interpreter of the frequent instructions (ARMv6-M, A5.2).
 //
-// Cause: rp2040js compares each instruction with seventy patterns, one after the other, searches the
-// kind of memory behind each address, and lets the clock tick each time. Here instructions are found
-// by their upper six bits, memory comes before peripherals, and the clock stands until somebody
-// could see it: up to an alarm, or an access to a peripheral. All else is left to rp2040js: rare
-// instructions, other addresses, exceptions. Instructions take as many cycles as there.
+// rp2040js compares each instruction with seventy patterns in turn, searches the kind of memory
+// for each address, and advances the clock after each instruction. Here the upper six bits select
+// an instruction, memory comes before peripherals, and the clock advances once for a stretch of
+// instructions, which ends at an alarm or an access to a peripheral. rp2040js still executes the
+// rest: rare instructions, other addresses, exceptions. Instructions take the same cycles as there.
 //
-// It differs where rp2040js is wrong: the overflow of ADCS and SBCS when the carry takes an operand
-// over 0x7fffffff, the carry of a shift by a register that holds 0, that of LSLS by more than 32, and
-// BLX LR, which goes there before it is overwritten.
+// Differences, where rp2040js is wrong: the overflow flag of ADCS and SBCS when the carry raises an
+// operand over 0x7fffffff, the carry flag of a shift by a register that holds 0 and of LSLS by more
+// than 32, and BLX LR, which reads LR before it writes it.
 
 const CYCLE_NANOS = 8 // 125 MHz
-const LONGEST_CYCLES = 20000 // of a stretch; then the caller gets a turn
+const MAX_CYCLES = 20000 // of one call, so that the caller can do other work
 const FLASH = 0x10 // upper byte of addresses
 const SRAM = 0x20
-const WITHIN = 0xffffff // what it leaves
-const EXCEPTION_RETURN = 0xf // upper four bits
+const OFFSET_MASK = 0xffffff // the other bits of an address
+const EXCEPTION_RETURN = 0xf // upper four bits of such an address
 const SP = 13
 const LR = 14
 const PC = 15
 const NOP = 0xbf00
-const COUNT = Uint8Array.from({ length: 256 }, (_, bits) => bits.toString(2).replaceAll('0', '').length)
+const BIT_COUNTS = Uint8Array.from({ length: 256 }, (_, bits) => bits.toString(2).replaceAll('0', '').length)
 
-// A function of a moment on the chip's clock: lets the chip work for a while, at most up to there.
+// Returns a function that runs the chip for a while, at most until a moment of its clock in ns.
 export function makeCore(chip) {
   const { core, clock } = chip
   const r = new Int32Array(core.registers.buffer)
@@ -31,10 +31,10 @@ export function makeCore(chip) {
   const [rom8, rom16, rom32] = views(chip.bootrom)
   const sramBytes = sram8.length
   const romBytes = rom8.length
-  let outside = false // this is nothing for the memory here
+  let outside = false // the instruction is left to rp2040js
 
   const load32 = (address) => {
-    const at = address & WITHIN
+    const at = address & OFFSET_MASK
     if (address & 3) outside = true
     else if (address >>> 24 === SRAM && at < sramBytes) return sram32[at >> 2]
     else if (address >>> 24 === FLASH) return flash32[at >> 2]
@@ -43,7 +43,7 @@ export function makeCore(chip) {
     return 0
   }
   const load16 = (address) => {
-    const at = address & WITHIN
+    const at = address & OFFSET_MASK
     if (address & 1) outside = true
     else if (address >>> 24 === SRAM && at < sramBytes) return sram16[at >> 1]
     else if (address >>> 24 === FLASH) return flash16[at >> 1]
@@ -52,31 +52,31 @@ export function makeCore(chip) {
     return 0
   }
   const load8 = (address) => {
-    const at = address & WITHIN
+    const at = address & OFFSET_MASK
     if (address >>> 24 === SRAM && at < sramBytes) return sram8[at]
     if (address >>> 24 === FLASH) return flash8[at]
     if (address >>> 0 < romBytes) return rom8[at]
     outside = true
     return 0
   }
-  // How far into SRAM so many bytes lie, where `odd` has no bit of their address.
+  // Returns the offset in SRAM of an access; `odd` are the bits that alignment requires to be 0.
   const inSram = (address, bytes, odd) => {
-    const at = address & WITHIN
+    const at = address & OFFSET_MASK
     if (address & odd || address >>> 24 !== SRAM || at + bytes > sramBytes) outside = true
     return at
   }
 
-  // Works for `most` cycles, or up to an instruction that is left to rp2040js. Returns the cycles.
+  // Runs `most` cycles, or until an instruction that is left to rp2040js; returns the cycles.
   const work = (most) => {
     let cycles = 0
     let pc = r[PC] & ~1
-    let nz = core.Z ? 0 : core.N ? -1 : 1 // the last result: flag N is its sign, Z that it is 0
+    let nz = core.Z ? 0 : core.N ? -1 : 1 // the last result, from which flags N and Z follow
     let c = core.C ? 1 : 0
     let v = core.V ? 1 : 0
     outside = false
     while (cycles < most) {
       let code
-      const where = pc & WITHIN
+      const where = pc & OFFSET_MASK
       if (pc >>> 24 === FLASH) code = flash16
       else if (pc >>> 24 === SRAM && where < sramBytes) code = sram16
       else if (pc >>> 0 < romBytes) code = rom16
@@ -91,29 +91,29 @@ export function makeCore(chip) {
       let b = 0
       let value = 0
       switch (op >> 10) {
-        case 0x00: // LSLS by a number
+        case 0x00: // LSLS (immediate)
         case 0x01:
           a = r[middle]
           b = (op >> 6) & 31
           if (b) c = (a >>> (32 - b)) & 1
           r[low] = nz = a << b
           break
-        case 0x02: // LSRS by a number
+        case 0x02: // LSRS (immediate)
         case 0x03:
           a = r[middle]
           b = (op >> 6) & 31
           c = b ? (a >>> (b - 1)) & 1 : a >>> 31
           r[low] = nz = b ? a >>> b : 0
           break
-        case 0x04: // ASRS by a number
+        case 0x04: // ASRS (immediate)
         case 0x05:
           a = r[middle]
           b = (op >> 6) & 31
           c = b ? (a >>> (b - 1)) & 1 : a >>> 31
           r[low] = nz = b ? a >> b : a >> 31
           break
-        case 0x06: // ADDS, SUBS of registers
-        case 0x07: // and of three bits
+        case 0x06: // ADDS, SUBS (register)
+        case 0x07: // ADDS, SUBS (3-bit immediate)
           a = r[middle]
           b = op & 0x400 ? (op >> 6) & 7 : r[(op >> 6) & 7]
           if (op & 0x200) {
@@ -127,13 +127,13 @@ export function makeCore(chip) {
           }
           r[low] = nz
           break
-        case 0x08: // MOVS of eight bits
+        case 0x08: // MOVS (8-bit immediate)
         case 0x09:
           r[high] = nz = op & 0xff
           break
-        case 0x0a: // CMP with eight bits
+        case 0x0a: // CMP (8-bit immediate)
         case 0x0b:
-        case 0x0e: // SUBS of eight bits
+        case 0x0e: // SUBS (8-bit immediate)
         case 0x0f:
           a = r[high]
           b = op & 0xff
@@ -142,7 +142,7 @@ export function makeCore(chip) {
           v = ((a ^ b) & (a ^ nz)) >>> 31
           if (op & 0x1000) r[high] = nz
           break
-        case 0x0c: // ADDS of eight bits
+        case 0x0c: // ADDS (8-bit immediate)
         case 0x0d:
           a = r[high]
           nz = (a + (op & 0xff)) | 0
@@ -150,7 +150,7 @@ export function makeCore(chip) {
           v = (~a & nz) >>> 31
           r[high] = nz
           break
-        case 0x10: // two registers
+        case 0x10: // data processing of two low registers
           a = r[low]
           b = r[middle]
           switch ((op >> 6) & 15) {
@@ -228,7 +228,7 @@ export function makeCore(chip) {
               break
           }
           break
-        case 0x11: { // any register
+        case 0x11: { // data processing and branches with any register
           const to = ((op >> 4) & 8) | low
           const from = (op >> 3) & 15
           b = from === PC ? pc + 4 : r[from]
@@ -263,14 +263,14 @@ export function makeCore(chip) {
           }
           break
         }
-        case 0x12: // LDR from a place near the program counter
+        case 0x12: // LDR (literal)
         case 0x13:
           value = load32(((pc + 4) & ~3) + ((op & 0xff) << 2))
           if (outside) break
           r[high] = value
           took = 2
           break
-        case 0x14: // STR, STRH: the address is the sum of two registers
+        case 0x14: // STR, STRH (register offset)
           a = r[(op >> 6) & 7] + r[middle]
           b = op & 0x200 ? inSram(a, 2, 1) : inSram(a, 4, 3)
           if (outside) break
@@ -278,7 +278,7 @@ export function makeCore(chip) {
           else sram32[b >> 2] = r[low]
           took = 2
           break
-        case 0x15: // STRB, LDRSB
+        case 0x15: // STRB, LDRSB (register offset)
           a = r[(op >> 6) & 7] + r[middle]
           if (op & 0x200) value = (load8(a) << 24) >> 24
           else b = inSram(a, 1, 0)
@@ -287,21 +287,21 @@ export function makeCore(chip) {
           else sram8[b] = r[low]
           took = 2
           break
-        case 0x16: // LDR, LDRH
+        case 0x16: // LDR, LDRH (register offset)
           a = r[(op >> 6) & 7] + r[middle]
           value = op & 0x200 ? load16(a) : load32(a)
           if (outside) break
           r[low] = value
           took = 2
           break
-        case 0x17: // LDRB, LDRSH
+        case 0x17: // LDRB, LDRSH (register offset)
           a = r[(op >> 6) & 7] + r[middle]
           value = op & 0x200 ? (load16(a) << 16) >> 16 : load8(a)
           if (outside) break
           r[low] = value
           took = 2
           break
-        case 0x18: // STR: a register and a number
+        case 0x18: // STR (immediate offset)
         case 0x19:
           b = inSram(r[middle] + ((op >> 4) & 0x7c), 4, 3)
           if (outside) break
@@ -343,7 +343,7 @@ export function makeCore(chip) {
           r[low] = value
           took = 2
           break
-        case 0x24: // STR, LDR: near the stack pointer
+        case 0x24: // STR, LDR (relative to SP)
         case 0x25:
         case 0x26:
         case 0x27:
@@ -359,13 +359,13 @@ export function makeCore(chip) {
         case 0x29:
           r[high] = ((pc + 4) & ~3) + ((op & 0xff) << 2)
           break
-        case 0x2a: // ADD to the stack pointer, elsewhere
+        case 0x2a: // ADD (SP plus immediate)
         case 0x2b:
           r[high] = r[SP] + ((op & 0xff) << 2)
           break
         case 0x2c:
           if (high === 0) {
-            // ADD, SUB: the stack pointer itself
+            // ADD, SUB (SP itself)
             value = (op & 0x7f) << 2
             r[SP] = (r[SP] + (op & 0x80 ? -value : value)) & ~3
           } else if (high === 2) {
@@ -380,7 +380,7 @@ export function makeCore(chip) {
           }
           break
         case 0x2d: // PUSH
-          a = COUNT[op & 0xff]
+          a = BIT_COUNTS[op & 0xff]
           b = op & 0x100 ? 4 * a + 4 : 4 * a
           value = inSram(r[SP] - b, b, 3)
           if (op & 0x200) outside = true
@@ -408,7 +408,7 @@ export function makeCore(chip) {
             if (op !== NOP) outside = true
             break
           }
-          a = COUNT[op & 0xff]
+          a = BIT_COUNTS[op & 0xff]
           b = op & 0x100 ? 4 * a + 4 : 4 * a
           value = inSram(r[SP], b, 3)
           if (outside) break
@@ -434,9 +434,9 @@ export function makeCore(chip) {
         case 0x31:
         case 0x32: // LDM
         case 0x33:
-          a = COUNT[op & 0xff]
+          a = BIT_COUNTS[op & 0xff]
           value = inSram(r[high], 4 * a, 3)
-          if ((op >> high) & 1) outside = true // rare, and of its own kind
+          if ((op >> high) & 1) outside = true // rare, with its own rules
           if (outside) break
           r[high] += 4 * a
           for (let i = 0; i < 8; i++) {
@@ -448,7 +448,7 @@ export function makeCore(chip) {
           }
           took = 1 + a
           break
-        case 0x34: // B under a condition
+        case 0x34: // B (conditional)
         case 0x35:
         case 0x36:
         case 0x37: {
@@ -475,7 +475,7 @@ export function makeCore(chip) {
             case 6: // GT
               met = nz !== 0 && nz >>> 31 === v
               break
-            case 7: // SVC and what is undefined
+            case 7: // SVC, undefined
               outside = true
               break
           }
@@ -497,7 +497,7 @@ export function makeCore(chip) {
             outside = true
             break
           }
-          b = (op << 21) >> 31 // the sign, which also inverts the two bits after it
+          b = (op << 21) >> 31 // the sign, which also inverts J1 and J2
           a = (~(value >> 13) ^ b) & 1
           a = (b << 24) | (a << 23) | (((~(value >> 11) ^ b) & 1) << 22)
           r[LR] = (pc + 4) | 1
@@ -524,7 +524,7 @@ export function makeCore(chip) {
     const alarm = clock.nextAlarm
     const until = alarm !== null && alarm.nanos < stop ? alarm.nanos : stop
     const cyclesUntil = Math.ceil((until - clock.nanos) / CYCLE_NANOS)
-    const most = Math.max(1, Math.min(LONGEST_CYCLES, cyclesUntil)) // an alarm may be overdue
+    const most = Math.max(1, Math.min(MAX_CYCLES, cyclesUntil)) // at least 1: an alarm may be overdue
     outside = false
     const cycles = core.interruptsUpdated ? 0 : work(most)
     if (cycles) clock.tick(cycles * CYCLE_NANOS)

@@ -1,35 +1,46 @@
-// Flash memory of a Pico (2 MiB): survives resets and, when it has a file, the emulator's end.
+// Flash memory of a Pico (2 MiB). It survives resets and, when it has a file, the emulator.
 //
-// Cause of the fix: rp2040js models the flash interface (SSI) as a stub, so the boot ROM's routines
-// that send it erase and program commands do nothing, and MicroPython finds no file system
-// (`OSError: 19` from open(..., 'w')). The routines are replaced by breakpoints in the loaded ROM.
+// Corrects rp2040js: its flash interface (SSI) is a stub, so the routines of the boot ROM that
+// erase and program do nothing, and MicroPython finds no file system (`OSError: 19` from
+// open(..., 'w')). Here breakpoints in the loaded ROM replace these routines.
 
 import fs from 'node:fs'
 
-export const FLASH_BYTES = 2 * 1024 * 1024
+const FLASH_BYTES = 2 * 1024 * 1024
+const FLASH_BASE = 0x10000000 // in the chip's address space
 const ROM_TABLE = 0x14 // address of the pointer to the ROM's function table
-const BX_LR = 0x4770
+const BX_LR = 0x4770 // the instruction "return"
 const BKPT = 0xbe00
 const ERASE = 2
 const PROGRAM = 3
 const SSI = 0x18000
 const SSI_DR0 = 0x60
 const READ_UNIQUE_ID = 0x4b
-const ID_OFFSET = 5 // the command and four idle bytes come first
+const ID_OFFSET = 5 // the command and four idle bytes precede the number
+// UF2, the format of files that are copied to a Pico's drive
+const UF2_BLOCK = 512
+const UF2_MAGIC = [0x0a324655, 0x9e5d5157, 0x0ab16f30]
+const UF2_MAX_PAYLOAD = 476
+const UF2_NOT_MAIN_FLASH = 1
 
 export class Flash {
+  // path: the file that keeps the memory; null keeps it as long as this object.
   constructor(path) {
     this.bytes = new Uint8Array(FLASH_BYTES).fill(0xff)
     this.file = null
     if (path) {
       this.file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
       fs.readSync(this.file, this.bytes, 0, FLASH_BYTES, 0)
-      fs.writeSync(this.file, this.bytes, 0, FLASH_BYTES, 0)
     }
   }
 
-  // A new chip sees this memory; its erasing and programming end up here. Returns the hooks by
-  // the number of their breakpoint.
+  // Writes a firmware image as flashing does: other parts of the memory stay as they are.
+  install(imagePath) {
+    loadImage(imagePath, this.bytes)
+    if (this.file !== null) fs.writeSync(this.file, this.bytes, 0, FLASH_BYTES, 0)
+  }
+
+  // Gives this memory to a new chip; returns a Map of breakpoint numbers to their actions.
   attach(chip) {
     chip.flash.set(this.bytes)
     const rom = new DataView(chip.bootrom.buffer)
@@ -38,9 +49,9 @@ export class Flash {
       const name = String.fromCharCode(rom.getUint8(at), rom.getUint8(at + 1))
       if (!(name in routines)) continue
       const address = rom.getUint16(at + 2, true) & ~1
-      const hook = routines[name]
-      rom.setUint16(address, hook ? BKPT | hook : BX_LR, true)
-      if (hook) rom.setUint16(address + 2, BX_LR, true)
+      const breakpoint = routines[name]
+      rom.setUint16(address, breakpoint ? BKPT | breakpoint : BX_LR, true)
+      if (breakpoint) rom.setUint16(address + 2, BX_LR, true)
     }
     return new Map([
       [ERASE, () => this.erase(chip)],
@@ -57,7 +68,8 @@ export class Flash {
     const [offset, source, count] = chip.core.registers
     const bytes = new Uint8Array(count)
     for (let i = 0; i < count; i++) {
-      bytes[i] = this.bytes[offset + i] & chip.readUint8((source + i) >>> 0) // bits only fall
+      // Programming can only clear bits.
+      bytes[i] = this.bytes[offset + i] & chip.readUint8((source + i) >>> 0)
     }
     this.write(chip, offset, bytes)
   }
@@ -68,17 +80,38 @@ export class Flash {
     chip.flash.set(bytes, offset)
     if (this.file !== null) fs.writeSync(this.file, bytes, 0, bytes.length, offset)
   }
+}
 
-  // The image as the boot loader would write it, kept in the file too.
-  install(load) {
-    load(this.bytes)
-    if (this.file !== null) fs.writeSync(this.file, this.bytes, 0, FLASH_BYTES, 0)
+// Copies an image into `flash`: a UF2 file, or the plain bytes from address 0 on.
+function loadImage(path, flash) {
+  const bytes = fs.readFileSync(path)
+  if (bytes.length < UF2_BLOCK || bytes.readUInt32LE(0) !== UF2_MAGIC[0]) {
+    copy(bytes, 0, flash, path)
+    return
+  }
+  for (let at = 0; at + UF2_BLOCK <= bytes.length; at += UF2_BLOCK) {
+    const block = bytes.subarray(at, at + UF2_BLOCK)
+    const magic = [0, 4, UF2_BLOCK - 4].map((place) => block.readUInt32LE(place))
+    const length = block.readUInt32LE(16)
+    if (magic.some((value, i) => value !== UF2_MAGIC[i]) || length > UF2_MAX_PAYLOAD) {
+      throw new Error(`${path} is a broken UF2 file (block ${at / UF2_BLOCK})`)
+    }
+    if (!(block.readUInt32LE(8) & UF2_NOT_MAIN_FLASH)) {
+      copy(block.subarray(32, 32 + length), block.readUInt32LE(12) - FLASH_BASE, flash, path)
+    }
   }
 }
 
-// Lets the flash chip answer its serial number, 8 bytes. Cause: the stub answers every command
-// with zeros or ones, so all boards would have the same machine.unique_id().
-export function giveUniqueId(chip, id) {
+function copy(bytes, offset, flash, path) {
+  if (offset < 0 || offset + bytes.length > flash.length) {
+    throw new Error(`${path} does not fit into the flash memory of a Pico`)
+  }
+  flash.set(bytes, offset)
+}
+
+// Lets the flash chip return a serial number of 8 bytes, which is machine.unique_id(). Corrects
+// rp2040js, whose stub returns zeros or ones to each command.
+export function setUniqueId(chip, id) {
   const ssi = chip.peripherals[SSI]
   const write = ssi.writeUint32.bind(ssi)
   let position = -1
@@ -91,4 +124,3 @@ export function giveUniqueId(chip, id) {
     position = position + 1 < ID_OFFSET + id.length ? position + 1 : -1
   }
 }
-

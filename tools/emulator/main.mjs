@@ -1,13 +1,14 @@
-// The emulated Pico as a program: JSON lines on stdin are commands, those on stdout its events.
+// The emulated Pico as a program: reads commands from stdin and writes events to stdout.
 //
 //     node main.mjs '{"image": ..., "bootrom": ..., "flash": ..., "udp": {...}, ...}'
 //
-// Each command has an `id` and gets one event with it: `value`, or `error` as one line. The end of
-// stdin ends the program, and so does that of whoever started it.
+// Commands and events are lines of JSON. Each command has an `id` and causes one event with it:
+// `value`, or `error` in one line. {"reply": bytes or null} replies to an I2C event. The program
+// ends with stdin, or with its parent. pico.py describes the options.
 
 import fs from 'node:fs'
 import readline from 'node:readline'
-import { dieWithParent } from './orphan.mjs'
+import { endWithParent } from './parent_watch.mjs'
 
 const LATIN1 = 'latin1'
 
@@ -24,10 +25,10 @@ process.on('uncaughtException', (error) => {
   process.stderr.write(`${error.stack}\n${error.message}\n`)
   process.exit(1)
 })
-process.on('SIGINT', () => {}) // a terminal's Ctrl-C is for whoever started this
+process.on('SIGINT', () => {}) // Ctrl-C at a terminal is for the parent
 process.stdout.on('error', () => process.exit(0))
 
-dieWithParent()
+endWithParent()
 const { Board } = await import('./board.mjs').catch(fail)
 const options = JSON.parse(process.argv[2])
 const rom = fs.readFileSync(options.bootrom)
@@ -39,30 +40,30 @@ try {
 } catch (error) {
   fail(error)
 }
-const { runner } = board
+const { pacing } = board
 
-// What a command does; its result is the value that is sent back.
+// Each function does a command; its result is the value that is sent back.
 const commands = {
-  power: ({ on }) => runner.input(() => board.power(on)),
-  reset: () => runner.input(() => board.pressReset()),
-  pin: ({ pin, level }) => runner.input(() => board.pins.drive(pin, level)),
+  power: ({ on }) => pacing.input(() => board.power(on)),
+  reset: () => pacing.input(() => board.pressReset()),
+  pin: ({ pin, level }) => pacing.input(() => board.pins.drive(pin, level)),
   level: ({ pin }) => board.pins.level(pin),
   watch: ({ pin }) => board.pins.watch(pin),
-  adc: ({ channel, mv }) => runner.input(() => board.setAdc(channel, mv)),
-  uart: ({ uart, data }) => runner.input(() => board.toUart(uart, Buffer.from(data, LATIN1))),
-  usb: ({ data }) => runner.input(() => board.toConsole(Buffer.from(data, LATIN1))),
+  adc: ({ channel, mv }) => pacing.input(() => board.setAdc(channel, mv)),
+  uart: ({ uart, data }) => pacing.input(() => board.toUart(uart, Buffer.from(data, LATIN1))),
+  usb: ({ data }) => pacing.input(() => board.toConsole(Buffer.from(data, LATIN1))),
   time: () => board.nanos / 1e6,
-  realtime: ({ on }) => runner.setRealtime(on),
+  realtime: ({ on }) => pacing.setRealtime(on),
   counters: () => ({ boots: board.boots, ...board.nat.counters, ppp: board.peer?.counters ?? null }),
-  run: ({ ms }, id) => runner.run(ms, () => emit({ id, value: board.nanos / 1e6 })),
+  run: ({ ms }, id) => pacing.run(ms, () => emit({ id, value: board.nanos / 1e6 })),
 }
 
 readline
   .createInterface({ input: process.stdin, crlfDelay: Infinity })
   .on('line', (line) => {
     const command = JSON.parse(line)
-    if ('answer' in command) {
-      board.answer(command.answer)
+    if ('reply' in command) {
+      board.reply(command.reply)
       return
     }
     try {

@@ -1,21 +1,27 @@
-// The network behind the PPP peer: this computer's loopback, seen by the node as 10.0.0.x.
+// Network address translation between a node behind the PPP link and UDP sockets of this computer.
 //
-// 127.0.0.1 is 10.0.0.1 to the node; other addresses of this computer get numbers as they turn up.
-// Each UDP port of the node has one socket here, so what it sends comes from one place, requests
-// and responses alike; the socket of its CoAP port listens on a port that the host chose.
+// To the node, 127.0.0.1 is 10.0.0.1; other addresses of this computer get numbers as they occur.
+// Each UDP port of the node has one socket here, so all of its datagrams, requests and responses
+// alike, come from one address. The socket of its CoAP port is bound to a port of choice.
+// IPv4 is RFC 791, UDP RFC 768, the checksum RFC 1071.
 
 import dgram from 'node:dgram'
-import { readUdp, writeUdp } from './packet.mjs'
 
 export const GUEST = [10, 0, 0, 2]
 export const HOST = [10, 0, 0, 1]
 const NET = '10.0.0.'
 const FIRST_OTHER = 16
 const LAST_OTHER = 254
-const MOST_SOCKETS = 64
+const MAX_SOCKETS = 64
+const IPV4_HEADER = 20
+const UDP_HEADER = 8
+const UDP = 17
+const FRAGMENT = 0x3fff // more fragments follow, or this is not the first
+const HOPS = 64
 
 export class Nat {
-  // send(packet) gives an IPv4 packet to the node; input(happen) does so at the right moment.
+  // send(packet): sends an IPv4 packet to the node. input(action): runs `action` at the right
+  // moment of the node's time. onTrouble(text): gets the errors of the bound socket.
   constructor({ send, input, onTrouble }) {
     Object.assign(this, { send, input, onTrouble })
     this.counters = { malformed: 0, unserved: 0, toGuest: 0, toHost: 0, lost: 0 }
@@ -23,10 +29,10 @@ export class Nat {
     this.insideOf = new Map([['127.0.0.1', HOST.join('.')]])
     this.outsideOf = new Map([[HOST.join('.'), '127.0.0.1']])
     this.nextOther = FIRST_OTHER
-    this.identifier = 0
+    this.identification = 0
   }
 
-  // Opens `port` of `address` for datagrams to `guestPort`; resolves to the port that it got.
+  // Binds `port` of `address` for datagrams to `guestPort`; resolves to the bound port.
   redirect(address, port, guestPort) {
     return new Promise((resolve, reject) => {
       const socket = this.makeSocket(guestPort)
@@ -40,20 +46,20 @@ export class Nat {
     })
   }
 
-  // An IPv4 packet from the node.
-  take(packet) {
-    const found = readUdp(packet)
-    if (typeof found === 'string') {
-      this.counters[found]++
+  // Forwards an IPv4 packet of the node.
+  receive(packet) {
+    const datagram = readUdp(packet)
+    if (typeof datagram === 'string') {
+      this.counters[datagram]++
       return
     }
-    const address = this.outsideOf.get(found.to)
-    if (found.from !== GUEST.join('.') || address === undefined || found.toPort === 0) {
+    const address = this.outsideOf.get(datagram.to)
+    if (datagram.from !== GUEST.join('.') || address === undefined || datagram.toPort === 0) {
       this.counters.unserved++
       return
     }
     this.counters.toHost++
-    this.socketOf(found.fromPort).send(found.data, found.toPort, address, (error) => {
+    this.socketOf(datagram.fromPort).send(datagram.data, datagram.toPort, address, (error) => {
       if (error) this.counters.lost++
     })
   }
@@ -70,25 +76,25 @@ export class Nat {
 
   makeSocket(guestPort) {
     const socket = dgram.createSocket('udp4')
-    socket.on('message', (data, from) => {
-      const inside = this.inside(from.address)
-      if (inside === null) {
+    socket.on('message', (data, sender) => {
+      const from = this.inside(sender.address)
+      if (from === null) {
         this.counters.lost++
         return
       }
       const to = GUEST.join('.')
-      const datagram = { from: inside, fromPort: from.port, to, toPort: guestPort, data }
+      const datagram = { from, fromPort: sender.port, to, toPort: guestPort, data }
       this.input(() => {
-        const sent = this.send(writeUdp(datagram, this.identifier++))
+        const sent = this.send(writeUdp(datagram, this.identification++))
         this.counters[sent ? 'toGuest' : 'lost']++
       })
     })
     this.sockets.set(guestPort, socket)
-    this.forget()
+    this.closeOldSockets()
     return socket
   }
 
-  // The node's name for an address of this computer; null when it has had too many.
+  // Returns the node's address for one of this computer; null when all numbers are in use.
   inside(address) {
     let inside = this.insideOf.get(address)
     if (inside === undefined) {
@@ -100,12 +106,68 @@ export class Nat {
     return inside
   }
 
-  forget() {
+  closeOldSockets() {
     for (const [port, socket] of this.sockets) {
-      if (this.sockets.size <= MOST_SOCKETS) return
+      if (this.sockets.size <= MAX_SOCKETS) return
       if (socket.kept) continue
       this.sockets.delete(port)
       socket.close()
     }
   }
+}
+
+// Returns { from, fromPort, to, toPort, data }, or the name of the counter for other packets.
+function readUdp(packet) {
+  if (packet.length < IPV4_HEADER || packet[0] >> 4 !== 4) return 'malformed'
+  const header = (packet[0] & 15) * 4
+  const total = packet.readUInt16BE(2)
+  if (header < IPV4_HEADER || total < header || total > packet.length) return 'malformed'
+  if (checksum(packet.subarray(0, header)) !== 0) return 'malformed'
+  if (packet[9] !== UDP || packet.readUInt16BE(6) & FRAGMENT) return 'unserved'
+  const udp = packet.subarray(header, total)
+  if (udp.length < UDP_HEADER) return 'malformed'
+  const length = udp.readUInt16BE(4)
+  if (length < UDP_HEADER || length > udp.length) return 'malformed'
+  const withoutChecksum = udp.readUInt16BE(6) === 0
+  if (!withoutChecksum && udpChecksum(packet, udp.subarray(0, length)) !== 0) return 'malformed'
+  return {
+    from: [...packet.subarray(12, 16)].join('.'),
+    to: [...packet.subarray(16, 20)].join('.'),
+    fromPort: udp.readUInt16BE(0),
+    toPort: udp.readUInt16BE(2),
+    data: Buffer.from(udp.subarray(UDP_HEADER, length)),
+  }
+}
+
+// Returns the IPv4 packet with a UDP datagram.
+function writeUdp({ from, fromPort, to, toPort, data }, identification) {
+  const packet = Buffer.alloc(IPV4_HEADER + UDP_HEADER + data.length)
+  packet[0] = 0x45
+  packet.writeUInt16BE(packet.length, 2)
+  packet.writeUInt16BE(identification & 0xffff, 4)
+  packet[8] = HOPS
+  packet[9] = UDP
+  Buffer.from(from.split('.').map(Number)).copy(packet, 12)
+  Buffer.from(to.split('.').map(Number)).copy(packet, 16)
+  packet.writeUInt16BE(checksum(packet.subarray(0, IPV4_HEADER)), 10)
+  const udp = packet.subarray(IPV4_HEADER)
+  udp.writeUInt16BE(fromPort, 0)
+  udp.writeUInt16BE(toPort, 2)
+  udp.writeUInt16BE(udp.length, 4)
+  data.copy(udp, UDP_HEADER)
+  udp.writeUInt16BE(udpChecksum(packet, udp) || 0xffff, 6)
+  return packet
+}
+
+// Returns the checksum over the pseudo header and the datagram.
+function udpChecksum(packet, udp) {
+  return checksum(Buffer.concat([packet.subarray(12, 20), Buffer.from([0, UDP, udp[4], udp[5]]), udp]))
+}
+
+// Returns the internet checksum; 0 over bytes that include their own correct one.
+function checksum(bytes) {
+  let sum = 0
+  for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i] << 8) | (bytes[i + 1] ?? 0)
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16)
+  return ~sum & 0xffff
 }

@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-from emulator import parts
-from emulator.buses import Buses, machine
-from emulator.link import ANSWER_LIMIT_S, START_LIMIT_S, Link
-from emulator.repl import Repl
-from emulator.stream import Stream
+from emulator import dependencies
+from emulator.i2c import Buses, machine
+from emulator.process import RESULT_LIMIT_S, Process
+from emulator.serial_line import Repl, Stream
 from setup.console import Problem
 
 COAP_PORT = 5683
@@ -15,9 +14,10 @@ UNIQUE_ID = bytes.fromhex("e6614c311b5c1e2d")
 PINS = 30
 FIRST_ADC_PIN = 26
 LAST_ADC_PIN = 29
+START_LIMIT_S = 60
 POLL_S = 0.01
 STEP_MS = 5
-SLOWEST_S_PER_MS = 0.1  # of this computer's time, for one of a busy Pico; more: it hangs
+MAX_S_PER_MS = 0.1  # of this computer's time for one ms of a busy Pico; more means that it hangs
 
 
 class Pico:
@@ -25,10 +25,11 @@ class Pico:
 
     Args:
         firmware: a UF2 file, or the plain image (.bin) from the start of flash memory on.
-        flash: file that keeps the 2 MiB of flash memory; None forgets them at the end. The
-            firmware is written into it at each start, the file system in it stays.
-        realtime: False: time moves only while a method here waits for something, and sleeps of
-            the firmware take none of this computer's. True: it goes with this computer's clock.
+        flash: file that keeps the 2 MiB of flash memory; None discards them at the end. The
+            firmware is written into it at each start, the file system in it remains.
+        realtime: False: time advances only while a method here waits for something, and the
+            firmware's sleeps take none of this computer's time. True: it follows this computer's
+            clock.
         udp_port: port of this computer that leads to the CoAP port of the firmware, 0 for a free
             one; the firmware has it over PPP on UART `ppp_uart` (None: no PPP, that UART is free).
         udp_host: the address that has the port.
@@ -39,10 +40,11 @@ class Pico:
     Attributes:
         console: Stream of the USB serial line.
         udp_port: the port that leads to the firmware's CoAP port.
-        boots: what started the chip, one entry per boot: "power", "button", "software" (also the
-            end of a deep sleep) or "watchdog".
+        boots: the causes of the boots so far: "power", "button", "software" (also the end of a
+            deep sleep) or "watchdog".
         link_up: PPP has an IP connection.
         outputs: (pin, level) of each change of the pins given to watch().
+        troubles: errors of the socket with the CoAP port.
 
     Raises:
         Problem: something to install is missing, the firmware cannot be read, the port is taken,
@@ -69,17 +71,17 @@ class Pico:
         self.usb_connected = False
         self.outputs = []
         self.troubles = []
-        self.console = Stream("console", self._type, self.run_until)
+        self.udp_port = None
+        self.console = Stream("console", self._send_usb, self.run_until)
         self._uarts = [
             Stream(f"UART {n}", lambda data, n=n: self._send_uart(n, data), self.run_until)
             for n in (0, 1)
         ]
-        self._port = None
         self._ready = False
-        self._buses = Buses(lambda answer: self._link.send({"answer": answer}))
+        self._buses = Buses(lambda reply: self._process.send({"reply": reply}))
         options = {
             "image": str(firmware),
-            "bootrom": str(parts.bootrom()),
+            "bootrom": str(dependencies.bootrom()),
             "flash": str(flash) if flash else None,
             "realtime": realtime,
             "pppUart": ppp_uart,
@@ -88,14 +90,14 @@ class Pico:
             "seed": seed,
             "id": list(unique_id),
         }
-        self._link = Link(options, self._take)
+        self._process = Process(options, self._handle)
+        self.pid = self._process.pid
         try:
-            if not self._link.wait_for(lambda: self._ready, START_LIMIT_S):
+            if not self._process.wait_for(lambda: self._ready, START_LIMIT_S):
                 raise Problem(f"the emulated Pico did not start within {START_LIMIT_S} s")
         except BaseException:
             self.close()
             raise
-        self.udp_port = self._port
 
     def __enter__(self):
         return self
@@ -105,45 +107,45 @@ class Pico:
 
     def close(self):
         """End the emulator."""
-        self._link.close()
+        self._process.close()
         machine.clock.release()
 
     # Power and time
 
     def power(self, on=True):
-        """Switch the supply; without it, what is in memory is gone. The file system stays."""
-        self._link.ask("power", on=on)
+        """Switch the supply; without it, RAM is lost. The file system remains."""
+        self._process.call("power", on=on)
 
     def reset(self):
         """Press the reset button."""
-        self._link.ask("reset")
+        self._process.call("reset")
 
     def set_realtime(self, on):
-        """Go with this computer's clock from now on, or only when told to."""
+        """Choose between this computer's clock and virtual time."""
         self.realtime = on
-        self._link.ask("realtime", on=on)
+        self._process.call("realtime", on=on)
 
     @property
     def now_ms(self):
         """Milliseconds on the Pico's clock since the emulator started, across resets."""
-        return self._link.ask("time")
+        return self._process.call("time")
 
     def run_ms(self, span_ms):
         """Let `span_ms` of the Pico's time pass.
 
         Raises:
-            Problem: the emulator hangs; it is ended then.
+            Problem: the emulator hangs and was killed.
         """
-        self._link.ask("run", ANSWER_LIMIT_S + span_ms * SLOWEST_S_PER_MS, ms=span_ms)
+        self._process.call("run", RESULT_LIMIT_S + span_ms * MAX_S_PER_MS, ms=span_ms)
 
     def run_until(self, condition, limit_ms=5000, step_ms=STEP_MS):
-        """Let the Pico run until condition() is true; False when `limit_ms` were not enough."""
+        """Let the Pico run until condition() is true; return False after `limit_ms`."""
         if self.realtime:
             end = time.monotonic() + limit_ms / 1000
-            while not condition():  # not within the wait: events have to come while it is asked
+            while not condition():  # outside of wait_for(), during which no event is handled
                 if time.monotonic() > end:
                     return False
-                self._link.wait_for(lambda: False, POLL_S)
+                self._process.wait_for(lambda: False, POLL_S)
             return True
         left_ms = limit_ms
         while not condition():
@@ -156,70 +158,65 @@ class Pico:
     # Wires
 
     def pin(self, number, level):
-        """Put 0 or 1 on a GPIO from outside; None leaves it open to its pull."""
+        """Put 0 or 1 on a GPIO from outside; None leaves it open, with its pull-up if any."""
         self._check_pin(number)
-        self._link.ask("pin", pin=number, level=None if level is None else int(bool(level)))
+        self._process.call("pin", pin=number, level=None if level is None else int(bool(level)))
 
     def pin_state(self, number):
-        """The level of a GPIO, 0 or 1, whoever it comes from."""
+        """Return the level of a GPIO, 0 or 1, from whichever side it comes."""
         self._check_pin(number)
-        return self._link.ask("level", pin=number)
+        return self._process.call("level", pin=number)
 
     def watch(self, number):
         """Collect the changes of a GPIO's level in `outputs`."""
         self._check_pin(number)
-        self._link.ask("watch", pin=number)
+        self._process.call("watch", pin=number)
 
     def adc(self, number, mv):
         """Put a voltage, in mV, on GPIO 26 to 29."""
         if not FIRST_ADC_PIN <= number <= LAST_ADC_PIN:
             raise Problem(f"GPIO {number} has no ADC: use {FIRST_ADC_PIN} to {LAST_ADC_PIN}")
-        self._link.ask("adc", channel=number - FIRST_ADC_PIN, mv=mv)
+        self._process.call("adc", channel=number - FIRST_ADC_PIN, mv=mv)
 
     def i2c(self, bus, chip, address=None):
-        """Solder a register model of tools/simulator/chips to I2C `bus`; returns it."""
+        """Connect a register model of tools/simulator/chips to I2C `bus`; return it."""
         self._buses.attach(bus, chip, address)
         return chip
 
     def i2c_remove(self, bus, address):
-        """Unsolder a chip."""
+        """Disconnect a register model."""
         self._buses.detach(bus, address)
 
     # Lines
 
     def uart(self, number):
-        """The Stream of UART 0 or 1 (not of that with PPP on it)."""
+        """Return the Stream of UART 0 or 1 (not of that with PPP on it)."""
         return self._uarts[number]
 
     def repl(self, limit_ms=10_000):
-        """A raw REPL on the console, once USB is there; interrupts what runs."""
+        """Return a raw REPL on the console, once USB is connected; the program is interrupted."""
         self.run_until(lambda: self.usb_connected, limit_ms)
         return Repl(self.console, limit_ms)
 
     def counters(self):
-        """Boots, and what the PPP peer and the network behind it have seen, as a dict."""
-        return self._link.ask("counters")
-
-    @property
-    def pid(self):
-        """Of the emulator's process."""
-        return self._link.process.pid
+        """Return {name: count} of boots, and of packets in the PPP peer and the network."""
+        return self._process.call("counters")
 
     @staticmethod
     def _check_pin(number):
         if not 0 <= number < PINS:
             raise Problem(f"a Pico has no GPIO {number}: use 0 to {PINS - 1}")
 
-    def _type(self, data):
-        self._link.ask("usb", data=data.decode("latin1"))
+    def _send_usb(self, data):
+        self._process.call("usb", data=data.decode("latin1"))
 
     def _send_uart(self, number, data):
-        self._link.ask("uart", uart=number, data=data.decode("latin1"))
+        self._process.call("uart", uart=number, data=data.decode("latin1"))
 
-    def _take(self, event):
+    def _handle(self, event):
         kind = event["event"]
         if kind == "i2c":
-            self._buses.take(event)
+            self._buses.handle(event)
         elif kind == "usb":
             self.console.feed(event["data"].encode("latin1"))
         elif kind == "uart":
@@ -236,5 +233,5 @@ class Pico:
         elif kind == "trouble":
             self.troubles.append(event["text"])
         elif kind == "ready":
-            self._port = event["port"]
+            self.udp_port = event["port"]
             self._ready = True

@@ -1,29 +1,31 @@
-// What is soldered to the pins: levels from outside, pulls, and what the program puts out.
+// The pins: levels from outside, pull-ups, and what the program outputs.
 //
-// Causes of the fixes. rp2040js shows a program only what was set from outside: a pull-up does not
-// lift an open input, and an output does not read as what it is. And each look at an input counts
-// as an edge, so that switching a pull on raises an interrupt that no hardware would.
+// Corrects rp2040js. A program sees there only levels from outside: a pull-up does not raise an
+// open input, and an output does not read as its own level. Each update of an input counts as an
+// edge, so enabling a pull-up raises an interrupt that hardware would not.
 
 const PINS = 30
 
 export class Pins {
-  constructor(onOutput) {
+  // onChange(pin, level): gets each change of a watched pin.
+  constructor(onChange) {
     this.driven = new Array(PINS).fill(null) // survives resets, as wires do
-    this.watched = new Set()
-    this.shown = new Map()
+    this.watched = new Map() // {pin: the level that was last reported}
     this.listeners = []
-    this.onOutput = onOutput
+    this.onChange = onChange
   }
 
+  // Wires a new chip.
   attach(chip) {
     this.chip = chip
     for (const gpio of chip.gpio) {
-      onlyRealEdges(gpio)
+      ignoreRepeatedLevels(gpio)
       gpio.addListener(() => this.refresh(gpio))
       this.refresh(gpio)
     }
   }
 
+  // The power is off.
   detach() {
     this.chip = null
   }
@@ -34,14 +36,14 @@ export class Pins {
     if (this.chip) this.refresh(this.chip.gpio[number])
   }
 
-  // The level that a voltmeter would show.
+  // Returns the level that a voltmeter would show.
   level(number) {
     return this.chip ? levelOf(this.chip.gpio[number], this.driven[number]) : 0
   }
 
+  // Reports changes of a pin from now on.
   watch(number) {
-    this.watched.add(number)
-    this.shown.set(number, this.level(number))
+    this.watched.set(number, this.level(number))
   }
 
   refresh(gpio) {
@@ -49,31 +51,29 @@ export class Pins {
     const level = levelOf(gpio, this.driven[index])
     gpio.setInputValue(level === 1)
     for (const listener of this.listeners) listener(index, level)
-    if (this.watched.has(index) && this.shown.get(index) !== level) {
-      this.shown.set(index, level)
-      this.onOutput(index, level)
+    if (this.watched.has(index) && this.watched.get(index) !== level) {
+      this.watched.set(index, level)
+      this.onChange(index, level)
     }
   }
 }
 
 function levelOf(gpio, driven) {
-  if (gpio.outputEnable) {
-    // Two drivers of an open-drain bus: the one that pulls down wins.
-    return gpio.outputValue && driven !== 0 ? 1 : 0
-  }
+  // When both sides drive the line, as on an open-drain bus, the low level wins.
+  if (gpio.outputEnable) return gpio.outputValue && driven !== 0 ? 1 : 0
   return driven ?? (gpio.pullupEnabled ? 1 : 0)
 }
 
-function onlyRealEdges(gpio) {
+function ignoreRepeatedLevels(gpio) {
   const set = gpio.setInputValue.bind(gpio)
   let before = null
   gpio.setInputValue = (value) => {
-    const seen = value && gpio.inputEnable
-    if (seen === before) {
+    const level = value && gpio.inputEnable
+    if (level === before) {
       gpio.rawInputValue = value
       return
     }
-    before = seen
+    before = level
     set(value)
   }
 }

@@ -3,8 +3,8 @@
     python3 tools/emulator/run.py --firmware FILE --host H --port N [--flash FILE] [--app APP]
 
 Prints `console DEVICE`, the serial device that its USB cable leads to, and `ready coap://H:N` when
-the node answers. Lines on stdin move what is wired to it; their end ends it, as SIGINT does, with
-exit code 0. tools/simulator starts it.
+the node responds. Lines on stdin change its inputs. The end of stdin ends it, as SIGINT does, with
+exit code 0. The simulator starts it.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from emulator.cable import Cable  # noqa: E402
-from emulator.pico import Pico  # noqa: E402  (it also lets the models be found)
-from emulator.repl import ReplError  # noqa: E402
+from emulator.pico import Pico  # noqa: E402  (it also makes the models importable)
+from emulator.pseudo_terminal import PseudoTerminal  # noqa: E402
+from emulator.serial_line import ReplError  # noqa: E402
 from setup.console import ROOT, Arguments, Problem, fail  # noqa: E402
 from simulator.launch.mini_client import get  # noqa: E402
 
@@ -28,15 +28,15 @@ from chips.tmp117 import Tmp117  # noqa: E402  isort: skip
 
 BOARD_FILE = ROOT / "boards" / "PICO_EMU" / "board.py"
 LINK_LIMIT_MS = 25_000
-ANSWER_LIMIT_MS = 20_000
+RESPONSE_LIMIT_MS = 20_000
 SET_APP = """import config
 settings = config.Settings.load("config.json")
 settings.update({{"app": "{}"}})
 settings.save()
 """
 BATTERY_MV = 4032
-LINES = "an empty line (toggles the door), door open, door close, tamper on, tamper off, "
-LINES += "battery 2900, hr 88, spo2 97, steps 1200, temp 36.9, reset"
+COMMANDS = "an empty line (toggles the door), door open, door close, tamper on, tamper off, "
+COMMANDS += "battery 2900, hr 88, spo2 97, steps 1200, temp 36.9, reset"
 LIMITS = {
     "battery": (0, 6000),  # mV
     "hr": (30, 220),  # beats a minute
@@ -46,22 +46,30 @@ LIMITS = {
 }
 
 
-class World:
-    """What is wired to the Pico: a reed contact, a lid switch, a battery, a reset button."""
+def load_board(path=BOARD_FILE):
+    """Return the board's module, whose constants say what is wired to which pin."""
+    spec = importlib.util.spec_from_file_location("pico_board", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def __init__(self, pico, board):
+
+class Wiring:
+    """The inputs of a Pico: reed contact, lid switch, battery, three I2C sensors, reset button."""
+
+    def __init__(self, pico):
         self._pico = pico
-        self._board = board
+        self._board = board = load_board()
         self._is_open = False
         pico.pin(board.REED_PIN, 0)
         pico.pin(board.TAMPER_PIN, 0)
-        self._battery(BATTERY_MV)
-        self._light = pico.i2c(board.I2C_ID, Max30102())
-        self._temperature = pico.i2c(board.I2C_ID, Tmp117())
-        self._motion = pico.i2c(board.I2C_ID, Lsm6dsox())
+        self._set_battery(BATTERY_MV)
+        self.light = pico.i2c(board.I2C_ID, Max30102())
+        self.temperature = pico.i2c(board.I2C_ID, Tmp117())
+        self.motion = pico.i2c(board.I2C_ID, Lsm6dsox())
 
-    def line(self, line):
-        """Does what a line says; returns the line that confirms it, or says what is taken."""
+    def command(self, line):
+        """Do what a line says; return the line that confirms it, or lists the commands."""
         words = line.split()
         if not words:
             words = ["door", "close" if self._is_open else "open"]
@@ -82,40 +90,32 @@ class World:
             except ValueError:
                 value = low - 1
             if low <= value <= high:
-                self._measure(words[0], value)
+                self._set(words[0], value)
                 return f"{words[0]} {value}"
             return f"error: {words[0]}: {low} to {high}"
-        return f"error: {line!r} is no line of mine; I take {LINES}"
+        return f"error: {line!r} is unknown; the commands are {COMMANDS}"
 
-    def _measure(self, name, value):
+    def _set(self, name, value):
         if name == "battery":
-            self._battery(value)
+            self._set_battery(value)
         elif name == "hr":
-            self._light.pulse_per_min = value
+            self.light.pulse_per_min = value
         elif name == "spo2":
-            self._light.spo2_pct = value
+            self.light.spo2_pct = value
         elif name == "temp":
-            self._temperature.set_mc(round(value * 1000))
+            self.temperature.set_mc(round(value * 1000))
         else:
-            self._motion.walk(value - self._motion.steps)
+            self.motion.walk(value - self.motion.steps)
 
-    def _battery(self, mv):
+    def _set_battery(self, mv):
         board = self._board
         pin_mv = mv * board.BATTERY_DIVIDER_DEN // board.BATTERY_DIVIDER_NUM
         self._pico.adc(board.BATTERY_ADC_PIN, pin_mv)
 
 
-def load_board(path=BOARD_FILE):
-    """The board's own module: which pin is what."""
-    spec = importlib.util.spec_from_file_location("pico_board", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @contextlib.contextmanager
-def owned(path):
-    """Keeps the file of the flash memory for this emulator alone; None needs nobody's leave."""
+def exclusive(path):
+    """Lock the file of the flash memory, creating it; do nothing when path is None."""
     if path is None:
         yield
         return
@@ -136,20 +136,20 @@ def owned(path):
 
 
 def start(pico, host):
-    """Lets the firmware start, its waiting skipped, until the node answers on the host's port."""
+    """Let the firmware start, skipping its waits, until the node responds; return its address."""
     pico.set_realtime(False)
     if not pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS):
-        raise Problem(f"the firmware did not bring its link up; it last said: {last_words(pico)}")
+        raise Problem(f"the firmware did not bring its link up; it last said: {last_line(pico)}")
     pico.set_realtime(True)
-    reached = "127.0.0.1" if host == "0.0.0.0" else host
-    listing = "/.well-known/core"
-    if not pico.run_until(lambda: get(reached, pico.udp_port, listing), ANSWER_LIMIT_MS):
-        raise Problem(f"the firmware does not answer; it last said: {last_words(pico)}")
-    return reached
+    address = "127.0.0.1" if host == "0.0.0.0" else host
+    path = "/.well-known/core"
+    if not pico.run_until(lambda: get(address, pico.udp_port, path), RESPONSE_LIMIT_MS):
+        raise Problem(f"the firmware does not respond; it last said: {last_line(pico)}")
+    return address
 
 
 def choose_app(pico, host, app):
-    """Sets the application where the node has another one, and starts it anew."""
+    """Set the application and restart, unless the node has it already."""
     settings = json.loads(get(host, pico.udp_port, "/config") or b"{}")
     if settings.get("app") == app:
         return
@@ -165,14 +165,14 @@ def choose_app(pico, host, app):
     start(pico, host)
 
 
-def last_words(pico):
-    """The last line on the console."""
-    said = pico.console.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(said) if line.strip()), "nothing")
+def last_line(pico):
+    """Return the last line on the console."""
+    lines = pico.console.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
 
 def main(argv):
-    """Runs until stdin ends; returns the exit code."""
+    """Run until stdin ends; return the exit code."""
     parser = Arguments(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--firmware", required=True)
     parser.add_argument("--flash", help="file that keeps the flash memory")
@@ -181,7 +181,7 @@ def main(argv):
     parser.add_argument("--port", type=int, default=5683)
     options = parser.parse_args(argv)
     with (
-        owned(options.flash),
+        exclusive(options.flash),
         Pico(
             options.firmware,
             flash=options.flash,
@@ -189,16 +189,16 @@ def main(argv):
             udp_host=options.host,
         ) as pico,
     ):
-        world = World(pico, load_board())
+        wiring = Wiring(pico)
         pico.power()
         host = start(pico, options.host)
         if options.app:
             choose_app(pico, host, options.app)
-        with Cable(pico.console) as cable:
-            print(f"console {cable.device}", flush=True)
+        with PseudoTerminal(pico.console) as terminal:
+            print(f"console {terminal.device}", flush=True)
             print(f"ready coap://{options.host}:{pico.udp_port}", flush=True)
             for line in sys.stdin:
-                print(world.line(line.strip()), flush=True)
+                print(wiring.command(line.strip()), flush=True)
     return 0
 
 

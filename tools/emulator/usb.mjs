@@ -1,34 +1,31 @@
-// The USB host at the other end of the cable: takes the console's bytes, gives it what is typed.
+// The USB host at the other end of the cable: receives and sends the bytes of the console.
 //
-// Cause of the fix: rp2040js answers each poll for input with an empty packet at once, for ever.
-// The program's USB stack then never comes to rest, takes most of the processor's time, and a
-// sleeping program is never idle. Here a poll waits until there is something to type.
+// Corrects rp2040js: it completes each poll for input at once with an empty packet, for ever, so
+// the program's USB stack takes most of the processor's time, and a sleeping program is never
+// idle. Here a poll waits until there is input.
 
 import { USBCDC } from './rp2040.mjs'
 
 export class Console {
+  // onBytes(bytes): gets what the program prints. onConnected(): the program has seen the host.
   constructor(chip, onBytes, onConnected) {
-    const usb = chip.usbCtrl
-    this.cdc = new USBCDC(usb)
+    this.usb = chip.usbCtrl
+    this.cdc = new USBCDC(this.usb)
     this.queue = []
-    this.polled = 0 // bytes that the program would take now
+    this.pollBytes = 0 // that the waiting poll accepts
     this.sent = []
     this.onBytes = onBytes
-    this.connected = false
     this.cdc.onSerialData = (bytes) => this.sent.push(Buffer.from(bytes))
-    this.cdc.onDeviceConnected = () => {
-      this.connected = true
-      onConnected()
-    }
-    usb.onEndpointRead = (endpoint, size) => {
+    this.cdc.onDeviceConnected = onConnected
+    this.usb.onEndpointRead = (endpoint, size) => {
       if (endpoint === this.cdc.outEndpoint) {
-        this.polled = size
-        this.answer(usb)
+        this.pollBytes = size
+        this.completePoll()
       }
     }
-    this.usb = usb
   }
 
+  // Passes on the bytes that the program has printed since the last call.
   flush() {
     if (this.sent.length) {
       const bytes = Buffer.concat(this.sent)
@@ -37,16 +34,17 @@ export class Console {
     }
   }
 
+  // Queues input for the program.
   write(bytes) {
     for (const byte of bytes) this.queue.push(byte)
-    this.answer(this.usb)
+    this.completePoll()
   }
 
-  answer(usb) {
-    if (this.polled && this.queue.length) {
-      const bytes = Uint8Array.from(this.queue.splice(0, this.polled))
-      this.polled = 0
-      usb.endpointReadDone(this.cdc.outEndpoint, bytes)
+  completePoll() {
+    if (this.pollBytes && this.queue.length) {
+      const bytes = Uint8Array.from(this.queue.splice(0, this.pollBytes))
+      this.pollBytes = 0
+      this.usb.endpointReadDone(this.cdc.outEndpoint, bytes)
     }
   }
 }

@@ -1,19 +1,19 @@
 # The node on a battery. More arguments: make sim-week WEEK='--calm --days 2', '--chip rp2040' (a
-# Pico W), '--app wearable' (a day of one takes minutes).
+# Pico W), '--app wearable' (simulating a day of one takes minutes).
 
 WEEK ?=
 VALUES += WEEK
 
 .PHONY: sim-week sim-weeks battery
 
-## sim-week: a week of a door on a battery, in virtual time [SEED= WEEK=arguments]
+## sim-week: simulate a week of a door on a battery [SEED= WEEK=arguments]
 sim-week: setup
-	@$(append) WEEK $(VENV_PYTHON) tools/week --seed "$$SEED"
+	@$(append) WEEK $(VENV_PYTHON) tools/battery_sim --seed "$$SEED"
 
-## sim-weeks: twenty of them, from SEED on; slow
+## sim-weeks: simulate twenty weeks, with seeds from SEED on; slow
 sim-weeks: setup
-	@$(append) WEEK $(VENV_PYTHON) tools/week --seed "$$SEED" --seeds 20
+	@$(append) WEEK $(VENV_PYTHON) tools/battery_sim --seed "$$SEED" --seeds 20
 
-## battery: days per board and battery, from simulated days and cited currents
+## battery: print days on a battery per board, from simulated times and cited currents
 battery: setup
-	@$(VENV_PYTHON) tools/week/battery.py
+	@$(VENV_PYTHON) tools/battery_sim/battery_life.py

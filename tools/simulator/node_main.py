@@ -86,10 +86,10 @@ def build(options):
     board.power_on()
     more = keys_of(options["oscore"]) if options["oscore"] else ()
     if options["app"] == "plugtest":
-        from apps import plugtest
+        import node_app
 
-        node = plugtest.make_node(options["rate"], options["group"] != "", more)
-        plugtest.setup(node)
+        node = node_app.make_node(options["rate"], options["group"] != "", more)
+        node_app.setup(node)
         return node, lambda line: print("error: the plugtest server takes no lines")
 
     from commands import Controls

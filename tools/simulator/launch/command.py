@@ -9,7 +9,7 @@ from setup.console import ROOT
 
 NODE_MAIN = ROOT / "tools" / "simulator" / "node_main.py"
 LIB = ROOT / "lib"
-OTHER_PATHS = (ROOT / "firmware", ROOT / "tools" / "simulator")
+OTHER_PATHS = tuple(ROOT / name for name in ("firmware", "tools/simulator", "tools/conformance"))
 IMPORT_PATHS = (LIB, *OTHER_PATHS)
 SHIM = ROOT / "tools" / "cpython"
 # Below this the compiler and the compiled modules would not fit beside the node.

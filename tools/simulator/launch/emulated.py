@@ -3,7 +3,7 @@
 import os
 import sys
 
-from emulator import parts
+from emulator import dependencies
 from host import device
 from setup import firmware
 from setup.console import ROOT
@@ -22,8 +22,8 @@ def command(options):
     Raises:
         Problem: Node.js, the emulator or what the firmware is built with is missing.
     """
-    parts.node()
-    parts.bootrom()
+    dependencies.node()
+    dependencies.bootrom()
     image, *_ = firmware.build_from_debian(device.find_board(BOARD))
     argv = [sys.executable, str(RUN), "--firmware", str(image)]
     argv += ["--host", options.host, "--port", str(options.port)]

@@ -1,0 +1,111 @@
+"""Runs simulations on the host: builds the firmware, starts simulation.py under MicroPython."""
+
+import json
+import platform
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_mpy import compile_file, sources
+from host.device import ROOT, Problem
+from setup import console, interpreter
+
+HERE = Path(__file__).resolve().parent
+BUILD = ROOT / "build" / "battery_sim"
+ESTIMATES = json.loads((HERE / "currents.json").read_text())
+BOOT_MS = {kind: entry["ms"] for kind, entry in ESTIMATES["boot_ms"].items()}
+WORK_MS = {phase: entry["ms"] for phase, entry in ESTIMATES["work_ms"].items()}
+# The board whose board.py each chip runs; the pins of a C3 do for the other ESP32 chips
+C3 = "ESP32_GENERIC_C3"
+BOARDS = {"esp32": C3, "esp32s3": C3, "esp32c3": C3, "esp32c6": C3, "rp2040": "RPI_PICO_W"}
+SETTINGS = {"power": "battery", "gateway": "coap://192.168.1.2"}
+SECRETS = {"ssid": "attic", "password": "not a secret"}
+TIME_LIMIT_S = 1200
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What to simulate. boot: "frozen", "files", or "" for one of them by the seed."""
+
+    app: str = "door"
+    hours: int = 7 * 24
+    boot: str = ""
+    chip: str = "esp32c3"
+    heartbeat_s: int = 3600
+    calm: bool = False
+    observed: bool = False
+
+    def boot_ms(self, seed):
+        """Return the time from reset to the first line of Python."""
+        return BOOT_MS[self.boot or ("frozen", "files")[seed % 2]]
+
+
+def build(folder=BUILD):
+    """Return a folder with the firmware as `make deploy` puts it on a board; compile changes."""
+    target = folder / "firmware"
+    modules = sources()
+    for board in set(BOARDS.values()):
+        modules.append((Path("boards", board, "board.py"), ROOT / "boards" / board / "board.py"))
+    with console.lock("battery_sim", folder):
+        for path, file in modules:
+            as_source = path.name in ("boot.py", "main.py") or platform.machine() != "x86_64"
+            made = target / (path if as_source else path.with_suffix(".mpy"))
+            if made.exists() and made.stat().st_mtime > file.stat().st_mtime:
+                continue
+            made.parent.mkdir(parents=True, exist_ok=True)
+            if as_source:
+                shutil.copyfile(file, made)
+            else:
+                compile_file(file, path, made, "x64")
+    return target
+
+
+def simulate(firmware, seed, scenario):
+    """Return the counts of one simulation as a dict, see simulation.py.
+
+    Raises:
+        Problem: the simulation itself failed.
+    """
+    program, _ = interpreter.find()
+    settings = {**SETTINGS, "app": scenario.app, "heartbeat_s": scenario.heartbeat_s}
+    options = {
+        "firmware": str(firmware),
+        "board": str(firmware / "boards" / BOARDS[scenario.chip]),
+        "app": scenario.app,
+        "seed": seed,
+        "hours": scenario.hours,
+        "chip": scenario.chip,
+        "boot_ms": scenario.boot_ms(seed),
+        "work_ms": WORK_MS,
+        "troubles": not scenario.calm,
+        "observed": scenario.observed,
+    }
+    argv = [program.path.absolute(), "-X", "heapsize=64m", HERE / "simulation.py"]
+    with tempfile.TemporaryDirectory() as flash:
+        (Path(flash) / "config.json").write_text(json.dumps(settings))
+        (Path(flash) / "secrets.json").write_text(json.dumps(SECRETS))
+        try:
+            done = subprocess.run(
+                [str(word) for word in argv],
+                cwd=flash,
+                input=json.dumps(options),
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise Problem(f"SEED={seed}: the simulation took more than {TIME_LIMIT_S} s") from None
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines or not lines[-1].startswith("RESULT "):
+        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise Problem(f"SEED={seed}: the simulation failed: {words[-1] if words else 'no output'}")
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def simulate_all(jobs, threads=2):
+    """Yield the counts of each (firmware, seed, scenario) in order, `threads` at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda job: simulate(*job), jobs)
