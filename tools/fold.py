@@ -27,7 +27,9 @@ from setup.console import ROOT, lock
 FOLDED = Path("build", "folded")
 FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 # Where an imported module is searched before the folder of the file that imports it.
-IMPORT_PATHS = tuple(map(Path, ("lib", "firmware", "tests", "tools/simulator")))
+IMPORT_PATHS = tuple(
+    map(Path, ("lib", "firmware", "tests", "tools/simulator", "tools/conformance"))
+)
 SUFFIXES = (".py", ".json")  # what tests read beside a module is copied
 SKIPPED = ("__pycache__", "node_modules")
 PUBLIC = b"# public"
