@@ -9,8 +9,8 @@ import pytest
 
 from setup.console import ROOT
 from setup.interpreter import find
-from simulator.launch.command import IMPORT_PATHS, SHIM
 from simulator.launch.mini_client import get
+from simulator.launch.node_command import IMPORT_PATHS, SHIM
 from support.ports import free_port
 
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import programs
 
-from simulator.launch.command import on_cpython, on_micropython
+from simulator.launch.node_command import on_cpython, on_micropython
 
 HOST = "127.0.0.1"
 READY_S = 60

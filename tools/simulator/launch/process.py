@@ -1,8 +1,7 @@
-"""Runs a node as a child process: passes lines to and fro, ends it, is not survived by it.
+"""Run a node as a child process: forward lines in both directions, and end it.
 
-The child gets a session of its own, so that a terminal's Ctrl-C reaches only this program, and a
-pipe as its stdin that stays open as long as this program lives: end of file there tells the child
-that its parent is gone, however it went.
+The child has a session of its own, so that a terminal's Ctrl-C reaches only this program. Its
+stdin is a pipe: however this program ends, the child sees the end of file and ends too.
 """
 
 import errno
@@ -16,22 +15,22 @@ import time
 
 from fold import FOLDED
 from setup.console import ROOT, Problem
-from simulator.launch.address import explain
+from simulator.launch.arguments import bind_problem
 
 START_LIMIT_S = 60
 END_LIMIT_S = 2
-REFUSED = 2  # the node's exit code when its one line says what to do
+REFUSED = 2  # exit code of a node whose last line names the fix
 CHUNK = 65536
 TRACEBACK = "Traceback "
 STDIN = 0
 IN_USE = re.compile(rf"EADDRINUSE|{re.escape(os.strerror(errno.EADDRINUSE))}")
 
 
-class Child:
-    """One node. Signals are taken from the moment this object exists."""
+class NodeProcess:
+    """One node. From the construction on, signals end it in an orderly way."""
 
     def __init__(self):
-        self.device = None  # the serial line that an emulated board said it has
+        self.device = None  # the serial line of an emulated board
         self._process = None
         self._ready = False
         self._in_traceback = False
@@ -45,12 +44,13 @@ class Child:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number, frame):
+        """Let _watch() return; before the node is started, end this program."""
         if self._process is None:
             raise SystemExit(0)
         try:
             os.write(self._waker, b"!")
         except BlockingIOError:
-            pass  # it has been told often enough
+            pass  # the pipe is full of signals
 
     def run(
         self,
@@ -61,13 +61,13 @@ class Child:
         toggle_period_s=None,
         start_limit_s=START_LIMIT_S,
     ):
-        """Runs the node until a signal comes; returns the exit code.
+        """Run the node until a signal comes; return the exit code.
 
         Args:
             url: printed after `ready ` when the node listens.
             on_ready: called after that.
-            toggle_period_s: the door is toggled that often; None leaves it alone.
-            start_limit_s: until the node must listen.
+            toggle_period_s: period at which the door is toggled, None for never.
+            start_limit_s: time for the node to start.
 
         Raises:
             Problem: the node could not be started.
@@ -88,13 +88,14 @@ class Child:
         try:
             return self._watch(url, on_ready, toggle_period_s, start_limit_s)
         except BrokenPipeError:
-            # Whoever read our output has left. Python must not complain about that at its end.
+            # The reader of our output has ended. Python must not complain when it flushes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         finally:
             self._end()
 
     def _watch(self, url, on_ready, toggle_period_s, start_limit_s):
+        """Forward lines until a signal (return 0) or the node's end (return its exit code)."""
         process = self._process
         with selectors.SelectSelector() as selector:
             self._selector = selector
@@ -111,24 +112,24 @@ class Child:
                     if key.fd == self._wake:
                         return 0
                     if key.fd == process.stdin.fileno():
-                        self._pass_on(b"")
+                        self._write(b"")
                     elif key.fd == STDIN:
                         self._read_own_stdin()
                     elif key.fd == process.stderr.fileno():
-                        self._each_line(key.fd, outputs, self._error_line)
-                    elif self._each_line(key.fd, outputs, lambda line: self._line(line, url)):
+                        self._read_lines(key.fd, outputs, self._error_line)
+                    elif self._read_lines(key.fd, outputs, lambda line: self._line(line, url)):
                         due = time.monotonic() + toggle_period_s if toggle_period_s else None
                         if on_ready:
                             on_ready()
                 if due is not None and time.monotonic() >= due:
                     if not self._ready:
                         raise Problem(f"the node did not start within {start_limit_s} s")
-                    self._pass_on(b"\n")
+                    self._write(b"\n")
                     due = time.monotonic() + toggle_period_s
         return self._died(url)
 
     def _line(self, line, url):
-        """Prints a line of the node; True when it says that the node listens now."""
+        """Print a line of the node; return True if it says that the node listens now."""
         # MicroPython writes its tracebacks to stdout.
         if line.startswith(TRACEBACK) or self._in_traceback:
             self._in_traceback = line.startswith((TRACEBACK, " "))
@@ -147,15 +148,15 @@ class Child:
         return became_ready
 
     def _error_line(self, line):
-        """Shows a line of the node's stderr; before it is ready, keeps it."""
+        """Print a line of the node's stderr; before it is ready, keep it."""
         line = line.replace(f"{ROOT / FOLDED}/", "")
         if self._ready:
             print(line, file=sys.stderr, flush=True)
         elif line.strip():
             self._errors.append(line.strip())
 
-    def _each_line(self, descriptor, outputs, use):
-        """Reads what is there and uses each whole line; True when one of the uses was."""
+    def _read_lines(self, descriptor, outputs, use):
+        """Read once, call `use(line)` for each whole line; return True if one call did."""
         chunk = os.read(descriptor, CHUNK)
         *lines, rest = (self._partial.pop(descriptor, b"") + chunk).split(b"\n")
         if chunk:
@@ -168,6 +169,7 @@ class Child:
         return any(used)
 
     def _read_own_stdin(self):
+        """Forward what was typed; after the end of file, stop reading."""
         try:
             chunk = os.read(STDIN, CHUNK)
         except OSError:  # a terminal that was hung up
@@ -175,10 +177,10 @@ class Child:
         if not chunk:
             self._selector.unregister(STDIN)
             self._own_stdin_ended = True
-        self._pass_on(chunk)
+        self._write(chunk)
 
-    def _pass_on(self, chunk):
-        """Writes to the node as much as it takes; while it lags, our own stdin waits."""
+    def _write(self, chunk):
+        """Write to the node what its pipe accepts; read no more of our stdin until all is."""
         pipe = self._process.stdin.fileno()
         lagged = bool(self._to_node)
         self._to_node += chunk
@@ -187,7 +189,7 @@ class Child:
         except BlockingIOError:
             pass
         except BrokenPipeError:
-            self._to_node = b""  # it is ending: its outputs will say why
+            self._to_node = b""  # the node is ending: its outputs will say why
         lags = bool(self._to_node)
         if lags == lagged:
             return
@@ -201,7 +203,7 @@ class Child:
                 self._selector.register(STDIN, selectors.EVENT_READ)
 
     def _died(self, url):
-        """Says why the node ended although nobody told it to."""
+        """Print why the node ended by itself; return the exit code."""
         code = self._process.wait()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         why = f"the node ended by itself: {how}"
@@ -209,14 +211,14 @@ class Child:
             why = self._errors[-1]
             if IN_USE.search(why):
                 host, _, port = url.removeprefix("coap://").rpartition(":")
-                raise Problem(explain(errno.EADDRINUSE, host, int(port)))
+                raise Problem(bind_problem(errno.EADDRINUSE, host, int(port)))
             if code == REFUSED:
                 raise Problem(why)
         print(why, file=sys.stderr)
         return 1
 
     def _end(self):
-        """Interrupts the node, and kills it when it does not listen to that."""
+        """Interrupt the node; kill it if it has not ended in time."""
         process = self._process
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -228,7 +230,7 @@ class Child:
 
 
 def is_open(descriptor):
-    """True when this file descriptor leads anywhere."""
+    """Return True if this file descriptor is open."""
     try:
         os.fstat(descriptor)
     except OSError:

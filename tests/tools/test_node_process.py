@@ -17,7 +17,8 @@ toggle_period_s = float(os.environ.get("TOGGLE", 0)) or None
 try:
     argv = [sys.executable, "-u", "-c", sys.argv[1]]
     url = "coap://127.0.0.1:5683"
-    sys.exit(process.Child().run(argv, os.environ, url, None, toggle_period_s, start_limit_s))
+    node = process.NodeProcess()
+    sys.exit(node.run(argv, os.environ, url, None, toggle_period_s, start_limit_s))
 except Problem as problem:
     fail(problem)
 """

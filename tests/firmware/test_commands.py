@@ -2,7 +2,7 @@
 
 import board
 import node_main
-from commands import Controls
+from commands import Commands
 from machine import clock
 
 from apps import door, wearable
@@ -29,7 +29,7 @@ class World:
             body = board.Body()
             oximeter = wearable.setup(self.node, board, Settings()).oximeter
         self.ask = Asker(self.node)
-        self.controls = Controls(self.node, apps, body, oximeter, self.heard.append)
+        self.controls = Commands(self.node, apps, body, oximeter, self.heard.append)
 
     def type(self, *lines):
         """What is heard of these lines."""
@@ -53,7 +53,7 @@ class World:
     ("temp 36.9", "temperature 36.9 Cel", "s/temp", b"36.90"),
     ("temp -4", "temperature -4 Cel", "s/temp", b"-4.00"),
 )
-def test_a_line_moves_the_world(line, heard, path, payload):
+def test_command_changes_the_simulated_world(line, heard, path, payload):
     world = World("door", "wearable")
     world.ask.run(100)
     world.ask.get("s/steps")
@@ -61,7 +61,7 @@ def test_a_line_moves_the_world(line, heard, path, payload):
     assert world.ask.get(path).payload == payload
 
 
-def test_lines_typed_at_once_are_all_seen_by_the_node():
+def test_commands_typed_at_once_all_reach_the_node():
     world = World("door")
     told = []
     world.node.changed = lambda resource: told.append(resource.path)
@@ -72,7 +72,7 @@ def test_lines_typed_at_once_are_all_seen_by_the_node():
     assert world.ask.get("s/tamper").payload == b"tampered"
 
 
-def test_a_contact_is_confirmed_when_the_node_answers_so():
+def test_contact_command_is_confirmed_by_the_nodes_response():
     world = World("door")
     world.controls.line("door open")
     assert world.heard == []
@@ -102,7 +102,7 @@ def test_a_contact_is_confirmed_when_the_node_answers_so():
     "window open",
     "?",
 )
-def test_a_wrong_line_is_told_the_right_ones(line):
+def test_unknown_command_lists_the_valid_ones(line):
     world = World("door", "wearable")
     (heard,) = world.type(line)
     assert heard.startswith("error: ")
@@ -110,14 +110,14 @@ def test_a_wrong_line_is_told_the_right_ones(line):
         assert taken in heard
 
 
-def test_a_door_takes_no_heart_rate():
+def test_wearable_command_is_refused_by_a_door():
     (heard,) = World("door").type("hr 88")
     assert heard.startswith("error: ") and "temp" not in heard
     (heard,) = World("wearable").type("")
     assert heard.startswith("error: ") and "door" not in heard
 
 
-def test_steps_do_not_go_back():
+def test_step_count_cannot_decrease():
     world = World("wearable")
     assert world.type("steps 100") == ["steps 100"]
     (heard,) = world.type("steps 99")
@@ -133,7 +133,7 @@ class Stream:
         return byte
 
 
-def test_lines_come_byte_by_byte():
+def test_command_is_assembled_byte_by_byte():
     lines = []
     reader = node_main.Lines(lines.append)
     stream = Stream(b"door open\r\n\n" + b"x" * 200 + b"\n\xff\x1b[A\nlast")
@@ -142,7 +142,7 @@ def test_lines_come_byte_by_byte():
     assert lines == ["door open", "", "x" * 80, "??[A"]
 
 
-def test_options():
+def test_command_line_options():
     options = node_main.parse(["--app", "door", "--port", "0", "--seed", "7"])
     assert (options["app"], options["port"], options["seed"]) == ("door", 0, 7)
     assert (options["host"], options["rate"]) == ("127.0.0.1", 0)
