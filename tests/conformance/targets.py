@@ -22,6 +22,7 @@ from conformance.client import Client, Failed, block
 from conformance.clocks import OfPico, Wall
 from conformance.oscore_client import Keys
 from emulator.pico import Pico
+from fold import counterpart
 from host import device
 from oscore_keys import folder as key_folder
 from oscore_keys import make as make_keys
@@ -202,7 +203,7 @@ def ask_once(target, emulated):
 def copy_node_app(python):
     """Copy the conformance application, which no firmware has, to the Pico's flash."""
     python.exec("import os; os.mkdir('node_app')")
-    for file in sorted((TOOL / "node_app").glob("*.py")):
+    for file in sorted(counterpart(TOOL / "node_app").glob("*.py")):
         write_file(python, f"node_app/{file.name}", file.read_bytes())
 
 
