@@ -18,29 +18,16 @@ takes the number of records.
 
 from array import array
 
+import micropython
 from micropython import const
 
-from coap.compose import decimal, fraction
-from coap.copying import copy
-from senml.record import opening, start
+from coap.codec import copy, write_cbor_number, write_decimal
 
 JSON = 110  # Content-Formats
 CBOR = 112
 
 NAME_MAX = 127  # characters of a name, and of a base name
 UNIT_MAX = 23
-# The numbers of record.py: the compiler folds only the constants of the file at hand
-_FORM = const(0)  # record.FORM
-_LEFT = const(2)  # record.LEFT
-_AT = const(3)  # record.AT
-_LONGEST = const(4)  # record.LONGEST
-_STATE = const(5)  # record.STATE
-_TIME_AT = const(28)  # record.TIME_AT
-_START = const(56)  # record.START
-_FULL = const(120)  # record.FULL
-_IN_CBOR = const(0)  # record.CBOR
-_IN_JSON = const(1)  # record.JSON
-_ENTRIES = const(5)  # record.ENTRIES
 _JSON_BYTES = const(3)  # where names and units say how long they are in JSON
 # Labels in CBOR (table 4), as they are written
 _BASE_NAME = const(0x21)  # -2
@@ -103,7 +90,7 @@ class Pack:
             self._state[_LONGEST] = field[_JSON_BYTES]
         return field
 
-    def begin(self, sink, form, records, time_s=0):
+    def begin(self, sink, form, records, time_s=0):  # hot
         """Begin a pack of so many records in the format JSON or CBOR.
 
         time_s: base time; below 2**28 relative to now, so negative for the past (section 4.5.3).
@@ -113,11 +100,11 @@ class Pack:
         if not 0 < records <= 0xFFFF:
             raise ValueError("records: a pack has at least one, and at most 65535")
         self._sink = sink
-        start(self._state, self._scratch, _IN_CBOR if form == CBOR else _IN_JSON, records)
+        start(self._state, self._scratch, _CBOR if form == CBOR else _JSON, records)
         if time_s:
             self._spell_time(0, time_s, _BASE_TIME)
 
-    def number(self, field, value, decimals=0, time_s=0):
+    def number(self, field, value, decimals=0, time_s=0):  # hot
         """A record with a number: value / 10**decimals, where value has at most 63 bits.
 
         time_s: when it was measured, added to the base time.
@@ -129,43 +116,43 @@ class Pack:
         at = self._open(field, time_s, _NUMBER)
         self._state[_AT] = self._spell(at, value, decimals)
 
-    def boolean(self, field, flag, time_s=0):
+    def boolean(self, field, flag, time_s=0):  # hot
         """A record with a truth value."""
         self._open(field, time_s, _TRUE if flag else _FALSE)
 
-    def string(self, field, text, time_s=0):
+    def string(self, field, text, time_s=0):  # hot
         """A record with a text: UTF-8 bytes, or a str at the cost of a copy."""
         if isinstance(text, str):
             text = text.encode()
         at = self._open(field, time_s, _STRING)
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             at = _head(self._scratch, at, _TEXT, len(text))
         self._state[_AT] = at
         self._flush()
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             self._sink.write(text)
         else:
             self._write_escaped(text)
             self._sink.write(b'"}')
 
-    def end(self):
+    def end(self):  # hot
         """The pack is complete. Raises ValueError when records are missing."""
         state = self._state
         if state[_LEFT]:
             raise ValueError("records: begin() was told of more; tell it how many there are")
         at = state[_AT]
-        if state[_FORM] == _IN_JSON:
+        if state[_FORM] == _JSON:
             self._scratch[at] = 0x5D  # ]
             at += 1
         if at > _START:
             self._sink.write(self._scratch, _START, at - _START)
 
-    def _flush(self):
+    def _flush(self):  # hot
         at = self._state[_AT] - _START
         self._state[_AT] = _START
         self._sink.write(self._scratch, _START, at)
 
-    def _open(self, field, time_s, label):
+    def _open(self, field, time_s, label):  # hot
         """Put all of a record but its value into the scratch: where that goes."""
         if _type(field) is not bytearray or _len(field) < _ENTRIES:
             raise ValueError("field: make it with pack.field(), at set-up")
@@ -180,12 +167,12 @@ class Pack:
             self._complain(field)
         return at
 
-    def _complain(self, field):
+    def _complain(self, field):  # hot
         if self._state[_LEFT]:
             raise ValueError("field: make it with the field() of this pack, at set-up")
         raise ValueError("records: begin() was told of fewer; tell it how many there are")
 
-    def _spell_time(self, at, time_s, label):
+    def _spell_time(self, at, time_s, label):  # hot
         """Put a time, as an entry of its own, into the scratch, behind its length in bytes."""
         if not -1 <= time_s >> 63 <= 0:
             raise ValueError("time_s: at most 63 bits")
@@ -193,32 +180,32 @@ class Pack:
         end = label[0]
         copy(self._scratch, at + 1, label, 1, end)
         end = self._spell(at + 1 + end, time_s, 0)
-        if self._state[_FORM] == _IN_JSON:
+        if self._state[_FORM] == _JSON:
             self._scratch[end - 1] = 0x2C  # ,
         self._scratch[at] = end - at - 1
 
-    def _spell(self, at, value, decimals):
+    def _spell(self, at, value, decimals):  # hot
         """Put value / 10**decimals into the scratch: where it ends.
 
         In CBOR it is an integer or a decimal fraction, in JSON a number and a brace.
         """
         if not -_SMALL < value < _SMALL:
             return self._spell_large(at, value, decimals)
-        if self._state[_FORM] == _IN_CBOR:
-            return fraction(self._scratch, at, value, decimals)
-        at = decimal(self._scratch, at, value, decimals)
+        if self._state[_FORM] == _CBOR:
+            return write_cbor_number(self._scratch, at, value, decimals)
+        at = write_decimal(self._scratch, at, value, decimals)
         self._scratch[at] = 0x7D
         return at + 1
 
-    def _spell_large(self, at, value, decimals):
+    def _spell_large(self, at, value, decimals):  # hot
         """As _spell(), for what is too large for machine code."""
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             return _fraction(self._scratch, at, value, decimals)
         at = _decimal(self._scratch, at, value, decimals)
         self._scratch[at] = 0x7D
         return at + 1
 
-    def _write_escaped(self, text):
+    def _write_escaped(self, text):  # hot
         """What JSON wants escaped as \\u00xx, all else as it is."""
         start = i = 0
         while i < len(text):
@@ -244,7 +231,7 @@ class Buffer:
         self.buf = buf
         self.n = 0
 
-    def write(self, piece, start=0, length=-1):
+    def write(self, piece, start=0, length=-1):  # hot
         if length < 0:
             length = len(piece) - start
         if self.n < 0 or self.n + length > len(self.buf):
@@ -258,7 +245,7 @@ class Buffer:
 def _fraction(into, at, value, decimals):
     """As compose.fraction(), of any 63 bits."""
     if decimals:
-        at = fraction(into, at, 0, decimals) - 1
+        at = write_cbor_number(into, at, 0, decimals) - 1
     if value < 0:
         return _head(into, at, _NEGATIVE, -1 - value)
     return _head(into, at, 0, value)
@@ -341,3 +328,129 @@ def _entries(*texts):
         if label == _BASE_NAME:
             first = (len(cbor), len(json))
     return bytearray(bytes((count, len(cbor), first[0], len(json), first[1])) + cbor + json)
+
+
+# How a record of a SenML pack begins, compiled to machine code (RFC 8428 sections 5 and 6).
+
+# The ints of a pack that is being written
+_FORM = const(0)  # CBOR or JSON
+_FIRST = const(1)  # no record has been begun
+_LEFT = const(2)  # records that are still to come
+_AT = const(3)  # where the next record goes in the scratch
+_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
+_STATE = const(5)
+
+# Where in the scratch things lie: the base time from 0 on
+_TIME_AT = const(28)
+_START = const(56)  # of records
+_FULL = const(120)  # from here on they must be given to the sink; room for a record is behind it
+
+_CBOR = const(0)  # forms, as they index what is spelled in both
+_JSON = const(1)
+_ENTRIES = const(5)  # where what opening() is given as base and names has its bytes
+
+
+@micropython.viper
+def start(s: ptr32, scratch: ptr8, form: int, records: int):
+    """A pack of so many records begins, as yet without a base time."""
+    s[_FORM] = form
+    s[_FIRST] = 1
+    s[_LEFT] = records
+    s[_AT] = _START
+    scratch[0] = 0
+    scratch[_TIME_AT] = 0
+
+
+@micropython.viper
+def opening(scratch: ptr8, s: ptr32, base: ptr8, names: ptr8, label: ptr8) -> int:
+    """Write all of a record but its value into the scratch: where that goes; -1: it is full, 0:
+    all records that were announced have been, or there is no room for such names.
+
+    base, names: how many entries; of CBOR and then of JSON how many bytes, and how many of these
+    come before the base time; the bytes of CBOR, and those of JSON. label, and the times in the
+    scratch: how many bytes, and the bytes. Base and base time only go into the first record.
+    """
+    left = s[_LEFT]
+    if left == 0 or names[1] > s[_LONGEST] or names[3] > s[_LONGEST]:
+        return 0
+    n = s[_AT]
+    if n >= _FULL:
+        return -1
+    s[_LEFT] = left - 1
+    form = s[_FORM]
+    count = 1 + names[0]
+    if scratch[_TIME_AT]:
+        count += 1
+    if s[_FIRST]:
+        s[_FIRST] = 0
+        count += base[0]
+        if scratch[0]:
+            count += 1
+        if form == _JSON:
+            scratch[n] = 0x5B  # [{
+            scratch[n + 1] = 0x7B
+            n += 2
+        else:
+            if left < 24:
+                scratch[n] = 0x80 | left
+                n += 1
+            elif left < 256:
+                scratch[n] = 0x98
+                scratch[n + 1] = left
+                n += 2
+            else:
+                scratch[n] = 0x99
+                scratch[n + 1] = left >> 8
+                scratch[n + 2] = left & 255
+                n += 3
+            scratch[n] = 0xA0 | count
+            n += 1
+        at = _ENTRIES
+        if form == _JSON:
+            at += base[1]
+        end = at + base[2 + 2 * form]
+        while at < end:
+            scratch[n] = base[at]
+            n += 1
+            at += 1
+        i = 1
+        end = i + scratch[0]
+        while i < end:
+            scratch[n] = scratch[i]
+            n += 1
+            i += 1
+        end = at + base[1 + 2 * form] - base[2 + 2 * form]
+        while at < end:
+            scratch[n] = base[at]
+            n += 1
+            at += 1
+    elif form == _JSON:
+        scratch[n] = 0x2C  # ,{
+        scratch[n + 1] = 0x7B
+        n += 2
+    else:
+        scratch[n] = 0xA0 | count
+        n += 1
+    i = _ENTRIES
+    if form == _JSON:
+        i += names[1]
+    end = i + names[1 + 2 * form]
+    while i < end:
+        scratch[n] = names[i]
+        n += 1
+        i += 1
+    i = _TIME_AT + 1
+    end = i + scratch[_TIME_AT]
+    scratch[_TIME_AT] = 0  # of this record only
+    while i < end:
+        scratch[n] = scratch[i]
+        n += 1
+        i += 1
+    i = 1
+    end = i + label[0]
+    while i < end:
+        scratch[n] = label[i]
+        n += 1
+        i += 1
+    s[_AT] = n
+    return n

@@ -360,7 +360,7 @@ def test_a_resource_of_a_class():
 
     node = Node()
     counter = node.add("n", Counter())
-    assert node.at("n") is counter and counter.path == "n" and counter.node is node
+    assert node.resource_at("n") is counter and counter.path == "n" and counter.node is node
     assert get(node, "n").payload == b"7"
     assert ask(node, request(PUT, "n", payload=b"300")).code == CHANGED
     assert get(node, "n", (17, b"\x3c")).payload == b"\x19\x01\x2c"
@@ -380,5 +380,13 @@ def test_changed_writes_constants_anew_only_when_they_are():
     assert resource.options != options
 
 
-def test_changed_before_it_is_served():
-    Resource().changed()
+def test_change_before_a_resource_is_served_is_in_its_first_response():
+    resource = Resource()
+    resource.get = lambda request, reply: b"1"
+    resource.etag = b"v2"
+    resource.changed()
+    node = Node()
+    node.add("n", resource)
+    message = get(node, "n")
+    assert message.payload == b"1" and message.all(4) == [b"v2"]
+    assert node.due(0) == 0

@@ -3,7 +3,7 @@
 import os
 import sys
 
-import safety
+import recovery
 import startup
 from coap import Resource
 from config import Settings
@@ -68,7 +68,7 @@ class BoardMachine:
 
 
 class BoardModule:
-    SLOTS = {"remembered": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
+    SLOTS = {"dedup_entries": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
     RECV_MAX = 512
     WIFI_OPTIONS = {"reconnects": 2}
     BOOT_PIN = 9
@@ -221,17 +221,17 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert start.group.joined == [start.udp]
     assert start.gc.thresholds == [10000]
     node = start.udp.nodes[0]
-    assert node.group is not None and node.exchange.gate.rate == startup.RATE
+    assert node.group is not None and node.messaging.rate_limiter.rate == startup.RATE
 
 
-def test_a_port_without_groups_serves_all_the_same():
+def test_port_without_multicast_serves_unicast():
     start = Start()
     start.group.failure = OSError(22, "join")
     raises(KeyboardInterrupt, start.run)
     assert start.udp.log == ["step", "step", "step", "close"]
 
 
-def test_what_the_link_says_is_kept_in_the_log():
+def test_link_messages_are_logged():
     said = []
 
     class Log(Resource):
@@ -252,14 +252,14 @@ def test_a_node_without_a_gateway_has_no_client():
 
 
 @cases(("coap://192.0.2.7", 5683), ("coap://192.0.2.7:5700", 5700))
-def test_a_node_asks_its_gateway_for_the_directory(uri, port):
+def test_node_registers_with_its_gateway(uri, port):
     start = Start(gateway=uri)
     raises(KeyboardInterrupt, start.run)
     node = start.udp.nodes[0]
     assert node.due(0) == 0
     n = node.due(10)
     assert n and node.peer == ("192.0.2.7", port)
-    assert b"rt=core.rd" in bytes(node.out(n))
+    assert b"rt=core.rd" in bytes(node.tx_view(n))
 
 
 def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
@@ -280,7 +280,7 @@ def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
     assert node.due(10) == 0 and start.udp.log[0] == "step"
 
 
-def test_without_wifi_access_the_repl_is_left_alone():
+def test_missing_wifi_credentials_leave_the_repl():
     start = Start(secrets=None).run()
     assert start.network.radio.attempts == []
     assert start.machine.resets == 0
@@ -307,7 +307,7 @@ class SerialLine:
 
 
 @cases((None, 3), (b'{"ssid": ""}', 3), (b'{"ssid": "attic"}', 1))
-def test_a_node_with_a_line_is_there_whatever_the_wifi_access_is(secrets, steps):
+def test_serial_line_is_served_whatever_the_wifi_credentials(secrets, steps):
     line = SerialLine()
     kept = startup.links.open_line
     startup.links.open_line = lambda _board, _node: line
@@ -338,7 +338,7 @@ def log_of(start):
 
     def add_diag(node, _board, _settings):
         node.add("diag", Resource())
-        found.append(node.at("diag"))
+        found.append(node.resource_at("diag"))
 
     start.add_apps = add_diag
     raises(KeyboardInterrupt, start.run)
@@ -360,7 +360,7 @@ def test_safe_mode_serves_without_a_watchdog_and_says_why(options, why):
     assert start.machine.timeouts == [] and start.udp.log == ["step", "step", "step", "close"]
 
 
-def test_good_settings_are_no_safe_mode():
+def test_valid_settings_do_not_cause_safe_mode():
     assert log_of(Start()) == ""
 
 
@@ -371,27 +371,27 @@ def test_good_settings_are_no_safe_mode():
     ({"content": b"{"}, 2, 0),
     ({"power": "battery"}, 2, 0),
 )
-def test_safe_mode_ends_by_itself_unless_settings_are_its_reason(options, part, resets):
+def test_safe_mode_ends_unless_settings_caused_it(options, part, resets):
     start = Start(**options)
 
     def step():
-        start.clock.now_ms += safety.SAFE_MS // part
+        start.clock.now_ms += recovery.SAFE_MS // part
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)  # at the third step: two have ended
     assert start.machine.resets == resets
 
 
-def test_what_breaks_in_safe_mode_leaves_the_repl_alone_for_long():
+def test_exception_in_safe_mode_leaves_the_repl_for_long():
     def broken(_node, _board, _settings):
         raise RuntimeError("on purpose")
 
     start = Start(pressed=True, add_apps=broken).run()
     assert start.machine.resets == 1
-    assert start.clock.now_ms >= safety.SAFE_MS
+    assert start.clock.now_ms >= recovery.SAFE_MS
 
 
-def test_a_broken_application_restarts_the_node_after_a_pause():
+def test_failing_application_restarts_the_node_after_a_pause():
     def broken(_node, _board, _settings):
         raise RuntimeError("on purpose")
 
@@ -401,7 +401,7 @@ def test_a_broken_application_restarts_the_node_after_a_pause():
 
 
 @cases({}, BATTERY)
-def test_wrong_wifi_access_is_told_and_leaves_the_repl(settings):
+def test_invalid_wifi_credentials_are_logged_and_leave_the_repl(settings):
     said = []
 
     class Log(Resource):
@@ -417,14 +417,14 @@ def test_wrong_wifi_access_is_told_and_leaves_the_repl(settings):
 
 
 @cases({}, BATTERY)
-def test_wrong_wifi_access_gives_way_to_the_last_good_one(settings):
+def test_invalid_wifi_credentials_are_rolled_back(settings):
     good = b'{"ssid": "attic"}'
     start = Start(secrets=b'{"ssid": "at', good=good, **settings).run()
     assert start.machine.resets == 1 and start.left[SECRETS_FILE] == good
     assert start.clock.now_ms == 5000, "at once"
 
 
-def test_what_has_reached_the_network_is_good():
+def test_settings_that_reach_the_network_are_confirmed():
     start = Start()
     raises(KeyboardInterrupt, start.run)
     assert start.left[SECRETS_FILE + ".good"] == start.secrets
@@ -432,12 +432,12 @@ def test_what_has_reached_the_network_is_good():
 
 
 @cases(True, False)
-def test_what_never_reaches_its_gateway_gives_way(waits):
+def test_settings_that_never_reach_the_gateway_are_rolled_back(waits):
     good = b'{"ssid": "cellar"}'
     start = Start(good=good, gateway="coap://192.0.2.7")
 
     def step():
-        start.clock.now_ms += safety.TRIAL_MS if waits else safety.TRIAL_MS // 4
+        start.clock.now_ms += recovery.TRIAL_MS if waits else recovery.TRIAL_MS // 4
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)

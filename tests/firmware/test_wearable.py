@@ -6,7 +6,7 @@ import board
 from machine import bus, clock
 
 import senml
-from apps import bounds, common, door, wearable
+from apps import alerts, device, door, wearable
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
@@ -117,25 +117,25 @@ def test_heart_rate_and_saturation_through_the_whole_node(bpm):
     assert abs(int(ask.get("s/spo2").payload) - 93) <= 2
 
 
-def test_no_finger():
+def test_without_a_finger_heart_rate_is_5_03():
     ask, body = worn()
     assert ask.get("s/hr").code == "2.05"
     body.light.finger = False
     ask.run(500)
     for path in ("s/hr", "s/spo2"):
         answer = ask.get(path)
-        assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+        assert (answer.code, answer.max_age_s) == ("5.03", device.RETRY_S)
         assert answer.payload == b"no value yet"
 
 
-def test_a_fresh_node_has_no_pulse_yet():
+def test_heart_rate_is_unavailable_at_the_start():
     ask, _ = worn(1)
     assert ask.get("s/hr").code == "5.03"
     ask.run(10_000)
     assert ask.get("s/hr").payload == b"72"
 
 
-def test_sampling_that_was_held_up_starts_anew():
+def test_delayed_sampling_restarts_the_heart_rate():
     ask, _ = worn()
     clock.advance(3000)
     ask.now_ms += 3000
@@ -146,7 +146,7 @@ def test_sampling_that_was_held_up_starts_anew():
 
 
 @cases(*CHIPS)
-def test_a_sensor_that_is_missing(name):
+def test_missing_sensor(name):
     ask, body = worn(1)
     for other in CHIPS:
         if other != name:
@@ -158,13 +158,13 @@ def test_a_sensor_that_is_missing(name):
             assert answer.code == ("2.05" if other == name else "5.03")
             assert ask.get(path, SENML_CBOR).code == answer.code
             if other != name:
-                assert answer.max_age_s == common.RETRY_S
+                assert answer.max_age_s == device.RETRY_S
                 assert answer.payload == b"sensor does not answer"
     assert ask.get("s/batt").code == "2.05"
 
 
 @cases(5, 19)
-def test_a_sensor_that_fails_for_a_while(errno):
+def test_temporarily_failing_sensor_recovers(errno):
     ask, body = worn()
     chips = [getattr(body, name) for name in CHIPS]
     for chip in chips:
@@ -182,7 +182,7 @@ def test_a_sensor_that_fails_for_a_while(errno):
     assert ask.node.last_error == ""
 
 
-def test_a_bus_that_hangs():
+def test_hanging_i2c_bus():
     ask, _ = worn()
     bus(board.SDA_PIN).stuck = True
     ask.run(2_000)
@@ -192,7 +192,7 @@ def test_a_bus_that_hangs():
     assert ask.get("s/temp").code == "2.05" and ask.get("s/hr").payload == b"72"
 
 
-def test_changes_are_told_and_small_ones_not():
+def test_only_significant_changes_notify():
     ask, body = worn()
     told = []
     ask.node.changed = lambda resource: told.append(resource.path)
@@ -209,7 +209,7 @@ def test_changes_are_told_and_small_ones_not():
 
 
 @cases(0x18, 0x19)
-def test_the_other_thermometer_and_accelerometer(address):
+def test_alternative_thermometer_and_accelerometer(address):
     from chips.lis3dh import Lis3dh
     from chips.max30205 import Max30205
 
@@ -229,7 +229,7 @@ def test_the_other_thermometer_and_accelerometer(address):
     assert ask.get("s/steps").code == "5.03"  # it counts none
 
 
-def test_diag_tells_which_sensors_do_not_answer():
+def test_diag_lists_failing_sensors():
     ask, body = worn()
 
     def told():
@@ -262,7 +262,7 @@ def by_hand():
     return node, wearable_, body
 
 
-def test_between_two_batches_nobody_needs_the_core():
+def test_processor_is_idle_between_fifo_batches():
     node, worn_, body = by_hand()
     assert worn_.wait_ms(0) == 0
     woken = 0
@@ -280,14 +280,14 @@ def test_between_two_batches_nobody_needs_the_core():
 
 
 @cases(0x3FFFFFFF, 0x3FFFFF00)
-def test_the_core_is_needed_in_time_when_the_clock_wraps(now_ms):
+def test_next_work_time_survives_clock_wrap(now_ms):
     _, worn_, _ = by_hand()
     worn_.work(now_ms)
     assert worn_.wait_ms(now_ms) == wearable.PERIOD_MS
     assert worn_.wait_ms((now_ms + wearable.PERIOD_MS) & 0x3FFFFFFF) == 0
 
 
-def test_conditions_decide_when_the_radio_wakes():
+def test_observe_conditions_decide_when_the_radio_wakes():
     node, worn_, body = by_hand()
     worn_.work(0)
     worn_.work(0)
@@ -311,7 +311,7 @@ def test_conditions_decide_when_the_radio_wakes():
                 n = node.due(now_ms)
                 if not n:
                     break
-                sent.append(bytes(node.out(n)))
+                sent.append(bytes(node.tx_view(n)))
                 acknowledge(node, sent[-1], now_ms)
             clock.advance(max(1, min(worn_.wait_ms(now_ms), worn_.radio_wait_ms(now_ms))))
 
@@ -343,12 +343,12 @@ def rows(pack):
 def with_rows(seconds):
     """(client, body): a wearable that keeps a row every 10 s, from the start on."""
     ask, body = worn(0)
-    ask.node.at("s/batch").period_s = 10
+    ask.node.resource_at("s/batch").period_s = 10
     ask.run(seconds * 1000)
     return ask, body
 
 
-def test_a_batch_is_one_pack_with_times_relative_to_now():
+def test_batch_is_one_pack_with_relative_times():
     ask, body = with_rows(15)
     body.temperature.set_mc(37_500)
     ask.run(14_000)
@@ -366,9 +366,9 @@ def test_a_batch_is_one_pack_with_times_relative_to_now():
     assert ask.get("s/batch").payload[0] == 0x80 | len(pack)
 
 
-def test_rows_that_were_taken_are_not_told_again():
+def test_acknowledged_rows_are_not_repeated():
     ask, body = with_rows(25)
-    batch = ask.node.at("s/batch")
+    batch = ask.node.resource_at("s/batch")
     number = batch.number
     ask.run(10_000)
     batch.release(number)
@@ -382,7 +382,7 @@ def test_rows_that_were_taken_are_not_told_again():
     assert (answer.code, answer.max_age_s) == ("5.03", left_s) and 0 < left_s <= 10
 
 
-def test_a_batch_says_when_it_will_have_something_and_then_has_it():
+def test_empty_batch_has_a_max_age_until_the_first_row():
     board.power_on()
     clock.hold(0)
     node = Node()
@@ -390,17 +390,17 @@ def test_a_batch_says_when_it_will_have_something_and_then_has_it():
     ask = Asker(node)
     ask.run(2_000)
     answer = ask.get("s/batch")
-    assert answer.code == "5.03" and 0 < answer.max_age_s <= common.RETRY_S
+    assert answer.code == "5.03" and 0 < answer.max_age_s <= device.RETRY_S
     board.Body()
     ask.run(answer.max_age_s * 1000 + 1000)
     told = rows(json.loads(ask.get("s/batch", SENML_JSON).payload))
     assert {name for _, name, _ in told} == {"steps", "temp"}
-    assert node.at("s/batch").dropped == 0
+    assert node.resource_at("s/batch").dropped == 0
 
 
-def test_rows_are_kept_when_the_sensors_go_away():
+def test_rows_survive_failing_sensors():
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     fill(batch_, 12)
     kept = [record[1:] for record in rows(whole(batch_))]
     for reading in batch_._readings:
@@ -416,9 +416,9 @@ def fill(batch_, count):
 
 
 @cases(0, (10 << 24) - 3)
-def test_the_oldest_row_makes_room_and_a_number_wraps(number):
+def test_oldest_row_is_evicted_and_numbers_wrap(number):
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     batch_.number = number
     batch_.rows = 0
     fill(batch_, 4)
@@ -442,7 +442,7 @@ def test_a_full_batch_fits_one_datagram_in_cbor():
     ask, body = worn()
     body.temperature.set_mc(-4_321)
     body.motion.steps = 60_000
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     fill(batch_, 12)
     sink = senml.Buffer(bytearray(1024))
     batch_.write(sink, SENML_CBOR, batch_._uptime.s)
@@ -460,13 +460,13 @@ def bounded(alert):
     wearable.setup(node, board, settings)
     ask = Asker(node)
     ask.run(12_000)
-    batch_ = node.at("s/batch")
+    batch_ = node.resource_at("s/batch")
     assert batch_.urgent < 0
     batch_.release(batch_.number)
     return ask, body, batch_
 
 
-def test_a_bound_that_is_crossed_is_told_at_once_and_once():
+def test_crossed_alert_bound_is_reported_at_once_and_once():
     ask, body, batch_ = bounded("temp>38.5 hr<40")
     told = []
     ask.node.changed = lambda resource: told.append(resource.path)
@@ -490,7 +490,7 @@ def test_a_bound_that_is_crossed_is_told_at_once_and_once():
     assert batch_.urgent == batch_.number
 
 
-def test_a_bound_below_and_a_release_that_comes_short():
+def test_lower_alert_bound_and_partial_acknowledgement():
     ask, body, batch_ = bounded("hr<60 steps>4")
     body.light.pulse_per_min = 45
     ask.run(15_000)
@@ -507,13 +507,13 @@ def test_a_bound_below_and_a_release_that_comes_short():
 
 
 @cases(("hr>150", ("hr", True, 1500, 1)), ("temp<-5.25", ("temp", False, -525, 2)))
-def test_what_a_bound_says(text, wanted):
-    assert bounds.parse(text) == [wanted] and bounds.parse("") == []
+def test_alert_expression_is_parsed(text, wanted):
+    assert alerts.parse(text) == [wanted] and alerts.parse("") == []
 
 
-def test_looking_at_bounds_allocates_nothing():
+def test_checking_alerts_allocates_nothing():
     ask, body, batch_ = bounded("temp>38.5 hr<40 hr>150")
-    worn_ = [bounds.Bound(ask.node.at("s/temp"), True, 3850)]
+    worn_ = [alerts.Bound(ask.node.resource_at("s/temp"), True, 3850)]
 
     def look():
         for bound in worn_:
@@ -524,7 +524,7 @@ def test_looking_at_bounds_allocates_nothing():
 
 def test_a_batch_allocates_nothing():
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     sink = senml.Buffer(bytearray(1000))
 
     def report():
@@ -538,7 +538,7 @@ def test_a_batch_allocates_nothing():
     assert report() > 0
 
 
-def test_all_sensors_sleep_and_work_again():
+def test_sensors_sleep_and_wake():
     node, worn_, body = by_hand()
     worn_.work(0)
     worn_.sleep()
@@ -552,7 +552,7 @@ def test_all_sensors_sleep_and_work_again():
     worn_.sleep()  # not even a stuck bus stops it
 
 
-def test_a_wearer_who_moves_and_one_who_sits_still_again():
+def test_motion_is_detected_and_ends():
     node, worn_, body = by_hand()
 
     def live(periods, shake=0):
@@ -583,7 +583,7 @@ def test_door_and_wearable_on_one_node():
 
 
 @cases("s/hr", "s/spo2", "s/temp", "s/steps", "s/accel", "s/batt")
-def test_an_answer_allocates_nothing(path):
+def test_response_allocates_nothing(path):
     ask, _ = worn()
     accepts = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)
     requests = [ask.request(GET, path, accept=accept) for accept in accepts]

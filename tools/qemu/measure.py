@@ -13,10 +13,10 @@ from umachine import mem32
 
 from apps import door
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import for_board
 from coap.numbers import GET, JSON, PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import node_for_board
 from config import Settings
 from support.engine import request, uint
 from support.features import verify
@@ -25,9 +25,12 @@ from support.oscore_peer import SALT, SECRET, End
 WARM = 50
 TIMES = 200
 SPIN = 500000  # turns of the loop of known length
-OBSERVE, CONTENT_FORMAT, ACCEPT, BLOCK2 = 6, 12, 17, 23
+OBSERVE, CONTENT_FORMAT, URI_QUERY, ACCEPT, BLOCK2 = 6, 12, 15, 17, 23
 SENML_CBOR = 112
 BODY = bytes(range(256)) * 16
+MORE_RESOURCES = 64
+OBSERVERS = 32
+QUERIES = 30
 # As recvfrom() gives them: equal, but not the same objects.
 PEERS = [(".".join(["192", "168", "4", "2"]), port) for port in (56830, 56830)]
 
@@ -46,7 +49,7 @@ class Turns:
         data[3] = data[3] + self.step & 255
         self.peer ^= 1
         n = self.node.datagram(data, len(data), PEERS[self.peer], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Renewed:
@@ -83,7 +86,7 @@ class Protected:
         data = self.made[self.at]
         self.at += 1
         n = self.node.datagram(data, len(data), PEERS[self.at & 1], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Change:
@@ -91,7 +94,7 @@ class Change:
 
     def __init__(self, node, path, peer):
         self.node = node
-        self.resource = node.at(path)
+        self.resource = node.resource_at(path)
         self.peer = peer
         self.ack = bytearray(b"\x60\0\0\0")
 
@@ -100,7 +103,7 @@ class Change:
         n = self.node.due(1000)
         if not n:
             return None
-        told = self.node.out(n)
+        told = self.node.tx_view(n)
         if not told[0] & 0x10:
             self.ack[2] = told[2]
             self.ack[3] = told[3]
@@ -112,23 +115,50 @@ def nothing():
     return None
 
 
-def serving(more=()):
-    """A door with all features, as firmware/startup.py makes it, but without a rate limit."""
+def serving(more=(), slots=board.SLOTS, resources=0):
+    """Return a door with all features, as firmware/startup.py makes it, without a rate limit.
+
+    So many other resources come before its own in the table.
+    """
     board.power_on()
-    node = for_board(board.SLOTS, board.RECV_MAX, 0, True, more)
+    node = node_for_board(slots, board.RECV_MAX, 0, True, more)
+    for i in range(resources):
+        node.get("r/{}".format(i))(lambda request, reply: b"21.5")
     door.setup(node, board, Settings(None))
     node.get("large")(lambda request, reply: BODY)
     node.seed(b"\1\2\3\4")
     return node
 
 
+def observed():
+    """Return a door with many observers of one resource."""
+    slots = dict(board.SLOTS)
+    slots["observers"], slots["peers"] = OBSERVERS, OBSERVERS + 2
+    node = serving((), slots)
+    for i in range(OBSERVERS):
+        register = request(GET, "s/contact", token=bytes((i,)), options=[(OBSERVE, b"")])
+        node.datagram(register, len(register), ("192.168.4.3", i), 1000)
+    node.resource_at("s/contact").changed()
+    for _ in range(OBSERVERS):
+        told = node.tx_view(node.due(1000))
+        if told[1] != 0x45:
+            raise ValueError("an observer is missing")
+        node.datagram(bytes((0x60, 0, told[2], told[3])), 4, node.peer, 1000)
+    return node
+
+
 def operations(node):
-    """(name, function, code that it must answer) of what is counted."""
+    """Yield (name, function, code that it must answer) of what is counted."""
     json = [(CONTENT_FORMAT, uint(JSON))]
     config = request(PUT, "config", options=json, payload=b'{"heartbeat_s": 60}')
     contact = request(GET, "s/contact")
     yield "nothing", nothing, None
     yield "get", Turns(node, contact).once, 0x45
+    # The same GET, where there is more of something.
+    yield "get-64-resources", Turns(serving(resources=MORE_RESOURCES), contact).once, 0x45
+    yield "get-32-observers", Turns(observed(), contact).once, 0x45
+    queries = [(URI_QUERY, b"q=1")] * QUERIES
+    yield "get-32-options", Turns(node, request(GET, "s/contact", options=queries)).once, 0x45
     yield (
         "get-json",
         Turns(node, request(GET, "s/contact", options=[(ACCEPT, uint(JSON))])).once,
@@ -156,7 +186,7 @@ def operations(node):
 
 
 def ticks(function, times):
-    """The ticks that so many calls take."""
+    """Return the ticks that so many calls take."""
     gc.collect()
     before = mem32[COUNTER]
     while times:
@@ -166,6 +196,7 @@ def ticks(function, times):
 
 
 def spinning(turns):
+    """Return the ticks that so many turns of the loop of known length take."""
     before = mem32[COUNTER]
     spin(turns)
     return (mem32[COUNTER] - before) & 0xFFFFFFFF

@@ -63,7 +63,6 @@ EVERYDAY = (
     Package("libcoap3-bin", "coap-client-notls coap-client"),
     GCC,
     DPKG_DEV,
-    Package("valgrind", "valgrind"),
 )
 UNIX = (GCC, MAKE, DPKG_DEV)
 ARM_COMPILER = (

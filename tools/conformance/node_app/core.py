@@ -1,6 +1,6 @@
 """TD_COAP_CORE: methods, options and separate responses of RFC 7252."""
 
-from coap import LATER
+from coap import SEPARATE
 from coap.numbers import CBOR, CREATED, JSON, TEXT
 from node_app.held import Held
 
@@ -68,4 +68,4 @@ def setup(node):
         """Respond after two seconds, in a message of its own."""
         ticket = request.ticket()
         node.after(_SEPARATE_MS, lambda now_ms: node.respond(ticket, b"answered separately"))
-        return LATER
+        return SEPARATE

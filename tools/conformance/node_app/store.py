@@ -54,14 +54,14 @@ class Store(Index):
         """Write the links of the entries."""
         if len(request.path()) > 1:
             raise CoapError(NOT_FOUND)
-        if not request.holds_if_match(self.etag):
+        if not request.satisfies_if_match(self.etag):
             raise CoapError(PRECONDITION_FAILED)
         super().get(request, response)
 
     def put(self, request, response):
         """Create an entry."""
         path = self.new_path(request)
-        if not request.holds_if_match(None):
+        if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
         check_size(request)
         if self.used == _ENTRIES:
@@ -79,7 +79,7 @@ class Store(Index):
     def delete(self, request, response):
         """Accept the removal of an entry that does not exist (RFC 7252 section 5.8.4)."""
         self.new_path(request)
-        if not request.holds_if_match(None):
+        if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
 
     def new_path(self, request):
