@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from processes import HOST, ROOT, free_port, program, running, simulated
 
-import make_keys
 from coap.numbers import CONTENT_FORMAT
 from conformance.client import Client, Failed, block
 from conformance.clocks import OfPico, Wall
@@ -25,6 +24,8 @@ from conformance.oscore_client import Keys
 from emulator.pico import Pico
 from fold import counterpart
 from host import device
+from oscore_keys import folder as key_folder
+from oscore_keys import make as make_keys
 from setup import firmware
 from setup.console import Problem
 
@@ -150,10 +151,10 @@ def with_keys(target):
     """Make keys; give the clients theirs and yield the file of the server's."""
     with tempfile.TemporaryDirectory() as folder:
         made = make_keys.make("node", keys=Path(folder, "keys"))
-        keys = Keys(next(made.glob(make_keys.GATEWAY + "*")))
+        keys = Keys(next(made.glob(key_folder.GATEWAY + "*")))
         target.make_client = keys.client
         try:
-            yield made / make_keys.NODE_FILE
+            yield made / key_folder.NODE_FILE
         finally:
             keys.close()
 
