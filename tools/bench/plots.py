@@ -10,7 +10,8 @@ import sys
 
 import programs
 
-from setup import interpreter, plain
+from fold import folded
+from setup import interpreter
 from setup.console import ROOT, Arguments, Problem
 
 PLOTS = ROOT / "build" / "plots"
@@ -52,7 +53,7 @@ def grown(batches, *which):
     Raises Problem when the interpreter fails.
     """
     found, _ = interpreter.find()
-    lib = ROOT / "lib" if found.viper else plain.copy(ROOT / "lib")
+    lib = folded(native=found.viper) / "lib"
     argv = [programs.micropython(), "-X", "heapsize=8m", str(GROWTH), str(batches)]
     environ = {**os.environ, "MICROPYPATH": f"{lib}:.frozen"}
     done = subprocess.run(
