@@ -15,7 +15,7 @@ PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 PICO = ROOT / "tests" / "emulated"
 # Here processes, emulators and sockets run in real time, so that a busy computer can be too slow.
-REAL_TIME = [ROOT / "tests" / name for name in ("emulated", "interop", "tools")]
+REAL_TIME = [ROOT / "tests" / name for name in ("conformance", "emulated", "interop", "tools")]
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
 SLICE = ("test_scan", "test_exchange")

@@ -28,7 +28,9 @@ from setup.plain import plain
 FOLDED, BYTECODE = Path("build", "folded"), Path("build", "bytecode")
 FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 # Where an imported module is searched before the folder of the file that imports it.
-IMPORT_PATHS = tuple(map(Path, ("lib", "firmware", "tests", "tools/simulator")))
+IMPORT_PATHS = tuple(
+    map(Path, ("lib", "firmware", "tests", "tools/simulator", "tools/conformance"))
+)
 SUFFIXES = (".py", ".json")  # what tests read beside a module is copied
 SKIPPED = ("__pycache__", "node_modules")
 PUBLIC = b"# public"
@@ -124,10 +126,11 @@ class _Module:
         self.definitions = {
             node.targets[0]: node
             for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            if isinstance(node, ast.Assign) and [type(each) for each in node.targets] == [ast.Name]
         }
         self.bound = {}  # name: list of (an import or a definition, the name in it) or None
         self.known = {}  # what names stand for
+        self.found = {}  # modules by (name, level)
         self.kept = set()  # names that are read when the program runs
         self.edits = []  # (node, text in its place)
         for node in self.nodes:
@@ -181,7 +184,7 @@ class _Module:
         if not node:
             return None
         expression = node.value
-        if isinstance(expression, ast.Call) and ast.unparse(expression.func) == "const":
+        if _is_const(expression):
             expression = expression.args[0]
         elif not name.isupper() or not any(isinstance(n, ast.Name) for n in ast.walk(expression)):
             return None
@@ -190,10 +193,14 @@ class _Module:
 
     def _module(self, name, level=0):
         """Return the module of that dotted name, None when it is not among the sources."""
-        parts = name.split(".") if name else []
-        folders = [self.path.parents[level - 1]] if level else [*IMPORT_PATHS, self.path.parent]
-        found = (self._at(folder.joinpath(*parts)) for folder in folders)
-        return next(filter(None, found), None)
+        if (name, level) not in self.found:
+            parts = name.split(".") if name else []
+            folders = (
+                (self.path.parents[level - 1],) if level else (*IMPORT_PATHS, self.path.parent)
+            )
+            found = (self._at(folder.joinpath(*parts)) for folder in folders)
+            self.found[name, level] = next(filter(None, found), None)
+        return self.found[name, level]
 
     def _at(self, place):
         package = self.modules.get(place / "__init__.py")
@@ -269,7 +276,7 @@ class _Module:
         consts = names.count("const")
         for target, node in self.definitions.items():
             if PUBLIC not in self._paragraph(node) and self._is_folded(target.id):
-                consts -= isinstance(node.value, ast.Call)
+                consts -= _is_const(node.value)
                 self.edits.append((node, "pass"))
         for node in self.nodes:
             if isinstance(node, ast.ImportFrom):
@@ -304,6 +311,12 @@ class _Module:
         """Return where a node begins and ends in the text."""
         begin = self.starts[node.lineno - 1] + node.col_offset
         return begin, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def _is_const(node):
+    """Return True for `const(expression)`."""
+    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return call and node.func.id == "const" and len(node.args) == 1
 
 
 if __name__ == "__main__":

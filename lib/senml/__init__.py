@@ -103,7 +103,7 @@ class Pack:
             self._state[_LONGEST] = field[_JSON_BYTES]
         return field
 
-    def begin(self, sink, form, records, time_s=0):
+    def begin(self, sink, form, records, time_s=0):  # hot
         """Begin a pack of so many records in the format JSON or CBOR.
 
         time_s: base time; below 2**28 relative to now, so negative for the past (section 4.5.3).
@@ -117,7 +117,7 @@ class Pack:
         if time_s:
             self._spell_time(0, time_s, _BASE_TIME)
 
-    def number(self, field, value, decimals=0, time_s=0):
+    def number(self, field, value, decimals=0, time_s=0):  # hot
         """A record with a number: value / 10**decimals, where value has at most 63 bits.
 
         time_s: when it was measured, added to the base time.
@@ -129,11 +129,11 @@ class Pack:
         at = self._open(field, time_s, _NUMBER)
         self._state[_AT] = self._spell(at, value, decimals)
 
-    def boolean(self, field, flag, time_s=0):
+    def boolean(self, field, flag, time_s=0):  # hot
         """A record with a truth value."""
         self._open(field, time_s, _TRUE if flag else _FALSE)
 
-    def string(self, field, text, time_s=0):
+    def string(self, field, text, time_s=0):  # hot
         """A record with a text: UTF-8 bytes, or a str at the cost of a copy."""
         if isinstance(text, str):
             text = text.encode()
@@ -148,7 +148,7 @@ class Pack:
             self._write_escaped(text)
             self._sink.write(b'"}')
 
-    def end(self):
+    def end(self):  # hot
         """The pack is complete. Raises ValueError when records are missing."""
         state = self._state
         if state[_LEFT]:
@@ -160,12 +160,12 @@ class Pack:
         if at > _START:
             self._sink.write(self._scratch, _START, at - _START)
 
-    def _flush(self):
+    def _flush(self):  # hot
         at = self._state[_AT] - _START
         self._state[_AT] = _START
         self._sink.write(self._scratch, _START, at)
 
-    def _open(self, field, time_s, label):
+    def _open(self, field, time_s, label):  # hot
         """Put all of a record but its value into the scratch: where that goes."""
         if _type(field) is not bytearray or _len(field) < _ENTRIES:
             raise ValueError("field: make it with pack.field(), at set-up")
@@ -180,12 +180,12 @@ class Pack:
             self._complain(field)
         return at
 
-    def _complain(self, field):
+    def _complain(self, field):  # hot
         if self._state[_LEFT]:
             raise ValueError("field: make it with the field() of this pack, at set-up")
         raise ValueError("records: begin() was told of fewer; tell it how many there are")
 
-    def _spell_time(self, at, time_s, label):
+    def _spell_time(self, at, time_s, label):  # hot
         """Put a time, as an entry of its own, into the scratch, behind its length in bytes."""
         if not -1 <= time_s >> 63 <= 0:
             raise ValueError("time_s: at most 63 bits")
@@ -197,7 +197,7 @@ class Pack:
             self._scratch[end - 1] = 0x2C  # ,
         self._scratch[at] = end - at - 1
 
-    def _spell(self, at, value, decimals):
+    def _spell(self, at, value, decimals):  # hot
         """Put value / 10**decimals into the scratch: where it ends.
 
         In CBOR it is an integer or a decimal fraction, in JSON a number and a brace.
@@ -210,7 +210,7 @@ class Pack:
         self._scratch[at] = 0x7D
         return at + 1
 
-    def _spell_large(self, at, value, decimals):
+    def _spell_large(self, at, value, decimals):  # hot
         """As _spell(), for what is too large for machine code."""
         if self._state[_FORM] == _IN_CBOR:
             return _fraction(self._scratch, at, value, decimals)
@@ -218,7 +218,7 @@ class Pack:
         self._scratch[at] = 0x7D
         return at + 1
 
-    def _write_escaped(self, text):
+    def _write_escaped(self, text):  # hot
         """What JSON wants escaped as \\u00xx, all else as it is."""
         start = i = 0
         while i < len(text):
@@ -244,7 +244,7 @@ class Buffer:
         self.buf = buf
         self.n = 0
 
-    def write(self, piece, start=0, length=-1):
+    def write(self, piece, start=0, length=-1):  # hot
         if length < 0:
             length = len(piece) - start
         if self.n < 0 or self.n + length > len(self.buf):

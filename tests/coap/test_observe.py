@@ -1,5 +1,7 @@
 """Observe (RFC 7641): who is told what, when, and until when."""
 
+import gc
+
 import slots as count
 from coap.block import Block
 from coap.exchange import MASK
@@ -463,6 +465,24 @@ def test_a_resource_that_is_removed_ends_it():
     node.remove("v")
     message = one(due(node, 0))
     assert (message.code, message.all(OBSERVE)) == (0x84, []) and observers(node) == 0
+
+
+def test_observed_resources_that_come_and_go_keep_no_memory():
+    node, _ = serving()
+    verify(node)
+
+    def come_and_go(times):
+        for _ in range(times):
+            node.add("name", Value(b"x"))
+            register(node, "name")
+            node.remove("name")
+            acknowledge(node, one(due(node, 0)))
+        gc.collect()
+        return getattr(gc, "mem_alloc", int)()
+
+    before = come_and_go(20)
+    assert come_and_go(100) - before < 1024  # a resource takes about as much
+    assert len(node.resources) == 1 and observers(node) == 0
 
 
 # What a notification says

@@ -380,5 +380,13 @@ def test_changed_writes_constants_anew_only_when_they_are():
     assert resource.options != options
 
 
-def test_changed_before_it_is_served():
-    Resource().changed()
+def test_change_before_a_resource_is_served_is_in_its_first_response():
+    resource = Resource()
+    resource.get = lambda request, reply: b"1"
+    resource.etag = b"v2"
+    resource.changed()
+    node = Node()
+    node.add("n", resource)
+    message = get(node, "n")
+    assert message.payload == b"1" and message.all(4) == [b"v2"]
+    assert node.due(0) == 0

@@ -92,7 +92,7 @@ def wipe(world, newest):
 
 
 @cases(sleeper, napper)
-def test_numbers_go_on_exactly_from_sleep_to_sleep(runner):
+def test_oscore_numbers_continue_over_sleep_without_gap(runner):
     stage = staged()
     world = stage.world
     try:
@@ -108,7 +108,7 @@ def test_numbers_go_on_exactly_from_sleep_to_sleep(runner):
 
 
 @cases(*[(a, b, c) for a in (sleeper, napper) for b in (spoil, wipe) for c in (True, False)])
-def test_no_number_is_used_twice_when_an_image_is_lost(runner, lose, newest):
+def test_no_oscore_number_is_reused_after_a_lost_image(runner, lose, newest):
     stage = staged()
     world = stage.world
     try:
@@ -124,7 +124,7 @@ def test_no_number_is_used_twice_when_an_image_is_lost(runner, lose, newest):
 
 
 @cases(sleeper, napper)
-def test_no_number_is_used_when_the_memory_can_not_be_told(runner):
+def test_no_oscore_number_is_used_when_the_memory_is_unwritable(runner):
     stage = staged()
     world = stage.world
     try:
@@ -165,7 +165,7 @@ def filled(contexts):
     return stage, Cycle(parts)
 
 
-def test_what_is_kept_fits_with_all_that_the_settings_allow():
+def test_retained_state_fits_with_the_largest_settings():
     stage, life = filled(asleep.CONTEXTS)
     try:
         assert life.slots.memory.slot_bytes == 1024
@@ -175,7 +175,7 @@ def test_what_is_kept_fits_with_all_that_the_settings_allow():
         stage.end()
 
 
-def test_more_contexts_would_not_fit_and_are_refused_with_a_clear_line():
+def test_too_many_contexts_are_refused_with_a_clear_line():
     stage, life = filled(asleep.CONTEXTS + 1)
     try:
         assert "at most 1014 bytes" in str(raises(ValueError, life.keep))

@@ -37,7 +37,7 @@ class Told:
             self.now_ms += PERIOD_MS
 
 
-def test_observers_hear_of_every_full_batch_once():
+def test_observers_are_notified_once_per_full_batch():
     one = Told()
     one.rows(ROWS - 1)
     assert one.told == []
@@ -46,7 +46,7 @@ def test_observers_hear_of_every_full_batch_once():
 
 
 @cases(1, 4, 9)
-def test_after_a_row_that_could_not_wait_a_full_batch_is_counted_anew(count):
+def test_urgent_row_restarts_the_count_to_a_full_batch(count):
     one = Told()
     one.rows(count)
     one.batch.hurry(one.now_ms - PERIOD_MS // 2)
@@ -58,7 +58,7 @@ def test_after_a_row_that_could_not_wait_a_full_batch_is_counted_anew(count):
 @cases(
     (6, 6, 6 + ROWS), (6, 2, 2 + ROWS), (13, 13, 13 + ROWS), (13, 12, 12 + ROWS), (13, 8, 2 * ROWS)
 )
-def test_rows_that_were_taken_are_not_new_any_more(count, taken, next_at):
+def test_acknowledged_rows_do_not_count_towards_a_full_batch(count, taken, next_at):
     one = Told()
     one.rows(count)
     one.batch.release(taken)
@@ -67,7 +67,7 @@ def test_rows_that_were_taken_are_not_new_any_more(count, taken, next_at):
     assert one.told[0] == next_at
 
 
-def test_a_release_that_leaves_all_the_new_rows_changes_nothing():
+def test_acknowledgement_of_old_rows_keeps_the_count():
     one = Told()
     one.rows(ROWS + 3)
     one.batch.release(ROWS)

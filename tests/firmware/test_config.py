@@ -40,18 +40,18 @@ def kept(content, function):
         remove()
 
 
-def test_a_missing_file_gives_the_defaults():
+def test_missing_file_gives_defaults():
     settings = kept(None, lambda: Settings.load(PATH))
     assert [getattr(settings, field) for field in FIELDS] == ["mote", "door", 3600, "", "both"]
 
 
-def test_a_file_may_lack_fields():
+def test_missing_fields_keep_their_defaults():
     settings = kept(b'{"kind": "window"}', lambda: Settings.load(PATH))
     assert settings.kind == "window"
     assert settings.heartbeat_s == 3600
 
 
-def test_saved_settings_come_back():
+def test_settings_round_trip():
     def round_trip():
         settings = Settings.load(PATH)
         settings.update(
@@ -71,14 +71,14 @@ def test_saved_settings_come_back():
     kept(None, round_trip)
 
 
-def test_the_json_has_a_fixed_order():
+def test_json_field_order_is_fixed():
     assert Settings().as_json() == (
         b'{"name":"mote","kind":"door","heartbeat_s":3600,"gateway":"","app":"both",'
         b'"power":"mains","alert":""}'
     )
 
 
-def test_saving_replaces_the_file_as_a_whole():
+def test_save_replaces_the_file_atomically():
     def save_over():
         Settings(PATH).save()
         assert read() == Settings().as_json()
@@ -87,7 +87,7 @@ def test_saving_replaces_the_file_as_a_whole():
     assert not kept(b"x" * 5000, save_over)
 
 
-def test_a_power_cut_while_saving_leaves_the_old_file():
+def test_power_cut_during_save_leaves_the_old_file():
     def cut():
         write(b'{"name": "half', PATH + ".new")
         assert Settings.load(PATH).name == "old"
@@ -97,13 +97,13 @@ def test_a_power_cut_while_saving_leaves_the_old_file():
     kept(b'{"name": "old"}', cut)
 
 
-def test_a_file_that_cannot_be_written_leaves_no_rest():
+def test_failed_write_leaves_no_temporary_file():
     settings = Settings("no-such-folder/config.json")
     raises(OSError, settings.save)
     assert settings.name == "mote"
 
 
-def test_a_failing_rename_removes_the_temporary_file():
+def test_failed_rename_removes_the_temporary_file():
     def into_a_folder():
         raises(OSError, Settings(PATH).save)
         return PATH + ".new" in os.listdir()
@@ -118,10 +118,14 @@ def test_a_failing_rename_removes_the_temporary_file():
 
 
 def test_settings_without_a_path_stay_in_memory():
-    Settings().save()
+    before = sorted(os.listdir())
+    settings = Settings()
+    settings.update({"name": "attic"})
+    settings.save()
+    assert settings.name == "attic" and sorted(os.listdir()) == before
 
 
-def test_without_a_file_nothing_is_read_but_a_folder_is_an_error():
+def test_missing_file_is_no_error_but_a_folder_is():
     raises(OSError, Settings.load, ".")
 
 
@@ -182,7 +186,7 @@ def test_without_a_file_nothing_is_read_but_a_folder_is_an_error():
     ({"colour": "red"}, "colour"),
     ({"": 1}, ""),
 )
-def test_a_wrong_field_is_named_and_nothing_changes(wrong, field):
+def test_invalid_field_is_named_and_nothing_changes(wrong, field):
     settings = Settings()
     fields = {"name": "front", "kind": "window", "heartbeat_s": 60, "app": "door"}
     fields.update(wrong)
@@ -193,7 +197,7 @@ def test_a_wrong_field_is_named_and_nothing_changes(wrong, field):
 
 
 @cases([], None, 5, "name", b"{}")
-def test_only_an_object_is_taken(fields):
+def test_only_a_json_object_is_accepted(fields):
     raises(ValueError, Settings().update, fields)
 
 
@@ -210,7 +214,7 @@ def test_only_an_object_is_taken(fields):
     {"app": "wearable"},
     {},
 )
-def test_a_good_field_is_taken(fields):
+def test_valid_field_is_accepted(fields):
     settings = Settings()
     settings.update(fields)
     for field in fields:
@@ -219,12 +223,12 @@ def test_a_good_field_is_taken(fields):
 
 
 @cases(b"", b"{", b'{"name": "x"', b"[]", b"\xff\xfe", b'"door"', b"{'name': 'x'}", b"{} x")
-def test_a_broken_file_is_named(content):
+def test_broken_file_is_named(content):
     error = kept(content, lambda: raises(ValueError, Settings.load, PATH))
     assert str(error).startswith(PATH + ": "), str(error)
 
 
-def test_a_wrong_field_in_the_file_is_named_with_the_file():
+def test_invalid_field_in_a_file_is_named_with_the_file():
     error = kept(b'{"heartbeat_s": 5}', lambda: raises(ValueError, Settings.load, PATH))
     assert str(error).startswith(PATH + ": heartbeat_s: "), str(error)
 
@@ -250,7 +254,7 @@ def test_secrets_are_complete_or_absent():
     ({"ssid": "a", "country": "D1"}, "country"),
     ({"ssid": "a", "pasword": "x"}, "pasword"),
 )
-def test_wrong_secrets_are_named(fields, field):
+def test_invalid_secret_is_named(fields, field):
     error = str(raises(ValueError, config.check_secrets, fields))
     assert error.startswith(field + ": "), error
 
@@ -266,10 +270,11 @@ def test_an_error_does_not_show_the_password():
     {"ssid": "a", "password": "p" * 63},
     {"ssid": "a", "password": "0123456789abcdefABCDEF" + "0" * 42, "country": "GB"},
 )
-def test_good_secrets_are_taken(fields):
-    config.check_secrets(fields)
+def test_valid_secrets_are_accepted(fields):
+    secrets = kept(json.dumps(fields).encode(), lambda: config.load_secrets(PATH))
+    assert secrets == dict({"country": ""}, **fields)
 
 
-def test_the_example_is_good():
+def test_example_config_is_valid():
     folder = config.__file__[: config.__file__.rfind("/") + 1]
     assert config.load_secrets(folder + "secrets.example.json")["country"] == "DE"

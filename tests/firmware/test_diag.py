@@ -55,7 +55,7 @@ def records(ask):
     return {record["n"]: record for record in found}
 
 
-def test_text_has_a_line_for_each_fact():
+def test_text_has_a_line_per_value():
     ask = asker()
     ask.run(12_500)
     told = facts(ask)
@@ -70,12 +70,12 @@ def test_text_has_a_line_for_each_fact():
 
 
 @only("micropython")
-def test_free_heap():
+def test_free_heap_is_reported():
     heap_free, unit = facts(asker())["heap_free"].split(" ")
     assert unit == "B" and 10_000 < int(heap_free) < 4_000_000
 
 
-def test_senml_has_a_record_for_each_fact():
+def test_senml_has_a_record_per_value():
     ask = asker()
     ask.run(12_500)
     told = facts(ask)
@@ -92,7 +92,7 @@ def test_senml_has_a_record_for_each_fact():
     assert ask.get("diag", JSON).code == "4.06" and ask.get("diag", CBOR).code == "4.06"
 
 
-def test_what_the_node_counts_is_told():
+def test_node_counters_are_reported():
     ask = asker()
     assert ask.node.datagram(b"\x49\x01\x00\x01", 4, "peer", 0) > 0  # a token length of 9: RST
     ask.node.counters[RETRANSMISSIONS] = 7
@@ -116,7 +116,7 @@ def fail(node):
     ([Access(READ_ONLY), Oscore()], "no keys"),
     ([Access(READ_ONLY), Oscore([Context(bytes(range(16)), b"\x01", b"\x02")])], "1 contexts"),
 )
-def test_what_keys_there_are(features, words):
+def test_key_count_is_reported(features, words):
     board.power_on()
     clock.hold(0)
     node = Node(*features)
@@ -124,7 +124,7 @@ def test_what_keys_there_are(features, words):
     assert facts(Asker(node)).get("oscore") == words
 
 
-def test_a_node_without_keys_says_so():
+def test_missing_keys_are_reported():
     access = keys.features("no-such.json", lambda line: None)
     node = Node(*access)
     board.power_on()
@@ -135,7 +135,7 @@ def test_a_node_without_keys_says_so():
     assert ask.put("config", b"{}", JSON).code == "4.01"
 
 
-def test_the_last_error():
+def test_last_error_is_reported():
     ask = asker()
     fail(ask.node)
     ask.run(20)
@@ -147,7 +147,7 @@ def test_the_last_error():
 
 
 @cases((TEXT, 0), (SENML_JSON, 1), (SENML_CBOR, 2), (SENML_JSON, 5))
-def test_blocks_belong_together(form, szx):
+def test_blocks_come_from_one_snapshot(form, szx):
     """Although each request for a block is a datagram that counts."""
     ask = asker()
     payload = b""
@@ -175,7 +175,7 @@ def test_blocks_belong_together(form, szx):
         assert payload[:2] == whole[:2]
 
 
-def test_a_later_block_alone():
+def test_later_block_without_the_first():
     ask = asker()
     answer = get(ask.node, "diag", block(BLOCK2, 1, 0, 2))
     assert answer.code == 0x45 and len(answer.payload) == 64
@@ -187,11 +187,11 @@ def log(ask):
     return answer.payload.decode()
 
 
-def test_the_log_begins_empty():
+def test_log_is_empty_at_the_start():
     assert log(asker()) == ""
 
 
-def test_the_log_has_what_went_wrong():
+def test_log_has_handler_errors():
     ask = asker()
     ask.run(5_000)
     fail(ask.node)
@@ -204,7 +204,7 @@ def test_the_log_has_what_went_wrong():
     assert log(ask).count("\n") == 2
 
 
-def test_the_log_has_what_a_transport_left():
+def test_log_has_transport_errors():
     ask = asker()
     ask.node.last_error = "OSError(101,)"
     ask.run(20_000)
@@ -214,7 +214,7 @@ def test_the_log_has_what_a_transport_left():
     assert second == "20 OSError(113,)"
 
 
-def test_the_log_keeps_the_last_lines():
+def test_log_keeps_the_newest_lines():
     ask = asker()
     kept = ask.node.at("diag/log")
     for i in range(20):
@@ -228,13 +228,13 @@ def test_the_log_keeps_the_last_lines():
     assert lines[7] == "0 " + "ü" * 39
 
 
-def test_what_is_said_is_kept():
+def test_printed_lines_are_logged():
     ask = asker()
     ask.node.at("diag/log").say("Wi-Fi: link lost")
     assert log(ask) == "0 Wi-Fi: link lost\n"
 
 
-def test_a_log_without_memory_does_no_harm():
+def test_memory_error_while_logging_is_survived():
     ask = asker()
 
     def no_memory(self, line):
@@ -292,21 +292,21 @@ def test_resets_are_counted_by_cause():
     assert told == ("watchdog", {"power-on": 2, "watchdog": 3})
 
 
-def test_waking_up_is_no_reset():
+def test_wake_from_deep_sleep_is_no_reset():
     assert without_file(counted, 1, 4, 4) == ("deep-sleep", {"power-on": 1})
 
 
-def test_a_cause_that_the_port_does_not_name():
+def test_reset_cause_unknown_to_the_port():
     assert without_file(counted, 2, 7) == ("unknown", {"unknown": 2})
 
 
-def test_without_a_file_only_this_start_is_known():
+def test_missing_counter_file_counts_this_start_only():
     assert resets.count(Machine(3)) == ("watchdog", {"watchdog": 1})
     assert resets.count(machine) == ("power-on", {"power-on": 1})
 
 
 @cases(b"", b"{", b"[1]", b"null", b'{"watchdog": "7"}', b'{"watchdog": -1}', b"\xff\xfe")
-def test_a_broken_file_begins_anew(content):
+def test_broken_counter_file_restarts_the_counts(content):
     def start():
         with open(FILE, "wb") as file:
             file.write(content)
@@ -315,7 +315,7 @@ def test_a_broken_file_begins_anew(content):
     assert without_file(start) == ("watchdog", {"watchdog": 2})
 
 
-def test_what_is_good_in_a_file_is_kept():
+def test_valid_counts_of_a_damaged_file_are_kept():
     def start():
         with open(FILE, "wb") as file:
             file.write(b'{"hard": 5, "colour": 1, "soft": true, "power-on": 999999}')
@@ -324,6 +324,6 @@ def test_what_is_good_in_a_file_is_kept():
     assert without_file(start)[1] == {"hard": 5, "power-on": 999999}
 
 
-def test_a_flash_that_cannot_be_written_does_not_stop_the_node():
+def test_unwritable_flash_does_not_stop_the_node():
     told = resets.count(Machine(3), "no-such-folder/resets.json")
     assert told == ("watchdog", {"watchdog": 1})

@@ -33,7 +33,7 @@ def made():
 
 
 @expected_failure("/diag is open to strangers")
-def test_without_keys_it_is_for_verified_peers():
+def test_without_keys_diag_requires_a_verified_peer():
     node = made()
     for path in ("diag", "diag/log"):
         assert ask(node, request(GET, path), "stranger", START_MS).code == UNAUTHORIZED
@@ -43,7 +43,7 @@ def test_without_keys_it_is_for_verified_peers():
 
 
 @expected_failure("/diag is open to everybody")
-def test_with_keys_it_is_for_who_has_them():
+def test_with_keys_diag_requires_oscore():
     with open(FILE, "w") as file:
         json.dump(KEYS, file)
     try:

@@ -104,7 +104,7 @@ def test_contacts_in_senml():
 
 
 @cases("s/contact", "s/tamper")
-def test_what_is_kept_of_a_pack_is_what_holds(path):
+def test_cached_senml_is_current(path):
     ask = asker()
     resource = ask.node.at(path)
 
@@ -144,7 +144,7 @@ def test_the_name_in_senml_comes_from_the_id(unique_id, name):
     assert common.eui64(unique_id) == name
 
 
-def test_battery():
+def test_battery_in_all_formats():
     ask = asker()
     assert ask.get("s/batt").payload == b"83"
     assert ask.get("s/batt", CBOR).payload == b"\x18\x53"
@@ -156,7 +156,7 @@ def test_battery():
     assert answer.payload == b"no value yet"
 
 
-def test_a_change_is_told_once_and_both_edges_of_a_short_one():
+def test_each_edge_notifies_once_even_of_a_short_opening():
     ask = asker()
     told = observe(ask.node)
     ask.run(1000)
@@ -177,7 +177,7 @@ def test_a_change_is_told_once_and_both_edges_of_a_short_one():
     assert told == ["s/contact"] and ask.get("s/contact").payload == b"open"
 
 
-def test_a_battery_that_falls_is_told():
+def test_falling_battery_notifies():
     ask = asker()
     ask.run(20_000)
     told = observe(ask.node)
@@ -191,7 +191,7 @@ def test_a_battery_that_falls_is_told():
     assert told == ["s/batt", "s/batt"]
 
 
-def test_links():
+def test_links_of_a_door():
     links = asker().get(".well-known/core").payload
     for part in (
         b'</s/contact>;rt="oic.r.sensor.contact urn:oma:lwm2m:ext:3200"',
@@ -207,13 +207,13 @@ def test_links():
     assert asker().get(".well-known/core", LINK_FORMAT).code == "2.05"
 
 
-def test_the_title_says_what_kind_of_thing_it_is():
+def test_title_names_the_kind_of_device():
     ask = asker()
     assert ask.put("config", b'{"kind":"window"}', JSON).code == "2.04"
     assert b'title="window"' in ask.get(".well-known/core").payload
 
 
-def test_device():
+def test_device_resource():
     ask = asker()
     ask.run(12_500)
     answer = ask.get("dev")
@@ -232,7 +232,7 @@ def test_device():
     assert ask.get("dev", CBOR).code == "4.06"
 
 
-def test_the_sag_of_the_battery_is_told_once_it_is_known():
+def test_battery_sag_is_reported_once_measured():
     ask = asker()
     battery = ask.node.at("s/batt").battery
     full = ask.get("s/batt").payload
@@ -243,7 +243,7 @@ def test_the_sag_of_the_battery_is_told_once_it_is_known():
     assert ask.get("s/batt").payload == full == b"83"  # what it has at rest counts
 
 
-def test_uptime_goes_on_when_the_clock_wraps():
+def test_uptime_survives_clock_wrap():
     uptime = common.Uptime()
     now_ms = 0x3FFFFFFF - 1500
     uptime.tick(now_ms)
@@ -254,7 +254,7 @@ def test_uptime_goes_on_when_the_clock_wraps():
     assert uptime.tick(now_ms - 1500) == 7
 
 
-def test_config_is_read_and_changed():
+def test_config_get_and_put():
     settings = Saved()
     ask = asker(settings)
     answer = ask.get("config")
@@ -267,7 +267,7 @@ def test_config_is_read_and_changed():
     assert json.loads(after.payload)["name"] == "attic" and after.etag != answer.etag
 
 
-def test_config_changes_only_the_state_that_was_meant():
+def test_config_honours_if_match():
     settings = Saved()
     ask = asker(settings)
     before = ask.get("config").etag
@@ -295,7 +295,7 @@ def test_config_changes_only_the_state_that_was_meant():
     (b"", "payload"),
     (b"[" * 1000, ""),
 )
-def test_config_refuses_what_is_wrong_and_says_where(payload, named):
+def test_invalid_config_is_refused_by_field(payload, named):
     settings = Saved()
     ask = asker(settings)
     before = ask.get("config")
@@ -305,7 +305,7 @@ def test_config_refuses_what_is_wrong_and_says_where(payload, named):
     assert (after.payload, after.etag, settings.saves) == (before.payload, before.etag, 0)
 
 
-def test_config_given_again_is_taken_without_being_read_or_written():
+def test_unchanged_config_is_accepted_without_flash_access():
     settings = Settings()
     reads, saved = [], []
     settings.save = lambda: saved.append(settings.as_json())
@@ -340,14 +340,14 @@ def test_config_renews_the_title_in_the_links():
     assert b'title="window"' in ask.get(".well-known/core").payload
 
 
-def test_config_takes_json_only():
+def test_config_accepts_json_only():
     ask = asker()
     for content_format in (TEXT, CBOR):
         assert ask.put("config", b'{"name":"a"}', content_format).code == "4.15"
     assert ask.get("config", TEXT).code == "4.06"
 
 
-def test_config_that_cannot_be_saved_is_not_taken():
+def test_config_that_cannot_be_saved_is_not_applied():
     settings = Saved()
     settings.broken = True
     ask = asker(settings)
@@ -377,7 +377,7 @@ def test_a_board_without_lid_switch_and_battery():
 
 
 @cases("s/contact", "s/tamper", "s/batt")
-def test_an_answer_allocates_nothing(path):
+def test_response_allocates_nothing(path):
     ask = asker()
     accepts = (None, CBOR, SENML_JSON, SENML_CBOR)
     requests = [ask.request(GET, path, accept=accept) for accept in accepts]
@@ -392,7 +392,7 @@ def test_an_answer_allocates_nothing(path):
     assert locked(serve) > 6
 
 
-def test_time_that_passes_allocates_nothing():
+def test_polling_allocates_nothing():
     asker()
     node = Node()
     timers = Timers(node)

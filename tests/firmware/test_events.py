@@ -57,21 +57,21 @@ def test_every_event_has_number_reason_and_age():
     ]
 
 
-def test_in_cbor_there_are_as_many():
+def test_cbor_has_as_many_records_as_json():
     ask, _, _ = asked()
     answer = ask.get("s/contact/events", SENML_CBOR)
     assert answer.content_format == SENML_CBOR and answer.payload[0] == 0x88
 
 
 @cases(("0", [1, 2, 3]), ("1", [2, 3]), ("2", [3]), ("3", []), ("4", []), ("536870911", []))
-def test_since_leaves_out_what_is_known(since, wanted):
+def test_since_filters_older_events(since, wanted):
     ask, _, _ = asked()
     found = records(ask.get("s/contact/events?since=" + since))
     assert [int(name[8:]) for name in numbers(found)[::2]] == wanted
 
 
 @cases("", "x", "-1", "1.5", "1073741824", "99999999999", "1&since")
-def test_a_since_that_is_no_number(since):
+def test_since_without_a_number_is_refused(since):
     ask, _, _ = asked()
     answer = ask.get("s/contact/events?since=" + since)
     if since == "1&since":
@@ -80,7 +80,7 @@ def test_a_since_that_is_no_number(since):
         assert answer.code == "4.00" and b"since" in answer.payload
 
 
-def test_since_goes_over_the_wrap():
+def test_since_works_across_number_wrap():
     ask, journal, _ = asked(0)
     journal.number = journal.released = MASK - 1
     for i in range(3):
@@ -89,14 +89,14 @@ def test_since_goes_over_the_wrap():
     assert numbers(found)[::2] == ["contact/0", "contact/1"]
 
 
-def test_what_is_missing_is_said_and_never_zero_when_nobody_knows():
+def test_lost_events_are_reported_and_unknown_is_never_zero():
     ask, journal, _ = asked(11)
     assert records(ask.get("s/contact/events"))[1]["v"] == 3
     journal.blank()
     assert records(ask.get("s/contact/events"))[1] == {"n": "lost", "vs": "unknown"}
 
 
-def test_a_journal_comes_in_blocks_that_belong_together():
+def test_event_log_blocks_come_from_one_snapshot():
     ask, journal, now = asked(8)
     whole = ask.get("s/contact/events").payload
     assert len(whole) > 256
@@ -120,7 +120,7 @@ def test_a_journal_comes_in_blocks_that_belong_together():
     assert got[:80] == whole[:80]
 
 
-def test_a_node_that_stays_awake_has_a_journal_too():
+def test_powered_node_has_an_event_log():
     board.power_on()
     clock.hold(0)
     reed.ticks_ms = clock.ms
@@ -150,7 +150,7 @@ def test_a_report_of_one_event():
     )
 
 
-def test_a_report_of_several_has_them_in_order_and_one_number():
+def test_report_of_several_events_is_ordered_with_one_number():
     journal = Journal(8)
     for i in range(3):
         journal.note(1 - i % 2, PIN, 1000)
@@ -160,7 +160,7 @@ def test_a_report_of_several_has_them_in_order_and_one_number():
     assert b"contact_n\x01\x65count\x02\x03" in pack
 
 
-def test_a_heartbeat_has_the_state_and_when_the_next_one_comes():
+def test_heartbeat_has_state_and_next_report_time():
     journal = Journal(8)
     journal.level = 1
     pack = told(journal, None)
@@ -170,7 +170,7 @@ def test_a_heartbeat_has_the_state_and_when_the_next_one_comes():
     )
 
 
-def test_a_report_says_what_is_missing():
+def test_report_counts_lost_events():
     journal = Journal(2)
     for i in range(5):
         journal.note(i & 1, PIN, 1000)
@@ -179,7 +179,7 @@ def test_a_report_says_what_is_missing():
     assert b"\xa2\x00\x64lost\x03\x67unknown" in told(journal)
 
 
-def test_what_is_not_offered_is_not_told():
+def test_report_contains_only_the_batch():
     journal = Journal(16)
     for i in range(12):
         journal.note(i & 1, PIN, 1000)
@@ -193,7 +193,7 @@ def test_the_pack_has_the_name_of_the_board():
     assert common.PACK.base_name == BASE
 
 
-def test_the_lid_is_told_in_its_turn():
+def test_lid_events_are_reported_in_order():
     journal = Journal(8)
     journal.note(1, PIN, 1000)
     journal.note(1, PIN | LID, 1000)
@@ -208,7 +208,7 @@ def test_the_lid_is_told_in_its_turn():
     assert b"tamper" not in told(journal)
 
 
-def test_the_lid_is_among_the_events():
+def test_lid_is_in_the_event_log():
     ask, journal, _ = asked(1)
     journal.note(1, PIN | LID, 990)
     assert records(ask.get("s/contact/events"))[4:] == [
@@ -217,7 +217,7 @@ def test_the_lid_is_among_the_events():
     ]
 
 
-def test_a_lid_of_a_node_that_stays_awake_is_in_its_journal():
+def test_powered_node_logs_lid_events():
     board.power_on()
     clock.hold(0)
     reed.ticks_ms = clock.ms
@@ -244,7 +244,7 @@ for _name in dir(board):
         setattr(Looped, _name, getattr(board, _name))
 
 
-def test_a_loop_in_the_housing_takes_the_place_of_the_lid():
+def test_tamper_loop_replaces_the_lid_switch():
     board.power_on()
     clock.hold(0)
     reed.ticks_ms = clock.ms

@@ -15,7 +15,7 @@ class Heard:
         self.levels.append(pin.value())
 
 
-def test_handlers_hear_the_edges_they_asked_for():
+def test_irq_handler_is_called_for_its_edges():
     for trigger, wanted in (
         (Pin.IRQ_RISING, [1, 1]),
         (Pin.IRQ_FALLING, [0, 0]),
@@ -29,7 +29,7 @@ def test_handlers_hear_the_edges_they_asked_for():
         assert heard.levels == wanted
 
 
-def test_no_handler_no_call():
+def test_removed_irq_handler_is_not_called():
     machine.power_on()
     heard = Heard()
     pin = Pin(5)
@@ -60,7 +60,7 @@ def test_an_adc_reads_microvolts_and_16_bits():
         assert adc.read_uv() == full_uv and adc.read_u16() == 65535
 
 
-def test_an_adc_does_not_attenuate_unless_it_is_told():
+def test_adc_attenuation_is_off_by_default():
     machine.power_on()
     wire(34).microvolts = 2_000_000
     assert ADC(Pin(34)).read_uv() == 950_000
@@ -71,7 +71,7 @@ def i2c():
     return I2C(0, scl=Pin(22), sda=Pin(21))
 
 
-def test_registers_come_in_a_row():
+def test_register_pointer_advances():
     i2c0 = i2c()
     chip = bus(21).attach(Chip(0x40))
     assert i2c0.scan() == [0x40]
@@ -83,7 +83,7 @@ def test_registers_come_in_a_row():
     assert i2c0.readfrom(0x40, 3) == b"\x01\x02\x03"
 
 
-def test_nobody_answers():
+def test_absent_i2c_address_raises_enodev():
     i2c0 = i2c()
     assert raises(OSError, i2c0.readfrom_mem, 0x40, 0, 1).errno == 19
     chip = bus(21).attach(Chip(0x40))
@@ -94,13 +94,13 @@ def test_nobody_answers():
     assert raises(OSError, i2c0.readfrom, 0x40, 1).errno == 110
 
 
-def test_two_buses_are_two():
+def test_two_buses_are_independent():
     i2c()
     bus(21).attach(Chip(0x40))
     assert I2C(1, scl=Pin(19), sda=Pin(18)).scan() == []
 
 
-def test_the_clock_stands_still_until_it_is_moved():
+def test_held_clock_moves_by_hand_only():
     clock.hold(0x3FFFFFF0)
     assert clock.ms() == 0x3FFFFFF0
     clock.advance(32)
@@ -114,7 +114,7 @@ def test_the_clock_stands_still_until_it_is_moved():
     assert 0 <= clock.ms() <= 0x3FFFFFFF
 
 
-def test_a_new_board_remembers_nothing():
+def test_power_on_clears_all_state():
     machine.RTC().memory(b"kept")
     assert machine.RTC().memory() == b"kept"
     raises(ValueError, machine.RTC().memory, bytes(2049))

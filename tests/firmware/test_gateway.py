@@ -18,7 +18,7 @@ from support.features import Value, seeded
     ("coap://[fe80::1]", "fe80::1", 5683),
     ("coap://[fe80::1]:5700", "fe80::1", 5700),
 )
-def test_the_address(uri, host, port):
+def test_gateway_uri_is_split(uri, host, port):
     assert gateway.address(uri) == (host, port)
 
 
@@ -33,7 +33,7 @@ def test_the_address(uri, host, port):
     ("coap://a.b.c.d", False),
     ("coap://[::1]", False),
 )
-def test_numeric(uri, is_so):
+def test_ipv4_literal_is_recognised(uri, is_so):
     assert gateway.is_numeric(uri) is is_so
 
 
@@ -43,7 +43,7 @@ def test_numeric(uri, is_so):
     ("x" * 63, "x" * 63),
     ("ü" * 32, "mote-c0de"),  # 64 bytes
 )
-def test_the_name(name, ep):
+def test_endpoint_name(name, ep):
     assert gateway.endpoint(name, "mote-c0de") == ep
 
 
@@ -89,13 +89,13 @@ class Net:
         return [code for code, _ in self.asked]
 
 
-def test_nothing_is_asked_before_the_link_is_up():
+def test_no_registration_before_the_link_is_up():
     net = Net()
     net.wire.run(100_000)
     assert net.asked == [] and net.names == []
 
 
-def test_it_registers_when_the_link_is_up():
+def test_registration_when_the_link_is_up():
     net = Net()
     assert net.linked() == [GET, POST]
     assert net.names == [("192.0.2.7", 5683)]
@@ -103,7 +103,7 @@ def test_it_registers_when_the_link_is_up():
     assert net.said == ["directory: registered"]
 
 
-def test_it_registers_again_when_the_link_comes_back():
+def test_registration_again_after_a_link_loss():
     # the directory has the node's address from the request
     net = Net()
     net.linked()
@@ -111,7 +111,7 @@ def test_it_registers_again_when_the_link_comes_back():
     assert net.names == [("192.0.2.7", 5683)]
 
 
-def test_it_does_not_wait_out_a_pause_when_the_link_comes_back():
+def test_link_recovery_cuts_the_back_off_short():
     net = Net()
     net.deaf = True
     net.linked(10 * 3600 * 1000)

@@ -45,7 +45,7 @@ def node_of(say=None):
     return node
 
 
-def test_a_node_with_keys():
+def test_node_with_keys_serves_oscore():
     remove()
     write(GOOD)
     node = node_of()
@@ -60,7 +60,7 @@ def test_a_node_with_keys():
     remove()
 
 
-def test_several_contexts():
+def test_several_security_contexts():
     remove()
     other = dict(GOOD, sender_id="0303", id_context="c0ffee", gateway=False)
     write([other, GOOD])
@@ -71,7 +71,7 @@ def test_several_contexts():
     remove()
 
 
-def test_a_node_without_keys_refuses():
+def test_node_without_keys_refuses_changes():
     remove()
     node = node_of()
     assert node.said == ["OSCORE: no keys-test.json: what changes something is refused"]
@@ -101,7 +101,7 @@ def test_a_node_without_keys_refuses():
     (dict(GOOD, gateway="yes"), "gateway: must be true"),
     ({"secret": GOOD["secret"], "sender_id": "01"}, "recipient_id: is missing"),
 )
-def test_a_file_that_is_wrong(content, why):
+def test_invalid_key_file_is_refused_with_a_reason(content, why):
     remove()
     write(content)
     error = str(raises(ValueError, keys.load, FILE))
@@ -118,7 +118,7 @@ def test_a_file_that_is_wrong(content, why):
     dict(GOOD, recipient_id="03", gateway=False),
     dict(GOOD, salt=GOOD["salt"] + "00"),
 )
-def test_contexts_that_share_a_sender_key(other):
+def test_contexts_sharing_a_sender_key_are_refused(other):
     remove()
     write([GOOD, dict(GOOD, sender_id="07"), other])
     error = str(raises(ValueError, keys.load, FILE))
@@ -130,7 +130,7 @@ def test_contexts_that_share_a_sender_key(other):
     remove()
 
 
-def test_contexts_that_share_less_are_taken():
+def test_contexts_sharing_less_are_accepted():
     remove()
     write(
         [
@@ -144,7 +144,7 @@ def test_contexts_that_share_less_are_taken():
     remove()
 
 
-def test_numbers_that_are_broken():
+def test_broken_number_file_means_lost_numbers():
     remove()
     write(GOOD)
     node_of()
@@ -156,7 +156,7 @@ def test_numbers_that_are_broken():
     remove()
 
 
-def test_numbers_are_replaced_as_a_whole():
+def test_number_file_is_replaced_atomically():
     remove()
     store = keys.Numbers(FILE + keys.NUMBERS)
     assert store.load() is None
@@ -169,7 +169,7 @@ def test_numbers_are_replaced_as_a_whole():
     remove()
 
 
-def test_who_is_on_the_line_holds_the_node():
+def test_serial_peer_may_write_without_keys():
     remove()
     node = node_of()
     line = object()

@@ -152,7 +152,7 @@ def put_file(content):
 
 
 @cases((Board(),), (Board(LINK="wifi"),))
-def test_wifi_needs_access(board):
+def test_wifi_link_needs_credentials(board):
     with modules():
         assert links.choose(board, "mote", FILE, print) is None
         put_file(ACCESS)
@@ -164,7 +164,7 @@ def test_wifi_needs_access(board):
             os.remove(FILE)
 
 
-def test_ppp_needs_none():
+def test_ppp_link_needs_no_credentials():
     with modules() as network:
         link = links.choose(PPP_BOARD, "mote-c0de", FILE, print)
         assert isinstance(link, PppLink)
@@ -174,7 +174,7 @@ def test_ppp_needs_none():
     assert Uart.opened[0][1]["rxbuf"] >= 1500  # a whole packet, while the node is busy
 
 
-def test_a_board_without_network_has_a_line():
+def test_board_without_network_gets_a_serial_line():
     with modules():
         assert links.choose(PICO, "mote", FILE, print) is None
         line = links.open_line(PICO, Node())
@@ -218,7 +218,7 @@ class Chain:
 
 
 @cases(0, 0x3FFFFFFF - 15)
-def test_ppp_comes_up_and_says_so(start_ms):
+def test_ppp_link_comes_up_and_is_logged(start_ms):
     chain = Chain()
     chain.now_ms = start_ms
     assert chain.run(100)
@@ -241,7 +241,7 @@ def test_ppp_is_tried_again_after_a_refusal_and_after_a_loss():
     assert chain.run(3000) and chain.link.joins == 2
 
 
-def test_ppp_that_is_busy_is_let_be():
+def test_busy_ppp_is_retried_later():
     chain = Chain()
     chain.ppp.state, chain.ppp.needs = 3, 500
     assert not chain.run(3000)
@@ -267,7 +267,7 @@ def test_bytes_for_ppp_are_fed_from_the_steps_of_udp():
     assert chain.ppp.log == ["connect", "del"], "lwIP keeps what waits for the other end"
 
 
-def test_ppp_that_is_not_up_yet_is_ended():
+def test_close_ends_ppp_before_it_is_up():
     chain = Chain()
     chain.run(10)
     chain.link.close()
@@ -333,13 +333,13 @@ def served(link, steps):
     return log
 
 
-def test_the_line_is_served_with_and_without_the_network():
+def test_serial_line_is_served_with_and_without_network():
     assert served(Link([False, True, True, False, True]), 5) == (
         "line beside step step alone line reopen beside step closed close".split()
     )
 
 
-def test_a_node_may_have_only_the_line():
+def test_node_with_only_a_serial_line():
     assert served(None, 2) == ["line", "line", "closed"]
 
 
@@ -366,7 +366,7 @@ class Provisioned:
         return content
 
 
-def test_access_that_comes_over_the_line_is_stored_and_the_node_restarts():
+def test_wifi_credentials_over_the_line_are_stored_and_restart_the_node():
     wifi = Provisioned()
     assert wifi.put(ACCESS).code == 0x44
     assert wifi.stored() == json.loads(ACCESS)
@@ -377,7 +377,7 @@ def test_access_that_comes_over_the_line_is_stored_and_the_node_restarts():
 
 
 @cases("10.0.0.7", (("10.0.0.7", 5683),), b"\x02\x00")
-def test_access_from_the_network_is_refused(peer):
+def test_wifi_credentials_from_the_network_are_refused(peer):
     wifi = Provisioned()
     answer = wifi.put(ACCESS, peer)
     assert answer.code == 0x83 and b"serial line" in answer.payload
@@ -393,19 +393,19 @@ def test_access_from_the_network_is_refused(peer):
     (b'{"ssid": "attic", "password": "short"}', b"password"),
     (b'{"ssid": "attic", "other": 1}', b"other"),
 )
-def test_access_that_is_none_is_refused_by_the_field(content, field):
+def test_invalid_wifi_credentials_are_refused_by_field(content, field):
     wifi = Provisioned()
     answer = wifi.put(content)
     assert answer.code == 0x80 and field in answer.payload and b"short" not in answer.payload
     assert wifi.stored() is None
 
 
-def test_access_can_not_be_read():
+def test_wifi_credentials_cannot_be_read():
     wifi = Provisioned()
     assert ask(wifi.node, request(GET, "wifi"), "line").code == 0x85
 
 
-def test_access_that_cannot_be_stored():
+def test_wifi_credentials_that_cannot_be_stored():
     wifi = Provisioned()
     kept = config.save_secrets
 
@@ -422,7 +422,7 @@ def test_access_that_cannot_be_stored():
 
 
 @cases((Board(SLIPMUX="console"), True), (PICO, False))
-def test_wifi_is_there_on_boards_that_have_it(board, there):
+def test_wifi_resource_exists_on_wifi_boards_only(board, there):
     with modules():
         kept = links.open_line
         links.open_line = lambda _board, node: Line([])
@@ -434,7 +434,7 @@ def test_wifi_is_there_on_boards_that_have_it(board, there):
             links.open_line = kept
 
 
-def test_what_the_node_says_goes_over_a_line_of_its_own_too():
+def test_log_lines_go_over_a_dedicated_serial_line():
     said = []
     line = Line([])
     line.say = said.append

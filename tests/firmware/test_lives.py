@@ -81,7 +81,7 @@ def on_trial(test):
 
 
 @cases(sleeper, napper)
-def test_settings_with_which_a_report_was_taken_are_the_good_ones(runner):
+def test_acknowledged_report_confirms_new_settings(runner):
     def tried(world, files):
         world.live(runner, files.trial())
         assert files.read() == (b"new", b"new") and world.resets == 0 and files.lines == []
@@ -90,7 +90,7 @@ def test_settings_with_which_a_report_was_taken_are_the_good_ones(runner):
 
 
 @cases(sleeper, napper)
-def test_settings_with_which_nobody_was_reached_give_way_to_the_good_ones(runner):
+def test_settings_without_a_reachable_gateway_are_rolled_back(runner):
     def tried(world, files):
         world.deaf = True
         for _ in range(safety.TRIAL_FAILURES - 1):
@@ -103,7 +103,7 @@ def test_settings_with_which_nobody_was_reached_give_way_to_the_good_ones(runner
 
 
 @cases(sleeper, napper)
-def test_good_settings_outlast_a_gateway_that_is_away(runner):
+def test_confirmed_settings_survive_an_absent_gateway(runner):
     def tried(world, files):
         world.live(runner, files.trial())
         world.deaf = True
@@ -115,7 +115,7 @@ def test_good_settings_outlast_a_gateway_that_is_away(runner):
 
 
 @cases((3600, 4020), (86_400, 95_100), (10, 71))
-def test_what_a_door_tells_lasts_a_little_longer_than_to_its_next_report(beat_s, max_age_s):
+def test_max_age_of_a_door_exceeds_the_heartbeat(beat_s, max_age_s):
     def asked(world):
         world.live(sleeper, heartbeat_s=beat_s)
         ask = Asker(world.node, world.ticks_ms())
@@ -126,7 +126,7 @@ def test_what_a_door_tells_lasts_a_little_longer_than_to_its_next_report(beat_s,
     on_stage(asked)
 
 
-def test_a_wearable_that_naps_looks_at_its_sensors_once_a_period():
+def test_napping_wearable_samples_once_a_period():
     looked_ms = []
     setup = wearable.setup
 

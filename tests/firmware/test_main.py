@@ -224,14 +224,14 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert node.group is not None and node.exchange.gate.rate == startup.RATE
 
 
-def test_a_port_without_groups_serves_all_the_same():
+def test_port_without_multicast_serves_unicast():
     start = Start()
     start.group.failure = OSError(22, "join")
     raises(KeyboardInterrupt, start.run)
     assert start.udp.log == ["step", "step", "step", "close"]
 
 
-def test_what_the_link_says_is_kept_in_the_log():
+def test_link_messages_are_logged():
     said = []
 
     class Log(Resource):
@@ -252,7 +252,7 @@ def test_a_node_without_a_gateway_has_no_client():
 
 
 @cases(("coap://192.0.2.7", 5683), ("coap://192.0.2.7:5700", 5700))
-def test_a_node_asks_its_gateway_for_the_directory(uri, port):
+def test_node_registers_with_its_gateway(uri, port):
     start = Start(gateway=uri)
     raises(KeyboardInterrupt, start.run)
     node = start.udp.nodes[0]
@@ -280,7 +280,7 @@ def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
     assert node.due(10) == 0 and start.udp.log[0] == "step"
 
 
-def test_without_wifi_access_the_repl_is_left_alone():
+def test_missing_wifi_credentials_leave_the_repl():
     start = Start(secrets=None).run()
     assert start.network.radio.attempts == []
     assert start.machine.resets == 0
@@ -307,7 +307,7 @@ class SerialLine:
 
 
 @cases((None, 3), (b'{"ssid": ""}', 3), (b'{"ssid": "attic"}', 1))
-def test_a_node_with_a_line_is_there_whatever_the_wifi_access_is(secrets, steps):
+def test_serial_line_is_served_whatever_the_wifi_credentials(secrets, steps):
     line = SerialLine()
     kept = startup.links.open_line
     startup.links.open_line = lambda _board, _node: line
@@ -360,7 +360,7 @@ def test_safe_mode_serves_without_a_watchdog_and_says_why(options, why):
     assert start.machine.timeouts == [] and start.udp.log == ["step", "step", "step", "close"]
 
 
-def test_good_settings_are_no_safe_mode():
+def test_valid_settings_do_not_cause_safe_mode():
     assert log_of(Start()) == ""
 
 
@@ -371,7 +371,7 @@ def test_good_settings_are_no_safe_mode():
     ({"content": b"{"}, 2, 0),
     ({"power": "battery"}, 2, 0),
 )
-def test_safe_mode_ends_by_itself_unless_settings_are_its_reason(options, part, resets):
+def test_safe_mode_ends_unless_settings_caused_it(options, part, resets):
     start = Start(**options)
 
     def step():
@@ -382,7 +382,7 @@ def test_safe_mode_ends_by_itself_unless_settings_are_its_reason(options, part, 
     assert start.machine.resets == resets
 
 
-def test_what_breaks_in_safe_mode_leaves_the_repl_alone_for_long():
+def test_exception_in_safe_mode_leaves_the_repl_for_long():
     def broken(_node, _board, _settings):
         raise RuntimeError("on purpose")
 
@@ -391,7 +391,7 @@ def test_what_breaks_in_safe_mode_leaves_the_repl_alone_for_long():
     assert start.clock.now_ms >= safety.SAFE_MS
 
 
-def test_a_broken_application_restarts_the_node_after_a_pause():
+def test_failing_application_restarts_the_node_after_a_pause():
     def broken(_node, _board, _settings):
         raise RuntimeError("on purpose")
 
@@ -401,7 +401,7 @@ def test_a_broken_application_restarts_the_node_after_a_pause():
 
 
 @cases({}, BATTERY)
-def test_wrong_wifi_access_is_told_and_leaves_the_repl(settings):
+def test_invalid_wifi_credentials_are_logged_and_leave_the_repl(settings):
     said = []
 
     class Log(Resource):
@@ -417,14 +417,14 @@ def test_wrong_wifi_access_is_told_and_leaves_the_repl(settings):
 
 
 @cases({}, BATTERY)
-def test_wrong_wifi_access_gives_way_to_the_last_good_one(settings):
+def test_invalid_wifi_credentials_are_rolled_back(settings):
     good = b'{"ssid": "attic"}'
     start = Start(secrets=b'{"ssid": "at', good=good, **settings).run()
     assert start.machine.resets == 1 and start.left[SECRETS_FILE] == good
     assert start.clock.now_ms == 5000, "at once"
 
 
-def test_what_has_reached_the_network_is_good():
+def test_settings_that_reach_the_network_are_confirmed():
     start = Start()
     raises(KeyboardInterrupt, start.run)
     assert start.left[SECRETS_FILE + ".good"] == start.secrets
@@ -432,7 +432,7 @@ def test_what_has_reached_the_network_is_good():
 
 
 @cases(True, False)
-def test_what_never_reaches_its_gateway_gives_way(waits):
+def test_settings_that_never_reach_the_gateway_are_rolled_back(waits):
     good = b'{"ssid": "cellar"}'
     start = Start(good=good, gateway="coap://192.0.2.7")
 

@@ -48,7 +48,7 @@ class Scene:
 
 
 @cases(Esp32Radio, PicoRadio)
-def test_a_node_joins(radio):
+def test_station_joins(radio):
     scene = Scene(radio).play(3000)
     assert scene.link.up
     assert scene.link.address == "10.0.0.7"
@@ -56,7 +56,7 @@ def test_a_node_joins(radio):
     assert scene.lines == ["Wi-Fi: 10.0.0.7 is mote-c0de.local"]
 
 
-def test_poll_says_whether_the_link_is_up():
+def test_poll_returns_whether_the_link_is_up():
     scene = Scene()
     assert scene.link.poll(0) is False
     scene.network.now_ms = 5000
@@ -65,7 +65,7 @@ def test_poll_says_whether_the_link_is_up():
 
 
 @cases(Esp32Radio, PicoRadio)
-def test_the_link_comes_back_after_a_loss(radio):
+def test_link_recovers_after_a_loss(radio):
     scene = Scene(radio).play(5000).answer(ABSENT).play(30000)
     assert not scene.link.up
     assert scene.link.losses == 1
@@ -76,7 +76,7 @@ def test_the_link_comes_back_after_a_loss(radio):
 
 
 @cases(Esp32Radio, PicoRadio)
-def test_a_night_without_access_point_and_back(radio):
+def test_link_recovers_after_a_night_without_access_point(radio):
     scene = Scene(radio).play(5000)
     night_ms = 8 * 3600 * 1000
     scene.answer(ABSENT).play(night_ms)
@@ -86,13 +86,13 @@ def test_a_night_without_access_point_and_back(radio):
     assert scene.link.up
 
 
-def test_the_pauses_double_up_to_a_minute():
+def test_retry_pauses_double_up_to_a_minute():
     scene = Scene(answer=ABSENT).play(600000)
     # An attempt without an access point is given up after the 4 s in which reasons may be old.
     assert scene.pauses_s()[:8] == [4 + pause for pause in (1, 2, 4, 8, 16, 32, 60, 60)]
 
 
-def test_the_pauses_start_small_again_after_a_join():
+def test_join_resets_the_retry_pause():
     scene = Scene(answer=ABSENT).play(300000).answer(UP).play(90000)
     assert scene.link.up
     scene.radio.attempts = []
@@ -100,7 +100,7 @@ def test_the_pauses_start_small_again_after_a_join():
     assert scene.pauses_s()[:2] == [5, 6]
 
 
-def test_many_nodes_do_not_come_back_at_once():
+def test_retry_pauses_have_jitter():
     asked = []
 
     def random_below(n):
@@ -118,19 +118,19 @@ def test_many_nodes_do_not_come_back_at_once():
     (Esp32Radio, ABSENT, "no such network in reach"),
     (PicoRadio, ABSENT, "no such network in reach"),
 )
-def test_the_reason_is_told(radio, answer, reason):
+def test_failure_reason_is_logged(radio, answer, reason):
     scene = Scene(radio, answer).play(4500)
     assert scene.lines == ["Wi-Fi: " + reason + "; next try in 1 s"]
 
 
 @cases(Esp32Radio, PicoRadio)
-def test_a_join_that_hangs_is_given_up(radio):
+def test_hanging_join_times_out(radio):
     scene = Scene(radio, SILENT).play(20500)
     assert scene.lines == ["Wi-Fi: no answer for 20 s; next try in 1 s"]
     assert scene.answer(UP).play(10000).link.up
 
 
-def test_an_old_reason_is_not_believed():
+def test_stale_failure_reason_is_ignored():
     scene = Scene(answer=WRONG_PASSWORD).play(4500)
     scene.network.access_point = AccessPoint(UP, delay_ms=3500)
     scene.play(6000)
@@ -148,7 +148,7 @@ def test_a_radio_left_connecting_by_a_soft_reset_is_taken_over():
     assert scene.link.joins == 1
 
 
-def test_a_station_that_stays_associated_when_off_is_disconnected_first():
+def test_station_still_associated_when_off_is_disconnected_first():
     scene = Scene(PicoRadio)
     scene.radio.on = scene.radio.associated = True  # as after a soft reset
     scene.network.access_point.answer = WRONG_PASSWORD
@@ -173,7 +173,7 @@ def test_a_changed_country_reaches_a_radio_that_was_on():
     assert scene.play(3000).network.country_in_use == "DE"
 
 
-def test_no_country_leaves_the_radios_own():
+def test_without_country_the_radio_keeps_its_own():
     scene = Scene(PicoRadio, access={"ssid": "attic", "password": "", "country": ""}).play(3000)
     assert scene.network.country_in_use == "XX"
     assert scene.radio.attempts == [(0, "attic", "")]
@@ -188,7 +188,7 @@ def test_the_boards_options_are_set_on_every_attempt():
     assert scene.radio.options == {"reconnects": 2}
 
 
-def test_a_driver_that_raises_is_tried_again():
+def test_join_is_retried_after_a_driver_exception():
     scene = Scene()
     connect = scene.radio.connect
 

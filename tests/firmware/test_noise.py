@@ -43,7 +43,7 @@ def told(ask, path, rounds, round_ms, step_ms, shake):
 
 @cases(2, 5, 15)
 @expected_failure("each percent of noise is told")
-def test_a_steady_cell_is_told_of_a_few_times_an_hour(noise_mv):
+def test_steady_battery_notifies_a_few_times_an_hour(noise_mv):
     noise = Noise(1)
     ask, _ = started(door)
 
@@ -56,7 +56,7 @@ def test_a_steady_cell_is_told_of_a_few_times_an_hour(noise_mv):
 
 
 @expected_failure("each beat a minute is told")
-def test_the_heart_of_a_body_at_rest_is_told_of_a_few_times():
+def test_steady_heart_rate_notifies_a_few_times():
     noise = Noise(1)
     ask, body = started(wearable, board.Body)
     ask.run(20_000)

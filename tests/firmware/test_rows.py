@@ -31,7 +31,7 @@ def more(told, now_ms, minutes):
     return now_ms
 
 
-def test_ten_rows_are_a_pack_and_its_release_makes_room():
+def test_ten_rows_fill_a_pack_and_acknowledgement_frees_them():
     told, now_ms = kept(9)
     assert not told.owes()
     now_ms = more(told, now_ms, 1)
@@ -44,7 +44,7 @@ def test_ten_rows_are_a_pack_and_its_release_makes_room():
     assert not told.owes() and told.offer() == (10, 0, 0)
 
 
-def test_what_was_measured_during_an_outage_goes_in_order_and_the_rest_is_counted():
+def test_rows_of_an_outage_are_reported_in_order_and_evictions_counted():
     told, now_ms = kept(KEPT + 3)
     first = told.offer()
     assert first == (13, 3, 0)
@@ -59,7 +59,7 @@ def test_what_was_measured_during_an_outage_goes_in_order_and_the_rest_is_counte
     assert packs == KEPT // 10
 
 
-def test_rows_that_come_while_a_report_is_under_way_wait_for_the_next_one():
+def test_rows_added_during_a_report_wait_for_the_next():
     told, now_ms = kept(10)
     offer = told.offer()
     more(told, now_ms, 2)
@@ -67,13 +67,13 @@ def test_rows_that_come_while_a_report_is_under_way_wait_for_the_next_one():
     assert told._batch.rows == 2 and told.offer()[0] == 12
 
 
-def test_a_heartbeat_without_rows_says_until_when():
+def test_heartbeat_without_rows_has_next_report_time():
     told, now_ms = kept(0)
     pack = told.pack(told.offer(), now_ms, None, 3600)
     assert b"beat" in pack and b"row_n" not in pack and len(pack) < 60
 
 
-def test_after_a_loss_of_power_numbers_go_on_and_nobody_knows_what_is_missing():
+def test_power_loss_continues_row_numbers_and_reports_an_unknown_gap():
     told, now_ms = kept(10, 128)
     offer = told.offer()
     assert offer == (138, 0, 1) and told.owes()
@@ -82,7 +82,7 @@ def test_after_a_loss_of_power_numbers_go_on_and_nobody_knows_what_is_missing():
     assert not told.owes()
 
 
-def test_a_row_that_can_not_wait_is_owed_until_it_is_taken():
+def test_urgent_row_stays_pending_until_acknowledged():
     told, now_ms = kept(3)
     assert not told.owes()
     told._batch.hurry(now_ms + 5_000)

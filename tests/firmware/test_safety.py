@@ -70,19 +70,19 @@ def gone(path=PATH):
 
 
 @cases(PWRON_RESET, 2, WDT_RESET, 5)
-def test_every_reset_opens_the_window_for_five_seconds(cause):
+def test_every_reset_waits_five_seconds_for_ctrl_c(cause):
     user = User()
     assert user.opens(Machine(cause)) == "" and user.now_ms == 5000
     assert "Ctrl-C" in user.lines[0] and gone()
 
 
-def test_a_wake_from_deep_sleep_does_not():
+def test_wake_from_deep_sleep_does_not_wait():
     user = User(pressed_ms=0)
     assert user.opens(Machine(DEEPSLEEP_RESET)) == "" and user.now_ms == 0 and gone()
 
 
 @cases(0, 2500, 4900)
-def test_the_button_is_safe_mode(pressed_ms):
+def test_held_button_brings_safe_mode(pressed_ms):
     user = User(pressed_ms)
     assert "BOOT" in user.opens() and user.now_ms <= 4950 and gone()
 
@@ -92,7 +92,7 @@ def fast_resets(count):
         raises(KeyboardInterrupt, User(ends_ms=1000).opens)
 
 
-def test_three_fast_resets_are_safe_mode():
+def test_three_fast_resets_bring_safe_mode():
     try:
         fast_resets(2)
         assert User().opens() == "3 fast resets"
@@ -101,7 +101,7 @@ def test_three_fast_resets_are_safe_mode():
         gone()
 
 
-def test_two_fast_resets_are_not():
+def test_two_fast_resets_do_not():
     try:
         fast_resets(1)
         assert User().opens() == ""
@@ -112,7 +112,7 @@ def test_two_fast_resets_are_not():
 
 
 @cases(b"", b"x", b"-1", b"999", b"1.5")
-def test_a_broken_count_counts_as_none(content):
+def test_broken_reset_count_counts_as_none(content):
     with open(PATH, "wb") as file:
         file.write(content)
     try:
@@ -151,7 +151,7 @@ def tried(steps):
             gone(path + ".good")
 
 
-def test_settings_that_reach_the_gateway_are_the_good_ones():
+def test_settings_that_reach_the_gateway_are_confirmed():
     def steps():
         first = trial()
         assert first.open
@@ -163,7 +163,7 @@ def test_settings_that_reach_the_gateway_are_the_good_ones():
 
 
 @cases(SETTINGS, SECRETS)
-def test_settings_that_never_get_there_give_way(path):
+def test_settings_that_never_reach_the_gateway_are_rolled_back(path):
     def steps():
         trial().passed()
         before = read(path)
@@ -176,7 +176,7 @@ def test_settings_that_never_get_there_give_way(path):
     tried(steps)
 
 
-def test_settings_of_a_node_that_is_awake_have_ten_minutes():
+def test_powered_node_has_ten_minutes_to_confirm_settings():
     def steps():
         assert not trial().expired(0)
         trial().passed()
@@ -191,14 +191,14 @@ def test_settings_of_a_node_that_is_awake_have_ten_minutes():
     tried(steps)
 
 
-def test_the_first_settings_have_nothing_to_give_way_to():
+def test_first_settings_have_no_fallback():
     def steps():
         assert not trial().failed() and read(SETTINGS) == b"one"
 
     tried(steps)
 
 
-def test_good_settings_do_not_give_way_to_an_outage():
+def test_confirmed_settings_survive_an_outage():
     def steps():
         trial().passed()
         assert not trial().failed()
@@ -206,7 +206,7 @@ def test_good_settings_do_not_give_way_to_an_outage():
     tried(steps)
 
 
-def test_settings_that_were_not_there_go_again():
+def test_rollback_removes_files_that_did_not_exist():
     def steps():
         gone(SETTINGS)
         trial().passed()
@@ -230,7 +230,7 @@ class Mem32:
         self.words[at] = value
 
 
-def test_who_ends_the_node_has_the_board_for_himself():
+def test_stop_disables_the_watchdog():
     machine = Machine()
     safety.Watchdog(machine, "esp32").stop()
     assert machine.timeout_ms > 20 * 86_400_000
@@ -240,7 +240,7 @@ def test_who_ends_the_node_has_the_board_for_himself():
 
 
 @cases(("rp2", 8000), ("esp32", 60000), ("linux", 60000))
-def test_the_watchdog_is_as_patient_as_the_chip_allows(platform, wanted_ms):
+def test_watchdog_timeout_is_the_longest_of_the_chip(platform, wanted_ms):
     machine = Machine()
     assert safety.Watchdog(machine, platform).feed() == "fed"
     assert machine.timeout_ms == wanted_ms

@@ -23,7 +23,7 @@ def test_the_node_has_a_report_and_no_more_observers_than_fit():
     assert node.client is not None and node.exchange.ack_timeout_ms == 1000
 
 
-def test_what_is_retained_fits_a_slot_with_all_its_observers():
+def test_retained_state_fits_with_all_observers():
     node = asleep.make_node(board, Report("gateway", "door-1"))
     journal = Journal()
     for i in range(40):
@@ -34,7 +34,7 @@ def test_what_is_retained_fits_a_slot_with_all_its_observers():
     assert 10 + 8 + 20 + 28 + len(journal.state()) + 1 + len(node.state()) + observers <= 1024
 
 
-def test_the_door_of_a_sleeping_node_numbers_its_events_where_they_are_kept():
+def test_sleeping_door_numbers_events_in_the_retained_log():
     board.power_on()
     clock.hold(0)
     reed.ticks_ms = clock.ms
@@ -67,7 +67,7 @@ class Resource:
 
 
 @cases((83,), (None,))
-def test_the_battery_is_measured_at_rest_and_while_the_radio_sends(pct):
+def test_battery_is_measured_idle_and_under_radio_load(pct):
     resource = Resource(pct)
     charge = asleep.Charge(resource)
     assert charge.pct is None
@@ -101,7 +101,7 @@ class Trial:
 
 
 @cases((True, 1), (False, 0))
-def test_settings_that_reach_nobody_give_way_after_a_few_wakes(good, resets):
+def test_settings_that_reach_nobody_are_rolled_back_after_a_few_wakes(good, resets):
     machine = Machine()
     for failures in range(1, safety.TRIAL_FAILURES):
         asleep.roll_back(machine, Trial(good), failures)
@@ -110,7 +110,7 @@ def test_settings_that_reach_nobody_give_way_after_a_few_wakes(good, resets):
     assert machine.resets == resets
 
 
-def test_the_chip_is_that_of_the_platform():
+def test_sleep_driver_is_chosen_by_platform():
     import sys
 
     class Sys:

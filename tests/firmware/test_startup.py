@@ -11,7 +11,7 @@ from support import cases
     (b"\x24\x0a\xc4\x00\xc0\xde", "mote-c0de"),
     (b"\xe6\x61\x38\x52\x83\x12\x0a\x05", "mote-0a05"),
 )
-def test_the_name_comes_from_the_id(unique_id, name):
+def test_node_name_is_derived_from_the_unique_id(unique_id, name):
     assert startup.hostname(unique_id) == name
 
 
@@ -120,7 +120,7 @@ def test_the_transport_opens_once_and_serves():
     assert Bench([True, True, True]).run() == ["open", "step", "step", "step"]
 
 
-def test_the_transport_opens_anew_when_the_link_comes_back():
+def test_transport_reopens_when_the_link_returns():
     # Groups are forgotten with the link on some ports.
     bench = Bench([True, False, True, True])
     assert bench.run() == ["open", "step", "due", "sleep", "reopen", "step", "step"]
@@ -141,7 +141,7 @@ def test_closing_closes_the_transport_once():
     assert bench.log == ["open", "step", "close"]
 
 
-def test_files_on_the_board_go_before_frozen_ones():
+def test_files_on_the_board_take_precedence_over_frozen_modules():
     with open(startup.__file__[: startup.__file__.rfind("/") + 1] + "boot.py") as file:
         boot = file.read()
     before = list(sys.path)

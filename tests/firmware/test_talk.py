@@ -87,7 +87,7 @@ def test_without_observers_a_report_is_one_datagram():
     assert bench.now_ms <= 60
 
 
-def test_observers_hear_after_the_report_is_on_its_way():
+def test_observers_are_notified_after_the_report_is_sent():
     bench = Bench()
     register(bench.node, peer="phone")
     for _ in range(3):
@@ -97,7 +97,7 @@ def test_observers_hear_after_the_report_is_on_its_way():
         assert message.kind == CON and message.uint(OBSERVE) is not None
 
 
-def test_mids_go_on_and_do_not_begin_where_the_transport_seeds():
+def test_message_ids_continue_over_sleep():
     bench = Bench()
     bench.wake()
     mid = bench.node.exchange.mid
@@ -106,7 +106,7 @@ def test_mids_go_on_and_do_not_begin_where_the_transport_seeds():
     assert bench.sent[0][1].mid == (mid + 256 + 1) & 0xFFFF
 
 
-def test_an_observer_that_does_not_answer_is_forgotten_after_three_wakes():
+def test_silent_observer_is_dropped_after_three_wakes():
     bench = Bench()
     register(bench.node, peer="phone")
     bench.mute = ("phone",)
@@ -117,7 +117,7 @@ def test_an_observer_that_does_not_answer_is_forgotten_after_three_wakes():
     assert bench.wake() == ["gateway"]
 
 
-def test_one_that_answers_now_and_then_is_kept():
+def test_observer_that_acknowledges_sometimes_is_kept():
     bench = Bench()
     register(bench.node, peer="phone")
     for i in range(6):
@@ -126,7 +126,7 @@ def test_one_that_answers_now_and_then_is_kept():
         assert "phone" in bench.wake()
 
 
-def test_a_gateway_that_does_not_answer_does_not_keep_observers_waiting():
+def test_silent_gateway_does_not_delay_notifications():
     bench = Bench()
     register(bench.node, peer="phone")
     bench.mute = ("gateway",)
@@ -138,7 +138,7 @@ def test_a_gateway_that_does_not_answer_does_not_keep_observers_waiting():
     assert bench.report.call is None
 
 
-def test_requests_that_did_not_come_in_time_do_not_call_the_radio_back():
+def test_late_requests_do_not_wake_the_radio():
     bench = Bench()
     bench.queued = b"\2"
     bench.wake(1000)
@@ -151,7 +151,7 @@ def test_requests_that_did_not_come_in_time_do_not_call_the_radio_back():
         assert min([part.wait_ms(bench.now_ms + later_ms) for part in parts]) > 0
 
 
-def test_requests_go_the_short_way_again_when_the_link_is_down():
+def test_request_inspection_stops_when_the_link_goes_down():
     bench = Bench()
     node = bench.node
     before = node.wants, node.view.r[SPECIAL]
@@ -199,7 +199,7 @@ class Secured(Bench):
         return again
 
 
-def test_numbers_go_on_exactly_after_a_sleep_and_skip_without_one():
+def test_oscore_numbers_continue_after_sleep_and_skip_after_a_reset():
     flash = Flash()
     bench = Secured(flash)
     bench.node.secure.ledger.void = lambda: None
@@ -221,5 +221,5 @@ def test_numbers_go_on_exactly_after_a_sleep_and_skip_without_one():
 
 
 @cases(b"", b"\0", b"\0\1\2", b"\xff" * 20)
-def test_what_is_no_state_is_refused(blob):
+def test_invalid_state_is_refused(blob):
     assert not Bench().talk.restore(blob)

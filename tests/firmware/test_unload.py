@@ -9,7 +9,7 @@ from support import only
 from unload import unload
 
 
-def test_a_module_is_forgotten_by_its_package_too():
+def test_unload_removes_a_module_from_its_package():
     from apps import resets
 
     assert apps.resets is sys.modules["apps.resets"] is resets
@@ -23,7 +23,7 @@ def test_a_module_is_forgotten_by_its_package_too():
     unload("apps.resets")
 
 
-def test_the_checks_of_settings_come_back_when_they_are_needed():
+def test_unloaded_settings_checks_are_loaded_again_on_use():
     settings = config.Settings()
     for name in ("attic", ""):  # good, and wrong
         unload("fields")
@@ -36,7 +36,7 @@ def test_the_checks_of_settings_come_back_when_they_are_needed():
 
 
 @only("micropython")
-def test_their_memory_comes_back():
+def test_unloading_frees_memory():
     settings = config.Settings()
 
     def taken(i):

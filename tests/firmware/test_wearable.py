@@ -117,7 +117,7 @@ def test_heart_rate_and_saturation_through_the_whole_node(bpm):
     assert abs(int(ask.get("s/spo2").payload) - 93) <= 2
 
 
-def test_no_finger():
+def test_without_a_finger_heart_rate_is_5_03():
     ask, body = worn()
     assert ask.get("s/hr").code == "2.05"
     body.light.finger = False
@@ -128,14 +128,14 @@ def test_no_finger():
         assert answer.payload == b"no value yet"
 
 
-def test_a_fresh_node_has_no_pulse_yet():
+def test_heart_rate_is_unavailable_at_the_start():
     ask, _ = worn(1)
     assert ask.get("s/hr").code == "5.03"
     ask.run(10_000)
     assert ask.get("s/hr").payload == b"72"
 
 
-def test_sampling_that_was_held_up_starts_anew():
+def test_delayed_sampling_restarts_the_heart_rate():
     ask, _ = worn()
     clock.advance(3000)
     ask.now_ms += 3000
@@ -146,7 +146,7 @@ def test_sampling_that_was_held_up_starts_anew():
 
 
 @cases(*CHIPS)
-def test_a_sensor_that_is_missing(name):
+def test_missing_sensor(name):
     ask, body = worn(1)
     for other in CHIPS:
         if other != name:
@@ -164,7 +164,7 @@ def test_a_sensor_that_is_missing(name):
 
 
 @cases(5, 19)
-def test_a_sensor_that_fails_for_a_while(errno):
+def test_temporarily_failing_sensor_recovers(errno):
     ask, body = worn()
     chips = [getattr(body, name) for name in CHIPS]
     for chip in chips:
@@ -182,7 +182,7 @@ def test_a_sensor_that_fails_for_a_while(errno):
     assert ask.node.last_error == ""
 
 
-def test_a_bus_that_hangs():
+def test_hanging_i2c_bus():
     ask, _ = worn()
     bus(board.SDA_PIN).stuck = True
     ask.run(2_000)
@@ -192,7 +192,7 @@ def test_a_bus_that_hangs():
     assert ask.get("s/temp").code == "2.05" and ask.get("s/hr").payload == b"72"
 
 
-def test_changes_are_told_and_small_ones_not():
+def test_only_significant_changes_notify():
     ask, body = worn()
     told = []
     ask.node.changed = lambda resource: told.append(resource.path)
@@ -209,7 +209,7 @@ def test_changes_are_told_and_small_ones_not():
 
 
 @cases(0x18, 0x19)
-def test_the_other_thermometer_and_accelerometer(address):
+def test_alternative_thermometer_and_accelerometer(address):
     from chips.lis3dh import Lis3dh
     from chips.max30205 import Max30205
 
@@ -229,7 +229,7 @@ def test_the_other_thermometer_and_accelerometer(address):
     assert ask.get("s/steps").code == "5.03"  # it counts none
 
 
-def test_diag_tells_which_sensors_do_not_answer():
+def test_diag_lists_failing_sensors():
     ask, body = worn()
 
     def told():
@@ -262,7 +262,7 @@ def by_hand():
     return node, wearable_, body
 
 
-def test_between_two_batches_nobody_needs_the_core():
+def test_processor_is_idle_between_fifo_batches():
     node, worn_, body = by_hand()
     assert worn_.wait_ms(0) == 0
     woken = 0
@@ -280,14 +280,14 @@ def test_between_two_batches_nobody_needs_the_core():
 
 
 @cases(0x3FFFFFFF, 0x3FFFFF00)
-def test_the_core_is_needed_in_time_when_the_clock_wraps(now_ms):
+def test_next_work_time_survives_clock_wrap(now_ms):
     _, worn_, _ = by_hand()
     worn_.work(now_ms)
     assert worn_.wait_ms(now_ms) == wearable.PERIOD_MS
     assert worn_.wait_ms((now_ms + wearable.PERIOD_MS) & 0x3FFFFFFF) == 0
 
 
-def test_conditions_decide_when_the_radio_wakes():
+def test_observe_conditions_decide_when_the_radio_wakes():
     node, worn_, body = by_hand()
     worn_.work(0)
     worn_.work(0)
@@ -348,7 +348,7 @@ def with_rows(seconds):
     return ask, body
 
 
-def test_a_batch_is_one_pack_with_times_relative_to_now():
+def test_batch_is_one_pack_with_relative_times():
     ask, body = with_rows(15)
     body.temperature.set_mc(37_500)
     ask.run(14_000)
@@ -366,7 +366,7 @@ def test_a_batch_is_one_pack_with_times_relative_to_now():
     assert ask.get("s/batch").payload[0] == 0x80 | len(pack)
 
 
-def test_rows_that_were_taken_are_not_told_again():
+def test_acknowledged_rows_are_not_repeated():
     ask, body = with_rows(25)
     batch = ask.node.at("s/batch")
     number = batch.number
@@ -382,7 +382,7 @@ def test_rows_that_were_taken_are_not_told_again():
     assert (answer.code, answer.max_age_s) == ("5.03", left_s) and 0 < left_s <= 10
 
 
-def test_a_batch_says_when_it_will_have_something_and_then_has_it():
+def test_empty_batch_has_a_max_age_until_the_first_row():
     board.power_on()
     clock.hold(0)
     node = Node()
@@ -398,7 +398,7 @@ def test_a_batch_says_when_it_will_have_something_and_then_has_it():
     assert node.at("s/batch").dropped == 0
 
 
-def test_rows_are_kept_when_the_sensors_go_away():
+def test_rows_survive_failing_sensors():
     ask, _ = worn()
     batch_ = ask.node.at("s/batch")
     fill(batch_, 12)
@@ -416,7 +416,7 @@ def fill(batch_, count):
 
 
 @cases(0, (10 << 24) - 3)
-def test_the_oldest_row_makes_room_and_a_number_wraps(number):
+def test_oldest_row_is_evicted_and_numbers_wrap(number):
     ask, _ = worn()
     batch_ = ask.node.at("s/batch")
     batch_.number = number
@@ -466,7 +466,7 @@ def bounded(alert):
     return ask, body, batch_
 
 
-def test_a_bound_that_is_crossed_is_told_at_once_and_once():
+def test_crossed_alert_bound_is_reported_at_once_and_once():
     ask, body, batch_ = bounded("temp>38.5 hr<40")
     told = []
     ask.node.changed = lambda resource: told.append(resource.path)
@@ -490,7 +490,7 @@ def test_a_bound_that_is_crossed_is_told_at_once_and_once():
     assert batch_.urgent == batch_.number
 
 
-def test_a_bound_below_and_a_release_that_comes_short():
+def test_lower_alert_bound_and_partial_acknowledgement():
     ask, body, batch_ = bounded("hr<60 steps>4")
     body.light.pulse_per_min = 45
     ask.run(15_000)
@@ -507,11 +507,11 @@ def test_a_bound_below_and_a_release_that_comes_short():
 
 
 @cases(("hr>150", ("hr", True, 1500, 1)), ("temp<-5.25", ("temp", False, -525, 2)))
-def test_what_a_bound_says(text, wanted):
+def test_alert_expression_is_parsed(text, wanted):
     assert bounds.parse(text) == [wanted] and bounds.parse("") == []
 
 
-def test_looking_at_bounds_allocates_nothing():
+def test_checking_alerts_allocates_nothing():
     ask, body, batch_ = bounded("temp>38.5 hr<40 hr>150")
     worn_ = [bounds.Bound(ask.node.at("s/temp"), True, 3850)]
 
@@ -538,7 +538,7 @@ def test_a_batch_allocates_nothing():
     assert report() > 0
 
 
-def test_all_sensors_sleep_and_work_again():
+def test_sensors_sleep_and_wake():
     node, worn_, body = by_hand()
     worn_.work(0)
     worn_.sleep()
@@ -552,7 +552,7 @@ def test_all_sensors_sleep_and_work_again():
     worn_.sleep()  # not even a stuck bus stops it
 
 
-def test_a_wearer_who_moves_and_one_who_sits_still_again():
+def test_motion_is_detected_and_ends():
     node, worn_, body = by_hand()
 
     def live(periods, shake=0):
@@ -583,7 +583,7 @@ def test_door_and_wearable_on_one_node():
 
 
 @cases("s/hr", "s/spo2", "s/temp", "s/steps", "s/accel", "s/batt")
-def test_an_answer_allocates_nothing(path):
+def test_response_allocates_nothing(path):
     ask, _ = worn()
     accepts = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)
     requests = [ask.request(GET, path, accept=accept) for accept in accepts]

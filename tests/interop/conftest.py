@@ -4,20 +4,13 @@ import pytest
 from processes import aiocoap_server, libcoap_server, simulated
 
 INTERPRETERS = ("micropython", "cpython")
-SERVERS = ("node", "plugtest", "libcoap_process", "aiocoap_process")
+SERVERS = ("node", "libcoap_process", "aiocoap_process")
 
 
 @pytest.fixture(scope="session", params=INTERPRETERS)
 def node(request):
     """A simulated door and wearable node, on each interpreter."""
     with simulated(request.param, "both") as process:
-        yield process
-
-
-@pytest.fixture(scope="session", params=INTERPRETERS)
-def plugtest(request):
-    """A simulated node with the plugtest's resources, on each interpreter."""
-    with simulated(request.param, "plugtest") as process:
         yield process
 
 

@@ -56,7 +56,7 @@ class Peer:
 
 def load(port, *arguments):
     """Run the load client for a moment; return the finished process."""
-    command = [programs.c_program("load"), "--port", port, "--warmup", 0, "--seconds", 0.2]
+    command = [programs.load_client("load"), "--port", port, "--warmup", 0, "--seconds", 0.2]
     command += ["--retransmit-ms", LONG_MS, *arguments]
     return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=120)
 
@@ -74,16 +74,16 @@ def content(datagram):
 
 def test_right_answers_are_counted_without_errors():
     with Peer(content) as peer:
-        seen = report(peer.port, "--sockets", 2, "--window", 3, "--count", 200)
+        stats = report(peer.port, "--sockets", 2, "--window", 3, "--count", 200)
     outstanding = 2 * 3
-    assert 0 <= len(peer.requests) - seen["requests"] <= 2 * outstanding
+    assert 0 <= len(peer.requests) - stats["requests"] <= 2 * outstanding
     assert len({address for address, _ in peer.requests}) == 2
     # so few are done within milliseconds, of which a tenth is printed
-    assert seen["requests"] / seen["rate"] == pytest.approx(seen["seconds"], abs=1e-4)
-    assert 0 < seen["p50_us"] <= seen["p99_us"]
-    assert (seen["code"], seen["answer_bytes"]) == ("2.05", 13)
+    assert stats["requests"] / stats["rate"] == pytest.approx(stats["seconds"], abs=1e-4)
+    assert 0 < stats["p50_us"] <= stats["p99_us"]
+    assert (stats["code"], stats["response_bytes"]) == ("2.05", 13)
     for counter in ("errors", "bad_codes", "retransmitted", "unexpected"):
-        assert seen[counter] == 0, seen
+        assert stats[counter] == 0, stats
 
 
 def test_every_request_has_a_new_mid_and_token():
@@ -107,9 +107,9 @@ def test_every_request_has_a_new_mid_and_token():
 )
 def test_a_wrong_answer_is_an_error_and_settles_nothing(lie):
     with Peer(lambda datagram: [lie(datagram), *content(datagram)]) as peer:
-        seen = report(peer.port)
-    assert seen["requests"] > 0
-    assert abs(seen["errors"] - seen["requests"]) <= 2 * 8 * 8
+        stats = report(peer.port)
+    assert stats["requests"] > 0
+    assert abs(stats["errors"] - stats["requests"]) <= 2 * 8 * 8
 
 
 def test_an_answer_with_a_foreign_mid_settles_nothing():
@@ -117,16 +117,16 @@ def test_an_answer_with_a_foreign_mid_settles_nothing():
         return [ACK_CONTENT + bytes([datagram[2] ^ 0x80]) + datagram[3:8], *content(datagram)]
 
     with Peer(foreign) as peer:
-        seen = report(peer.port)
-    assert seen["errors"] == 0
-    assert abs(seen["unexpected"] - seen["requests"]) <= 2 * 8 * 8
+        stats = report(peer.port)
+    assert stats["errors"] == 0
+    assert abs(stats["unexpected"] - stats["requests"]) <= 2 * 8 * 8
 
 
 def test_other_codes_than_expected_are_counted():
     with Peer(lambda d: [bytes([0x64, 0x84]) + d[2:8]]) as peer:
-        seen = report(peer.port)
-        assert seen["bad_codes"] == seen["requests"] > 0
-        assert seen["code"] == "4.04"
+        stats = report(peer.port)
+        assert stats["bad_codes"] == stats["requests"] > 0
+        assert stats["code"] == "4.04"
         assert report(peer.port, "--expect", "4.04")["bad_codes"] == 0
 
 
@@ -140,26 +140,18 @@ def test_a_lost_request_is_sent_again_as_it_was():
         return []
 
     with Peer(forget_the_first) as peer:
-        seen = report(peer.port, "--sockets", 1, "--window", 2, "--retransmit-ms", 50)
-    assert seen["retransmitted"] >= seen["requests"] > 0
-    assert seen["errors"] == 0
-    assert seen["p50_us"] >= 50000
+        stats = report(peer.port, "--sockets", 1, "--window", 2, "--retransmit-ms", 50)
+    assert stats["retransmitted"] >= stats["requests"] > 0
+    assert stats["errors"] == 0
+    assert stats["p50_us"] >= 50000
 
 
 def test_duplicates_repeat_one_message_per_socket():
     with Peer(content) as peer:
-        seen = report(peer.port, "--duplicate", "--sockets", 2, "--window", 3, "--count", 60)
-    assert seen["requests"] == 60
-    assert seen["errors"] == seen["unexpected"] == 0
+        stats = report(peer.port, "--duplicate", "--sockets", 2, "--window", 3, "--count", 60)
+    assert stats["requests"] == 60
+    assert stats["errors"] == stats["unexpected"] == 0
     assert len(set(peer.requests)) == 2
-
-
-def test_non_requests_are_matched_by_token():
-    with Peer(lambda d: [bytes([0x54, 0x45, 0, 1]) + d[4:8] + b"\xffopen"]) as peer:
-        seen = report(peer.port, "--non")
-    assert seen["requests"] > 0
-    assert seen["errors"] == seen["unexpected"] == 0
-    assert {datagram[0] for _, datagram in peer.requests} == {0x54}
 
 
 def test_count_sends_exactly_so_many():
@@ -185,9 +177,9 @@ def block(datagram, size=32, body=BODY):
 
 def test_a_body_in_blocks_counts_once():
     with Peer(block) as peer:
-        seen = report(peer.port, "--path", "b", "--body", 100, "--count", 30, "--window", 2)
-    assert seen["requests"] == 30
-    assert seen["errors"] == seen["unexpected"] == seen["retransmitted"] == 0
+        stats = report(peer.port, "--path", "b", "--body", 100, "--count", 30, "--window", 2)
+    assert stats["requests"] == 30
+    assert stats["errors"] == stats["unexpected"] == stats["retransmitted"] == 0
     assert len(peer.requests) == 30 * 4
     asked = [aiocoap.Message.decode(datagram) for _, datagram in peer.requests]
     assert {m.opt.block2.block_number if m.opt.block2 else 0 for m in asked} == {0, 1, 2, 3}
@@ -210,9 +202,9 @@ def test_another_body_is_no_answer():
 
 def test_echo_wants_the_datagram_back():
     with Peer(lambda datagram: [datagram]) as peer:
-        seen = report(peer.port, "--echo")
-    assert seen["requests"] > 0
-    assert seen["errors"] == 0
+        stats = report(peer.port, "--echo")
+    assert stats["requests"] > 0
+    assert stats["errors"] == 0
     with Peer(lambda d: [d[:-1] + bytes([d[-1] ^ 1]), d]) as peer:
         assert report(peer.port, "--echo")["errors"] > 0
 
@@ -230,13 +222,6 @@ def test_the_request_is_encoded_as_asked():
     assert message.payload == b"{}"
 
 
-def test_a_raw_request_goes_out_with_new_mids_and_tokens():
-    with Peer(lambda d: [b"\x62\x45" + d[2:6]]) as peer:
-        report(peer.port, "--raw", "42010000ffffb4746f6f74", "--count", 5)
-    assert {d[:2] + d[6:] for _, d in peer.requests} == {bytes.fromhex("4201b4746f6f74")}
-    assert len({d[2:6] for _, d in peer.requests}) == len(peer.requests)
-
-
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -244,8 +229,6 @@ def test_a_raw_request_goes_out_with_new_mids_and_tokens():
         (["--port"], "--port"),
         (["--port", "x"], "--port: give a number from 1 to 65535"),
         (["--method", "steal"], "get, post"),
-        (["--raw", "4z"], "hex"),
-        (["--raw", "4901"], "whole CoAP message"),
         (["--expect", "ok"], "2.05"),
         (["--host", "localhost"], "numeric"),
         (["--payload", "x" * 1500], "1500 bytes"),

@@ -15,14 +15,15 @@ from oscoreserver import SecuredReceiver
 from processes import HOST, free_port, running, simulated
 
 import keys as node_keys
-import make_keys
-import put_keys
 from coap.context import Context
 from coap.defaults import Node, usual
 from coap.numbers import CHANGED, CONTENT, SENML_CBOR
 from coap.oscore import Oscore
 from coap.report import Report
 from coap.transports.udp import Udp, peer
+from oscore_keys import make as make_keys
+from oscore_keys.make import note_provisioned
+from oscore_keys.provision import check
 from setup import packages
 
 INTERPRETERS = ("micropython", "cpython")
@@ -230,7 +231,7 @@ def test_report_to_aiocoap(made):
 def test_both_generations_report_while_keys_are_rotated(made):
     (made / "oscore.json").rename(made / "before.json")
     shutil.copy(made / "before.json", made / "oscore.json")
-    put_keys.mark(made, [put_keys.check(made)])
+    note_provisioned(made, [check(made)])
     assert make_keys.make("door-1", rotate=True, keys=made.parent) == made
     with SecuredReceiver(made) as receiver:
         for file in ("before.json", "oscore.json"):
@@ -242,7 +243,7 @@ def test_both_generations_report_while_keys_are_rotated(made):
                 assert report.released, report.error
             finally:
                 asker.udp.close()
-    new = put_keys.check(made)
+    new = check(made)
     assert [claims for _, claims in receiver.reports] == [[":door-1"], [f":door-1/{new}"]]
 
 

@@ -52,7 +52,7 @@ ALL = ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio")
     (ALL[2:], 1, "wake_on_gpio", True),
     (ALL[2:], 0, "wake_on_gpio", True),
 )
-def test_the_pin_is_armed_by_what_the_chip_has(names, level, wanted, tuples):
+def test_contact_is_armed_with_the_wake_source_of_the_chip(names, level, wanted, tuples):
     machine, esp32 = Esp32Machine(), Module(*names)
     try:
         Esp32(machine, esp32, "pin").sleep(5000, level)
@@ -63,7 +63,7 @@ def test_the_pin_is_armed_by_what_the_chip_has(names, level, wanted, tuples):
     assert machine.slept == [5000]
 
 
-def test_nothing_is_armed_for_a_contact_that_rests():
+def test_without_a_level_nothing_is_armed():
     machine, esp32 = Esp32Machine(), Module(*ALL)
     try:
         Esp32(machine, esp32, "pin").sleep(200_000_000, None)
@@ -73,7 +73,7 @@ def test_nothing_is_armed_for_a_contact_that_rests():
 
 
 @cases((1, 0, POWER_ON), (3, 0, RESET), (2, 0, RESET), (4, 4, TIMER), (4, 2, PIN), (4, 7, PIN))
-def test_why_it_woke(cause, reason, wanted):
+def test_wake_reason_by_reset_cause(cause, reason, wanted):
     assert Esp32(Esp32Machine(cause, reason), Module(), "pin").reason() == wanted
 
 
@@ -109,7 +109,7 @@ class Pin:
         return self.level
 
 
-def test_a_pico_sleeps_in_pieces_that_suit_the_watchdog():
+def test_rp2_light_sleep_is_split_to_feed_the_watchdog():
     pin, fed = Pin(), []
     machine = Rp2Machine(pin)
     chip = Rp2(machine, machine.ticks_ms, pin, lambda: fed.append(len(machine.slept)))
@@ -119,7 +119,7 @@ def test_a_pico_sleeps_in_pieces_that_suit_the_watchdog():
     assert chip.reason() == TIMER
 
 
-def test_a_pico_without_watchdog_sleeps_as_long_as_it_can():
+def test_rp2_without_watchdog_sleeps_in_one_piece():
     pin = Pin()
     machine = Rp2Machine(pin, 3)
     chip = Rp2(machine, machine.ticks_ms, pin)
@@ -129,7 +129,7 @@ def test_a_pico_without_watchdog_sleeps_as_long_as_it_can():
 
 
 @cases(64, 1, 6999)
-def test_a_timer_that_ends_each_piece_early_does_not_end_the_sleep(tick_ms):
+def test_rp2_sleeps_on_when_a_timer_ends_light_sleep_early(tick_ms):
     pin, span_ms = Pin(), 20_000 if tick_ms > 1 else 200
     machine = Rp2Machine(pin, 1, tick_ms)
     began_ms = machine.now_ms
@@ -138,13 +138,13 @@ def test_a_timer_that_ends_each_piece_early_does_not_end_the_sleep(tick_ms):
     assert machine.now_ms - began_ms == span_ms and chip.reason() == TIMER
 
 
-def test_a_sleep_that_takes_no_time_ends():
+def test_rp2_sleep_ends_when_light_sleep_returns_at_once():
     machine = Rp2Machine(Pin(), 1, 0)
     Rp2(machine, machine.ticks_ms, machine.pin).sleep(50, None)
     assert len(machine.slept) == 50
 
 
-def test_a_pin_that_moves_between_such_pieces_is_seen_at_once():
+def test_rp2_sees_an_edge_between_pieces_of_sleep():
     pin = Pin()
     pin.moves_at = 3
     machine = Rp2Machine(pin, 1, 64)
@@ -153,7 +153,7 @@ def test_a_pin_that_moves_between_such_pieces_is_seen_at_once():
     assert len(machine.slept) == 3 and chip.reason() == AWAKE
 
 
-def test_the_pin_wakes_a_pico():
+def test_contact_wakes_rp2():
     pin = Pin()
     pin.moves_at = 2
     machine = Rp2Machine(pin)
@@ -162,7 +162,7 @@ def test_the_pin_wakes_a_pico():
     assert machine.slept == [7000, 7000] and chip.reason() == AWAKE
 
 
-def test_a_pin_that_rests_does_not():
+def test_edge_without_an_armed_level_does_not_wake_rp2():
     pin = Pin()
     pin.moves_at = 1
     machine = Rp2Machine(pin)
@@ -180,7 +180,7 @@ def test_a_pin_that_rests_does_not():
     (ALL[2:], 0, 1, [("wake_on_gpio", ("pin",), False)]),
     (ALL[2:], 0, None, [("wake_on_gpio", ("pin",), False)]),
 )
-def test_the_lid_is_armed_where_the_chip_can(names, level, lid_level, wanted):
+def test_lid_is_armed_where_the_chip_has_a_second_source(names, level, lid_level, wanted):
     machine, esp32 = Esp32Machine(), Module(*names)
     try:
         Esp32(machine, esp32, "pin", "lid").sleep(5000, level, lid_level)
@@ -192,18 +192,18 @@ def test_the_lid_is_armed_where_the_chip_can(names, level, lid_level, wanted):
 @cases(
     (ALL, "lid", 2, False), (ALL, "lid", 3, True), (ALL[1:], "lid", 3, None), (ALL, None, 2, None)
 )
-def test_was_it_the_lid(names, lid, reason, wanted):
+def test_lid_wake_by_wake_reason(names, lid, reason, wanted):
     assert Esp32(Esp32Machine(4, reason), Module(*names), "pin", lid).by_lid() is wanted
 
 
 @cases(((27,), True), ((14,), False), ((14, 27), None), ((), None))
-def test_newer_ports_tell_which_pin_it_was(woken, wanted):
+def test_lid_wake_by_the_gpio_mask_of_newer_ports(woken, wanted):
     machine = Esp32Machine(4, 7)
     machine.wake_pins = lambda: woken
     assert Esp32(machine, Module(*ALL[2:]), "pin", "lid", 27).by_lid() is wanted
 
 
-def test_the_lid_wakes_a_pico():
+def test_lid_wakes_rp2():
     pin, lid = Pin(), Pin()
     lid.moves_at = 2
     machine = Rp2Machine(lid)

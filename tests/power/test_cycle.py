@@ -16,7 +16,7 @@ def test_the_first_start_reports_the_state_and_sleeps_until_the_heartbeat():
     assert 3_598_000 <= span_ms <= 3_600_000 and level == 1
 
 
-def test_an_edge_is_one_report_and_the_other_level_is_armed():
+def test_edge_is_reported_once_and_the_opposite_level_armed():
     bench = settled()
     for level in (1, 0, 1):
         bench.pin_wakes()
@@ -26,7 +26,7 @@ def test_an_edge_is_one_report_and_the_other_level_is_armed():
     assert number == 3
 
 
-def test_a_pin_wake_that_finds_the_old_level_is_both_edges():
+def test_pin_wake_at_the_old_level_records_both_edges():
     bench = settled()
     bench.now_ms += 600_000
     bench.live(PIN)
@@ -34,7 +34,7 @@ def test_a_pin_wake_that_finds_the_old_level_is_both_edges():
     assert bench.slept[-1][1] == 1
 
 
-def test_an_open_contact_of_a_normally_open_switch_arms_the_right_level():
+def test_normally_open_switch_arms_the_right_level():
     bench = settled()
     bench.open_level = 0
     bench.level = 0
@@ -44,7 +44,7 @@ def test_an_open_contact_of_a_normally_open_switch_arms_the_right_level():
     assert bench.slept[-1][1] == 0
 
 
-def test_a_timer_wake_that_finds_another_level_is_one_edge():
+def test_timer_wake_at_another_level_records_one_edge():
     bench = settled()
     bench.now_ms += 600_000
     bench.level = 1
@@ -53,14 +53,14 @@ def test_a_timer_wake_that_finds_another_level_is_one_edge():
     assert cycle.journal.event(1, bench.seconds())[1] == TIMER
 
 
-def test_a_move_during_the_join_goes_with_the_report():
+def test_edge_during_the_join_is_in_the_report():
     bench = settled()
     bench.moves = [bench.now_ms + 600_000 + 300]
     bench.pin_wakes()
     assert bench.reports == [([1, 0], 2, 0, 0)]
 
 
-def test_a_move_during_the_report_is_told_in_another_one():
+def test_edge_during_the_report_gets_a_second_report():
     bench = settled()
     bench.answers_ms = 500
     bench.moves = [bench.now_ms + 600_000 + 900]
@@ -69,7 +69,7 @@ def test_a_move_during_the_report_is_told_in_another_one():
     assert bench.slept[-1][1] == 1 and len(bench.slept) == 1
 
 
-def test_a_move_while_lingering_is_told_too():
+def test_edge_while_lingering_is_reported():
     bench = settled()
     bench.lingers_ms = 2000
     bench.moves = [bench.now_ms + 600_000 + 1500]
@@ -77,7 +77,7 @@ def test_a_move_while_lingering_is_told_too():
     assert bench.reports == [([1], 1, 0, 0), ([0], 2, 0, 0)]
 
 
-def test_nothing_to_do_is_no_radio():
+def test_wake_without_pending_work_keeps_the_radio_off():
     bench = settled()
     bench.now_ms += 600_000
     bench.live(TIMER)
@@ -85,7 +85,7 @@ def test_nothing_to_do_is_no_radio():
     assert bench.slept[-1][0] < 3_001_000
 
 
-def test_a_heartbeat_is_a_report_without_events():
+def test_heartbeat_reports_no_events():
     bench = settled()
     bench.now_ms += 3_600_000
     bench.live(TIMER)
@@ -114,7 +114,7 @@ class Unplugged(Bench):
         return told[:before], told[before:]
 
 
-def test_what_is_noted_while_awake_outlasts_a_loss_of_power():
+def test_events_recorded_while_awake_survive_power_loss():
     bench = settled(Unplugged())
     bench.joins_ms = 3000
     start_ms = bench.now_ms + 600_000
@@ -122,13 +122,13 @@ def test_what_is_noted_while_awake_outlasts_a_loss_of_power():
     assert bench.loses_power_at(2000) == ([], [([1, 0, 1], 3)])
 
 
-def test_what_was_told_before_a_loss_of_power_is_not_told_again():
+def test_acknowledged_events_are_not_repeated_after_power_loss():
     bench = settled(Unplugged())
     bench.lingers_ms = 3000
     assert bench.loses_power_at(1500) == ([([1], 1)], [([], 1)])
 
 
-def test_lingering_ends():
+def test_linger_time_is_bounded():
     bench = settled()
     bench.lingers_ms = 3_600_000
     bench.pin_wakes(linger_ms=5000)
@@ -136,7 +136,9 @@ def test_lingering_ends():
 
 
 @cases((None, 30, 18_000, j.JOIN_FAILED), (700, None, 20_800, j.REPORT_FAILED))
-def test_a_network_that_does_not_answer_is_given_up(joins_ms, answers_ms, limit_ms, what):
+def test_unreachable_network_ends_the_attempt_in_bounded_time(
+    joins_ms, answers_ms, limit_ms, what
+):
     bench = settled()
     bench.joins_ms, bench.answers_ms = joins_ms, answers_ms
     cycle = bench.pin_wakes()
@@ -158,14 +160,14 @@ def test_a_network_that_does_not_answer_is_given_up(joins_ms, answers_ms, limit_
     assert bench.reports == [([1], 1, 0, 0)] and bench.failures[-1] == 9
 
 
-def test_a_report_that_is_refused_is_not_released():
+def test_refused_report_keeps_its_events():
     bench = settled()
     bench.taken = False
     cycle = bench.pin_wakes()
     assert cycle.journal.pending == 1 and bench.told == 1 and bench.failures == [1]
 
 
-def test_an_edge_within_a_pause_is_kept_and_costs_no_radio():
+def test_edge_during_back_off_is_kept_without_radio():
     bench = settled()
     bench.joins_ms = None
     bench.pin_wakes()
@@ -177,7 +179,7 @@ def test_an_edge_within_a_pause_is_kept_and_costs_no_radio():
     assert 20_000 <= bench.slept[-1][0] <= 25_000
 
 
-def test_more_than_the_ring_holds_is_counted():
+def test_events_pushed_out_are_counted():
     bench = settled()
     bench.joins_ms = None
     for _ in range(12):
@@ -189,7 +191,7 @@ def test_more_than_the_ring_holds_is_counted():
     assert (len(levels), number, dropped) == (8, 12, 4)
 
 
-def test_a_wake_has_an_end_whatever_the_contact_does():
+def test_moving_contact_does_not_prolong_a_wake_without_limit():
     bench = settled()
     start_ms = bench.now_ms + 600_000
     bench.moves = [start_ms + 20 * i for i in range(4000)]
@@ -198,7 +200,7 @@ def test_a_wake_has_an_end_whatever_the_contact_does():
     assert len(bench.slept) == 1
 
 
-def test_a_contact_that_does_not_rest_is_left_alone():
+def test_unsteady_contact_is_left_unarmed():
     bench = settled()
     wakes = 0
     while not bench.slept or bench.slept[-1][1] is not None:
@@ -217,7 +219,7 @@ def test_a_contact_that_does_not_rest_is_left_alone():
     assert [report[3] for report in bench.reports] == [1] and bench.slept[-1][1] is not None
 
 
-def test_lost_memory_is_a_gap_of_unknown_size_and_new_numbers():
+def test_lost_memory_reports_a_gap_of_unknown_size_and_skips_numbers():
     bench = settled()
     bench.pin_wakes()
     bench.halves = [bytes(1024), bytes(1024)]
@@ -231,7 +233,7 @@ def test_lost_memory_is_a_gap_of_unknown_size_and_new_numbers():
 
 
 @cases(0, 1)
-def test_a_damaged_image_loses_no_ring_and_uses_no_number_twice(half):
+def test_damaged_image_keeps_events_and_reuses_no_number(half):
     bench = settled()
     bench.joins_ms = None
     for _ in range(3):
@@ -249,7 +251,7 @@ def test_a_damaged_image_loses_no_ring_and_uses_no_number_twice(half):
 
 
 @cases(POWER_ON, RESET)
-def test_after_a_reset_nobody_knows_what_was_missed(why):
+def test_reset_reports_a_gap_of_unknown_size(why):
     bench = settled()
     bench.now_ms += 5000
     bench.live(why)
@@ -257,7 +259,7 @@ def test_after_a_reset_nobody_knows_what_was_missed(why):
 
 
 @cases(-40_000, 90_000, 1 << 29, (1 << 30) - START_S - 10)
-def test_a_clock_that_jumps_or_wraps_delays_nothing_for_long(jump_s):
+def test_clock_jump_or_wrap_delays_reports_briefly_at_most(jump_s):
     bench = settled()
     bench.zero_s += jump_s
     bench.pin_wakes()
@@ -273,14 +275,14 @@ def test_ticks_may_wrap_while_awake():
     assert 17_900 <= bench.on_ms <= 18_100
 
 
-def test_the_watchdog_is_fed_by_the_loop_alone():
+def test_watchdog_is_fed_every_100_ms():
     bench = settled()
     bench.joins_ms = None
     bench.pin_wakes()
     assert 0 < bench.longest_ms <= 100
 
 
-def test_a_radio_that_raises_is_a_failed_join():
+def test_exception_of_the_radio_is_a_failed_join():
     bench = settled()
 
     class Broken(Link):
@@ -292,7 +294,7 @@ def test_a_radio_that_raises_is_a_failed_join():
     assert cycle.journal.faults[-1][0] == j.JOIN_FAILED and len(bench.slept) == 1
 
 
-def test_a_memory_that_can_not_be_written_is_said_and_no_more():
+def test_unwritable_memory_is_logged_and_survived():
     bench = settled()
 
     def write(i, data):

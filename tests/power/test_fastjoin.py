@@ -82,7 +82,7 @@ def joined(platform="esp32", now_s=5000):
     return link, network
 
 
-def test_the_first_join_scans_and_asks_for_an_address():
+def test_first_join_scans_and_uses_dhcp():
     network = Network()
     said = []
     link = FastJoin(network, ACCESS, "mote-1", "esp32", {"pm": 1}, said.append)
@@ -108,14 +108,14 @@ def test_a_fast_join_on_an_esp32_sets_the_channel_between_two_connects():
     assert link.poll(0, 5000) == UP and link.fast_joins == 1
 
 
-def test_a_fast_join_on_a_pico_has_it_all_in_one_call():
+def test_fast_join_on_a_pico_passes_everything_to_connect():
     link, network = joined("rp2")
     link.start(0, 5000)
     assert network.log[6:] == STATIC + ["connect attic 12345678 bssid channel"]
 
 
 @cases(("esp32", ["disconnect", "off"]), ("rp2", ["disconnect", "off", "deinit"]))
-def test_the_radio_is_off_in_the_end(platform, calls):
+def test_stop_switches_the_radio_off(platform, calls):
     link, network = joined(platform)
     link.start(0, 5000)
     network.log.clear()
@@ -125,7 +125,7 @@ def test_the_radio_is_off_in_the_end(platform, calls):
     assert network.log == calls
 
 
-def test_two_fast_failures_bring_a_scan_and_an_address():
+def test_two_failed_fast_joins_bring_back_scan_and_dhcp():
     link, network = joined()
     network.after = None
     now_ms = 0
@@ -147,7 +147,7 @@ def test_two_fast_failures_bring_a_scan_and_an_address():
     assert link.fast
 
 
-def test_failures_outlive_a_sleep():
+def test_failure_count_survives_sleep():
     link, network = joined()
     network.after = None
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_failures_outlive_a_sleep():
     assert not again.fast
 
 
-def test_what_is_known_outlives_a_sleep():
+def test_access_point_and_address_survive_sleep():
     link, network = joined()
     again = FastJoin(network, ACCESS, "mote-1", "esp32", {"pm": 1})
     assert len(link.state()) == 28 and again.restore(link.state())
@@ -169,13 +169,13 @@ def test_what_is_known_outlives_a_sleep():
 
 
 @cases(0, 86000, 86401 + 60, -120)
-def test_an_address_is_asked_for_once_a_day(age_s):
+def test_static_address_is_used_for_a_day(age_s):
     link, _ = joined()
     link.start(0, 5000 + age_s)
     assert link.fast == (0 <= age_s < 86400)
 
 
-def test_a_network_that_is_not_seen_is_asked_for_all_the_same():
+def test_unseen_network_is_joined_without_bssid():
     network = Quiet()
     network.found = [(b"other", BSSID, 6, -50, 4, False)]
     link = FastJoin(network, ACCESS, "mote-1", "esp32", None, lambda line: None)
@@ -184,18 +184,18 @@ def test_a_network_that_is_not_seen_is_asked_for_all_the_same():
     assert link.poll(0, 0) == UP and link.state() == b""
 
 
-def test_the_best_access_point():
+def test_strongest_access_point_of_the_network_is_chosen():
     near, far = (b"a", b"near  ", 1, -40, 4, False), (b"a", b"far   ", 6, -80, 4, False)
     louder = (b"b", b"other ", 11, -10, 4, False)
     assert best([far, louder, near], b"a") == (b"near  ", 1)
     assert best([louder], b"a") is None and best([], b"a") is None
 
 
-def test_addresses_as_bytes():
+def test_ipv4_addresses_are_packed_as_bytes():
     assert packed("192.0.2.7") == b"\xc0\0\2\7"
 
 
-def test_no_flipped_bit_crashes():
+def test_state_with_any_flipped_bit_is_survived():
     link, network = joined()
     blob = link.state()
     for at in range(len(blob)):

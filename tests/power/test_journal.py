@@ -15,7 +15,7 @@ def numbers(journal):
     return [event[0] for event in journal.events]
 
 
-def test_a_new_journal_knows_nothing():
+def test_new_event_log_is_empty():
     journal = Journal()
     assert (journal.number, journal.pending, journal.level) == (0, 0, -1)
     assert journal.event(1, 0) is None and journal.offer() == (1, 0, 0, 0)
@@ -31,14 +31,14 @@ def test_events_have_number_level_reason_and_age():
 
 
 @cases((1, 1, [1]), (0, 2, [1, 0]), (1, 3, [1, 0, 1]), (0, 0, []))
-def test_edges_that_nobody_watched_alternate(level, edges, levels):
+def test_unwatched_edges_alternate(level, edges, levels):
     journal = Journal()
     journal.catch_up(level, edges, TIMER, 7)
     assert [what & 1 for _, _, what in journal.events] == levels
 
 
 @cases(0, 5, 101, MASK - 50)
-def test_a_clock_that_begins_anew_leaves_the_order_and_the_spans(now_s):
+def test_restarted_clock_keeps_order_and_intervals(now_s):
     journal = filled(3)
     journal.fault(JOIN_FAILED, 160)
     journal.rebase(now_s)
@@ -48,7 +48,7 @@ def test_a_clock_that_begins_anew_leaves_the_order_and_the_spans(now_s):
     assert journal.event(3, now_s + 7)[2] == 65
 
 
-def test_a_clock_that_went_on_changes_no_time():
+def test_continuous_clock_keeps_times():
     journal = Journal()
     journal.rebase(3)
     journal = filled(3)
@@ -58,7 +58,7 @@ def test_a_clock_that_went_on_changes_no_time():
     assert journal.state() == before
 
 
-def test_what_falls_out_is_counted_only_if_nobody_has_taken_it():
+def test_only_unacknowledged_events_count_as_lost():
     journal = filled(8)
     journal.release(journal.offer())
     for i in range(8):
@@ -69,7 +69,7 @@ def test_what_falls_out_is_counted_only_if_nobody_has_taken_it():
     assert journal.dropped == 2 and journal.offer() == (11, 18, 2, 0)
 
 
-def test_a_release_takes_what_was_offered_and_not_what_came_since():
+def test_acknowledgement_covers_only_the_batch():
     journal = filled(11)
     journal.blank(1)
     offer = journal.offer()
@@ -81,7 +81,7 @@ def test_a_release_takes_what_was_offered_and_not_what_came_since():
     assert journal.offer()[:2] == (12, 12)
 
 
-def test_a_release_that_comes_late_takes_nothing_back():
+def test_late_acknowledgement_restores_nothing():
     journal = filled(2)
     early = journal.offer()
     journal.note(1, PIN, 0)
@@ -90,14 +90,14 @@ def test_a_release_that_comes_late_takes_nothing_back():
     assert journal.released == 3 and journal.pending == 0
 
 
-def test_an_offer_has_an_end():
+def test_batch_size_is_bounded():
     journal = filled(8)
     assert journal.offer(3)[:2] == (1, 3)
     journal.release(journal.offer(3))
     assert journal.offer(3)[:2] == (4, 6)
 
 
-def test_an_offer_does_not_go_over_numbers_that_were_left_out():
+def test_batch_stops_at_a_gap_in_the_numbers():
     journal = filled(2)
     journal.skip(16)
     journal.note(1, PIN, 0)
@@ -106,7 +106,7 @@ def test_an_offer_does_not_go_over_numbers_that_were_left_out():
     assert journal.offer()[:2] == (19, 19)
 
 
-def test_nothing_to_offer_releases_nothing():
+def test_empty_batch_acknowledges_nothing():
     journal = filled(2)
     journal.release(journal.offer())
     first, last, _, _ = journal.offer()
@@ -115,7 +115,7 @@ def test_nothing_to_offer_releases_nothing():
     assert journal.released == 2
 
 
-def test_numbers_wrap():
+def test_event_numbers_wrap():
     journal = Journal(8)
     journal.number = journal.released = MASK - 2
     for i in range(6):
@@ -129,17 +129,17 @@ def test_numbers_wrap():
 
 
 @cases((0, 0, 0), (5, 9, 4), (MASK, 4, 5), (9, 5, 0), (0, MASK, 0), (MASK - 9, MASK, 9))
-def test_a_clock_that_wraps_or_is_set_back(then_s, now_s, wanted):
+def test_ages_after_a_clock_wrap_or_step_back(then_s, now_s, wanted):
     assert age_s(then_s, now_s) == wanted
 
 
-def test_a_clock_beyond_the_mask_is_taken_modulo():
+def test_clock_value_is_reduced_to_the_mask():
     journal = Journal()
     journal.note(1, PIN, (1 << 30) + 5)
     assert journal.event(1, (3 << 30) + 9) == (1, PIN, 4)
 
 
-def test_faults_push_out_the_oldest():
+def test_fault_list_evicts_the_oldest():
     journal = Journal(8, 2)
     for i in range(3):
         journal.fault(JOIN_FAILED, i)
@@ -153,7 +153,7 @@ def everything():
     return journal
 
 
-def test_state_and_back():
+def test_state_round_trip():
     journal = everything()
     again = Journal(8)
     assert again.restore(journal.state())
@@ -164,7 +164,7 @@ def test_state_and_back():
     assert len(Journal(8).state()) == 24
 
 
-def test_every_cut_and_every_longer_state_is_refused():
+def test_state_of_wrong_length_is_refused():
     blob = everything().state()
     for n in range(len(blob)):
         journal = Journal(8)
@@ -174,7 +174,7 @@ def test_every_cut_and_every_longer_state_is_refused():
     assert not Journal(4).restore(blob), "a smaller ring"
 
 
-def test_no_flipped_bit_crashes_and_what_is_taken_is_sound():
+def test_state_with_any_flipped_bit_is_refused_or_consistent():
     # there is a CRC around it: here nothing but its own checks
     blob = everything().state()
     taken = 0
@@ -196,13 +196,13 @@ def test_no_flipped_bit_crashes_and_what_is_taken_is_sound():
 
 
 @cases(0, 256, -1)
-def test_sizes_that_cannot_be(slots):
+def test_impossible_sizes_are_refused(slots):
     assert "slots" in str(raises(ValueError, Journal, slots))
 
 
 @cases(0, LID)
 @only("micropython")
-def test_noting_an_event_allocates_nothing(source):
+def test_recording_an_event_allocates_nothing(source):
     journal = filled(3, 4)
     journal.blank(0)
     level = 0

@@ -28,7 +28,7 @@ def lift(bench, level=1, why=PIN):
     return bench.live(why)
 
 
-def test_a_lid_that_is_taken_off_wakes_the_node_and_is_told():
+def test_opened_lid_wakes_the_node_and_is_reported():
     bench = watched()
     assert bench.slept_lid[-1] == 1 and bench.slept[-1][1] == 1
     cycle = lift(bench)
@@ -41,7 +41,7 @@ def test_a_lid_that_is_taken_off_wakes_the_node_and_is_told():
     assert whats(cycle) == [(j.LID, 1), (j.LID, 0)] and cycle.journal.lid_moves == 2
 
 
-def test_door_and_lid_share_the_numbers():
+def test_door_and_lid_share_event_numbers():
     bench = watched()
     lift(bench)
     cycle = bench.pin_wakes()
@@ -49,7 +49,7 @@ def test_door_and_lid_share_the_numbers():
     assert whats(cycle) == [(j.LID, 1), (DOOR, 1)] and bench.reports[-1][1] == 2
 
 
-def test_the_first_look_at_a_lid_is_no_event():
+def test_initial_lid_level_is_no_event():
     bench = settled()
     bench.lid = Lid(bench)
     bench.lid.level = 1
@@ -57,7 +57,7 @@ def test_the_first_look_at_a_lid_is_no_event():
     assert whats(cycle) == [] and cycle.journal.lid == 1
 
 
-def test_a_lid_that_moves_while_awake_is_told_too():
+def test_lid_edge_while_awake_is_reported():
     bench = watched()
     bench.lid.moves = [bench.now_ms + 600_300, bench.now_ms + 600_350]
     cycle = bench.pin_wakes()
@@ -66,19 +66,19 @@ def test_a_lid_that_moves_while_awake_is_told_too():
 
 
 @cases(False, None)  # None: the chip can not tell
-def test_a_wake_that_finds_all_as_it_was_is_both_edges_of_the_contact(woke_lid):
+def test_pin_wake_without_a_change_records_both_edges_of_the_contact(woke_lid):
     bench = watched()
     bench.woke_lid = woke_lid
     assert whats(lift(bench, 0)) == [(DOOR, 1), (DOOR, 0)]
 
 
-def test_a_wake_that_was_the_lid_is_both_its_edges():
+def test_lid_wake_without_a_change_records_both_edges_of_the_lid():
     bench = watched()
     bench.woke_lid = True
     assert whats(lift(bench, 0)) == [(j.LID, 1), (j.LID, 0)]
 
 
-def test_a_lid_that_could_not_wake_does_not_hide_a_quick_door():
+def test_unarmed_lid_does_not_hide_a_short_opening_of_the_door():
     bench = watched()
     bench.pin_wakes()  # the door is open: it is awaited at 0, and the lid at 1
     assert (bench.slept[-1][1], bench.slept_lid[-1]) == (0, 1)
@@ -86,7 +86,7 @@ def test_a_lid_that_could_not_wake_does_not_hide_a_quick_door():
     assert whats(cycle)[1:] == [(j.LID, 1), (DOOR, 0), (DOOR, 1)]
 
 
-def test_a_lid_seen_by_a_planned_wake_is_one_edge():
+def test_timer_wake_records_one_edge_of_the_lid():
     bench = watched()
     cycle = lift(bench, 1, TIMER)
     assert whats(cycle) == [(j.LID, 1)]
@@ -99,7 +99,7 @@ def test_a_lid_without_a_pin_is_not_armed():
     assert whats(lift(bench, 1, TIMER)) == [(j.LID, 1)]
 
 
-def test_a_lid_that_does_not_rest_is_left_alone():
+def test_unsteady_lid_is_left_unarmed():
     bench = watched()
     wakes = 0
     while bench.slept[-1][1] is not None:
@@ -112,7 +112,7 @@ def test_a_lid_that_does_not_rest_is_left_alone():
     assert j.UNSTEADY in [fault[0] for fault in cycle.journal.faults]
 
 
-def test_the_lid_outlives_a_sleep_within_the_journal():
+def test_lid_level_survives_sleep_in_the_event_log():
     journal = j.Journal(4)
     journal.catch_up(1, 3, PIN | j.LID, 7)
     again = j.Journal(4)

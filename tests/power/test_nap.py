@@ -142,7 +142,7 @@ def started():
     return bench, life
 
 
-def test_it_says_hello_and_naps_between_two_batches():
+def test_first_report_then_naps_between_fifo_batches():
     bench, life = started()
     assert len(bench.reports) == life.radio_wakes == 1 and bench.measured == [False, True]
     bench.live(life, 600_000)
@@ -164,7 +164,7 @@ def test_a_full_pack_an_observer_and_a_heartbeat_wake_the_radio():
 
 
 @cases((True, True), (False, True), (True, False))
-def test_the_timers_of_the_node_have_their_turn_whether_the_radio_is_on_or_off(joins, reaches):
+def test_node_timers_run_with_the_radio_on_or_off(joins, reaches):
     bench, life = started()
     bench.joins, bench.reaches, bench.full = joins, reaches, True
     began_ms = bench.now_ms
@@ -175,9 +175,7 @@ def test_the_timers_of_the_node_have_their_turn_whether_the_radio_is_on_or_off(j
 
 
 @cases((False, True), (True, False))
-def test_a_network_that_fails_has_the_radio_on_for_a_bounded_time_and_less_and_less(
-    joins, reaches
-):
+def test_failing_network_gets_bounded_and_rarer_radio_time(joins, reaches):
     bench, life = started()
     bench.joins, bench.reaches, bench.full = joins, reaches, True
     bench.live(life, 3_600_000)
@@ -187,7 +185,7 @@ def test_a_network_that_fails_has_the_radio_on_for_a_bounded_time_and_less_and_l
     assert not bench.full and life.pace.failures == 0
 
 
-def test_an_observer_who_wants_the_radio_all_the_time_gets_a_rest():
+def test_radio_use_for_an_observer_is_rate_limited():
     bench, life = started()
     release, bench.release = bench.release, lambda offer: None
     bench.called = True
@@ -197,7 +195,7 @@ def test_an_observer_who_wants_the_radio_all_the_time_gets_a_rest():
     bench.release = release
 
 
-def test_the_pace_outlives_a_reset_and_torn_memory_starts_anew():
+def test_schedule_survives_a_reset_and_torn_memory_resets_it():
     bench, life = started()
     again = bench.nap()
     assert not again.pace.beat_due(bench.seconds())
@@ -205,7 +203,7 @@ def test_the_pace_outlives_a_reset_and_torn_memory_starts_anew():
     assert bench.nap().pace.beat_due(bench.seconds())
 
 
-def test_every_bit_of_the_kept_state_may_flip():
+def test_state_with_any_flipped_bit_is_survived():
     bench, life = started()
     for half in (0, 1):
         kept = bench.halves[half]

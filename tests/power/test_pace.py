@@ -12,11 +12,11 @@ def begun(heartbeat_s=3600, now_s=START_S):
     return pace
 
 
-def test_the_first_heartbeat_is_owed_at_once():
+def test_first_heartbeat_is_due_at_once():
     assert begun().beat_due(START_S) and begun().may_try(START_S)
 
 
-def test_a_report_moves_the_heartbeat():
+def test_report_restarts_the_heartbeat_interval():
     pace = begun()
     pace.told(START_S)
     assert not pace.beat_due(START_S + 3599) and pace.beat_due(START_S + 3600)
@@ -24,7 +24,7 @@ def test_a_report_moves_the_heartbeat():
     assert pace.sleep_s(START_S + 600, True) == 1
 
 
-def test_failures_make_longer_pauses_up_to_a_heartbeat():
+def test_back_off_doubles_up_to_a_heartbeat():
     pace = begun()
     pauses = []
     now_s = START_S
@@ -39,14 +39,14 @@ def test_failures_make_longer_pauses_up_to_a_heartbeat():
     assert pace.failures == 0 and pace.may_try(now_s)
 
 
-def test_pauses_are_no_longer_than_a_short_heartbeat():
+def test_back_off_is_capped_by_a_short_heartbeat():
     pace = begun(40)
     for _ in range(9):
         pace.failed(START_S)
     assert pace.sleep_s(START_S, True) == 40
 
 
-def test_an_unsteady_contact_gets_a_rest_and_longer_ones():
+def test_unsteady_contact_is_ignored_for_growing_times():
     pace = begun()
     pace.told(START_S)
     now_s = START_S
@@ -65,14 +65,14 @@ def test_an_unsteady_contact_gets_a_rest_and_longer_ones():
     assert rests == [60, 120, 240, 480]
 
 
-def test_twenty_moves_a_day_never_need_a_rest():
+def test_twenty_edges_a_day_are_never_rate_limited():
     pace = begun()
     for i in range(1000):
         assert not pace.edge(START_S + 40 * i)
 
 
 @cases(-100_000, -90_000, -20_000, -3700, -5, 200_000, 1 << 29, (1 << 30) - 7)
-def test_a_clock_that_is_set_does_not_silence_the_node(jump_s):
+def test_clock_step_does_not_silence_the_node(jump_s):
     pace = begun()
     pace.told(START_S)
     pace.failed(START_S)
@@ -86,14 +86,14 @@ def test_a_clock_that_is_set_does_not_silence_the_node(jump_s):
         assert tries < 3
 
 
-def test_the_clock_wraps():
+def test_schedule_survives_clock_wrap():
     pace = begun(3600, (1 << 30) - 100)
     pace.told((1 << 30) - 100)
     assert pace.sleep_s((1 << 30) - 50, False) == 3550
     assert not pace.beat_due(3499) and pace.beat_due(3500)
 
 
-def test_state_and_back():
+def test_state_round_trip():
     pace = begun()
     pace.told(START_S)
     pace.failed(START_S + 5)

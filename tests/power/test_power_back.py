@@ -28,7 +28,7 @@ def powered_anew(bench, why, clock_too=True):
 
 
 @cases((1, POWER_ON, True), (9, POWER_ON, True), (9, POWER_ON, False), (9, RESET, False))
-def test_it_tells_at_once_what_it_had_not_told(tries, why, clock_too):
+def test_pending_events_are_reported_as_soon_as_power_returns(tries, why, clock_too):
     bench = failing(tries)
     powered_anew(bench, why, clock_too)
     assert bench.reports == [([1], 1, 0, 1)]
@@ -36,7 +36,7 @@ def test_it_tells_at_once_what_it_had_not_told(tries, why, clock_too):
 
 
 @cases(2, 5, 9)
-def test_it_knows_how_long_ago_that_was_at_least(tries):
+def test_age_after_power_loss_is_a_lower_bound(tries):
     bench = failing(tries)
     happened_s = bench.seconds() - sum([span_ms // 1000 for span_ms, _ in bench.slept[:-1]])
     tried_s = bench.seconds()

@@ -26,7 +26,7 @@ class LateMove(Link):
         super().stop()
 
 
-def test_a_move_as_the_radio_goes_off_is_told_before_the_sleep():
+def test_edge_while_the_radio_stops_is_reported_before_sleep():
     bench = settled()
     bench.link = LateMove
     bench.pin_wakes()
@@ -99,14 +99,14 @@ def lived(door):
 
 
 @cases(0, 3)
-def test_an_edge_ends_one_sleep_and_has_lasted_when_the_node_looks(bounces):
+def test_bouncing_edge_ends_one_sleep_and_is_debounced(bounces):
     door = Door([START_MS, 2 * START_MS, 3 * START_MS], bounces)
     assert lived(door) == [([], 0), ([1], 1), ([0], 2), ([1], 3)]
     # a look before it has lasted would find nothing, save that, and be woken by it again
     assert [level for _, level in door.slept] == [1, 0, 1, 0]
 
 
-def test_an_edge_costs_the_flash_the_same_each_time():
+def test_flash_writes_per_edge_stay_constant():
     writes = []
     for count in (1, 2, 3):
         door = Door([(i + 1) * START_MS for i in range(count)])
@@ -116,7 +116,7 @@ def test_an_edge_costs_the_flash_the_same_each_time():
 
 
 @cases((0, GPIO), (3, GPIO), (0, LID_GPIO))
-def test_a_contact_that_never_rests_is_left_alone(bounces, gpio):
+def test_ever_bouncing_contact_is_left_unarmed(bounces, gpio):
     door = Door([START_MS + 1000 * i for i in range(40)], bounces, gpio)
     lived(door)
     assert None in [level for _, level in door.slept]

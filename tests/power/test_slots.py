@@ -39,7 +39,7 @@ def journal_of(slots):
     return journal
 
 
-def test_what_was_saved_last_is_loaded():
+def test_last_saved_image_is_loaded():
     ram = Ram()
     slots = Slots(ram)
     assert slots.load() is None and not slots.damaged
@@ -49,7 +49,7 @@ def test_what_was_saved_last_is_loaded():
         assert fresh.load() == bytes((i,)) * i and not fresh.damaged
 
 
-def test_a_save_goes_over_the_older_image_after_a_load_too():
+def test_save_after_load_overwrites_the_older_image():
     ram = Ram()
     for i in range(6):
         slots = Slots(ram)
@@ -58,7 +58,7 @@ def test_a_save_goes_over_the_older_image_after_a_load_too():
     assert sorted([Slots(ram)._read(i)[1] for i in (0, 1)]) == [b"4", b"5"]
 
 
-def test_a_write_torn_at_every_byte_loses_the_event_being_written_and_no_more():
+def test_write_torn_at_any_byte_loses_only_that_write():
     ram = Ram()
     slots = Slots(ram)
     journal = journal_of(slots)
@@ -88,7 +88,7 @@ def test_a_write_torn_at_every_byte_loses_the_event_being_written_and_no_more():
         assert journal_of(Slots(ram)).number == found.number
 
 
-def test_every_flipped_bit_is_found_and_the_other_image_taken():
+def test_any_flipped_bit_makes_the_other_image_load():
     ram = Ram(64)
     slots = Slots(ram)
     slots.load()
@@ -109,7 +109,7 @@ def test_every_flipped_bit_is_found_and_the_other_image_taken():
     assert Slots(ram).load() == b"anew"
 
 
-def test_an_empty_slot_beside_an_image_is_a_loss():
+def test_empty_half_beside_an_image_counts_as_loss():
     for saves in (1, 2, 3):
         for half in (0, 1):
             ram = Ram()
@@ -124,7 +124,7 @@ def test_an_empty_slot_beside_an_image_is_a_loss():
             assert fresh.load() is not None and fresh.damaged, (saves, half)
 
 
-def test_noise_is_no_image():
+def test_random_bytes_are_no_image():
     for byte in (0x00, 0xFF, 0xA7, 0x58):
         ram = Ram()
         ram.halves = [bytearray(bytes((byte,)) * 128), bytearray(bytes((byte,)) * 128)]
@@ -142,7 +142,7 @@ def test_sequence_numbers_wrap():
         assert Slots(ram).load() == b"%d" % i
 
 
-def test_an_image_that_is_too_long_is_refused_and_changes_nothing():
+def test_oversized_image_is_refused_and_changes_nothing():
     ram = Ram(32)
     slots = Slots(ram)
     slots.save(bytes(22))
@@ -170,7 +170,7 @@ class Machine:
         self.RTC = lambda: rtc
 
 
-def test_the_best_memory_of_a_board():
+def test_memory_kind_is_chosen_by_the_board():
     rtc = Rtc()
     assert isinstance(best(Machine(bytearray(2048), rtc), ""), Backup)
     assert isinstance(best(Machine(bytearray(28), rtc), ""), RtcMemory)
@@ -182,7 +182,7 @@ def memories():
     return (Backup(memoryview(bytearray(2048))), RtcMemory(Rtc()), Files("build-test-power"))
 
 
-def test_memories_keep_what_is_written():
+def test_each_memory_keeps_both_halves():
     for memory in memories():
         try:
             slots = Slots(memory)
@@ -198,12 +198,12 @@ def test_memories_keep_what_is_written():
                 os.remove("build-test-power1")
 
 
-def test_rtc_memory_of_somebody_else_is_no_image():
+def test_foreign_rtc_memory_is_no_image():
     slots = Slots(RtcMemory(Rtc(b"a counter of the user's")))
     assert slots.load() is None and not slots.damaged
 
 
-def test_reserved_numbers_go_on_after_a_loss():
+def test_reserved_numbers_continue_after_memory_loss():
     path = "build-test-reserve"
     try:
         assert Reserve(path).limit == -1
@@ -222,7 +222,7 @@ def test_reserved_numbers_go_on_after_a_loss():
         os.remove(path)
 
 
-def test_reserving_spares_the_flash():
+def test_reservation_limits_flash_writes():
     path = "build-test-reserve"
     try:
         reserve = Reserve(path)
@@ -237,7 +237,7 @@ def test_reserving_spares_the_flash():
 
 
 @cases(b"", b"x", b"-4", b"1.5", b"[1]", b"99999999999", b"\xff\xfe", b"null", b"true")
-def test_a_broken_reserve_reserves_nothing(content):
+def test_broken_reservation_file_reserves_nothing(content):
     path = "build-test-reserve"
     with open(path, "wb") as file:
         file.write(content)
@@ -247,7 +247,7 @@ def test_a_broken_reserve_reserves_nothing(content):
         os.remove(path)
 
 
-def test_a_reserve_without_a_file():
+def test_reservation_without_a_file():
     reserve = Reserve(None)
     reserve.cover(5)
     assert reserve.limit == 69
@@ -264,7 +264,7 @@ def test_reserved_numbers_wrap():
 
 
 @cases(((),), ((b"",),), ((b"one", b"", b"x" * 700),))
-def test_sections(parts):
+def test_sections_round_trip(parts):
     image = sections.join(*parts)
     assert sections.split(image, len(parts)) == list(parts)
     assert sections.split(image, len(parts) + 1) is None

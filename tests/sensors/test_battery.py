@@ -36,12 +36,12 @@ def test_millivolts_without_calibration(mv):
 
 
 @cases(0, 5, 400, 990)
-def test_no_battery_is_no_value(mv):
+def test_missing_battery_has_no_value(mv):
     cell = battery(mv)
     assert cell.read() is None and cell.read_pct() is None and not cell.probe()
 
 
-def test_the_tables_fall_from_100_to_0():
+def test_discharge_tables_fall_from_100_to_0():
     for curve in CURVES.values():
         assert curve[1] == 100 and curve[-1] == 0 and len(curve) % 2 == 0
         for i in range(2, len(curve)):
@@ -62,11 +62,11 @@ def test_percent_rises_with_the_voltage_and_meets_the_table(chemistry):
     assert cell.percent(500) == 0 and last == 100
 
 
-def test_between_two_lines_of_the_table():
+def test_percent_is_interpolated_between_table_rows():
     assert battery(3700).percent(4047) == 85  # half way from 4008 (80 %) to 4086 (90 %)
 
 
-def test_rest_counts_and_sag_is_told():
+def test_percent_uses_the_rest_voltage_and_sag_is_reported():
     cell = battery(3900)
     assert cell.sag_mv is None
     assert abs(cell.note_rest() - 3900) <= 2 and cell.sag_mv is None
@@ -78,14 +78,14 @@ def test_rest_counts_and_sag_is_told():
 
 
 @cases(3300, 4100)
-def test_a_rest_that_cannot_be_true_any_more_does_not_count(mv):
+def test_outdated_rest_voltage_is_ignored(mv):
     cell = battery(3900)
     cell.note_rest()
     wire(34).microvolts = mv * 500
     assert cell.read_pct() == cell.percent(cell.read())
 
 
-def test_no_battery_has_neither_rest_nor_sag():
+def test_missing_battery_has_neither_rest_nor_sag():
     cell = battery(3900)
     cell.note_rest()
     wire(34).microvolts = 0
@@ -96,7 +96,7 @@ def test_cells_in_series():
     assert battery(3700, chemistry="alkaline", cells=3).percent(3 * 1230) == 40
 
 
-def test_a_chemistry_without_table_names_the_others():
+def test_unknown_chemistry_lists_the_known_ones():
     error = raises(ValueError, battery, 3700, chemistry="lemon")
     assert "alkaline, lifepo4, liion, limno2, nmc" in str(error)
 

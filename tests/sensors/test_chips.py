@@ -45,7 +45,7 @@ IDENTITIES = {"lsm6dsox": 0x0F, "max30102": 0xFF, "lis3dh": 0x0F}
 
 
 @cases(*CHIPS)
-def test_a_chip_is_found_and_sleeps(name):
+def test_chip_is_detected_and_sleeps(name):
     driver, _ = pair(name)
     assert driver.probe() and driver.ready
     driver.sleep()
@@ -55,7 +55,7 @@ def test_a_chip_is_found_and_sleeps(name):
 
 
 @cases(*CHIPS)
-def test_no_chip_is_no_crash(name):
+def test_absent_chip_is_survived(name):
     driver, model = pair(name)
     del bus(21).chips[model.address]
     assert not driver.probe()
@@ -77,7 +77,7 @@ def test_another_chip_at_the_address_is_refused(name):
 
 
 @cases(*CHIPS)
-def test_a_fault_passes_and_the_chip_starts_anew(name):
+def test_chip_is_reinitialised_after_a_fault(name):
     driver, model = pair(name)
     driver.read()
     for errno in (EIO, ENODEV):
@@ -101,7 +101,7 @@ def test_a_fault_passes_and_the_chip_starts_anew(name):
     (150_000, 150_000),
     (7, 8),
 )
-def test_temperature(set_mc, read_mc):
+def test_tmp117_temperature(set_mc, read_mc):
     thermometer, model = pair("tmp117")
     model.set_mc(set_mc)
     assert thermometer.read() == read_mc
@@ -124,7 +124,7 @@ def test_temperature_stands_still_in_shutdown():
 
 
 @cases((36_600, 36_602), (37_004, 37_004), (0, 0), (-4_250, -4_250), (50_000, 50_000), (4, 4))
-def test_temperature_of_the_other_thermometer(set_mc, read_mc):
+def test_max30205_temperature(set_mc, read_mc):
     thermometer, model = pair("max30205")
     model.set_mc(set_mc)
     assert thermometer.read() is None  # the first conversion takes 50 ms
@@ -138,7 +138,7 @@ def test_temperature_of_the_other_thermometer(set_mc, read_mc):
     assert thermometer.read() == 20_000
 
 
-def test_the_thermometer_that_is_there_is_read():
+def test_present_thermometer_is_read():
     wires = i2c()
     max30205_module.ticks_ms = clock.ms
     either = FirstOf(Tmp117(wires), Max30205(wires))
@@ -155,7 +155,7 @@ def test_the_thermometer_that_is_there_is_read():
 
 
 @cases("lsm6dsox", "lis3dh")
-def test_motion_wakes_until_it_is_seen(name):
+def test_motion_interrupt_lasts_until_read(name):
     motion, model = pair(name)
     pin = wire(5)
     pin.drive(0)
@@ -176,7 +176,7 @@ def test_motion_wakes_until_it_is_seen(name):
     assert allocated(motion.moved, 10) == 0
 
 
-def test_which_side_is_up():
+def test_orientation():
     motion, model = pair("lis3dh")
     for i in range(6):
         axes = [20, -30, 15]
@@ -188,7 +188,7 @@ def test_which_side_is_up():
     assert motion.side() is None
 
 
-def test_a_burst_without_the_bit_for_it_stays_on_its_register():
+def test_burst_read_needs_the_auto_increment_bit():
     motion, model = pair("lis3dh")
     motion.probe()
     model.set_mg(256, 0, 0)
@@ -200,7 +200,7 @@ def test_a_burst_without_the_bit_for_it_stays_on_its_register():
 
 
 @cases("lsm6dsox", "lis3dh")
-def test_acceleration_of_either(name):
+def test_acceleration(name):
     motion, model = pair(name)
     for axes in ((0, 0, 1000), (-1000, 250, 12), (1990, -1990, 1), (-1, 0, 1)):
         model.set_mg(*axes)
@@ -211,14 +211,14 @@ def test_acceleration_of_either(name):
         assert strongest == max([abs(axis) for axis in read])
 
 
-def test_acceleration_beyond_the_range_is_its_end():
+def test_acceleration_is_clamped_to_the_range():
     motion, model = pair("lsm6dsox")
     model.set_mg(9000, -9000, 0)
     motion.read()
     assert (motion.x_mg, motion.y_mg) == (3998, -3998)
 
 
-def test_steps_count_on_over_16_bits_faults_and_resets():
+def test_step_count_continues_over_16_bit_wrap_faults_and_resets():
     motion, model = pair("lsm6dsox")
     motion.probe()
     assert motion.read_steps() == 0
@@ -240,7 +240,7 @@ def test_steps_count_on_over_16_bits_faults_and_resets():
     assert motion.read_steps() == 66_012
 
 
-def test_steps_from_before_the_start_are_not_ours():
+def test_steps_before_the_start_are_not_counted():
     motion, model = pair("lsm6dsox")
     model.steps = 500
     assert motion.read_steps() == 0
@@ -255,7 +255,7 @@ def test_steps_need_pedometer_and_accelerometer():
     assert motion.read_steps() == 0
 
 
-def test_light_comes_in_order_and_none_is_lost():
+def test_fifo_samples_are_ordered_and_complete():
     light, model = pair("max30102")
     light.probe()
     count = 0
@@ -268,7 +268,7 @@ def test_light_comes_in_order_and_none_is_lost():
     assert light.read() is None
 
 
-def test_emptied_in_time_the_fifo_loses_nothing_and_is_read_in_bursts():
+def test_fifo_read_in_bursts_in_time_loses_nothing():
     light, model = pair("max30102")
     light.probe()
     transfers = [0]
@@ -288,7 +288,7 @@ def test_emptied_in_time_the_fifo_loses_nothing_and_is_read_in_bursts():
     assert transfers[0] == 10 * (3 + 2)  # three bursts of eight, and how many there are, twice
 
 
-def test_a_fault_within_a_batch_gives_no_old_samples():
+def test_fault_within_a_burst_yields_no_stale_samples():
     light, model = pair("max30102")
     light.probe()
     clock.advance(BATCH_MS)
@@ -300,7 +300,7 @@ def test_a_fault_within_a_batch_gives_no_old_samples():
     assert light.read() is None and light.ready  # it was started anew, and is empty
 
 
-def test_light_that_nobody_read_is_counted_as_lost():
+def test_fifo_overflow_is_counted():
     light, model = pair("max30102")
     light.probe()
     clock.advance(900)  # 45 samples into 32 places
@@ -312,7 +312,7 @@ def test_light_that_nobody_read_is_counted_as_lost():
     assert light.read() and light.lost == 13
 
 
-def test_light_without_a_finger():
+def test_light_level_without_a_finger():
     light, model = pair("max30102")
     model.finger = False
     light.probe()
@@ -321,7 +321,7 @@ def test_light_without_a_finger():
     assert light.infrared < 2_000
 
 
-def test_no_light_asleep():
+def test_shutdown_makes_no_samples():
     light, model = pair("max30102")
     light.probe()
     light.sleep()
@@ -329,7 +329,7 @@ def test_no_light_asleep():
     assert model.get(0x04) == 0
 
 
-def test_the_same_on_a_soft_bus():
+def test_soft_i2c_gives_the_same_values():
     i2c()
     bus(21).attach(tmp117.Tmp117())
     assert Tmp117(SoftI2C(scl=Pin(22), sda=Pin(21))).read() == 36_602

@@ -40,7 +40,7 @@ ROWS = (
 
 
 @cases(*ROWS)
-def test_the_state_by_voltage(share, state):
+def test_loop_state_by_voltage(share, state):
     contact = loop(share)
     assert contact.probe() and contact.read() == state
     assert contact.is_tampered() == (state in (SHORT, CUT))
@@ -51,7 +51,7 @@ def test_the_state_by_voltage(share, state):
     assert STATES[state] in ("short", "closed", "open", "cut")
 
 
-def test_a_change_counts_when_two_looks_agree():
+def test_change_needs_two_equal_readings():
     contact = loop(333)
     assert not contact.poll()
     wire(35).microvolts = 3300 * 1000
@@ -66,7 +66,7 @@ def test_a_change_counts_when_two_looks_agree():
     contact.sleep()
 
 
-def test_what_is_no_more_closed_is_an_edge():
+def test_leaving_the_closed_state_is_an_edge():
     one = loop(333)
     for share, edges in ((1000, 1), (0, 1), (500, 1), (333, 2), (1000, 3)):
         wire(35).microvolts = 3300 * share

@@ -82,7 +82,7 @@ def test_steps_go_on_from_where_they_were():
 
 
 @expected_failure("the count jumps to 65536")
-def test_a_count_that_began_again_unseen_does_not_jump():
+def test_unnoticed_step_counter_reset_does_not_jump():
     driver, chip = pedometer()
     chip.lose_registers()
     driver.read()

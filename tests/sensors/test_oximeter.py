@@ -47,7 +47,7 @@ def test_the_light_stays_on_while_there_is_a_finger():
     clock.release()
 
 
-def test_without_a_finger_it_takes_a_fiftieth():
+def test_without_a_finger_the_light_uses_a_fiftieth():
     oximeter, chip = made(False)
     assert live(oximeter, chip, 9) == FULL_UA
     assert 40 <= live(oximeter, chip, 300) <= 60
@@ -58,7 +58,7 @@ def test_without_a_finger_it_takes_a_fiftieth():
     clock.release()
 
 
-def test_a_finger_that_comes_back_is_measured():
+def test_returning_finger_is_measured():
     oximeter, chip = made()
     live(oximeter, chip, 20)
     chip.finger = False
@@ -71,7 +71,7 @@ def test_a_finger_that_comes_back_is_measured():
     clock.release()
 
 
-def test_a_finger_that_is_lifted_for_a_moment_keeps_the_light():
+def test_briefly_lifted_finger_keeps_the_light_on():
     oximeter, chip = made()
     for _ in range(5):
         chip.finger = False
@@ -81,7 +81,7 @@ def test_a_finger_that_is_lifted_for_a_moment_keeps_the_light():
     clock.release()
 
 
-def test_a_sensor_that_goes_away_in_the_dark_is_found_again():
+def test_sensor_lost_while_shut_down_is_found_again():
     oximeter, chip = made(False)
     live(oximeter, chip, 20)
     chip.fault = 5
@@ -109,7 +109,7 @@ def asked(sda):
 
 
 @cases(5, 110)
-def test_a_sensor_that_fails_is_left_alone_for_five_seconds_each_time(errno):
+def test_failing_sensor_is_retried_every_five_seconds(errno):
     oximeter, chip = made()
     live(oximeter, chip, 20)
     asked_ms = asked(SDA)
@@ -127,7 +127,7 @@ def test_a_sensor_that_fails_is_left_alone_for_five_seconds_each_time(errno):
     clock.release()
 
 
-def test_sleep_and_a_new_start():
+def test_sleep_and_wake():
     oximeter, chip = made()
     live(oximeter, chip, 10)
     oximeter.sleep()

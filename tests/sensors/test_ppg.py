@@ -154,25 +154,25 @@ def tally(told, bpm):
 
 
 @cases((50, 8), (80, 8), (80, 12), (140, 12))
-def test_ectopic_beats_do_not_show(bpm, every):
+def test_ectopic_beats_do_not_change_the_heart_rate(bpm, every):
     right, wrong, none = tally(watch(Pulse(), light(bpm, seconds=40, ectopic=every))[14:], bpm)
     assert wrong == 0 and right > 2 * none
 
 
 @cases(60, 90, 130)
-def test_shaking_now_and_then_makes_no_wrong_rate(bpm):
+def test_occasional_shaking_gives_no_wrong_heart_rate(bpm):
     right, wrong, none = tally(watch(Pulse(), light(bpm, seconds=40, bursts=True))[14:], bpm)
     assert wrong == 0 and right > none
 
 
 @cases((60, 0.25), (95, 0.25), (130, 0.25))
-def test_slight_motion_does_not_show(bpm, motion):
+def test_slight_motion_does_not_change_the_heart_rate(bpm, motion):
     told = watch(Pulse(), light(bpm, seconds=30, motion=motion))[14:]
     right, wrong, none = tally(told, bpm)
     assert wrong == 0 and none <= 2
 
 
-def test_strong_motion_seldom_looks_like_a_pulse_and_never_when_it_is_known():
+def test_strong_motion_is_no_pulse_when_motion_is_known():
     wrong = total = 0
     for bpm in (50, 95):
         for motion in (1, 4):
@@ -187,7 +187,7 @@ def test_strong_motion_seldom_looks_like_a_pulse_and_never_when_it_is_known():
 
 
 @cases((50, 1), (70, 2), (95, 4))
-def test_motion_in_a_rhythm_is_no_pulse_when_the_wearer_is_known_to_move(bpm, motion):
+def test_rhythmic_motion_is_no_pulse_when_motion_is_known(bpm, motion):
     """Without that knowledge it is one: nothing in the light tells it from a strong pulse."""
     told = watch(Pulse(), light(bpm, seconds=30, motion=motion, cadence=110))[14:]
     if motion == 4:
@@ -200,7 +200,7 @@ def test_motion_in_a_rhythm_is_no_pulse_when_the_wearer_is_known_to_move(bpm, mo
     assert wrong == 0 and right == 0 and none == 30
 
 
-def test_who_moves_is_told_the_rate_of_a_pulse_that_shows():
+def test_clear_pulse_is_reported_during_motion():
     pulse = Pulse()
     pulse.moving = True
     for heart_rate, _ in watch(pulse, light(120, motion=0.1, cadence=150))[12:]:
@@ -222,7 +222,7 @@ def test_two_thirds_of_the_beats_must_agree(even, odd, late, told):
 
 
 @cases((700, 2100, 500), (700, 450, 500), (700, 1000, 1000), (700, 1000, 200), (900, 1000, 500))
-def test_a_beat_of_another_kind_does_not_agree(interval, top, ratio):
+def test_beat_of_another_shape_does_not_agree(interval, top, ratio):
     beats = Beats()
     for _ in range(7):
         beats.add(700, 1000, 500, False)
@@ -232,7 +232,7 @@ def test_a_beat_of_another_kind_does_not_agree(interval, top, ratio):
     assert beats.interval == 0
 
 
-def test_another_heart_rate_is_followed():
+def test_heart_rate_change_is_followed():
     pulse = Pulse()
     watch(pulse, light(60))
     for heart_rate, _ in watch(pulse, light(110, seconds=25))[14:]:
@@ -249,7 +249,7 @@ def test_oxygen_saturation_within_3_percent(spo2):
             assert abs(pct - spo2) <= 3
 
 
-def test_no_finger_no_value():
+def test_without_a_finger_no_value():
     pulse = Pulse()
     random = Noise(1)
     for _ in range(500):
@@ -257,7 +257,7 @@ def test_no_finger_no_value():
     assert not pulse.finger and pulse.heart_rate() is None and pulse.spo2() is None
 
 
-def test_a_finger_that_goes_takes_its_value_along():
+def test_removed_finger_clears_the_value():
     pulse = Pulse()
     assert watch(pulse, light(70))[-1][0] is not None
     assert pulse.finger
@@ -275,7 +275,7 @@ def test_a_finger_without_a_pulse_has_no_rate():
     assert pulse.finger and pulse.heart_rate() is None
 
 
-def test_a_pulse_that_stops_is_told_no_longer():
+def test_stopped_pulse_clears_the_value():
     pulse = Pulse()
     watch(pulse, light(70))
     for _ in range(5 * RATE):
@@ -284,7 +284,7 @@ def test_a_pulse_that_stops_is_told_no_longer():
 
 
 @cases(0, 0x3FFFF)
-def test_light_at_the_end_of_the_scale(infrared):
+def test_saturated_light_keeps_the_filter_bounded(infrared):
     pulse = Pulse()
     for _ in range(2000):
         pulse.add(infrared, infrared)

@@ -27,7 +27,7 @@ def bounce(wire, level, times=4):
     wire.drive(level)
 
 
-def test_the_state_at_the_start_is_no_change():
+def test_initial_state_is_no_edge():
     for level in (0, 1):
         contact = reed(level)
         assert contact.is_open() == (level == 1)
@@ -37,7 +37,7 @@ def test_the_state_at_the_start_is_no_change():
         assert contact.probe()
 
 
-def test_a_contact_that_closes_when_the_door_opens():
+def test_normally_open_contact():
     contact = reed(0, open_level=0)
     assert contact.is_open()
     wire(14).drive(1)
@@ -45,7 +45,7 @@ def test_a_contact_that_closes_when_the_door_opens():
     assert not contact.is_open()
 
 
-def test_a_level_counts_when_it_has_lasted():
+def test_level_counts_after_the_debounce_time():
     contact = reed()
     wire(14).drive(1)
     clock.advance(24)
@@ -66,7 +66,7 @@ def test_bounces_are_one_edge():
     assert contact.poll() and not contact.is_open() and contact.edges == 2
 
 
-def test_a_spike_is_nothing():
+def test_spike_is_ignored():
     contact = reed()
     wire(14).drive(1)
     clock.advance(3)
@@ -75,7 +75,7 @@ def test_a_spike_is_nothing():
     assert not contact.poll() and contact.edges == 0
 
 
-def test_opened_and_closed_between_two_polls_is_two_edges():
+def test_open_and_close_between_polls_are_two_edges():
     contact = reed()
     bounce(wire(14), 1)
     clock.advance(300)
@@ -85,7 +85,7 @@ def test_opened_and_closed_between_two_polls_is_two_edges():
     assert not contact.is_open() and contact.edges == 2
 
 
-def test_many_openings_without_any_poll():
+def test_many_edges_without_a_poll_are_counted():
     contact = reed()
     for _ in range(50):
         wire(14).drive(1)
@@ -95,7 +95,7 @@ def test_many_openings_without_any_poll():
     assert contact.poll() and contact.edges == 100
 
 
-def test_a_lost_interrupt_is_found_by_polling():
+def test_missed_interrupt_is_found_by_polling():
     contact = reed()
     wire(14).level = 1  # the level changes, and no handler runs
     assert not contact.poll()
@@ -116,7 +116,7 @@ class InterruptedPin(Pin):
         return before
 
 
-def test_an_interrupt_within_a_poll_loses_no_edge():
+def test_interrupt_during_a_poll_loses_no_edge():
     machine.power_on()
     clock.hold(0)
     reed_module.ticks_ms = clock.ms
@@ -141,7 +141,7 @@ def test_the_clock_wraps(start_ms):
     assert contact.poll() and contact.is_open()
 
 
-def test_a_level_that_nobody_looked_at_for_a_week():
+def test_level_after_a_week_without_a_poll():
     contact = reed()
     wire(14).drive(1)
     clock.advance(7 * 86_400_000 & 0x3FFFFFFF)
@@ -149,7 +149,7 @@ def test_a_level_that_nobody_looked_at_for_a_week():
     assert contact.poll() and contact.edges == 1
 
 
-def test_asleep_it_hears_nothing():
+def test_sleeping_contact_records_no_edges():
     contact = reed()
     contact.sleep()
     wire(14).drive(1)

@@ -15,7 +15,7 @@ OWN = re.compile(r"\bArguments\((?!argparse)")
 # Of each file that reads arguments, those that come before the unknown one.
 PROGRAMS = {
     "bench/bench.py": (),
-    "bench/plots.py": (),
+    "bench/icount.py": (),
     "build_mpy.py": (),
     "conformance/__main__.py": (),
     "emulator/run.py": ("--firmware", "none.uf2"),
@@ -26,12 +26,12 @@ PROGRAMS = {
     "host/flash.py": (),
     "host/recover.py": (),
     "host/slipmux_bridge.py": (),
-    "make_keys.py": (),
-    "put_keys.py": (),
+    "oscore_keys/make.py": (),
+    "oscore_keys/provision.py": (),
     "setup/firmware.py": ("PICO_EMU",),
     "setup/qemu.py": ("MPS2_AN385",),
     "simulator/launch/arguments.py": (),
-    "size.py": (),
+    "size/__main__.py": (),
     "battery_sim/__main__.py": (),
     "battery_sim/battery_life.py": (),
 }
@@ -44,10 +44,13 @@ STARTED_BY = {
     "host/recover.py": ("host", "recover"),
     "host/slipmux_bridge.py": ("host", "slipmux"),
     "simulator/launch/arguments.py": ("simulator",),
+    "oscore_keys/make.py": ("oscore_keys", "make"),
+    "oscore_keys/provision.py": ("oscore_keys", "provision"),
     "setup/firmware.py": ("setup", "firmware"),
     "setup/qemu.py": ("setup", "qemu"),
     "conformance/__main__.py": ("conformance",),
     "battery_sim/__main__.py": ("battery_sim",),
+    "size/__main__.py": ("size",),
 }
 
 
@@ -77,7 +80,7 @@ def test_an_unknown_option_is_one_line(file):
         ("host/recover.py", ["--limit-s", "x"], "up to 3600"),
         ("host/recover.py", ["--limit-s", "nan"], "up to 3600"),
         ("host/recover.py", ["--port", "²"], "PORT is a UDP port"),
-        ("bench/plots.py", ["--batches", "0"], "from 1 to 1000; --help"),
+        ("bench/figures.py", ["--rounds", "x"], "not a number above 0"),
         ("host/flash.py", ["--baud", "x"], "50 to 12000000"),
         ("setup/firmware.py", [], "required: board"),
     ],

@@ -148,7 +148,14 @@ def test_a_file_with_a_mistake_is_left_to_the_interpreter():
 
 
 @pytest.mark.parametrize(
-    "text", ["A = const(1 / 2)\n", "A = const(1 // 0)\n", "A = const(1 << -1)\n"]
+    "text",
+    [
+        "A = B = const(1)\nA, B = const(2), 3\n",
+        "A = const()\n",
+        "A = const(1 / 2)\n",
+        "A = const(1 // 0)\n",
+        "A = const(1 << -1)\n",
+    ],
 )
 def test_what_is_no_int_stays(text):
     assert folds(text)[0] == text

@@ -10,9 +10,9 @@ import sys
 import pytest
 from aiocoap.oscore import FilesystemSecurityContext
 
-import make_keys as tool
-import put_keys
 from host.device import Problem
+from oscore_keys import make as tool
+from oscore_keys import provision as put_keys
 from setup.console import ROOT
 from support.ports import free_port
 
@@ -182,7 +182,15 @@ def test_nothing_secret_is_printed(folder):
 
 def test_what_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "keys").write_text("a file")
-    command = [sys.executable, "tools/make_keys.py", "--node", "a", "--keys", tmp_path / "keys"]
+    command = [
+        sys.executable,
+        "tools/oscore_keys",
+        "make",
+        "--node",
+        "a",
+        "--keys",
+        tmp_path / "keys",
+    ]
     said = refused(command)
     assert f"{tmp_path / 'keys'}: File exists: put that right and try again" in said
 
@@ -485,7 +493,7 @@ def test_what_the_board_is_asked_tells_no_more_than_an_id(folder, tmp_path, monk
     monkeypatch.chdir(tmp_path)
 
     def ask():
-        command = [sys.executable, "-c", put_keys.WHOSE]
+        command = [sys.executable, "-c", put_keys.PRINT_ID]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     assert ask() == "False"

@@ -1,6 +1,5 @@
 """What the README says works: its example, its commands and the files that it points to."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,8 +9,8 @@ import pytest
 
 from setup.console import ROOT
 from setup.interpreter import find
-from simulator.launch.command import IMPORT_PATHS, SHIM
 from simulator.launch.mini_client import get
+from simulator.launch.node_command import IMPORT_PATHS, SHIM
 from support.ports import free_port
 
 README = (ROOT / "README.md").read_text()
@@ -68,13 +67,6 @@ def test_every_file_that_it_points_to_exists():
     assert len(links) >= 2 and len(rooms) >= 5
     for name in links + rooms:
         assert (ROOT / name).exists(), name
-
-
-def test_the_instructions_that_it_quotes_are_those_of_the_baseline():
-    text = " ".join(README.split())
-    counted = json.loads((ROOT / "tools" / "bench" / "icount.json").read_text())["mps2-an385"]
-    assert f"A GET takes {counted['get']:,} instructions of a Cortex-M3" in text
-    assert f"one under OSCORE {counted['oscore-get']:,}." in text
 
 
 def lib_text():

@@ -19,10 +19,10 @@ from running import LIMIT_S, SIMULATE, Running, is_alive, running, simulated, wa
 from setup import interpreter, micropython
 from setup.console import ROOT, Problem
 from simulator.launch import arguments
-from simulator.launch.address import bracketed, free_address
-from simulator.launch.command import command
-from simulator.launch.console import Banner
+from simulator.launch.arguments import bracketed, check_address
+from simulator.launch.console import Console
 from simulator.launch.mini_client import get
+from simulator.launch.node_command import simulated as command
 from support.ports import free_port
 
 HOST = "127.0.0.1"
@@ -86,7 +86,7 @@ def test_a_port_in_use_is_one_line_that_names_the_fix():
 
 def test_a_port_of_a_running_node_is_in_use():
     with simulated() as node, pytest.raises(Problem, match="is in use"):
-        free_address(HOST, node.port)
+        check_address(HOST, node.port)
 
 
 # Lines, signals, ends
@@ -101,7 +101,7 @@ def test_a_signal_ends_it_with_0_and_the_node_too(interpreter, number):
         assert node.signal(number) == 0
         assert not is_alive(child)
         assert node.errors == []
-    free_address(HOST, node.port)
+    check_address(HOST, node.port)
 
 
 @both_interpreters
@@ -158,8 +158,8 @@ def test_a_node_that_dies_ends_it_with_1():
 
 def test_an_IPv6_address_stands_in_brackets():
     assert bracketed("::1") == "[::1]"
-    banner = Banner("door", "::", 5683, "MicroPython", False)
-    assert all("coap://[::1]:5683/s/contact" in line for line in banner.clients("/s/contact"))
+    console = Console("door", "::", 5683, "MicroPython", False)
+    assert all("coap://[::1]:5683/s/contact" in line for line in console.clients("/s/contact"))
 
 
 # A small heap

@@ -10,7 +10,7 @@ import pytest
 
 from setup import interpreter
 from setup.console import ROOT
-from simulator.launch.command import IMPORT_PATHS, NODE_MAIN, SHIM
+from simulator.launch.node_command import IMPORT_PATHS, NODE_MAIN, SHIM
 
 LIMIT_S = 60
 

@@ -15,11 +15,11 @@ class Contact(resource.Resource):
 
 
 class Store(resource.ObservableResource):
-    """What a PUT writes; its observers are told."""
+    """A value that a PUT writes; its observers are notified."""
 
-    def __init__(self):
+    def __init__(self, value=b""):
         super().__init__()
-        self.value = b""
+        self.value = value
 
     async def render_get(self, request):
         return aiocoap.Message(payload=self.value, content_format=0)
@@ -31,13 +31,13 @@ class Store(resource.ObservableResource):
 
 
 async def serve(host, port):
-    """Serve for ever."""
+    """Serve until the process is ended."""
     site = resource.Site()
     site.add_resource(
         [".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader)
     )
     site.add_resource(["s", "contact"], Contact())
-    site.add_resource(["bench", "body"], Store())
+    site.add_resource(["bench", "body"], Store(bytes(97 + i % 23 for i in range(4096))))
     site.add_resource(["bench", "state"], Store())
     # udp6 alone: TCP and the others would only idle, but they would take ports.
     await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])

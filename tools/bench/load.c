@@ -1,94 +1,103 @@
-/* Closed-loop CoAP load client: several UDP sockets, each with a window of outstanding
- * requests; every answer is checked and at once followed by the next request.
+/* Closed-loop CoAP load client: several UDP sockets, each with a window of outstanding requests;
+ * every response is checked and followed by the next request at once.
  *
- * Answers are matched by Message ID and token (RFC 7252 sections 4.4 and 5.3.2). What is not
- * answered in time is sent again, and given up after some tries. The result is one line of JSON.
- * Linux only: recvmmsg and sendmmsg keep the client from being the bottleneck. */
+ * Responses are matched by Message ID and token (RFC 7252 sections 4.4 and 5.3.2). A request
+ * without a response is retransmitted, and given up after MAX_TRIES. The arguments are in
+ * load_args.h; the result is one line of JSON. Linux only: recvmmsg and sendmmsg keep the client
+ * from being the bottleneck. */
 
 #define _GNU_SOURCE
 #include <sys/epoll.h>
 
-#include "body.h"
-#include "endpoint.h"
-#include "seen.h"
+#include "blocks.h"
+#include "load_stats.h"
+#include "sockets.h"
 
-enum { MAX_TRIES = 100, NOBODY = 0xff, PATIENCE_US = 10000000, CONTENT = 0x45 };
+enum { MAX_TRIES = 100, NO_EXCHANGE = 0xff, FIRST_RESPONSE_US = 10000000 };
 #define NEVER_US (INT64_MAX / 2)
 
-struct slot { /* one outstanding request */
-    uint8_t bytes[MAX_DATAGRAM + MAX_BLOCK_OPTION];
-    size_t length, got; /* of the request; bytes of the body that have come */
+struct exchange { /* one outstanding request */
+    struct request request;
+    size_t received; /* bytes of the body, block by block */
     uint16_t mid;
     unsigned tries;
     int64_t first_us, sent_us;
 };
 
-struct lane { /* one socket: one endpoint for the server */
+struct endpoint { /* one socket */
     int fd;
     uint16_t next_mid;
     uint32_t next_token;
     long sent;
-    struct slot slots[MAX_WINDOW];
-    uint8_t owner[65536]; /* MID -> slot, NOBODY when it is not outstanding */
+    struct exchange exchanges[MAX_WINDOW];
+    uint8_t by_mid[65536]; /* index of the exchange with this Message ID, or NO_EXCHANGE */
 };
 
-static struct lane *lanes;
-static int measuring;
+static struct endpoint *endpoints;
+static struct request template;
 static long started;
 static uint8_t incoming[MAX_WINDOW][2048];
 
-/* Give a slot's request its MID and token; a duplicate keeps those that it had. */
-static void stamp(struct lane *lane, struct slot *slot) {
-    uint8_t *bytes = slot->bytes;
+/* ---- requests ---- */
 
-    if (!wish.duplicate) {
-        slot->mid = lane->next_mid++;
-        lane->next_token++;
-        lane->owner[slot->mid] = (uint8_t)(slot - lane->slots);
+static void build_template(void) {
+    begin_request(&template, args.method, "\0\0\0\0");
+    add_parts(&template, URI_PATH, args.path, '/');
+    if (args.content_format >= 0) {
+        add_uint(&template, CONTENT_FORMAT, (unsigned)args.content_format);
     }
-    bytes[2] = (uint8_t)(slot->mid >> 8);
-    bytes[3] = (uint8_t)slot->mid;
-    for (unsigned i = 0; i < token_length; i++) {
-        bytes[4 + i] = (uint8_t)(lane->next_token >> (8 * (i & 3)));
+    add_parts(&template, URI_QUERY, args.query, '&');
+    if (args.accept >= 0) {
+        add_uint(&template, ACCEPT, (unsigned)args.accept);
     }
-    slot->tries = 0;
-    lane->sent++;
+    if (args.payload) {
+        add_bytes(&template, "\xff", 1);
+        add_bytes(&template, args.payload, strlen(args.payload));
+    }
 }
 
-/* Make the next request of a slot. Returns 0 when --count wants no more: the slot then rests. */
-static int begin(struct lane *lane, struct slot *slot, int64_t now) {
-    if (wish.count && started == wish.count) {
-        slot->sent_us = NEVER_US;
+/* Give a request its Message ID and token; with --duplicate it keeps those that it has. */
+static void set_ids(struct endpoint *endpoint, struct exchange *exchange) {
+    if (!args.duplicate) {
+        exchange->mid = endpoint->next_mid++;
+        endpoint->next_token++;
+        endpoint->by_mid[exchange->mid] = (uint8_t)(exchange - endpoint->exchanges);
+    }
+    set_mid(exchange->request.bytes, exchange->mid);
+    memcpy(exchange->request.bytes + 4, &endpoint->next_token, TOKEN_LENGTH);
+    exchange->tries = 0;
+    endpoint->sent++;
+}
+
+/* Start the next request of an exchange. Returns 0 when --count is reached: it then rests. */
+static int start_exchange(struct endpoint *endpoint, struct exchange *exchange, int64_t now) {
+    if (args.count && started == args.count) {
+        exchange->sent_us = NEVER_US;
         return 0;
     }
     started++;
-    slot->length = request.length;
-    slot->got = 0;
-    slot->first_us = slot->sent_us = now;
-    stamp(lane, slot);
+    exchange->request.length = template.length;
+    exchange->received = 0;
+    exchange->first_us = exchange->sent_us = now;
+    set_ids(endpoint, exchange);
     return 1;
 }
 
-/* ---- the wire ---- */
-
-static void send_slots(struct lane *lane, struct slot **slots, unsigned count, int64_t now) {
+static void send_requests(struct endpoint *endpoint, struct exchange **exchanges, unsigned count,
+                          int64_t now) {
     struct mmsghdr messages[MAX_WINDOW] = {0};
     struct iovec parts[MAX_WINDOW];
-    unsigned done = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        parts[i] = (struct iovec){slots[i]->bytes, slots[i]->length};
+        parts[i] = (struct iovec){exchanges[i]->request.bytes, exchanges[i]->request.length};
         messages[i].msg_hdr.msg_iov = parts + i;
         messages[i].msg_hdr.msg_iovlen = 1;
-        slots[i]->tries++;
-        slots[i]->sent_us = now;
+        exchanges[i]->tries++;
+        exchanges[i]->sent_us = now;
     }
-    while (done < count) {
-        int n = sendmmsg(lane->fd, messages + done, count - done, 0);
+    for (unsigned done = 0; done < count;) {
+        long n = checked(sendmmsg(endpoint->fd, messages + done, count - done, 0));
 
-        if (n < 0 && errno == ECONNREFUSED) {
-            refused();
-        }
         if (n < 0) {
             return; /* full buffers: the retransmission takes care of it */
         }
@@ -96,206 +105,206 @@ static void send_slots(struct lane *lane, struct slot **slots, unsigned count, i
     }
 }
 
-/* The slot that this answer settles, NULL when it settles none. When it brought but a part of a
- * body, the slot's request for the next one is made. */
-static struct slot *settle(struct lane *lane, const uint8_t *answer, size_t length, int64_t now) {
-    struct slot *slot;
-    struct part part = {0};
-    unsigned owner, type = length ? answer[0] >> 4 & 3 : 0;
-    int64_t took;
-    int code;
+/* ---- responses ---- */
 
-    if (length < 4 + token_length || answer[0] >> 6 != 1) {
-        seen.wrong++;
-        return NULL;
-    }
-    if (wish.non && !wish.echo) { /* a NON answer has a MID of the server's: the token decides */
-        for (owner = 0; owner < (unsigned)wish.window; owner++) {
-            if (!memcmp(lane->slots[owner].bytes + 4, answer + 4, token_length)) {
-                break;
-            }
-        }
-    } else {
-        owner = lane->owner[answer[2] << 8 | answer[3]];
-        if (wish.duplicate && owner != NOBODY) { /* all slots are equal: the oldest is answered */
-            for (unsigned i = 0; i < (unsigned)wish.window; i++) {
-                owner = lane->slots[i].sent_us < lane->slots[owner].sent_us ? i : owner;
-            }
+/* Return the index of the exchange to which a response belongs, NO_EXCHANGE when there is none. */
+static unsigned find_exchange(const struct endpoint *endpoint, const uint8_t *response) {
+    const struct exchange *exchanges = endpoint->exchanges;
+    unsigned found = endpoint->by_mid[response[2] << 8 | response[3]];
+
+    if (args.duplicate && found != NO_EXCHANGE) { /* all are equal: the oldest has its response */
+        for (unsigned i = 0; i < (unsigned)args.window; i++) {
+            found = exchanges[i].sent_us < exchanges[found].sent_us ? i : found;
         }
     }
-    if (owner >= (unsigned)wish.window) {
-        seen.unexpected++; /* the late answer to something that was sent again */
-        return NULL;
-    }
-    slot = lane->slots + owner;
-    code = answer[1];
-    if (wish.echo ? length != request.length || memcmp(answer, slot->bytes, length)
-                  : (answer[0] & 15) != token_length || type != (wish.non ? 1 : 2) ||
-                        memcmp(answer + 4, slot->bytes + 4, token_length)) {
-        seen.wrong++;
-        return NULL;
-    }
-    if (wish.body && code == CONTENT &&
-        !(part_of(answer, length, token_length, &part) && fits(&part, slot->got, wish.body))) {
-        seen.wrong++;
-        return NULL;
-    }
-    if (!wish.duplicate) {
-        lane->owner[slot->mid] = NOBODY;
-    }
-    slot->got += part.length;
-    if (part.block & MORE) {
-        slot->length = request.length;
-        slot->length += add_next(slot->bytes + slot->length, request.last_option, &part);
-        return slot;
-    }
-    slot->got = 0;
-    if (measuring) {
-        took = now - slot->first_us;
-        seen.took_us[took < LONGEST_US ? took : LONGEST_US]++;
-        seen.requests++;
-        seen.bad_codes += !wish.echo && (wish.expect ? code != wish.expect : code >> 5 != 2);
-        seen.code = code;
-        seen.answer_bytes = length;
-    }
-    return slot;
+    return found;
 }
 
-static void receive(struct lane *lane) {
+/* Return 1 when a response is what the exchange waits for. */
+static int is_valid(const struct exchange *exchange, const uint8_t *response, size_t length) {
+    const uint8_t *request = exchange->request.bytes;
+
+    if (args.echo) {
+        return length == template.length && !memcmp(response, request, length);
+    }
+    return (response[0] & 15) == TOKEN_LENGTH && type_of(response) == ACK &&
+           !memcmp(response + 4, request + 4, TOKEN_LENGTH);
+}
+
+/* Return the exchange that goes on after this datagram: with its next block, whose request is then
+ * made, or, with *done set, with its next request. NULL when the datagram settles nothing. */
+static struct exchange *handle_response(struct endpoint *endpoint, const uint8_t *response,
+                                        size_t length, int64_t now, int *done) {
+    struct exchange *exchange;
+    struct block block = {0};
+    const uint8_t *options = response + 4 + TOKEN_LENGTH;
+    unsigned found;
+
+    if (length < 4 + TOKEN_LENGTH || response[0] >> 6 != 1) {
+        stats.malformed++;
+        return NULL;
+    }
+    found = find_exchange(endpoint, response);
+    if (found == NO_EXCHANGE) {
+        stats.unexpected++; /* the late response to something that was retransmitted */
+        return NULL;
+    }
+    exchange = endpoint->exchanges + found;
+    if (!is_valid(exchange, response, length) ||
+        (args.body && response[1] == CONTENT &&
+         !parse_block(options, response + length, exchange->received, (size_t)args.body, &block))) {
+        stats.malformed++;
+        return NULL;
+    }
+    if (!args.duplicate) {
+        endpoint->by_mid[exchange->mid] = NO_EXCHANGE;
+    }
+    *done = !(block.option & MORE);
+    if (!*done) {
+        exchange->received += block.length;
+        exchange->request.length = template.length;
+        exchange->request.last_option = template.last_option;
+        add_uint(&exchange->request, BLOCK2, ((block.option >> 4) + 1) << 4 | (block.option & 7));
+        set_ids(endpoint, exchange);
+    } else if (stats.measuring) {
+        count_response(now - exchange->first_us, response[1], length);
+        stats.bad_codes +=
+            !args.echo && (args.expect ? response[1] != args.expect : response[1] >> 5 != 2);
+    }
+    return exchange;
+}
+
+static void receive_responses(struct endpoint *endpoint) {
     struct mmsghdr messages[MAX_WINDOW] = {0};
     struct iovec parts[MAX_WINDOW];
-    struct slot *settled[MAX_WINDOW];
+    struct exchange *next[MAX_WINDOW];
     unsigned count = 0;
     int64_t now;
-    int n;
+    long n;
 
-    for (int i = 0; i < wish.window; i++) {
+    for (int i = 0; i < args.window; i++) {
         parts[i] = (struct iovec){incoming[i], sizeof incoming[i]};
         messages[i].msg_hdr.msg_iov = parts + i;
         messages[i].msg_hdr.msg_iovlen = 1;
     }
-    n = recvmmsg(lane->fd, messages, (unsigned)wish.window, MSG_DONTWAIT, NULL);
-    if (n < 0 && errno == ECONNREFUSED) {
-        refused();
-    }
+    n = checked(recvmmsg(endpoint->fd, messages, (unsigned)args.window, MSG_DONTWAIT, NULL));
     now = now_us();
     for (int i = 0; i < n; i++) {
-        struct slot *slot = settle(lane, incoming[i], messages[i].msg_len, now);
+        int done = 0;
+        struct exchange *exchange =
+            handle_response(endpoint, incoming[i], messages[i].msg_len, now, &done);
 
-        if (slot && slot->got) {
-            stamp(lane, slot);
-            settled[count++] = slot;
-        } else if (slot && begin(lane, slot, now)) {
-            settled[count++] = slot;
+        if (exchange && (!done || start_exchange(endpoint, exchange, now))) {
+            next[count++] = exchange;
         }
     }
-    send_slots(lane, settled, count, now);
+    send_requests(endpoint, next, count, now);
 }
 
-static void send_again(struct lane *lane, int64_t now) {
-    for (int i = 0; i < wish.window; i++) {
-        struct slot *slot = lane->slots + i;
+static void retransmit(struct endpoint *endpoint, int64_t now) {
+    for (int i = 0; i < args.window; i++) {
+        struct exchange *exchange = endpoint->exchanges + i;
 
-        if (now - slot->sent_us < wish.retransmit_ms * 1000) {
+        if (now - exchange->sent_us < args.retransmit_ms * 1000) {
             continue;
         }
-        seen.retransmitted++;
-        if (slot->tries == MAX_TRIES) {
-            seen.given_up++;
-            lane->owner[slot->mid] = wish.duplicate ? 0 : NOBODY;
-            if (!begin(lane, slot, now)) {
+        stats.retransmitted++;
+        if (exchange->tries == MAX_TRIES) {
+            stats.given_up++;
+            endpoint->by_mid[exchange->mid] = args.duplicate ? 0 : NO_EXCHANGE;
+            if (!start_exchange(endpoint, exchange, now)) {
                 continue;
             }
         }
-        send_slots(lane, &slot, 1, now);
+        send_requests(endpoint, &exchange, 1, now);
     }
 }
 
-static int open_lanes(void) {
+/* ---- the run ---- */
+
+/* Open the sockets and send the first requests; returns the epoll descriptor. */
+static int open_endpoints(void) {
     int poller = epoll_create1(0);
 
-    lanes = calloc((size_t)wish.sockets, sizeof *lanes);
+    endpoints = calloc((size_t)args.sockets, sizeof *endpoints);
     srand((unsigned)now_us());
-    for (int i = 0; i < wish.sockets; i++) {
-        struct lane *lane = lanes + i;
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = lane};
+    for (int i = 0; i < args.sockets; i++) {
+        struct endpoint *endpoint = endpoints + i;
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = endpoint};
 
-        lane->fd = open_socket();
-        if (epoll_ctl(poller, EPOLL_CTL_ADD, lane->fd, &event)) {
-            failed("epoll");
+        endpoint->fd = open_socket();
+        if (epoll_ctl(poller, EPOLL_CTL_ADD, endpoint->fd, &event)) {
+            die("epoll", strerror(errno));
         }
-        lane->next_mid = (uint16_t)rand();
-        lane->next_token = (uint32_t)rand();
-        memset(lane->owner, NOBODY, sizeof lane->owner);
-        for (int k = 0; k < wish.window; k++) {
-            memcpy(lane->slots[k].bytes, request.bytes, request.length);
-            lane->slots[k].mid = lane->next_mid;
-            lane->owner[lane->next_mid] = wish.duplicate ? 0 : NOBODY;
+        endpoint->next_mid = (uint16_t)rand();
+        endpoint->next_token = (uint32_t)rand();
+        memset(endpoint->by_mid, NO_EXCHANGE, sizeof endpoint->by_mid);
+        for (int k = 0; k < args.window; k++) {
+            endpoint->exchanges[k].request = template;
+            endpoint->exchanges[k].mid = endpoint->next_mid;
+            endpoint->by_mid[endpoint->next_mid] = args.duplicate ? 0 : NO_EXCHANGE;
         }
     }
     return poller;
 }
 
-/* ---- the run ---- */
-
-static double run(int poller) {
-    int64_t start = now_us(), checked = start, now = start;
-    struct epoll_event ready[MAX_SOCKETS];
-
-    measuring = wish.warmup == 0;
-    for (int i = 0; i < wish.sockets; i++) {
-        struct slot *all[MAX_WINDOW];
+static void send_first_requests(void) {
+    for (int i = 0; i < args.sockets; i++) {
+        struct exchange *first[MAX_WINDOW];
         unsigned count = 0;
 
-        for (int k = 0; k < wish.window; k++) {
-            if (begin(lanes + i, lanes[i].slots + k, start)) {
-                all[count++] = lanes[i].slots + k;
+        for (int k = 0; k < args.window; k++) {
+            if (start_exchange(endpoints + i, endpoints[i].exchanges + k, stats.start_us)) {
+                first[count++] = endpoints[i].exchanges + k;
             }
         }
-        send_slots(lanes + i, all, count, start);
-    }
-    for (;;) {
-        int n = epoll_wait(poller, ready, MAX_SOCKETS, 10);
-
-        for (int i = 0; i < n; i++) {
-            receive(ready[i].data.ptr);
-        }
-        now = now_us();
-        if (!measuring && (double)(now - start) >= wish.warmup * 1e6) {
-            measuring = 1;
-            start = now;
-            seen.cpu_before = cpu_seconds();
-        } else if (measuring && (wish.count ? seen.requests + seen.given_up == wish.count
-                                            : seen.requests && /* a busy computer may need longer */
-                                                  (double)(now - start) >= wish.seconds * 1e6)) {
-            return (double)(now - start) / 1e6;
-        }
-        if (measuring && !seen.requests && now - start >= PATIENCE_US) {
-            stop("no valid answer", "a server is there; check --path, --raw, --non and --echo");
-        }
-        if (now - checked >= 10000) {
-            checked = now;
-            for (int i = 0; i < wish.sockets; i++) {
-                send_again(lanes + i, now);
-            }
-        }
+        send_requests(endpoints + i, first, count, stats.start_us);
     }
 }
 
-int main(int argc, char **argv) {
-    double seconds;
-    int reused = 0; /* a Message ID within its lifetime: a server may take it for a duplicate */
+/* Returns the time at which the measurement ended. */
+static int64_t run(int poller) {
+    struct epoll_event ready[MAX_SOCKETS];
+    int64_t now, looked_us;
 
-    read_arguments(argc, argv);
-    pin();
-    build();
-    seconds = run(open_lanes());
-    for (int i = 0; i < wish.sockets; i++) {
-        reused |= lanes[i].sent > 65536;
+    start_clock();
+    looked_us = stats.start_us;
+    send_first_requests();
+    do {
+        int n = epoll_wait(poller, ready, MAX_SOCKETS, 10);
+
+        for (int i = 0; i < n; i++) {
+            receive_responses(ready[i].data.ptr);
+        }
+        now = now_us();
+        warmup_ends(now);
+        if (stats.measuring && !stats.requests && now - stats.start_us >= FIRST_RESPONSE_US) {
+            break;
+        }
+        if (now - looked_us >= 10000) {
+            looked_us = now;
+            for (int i = 0; i < args.sockets; i++) {
+                retransmit(endpoints + i, now);
+            }
+        }
+    } while (!is_done(now, stats.requests + stats.given_up));
+    if (!stats.requests) {
+        die("no valid answer", "a server is there; check --path and --echo");
     }
-    if (!seen.requests) {
-        stop("no valid answer", "a server is there; check --path, --raw, --non and --echo");
+    return now;
+}
+
+int main(int argc, char **argv) {
+    int reused = 0; /* a Message ID within its lifetime: a server may take it for a duplicate */
+    int64_t end_us;
+
+    parse_arguments(argc, argv);
+    pin_to_cpu();
+    build_template();
+    end_us = run(open_endpoints());
+    for (int i = 0; i < args.sockets; i++) {
+        reused |= endpoints[i].sent > 65536;
     }
-    report(seconds, reused && !wish.duplicate);
+    print_report(end_us, reused && !args.duplicate);
     return 0;
 }

@@ -24,14 +24,15 @@ ROUNDS = 144
 EACH = 25
 
 
-def make(*features):
-    node = Node(*usual(), *features)
-    answer = b"open"
-    node.get("s/door", content_format=0)(lambda request, reply: answer)
+def make(*extensions):
+    """Return a node with one resource."""
+    node = Node(*usual(), *extensions)
+    payload = b"open"
+    node.get("s/door", content_format=0)(lambda request, reply: payload)
     return node
 
 
-class Asker:
+class Client:
     """The other end of a node's socket: only the node's own time is counted."""
 
     def __init__(self, node):
@@ -45,8 +46,8 @@ class Asker:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.connect(socket.getaddrinfo(HOST, port)[0][-1])
 
-    def spend(self, datagrams):
-        """Microseconds that the node took for these requests."""
+    def measure_us(self, datagrams):
+        """Return the microseconds that the node takes for these requests."""
         spent = 0
         for datagram in datagrams:
             self.sock.send(datagram)
@@ -58,13 +59,12 @@ class Asker:
 
 
 def bytes_each(node, datagrams):
-    state = [0]
+    """Return the bytes of heap that each of these requests asks for."""
+    at = [0]
 
-    def once():
-        n = state[0]
-        state[0] = n + 1
-        n = take(datagrams[n])
-        node.out(n)
+    def once():  # in two functions, so that both frames fit the stack
+        at[0] += 1
+        node.out(take(datagrams[at[0]]))
 
     def take(datagram):
         return node.datagram(datagram, len(datagram), "peer", 0)
@@ -74,6 +74,7 @@ def bytes_each(node, datagrams):
 
 
 def heap(make):
+    """Return (bytes of heap of what make() returns, that)."""
     gc.collect()
     before = gc.mem_alloc()
     kept = make()
@@ -82,32 +83,35 @@ def heap(make):
 
 
 def main():
+    """Print the JSON object."""
     end = End(b"\x02", b"\x01")
     plain = [request(GET, "s/door") for _ in range(ROUNDS * EACH)]
-    secured = [end.request(request(GET, "s/door")) for _ in range(ROUNDS * EACH)]
+    protected = [end.request(request(GET, "s/door")) for _ in range(ROUNDS * EACH)]
     Context(SECRET, b"\x01", b"\x02", SALT)
     context_bytes, context = heap(lambda: Context(SECRET, b"\x01", b"\x02", SALT))
     cipher_bytes, _ = heap(lambda: [aes(bytes(16), 1 + i % 2, bytes(16)) for i in range(4)])
     without = make(Access(READ_ONLY))
     without_bytes, without = heap(lambda: make(Access(READ_ONLY)))
     with_bytes, node = heap(lambda: make(Access(READ_ONLY), Oscore([context])))
-    asker = Asker(node)
+    client = Client(node)
     spent = [1 << 29, 1 << 29]  # in the fastest round: other programs only ever add to it
     for i in range(ROUNDS):
-        for which, datagrams in ((0, plain), (1, secured)):
+        for which, datagrams in ((0, plain), (1, protected)):
             gc.collect()
-            spent[which] = min(spent[which], asker.spend(datagrams[i * EACH : (i + 1) * EACH]))
+            spent[which] = min(
+                spent[which], client.measure_us(datagrams[i * EACH : (i + 1) * EACH])
+            )
     fresh = make(Access(READ_ONLY), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]))
-    found = (
-        ("plain_rps", EACH * 1000000 // spent[0]),
-        ("secured_rps", EACH * 1000000 // spent[1]),
-        ("plain_bytes", bytes_each(fresh, plain)),
-        ("secured_bytes", bytes_each(fresh, secured)),
-        ("context_bytes", context_bytes),
-        ("cipher_bytes", cipher_bytes),
-        ("feature_bytes", with_bytes - without_bytes),
-    )
-    print(json.dumps(dict(found)))
+    found = {
+        "plain_rps": EACH * 1000000 // spent[0],
+        "protected_rps": EACH * 1000000 // spent[1],
+        "plain_bytes": bytes_each(fresh, plain),
+        "protected_bytes": bytes_each(fresh, protected),
+        "context_bytes": context_bytes,
+        "cipher_bytes": cipher_bytes,
+        "extension_bytes": with_bytes - without_bytes,
+    }
+    print(json.dumps(found))
 
 
 main()

@@ -1,4 +1,4 @@
-"""The servers under load: how each is started, pinned to a processor, watched and ended."""
+"""The servers under load: how each is started, pinned to a processor, and ended."""
 
 import ctypes
 import os
@@ -7,24 +7,22 @@ import socket
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 
 import programs
+import psutil
 
-from simulator.launch.command import on_cpython, on_micropython
+from simulator.launch.node_command import on_cpython, on_micropython
 
 HOST = "127.0.0.1"
 READY_S = 60
-SLOW_READY_S = 120  # with a command around it
 STOP_S = 20
 PR_SET_PDEATHSIG = 1
-TICKS = os.sysconf("SC_CLK_TCK")
-# Any answer will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.
+# Any response will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.
 PROBE = bytes.fromhex("400100bbb3707562")
 
 
 def free_port():
-    """Return a UDP port of the loopback interface that nobody uses now."""
+    """Return a UDP port of the loopback interface that is not in use."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOST, 0))
         return sock.getsockname()[1]
@@ -52,12 +50,12 @@ class Server:
         self.process = None
         self.echoes = name.startswith("echo")
 
-    def start(self, cpu=None, prefix=()):
-        """Start on a free port and wait until it answers. `prefix` is a command around it."""
+    def start(self, cpu=None):
+        """Start on a free port and wait until it responds. Raises Problem."""
         self.port = free_port()
         self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by stop()
         self.process = subprocess.Popen(
-            [*prefix, *self.command(self.port)],
+            self.command(self.port),
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
@@ -65,7 +63,7 @@ class Server:
             start_new_session=True,
             preexec_fn=lambda: confine(cpu),
         )
-        deadline = time.monotonic() + (SLOW_READY_S if prefix else READY_S)
+        deadline = time.monotonic() + READY_S
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.05)
             sock.connect((HOST, self.port))
@@ -99,52 +97,54 @@ class Server:
 
     def cpu_s(self):
         """Return the processor seconds of the process and its descendants so far."""
-        children, ticks = {}, {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
+        process = psutil.Process(self.process.pid)
+        total = 0
+        for member in [process, *process.children(recursive=True)]:
             try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
+                total += sum(member.cpu_times()[:2])  # user and system
+            except psutil.NoSuchProcess:
                 continue  # it ended meanwhile
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-            ticks[int(stat.parent.name)] = int(fields[11]) + int(fields[12])
-        family = [self.process.pid]
-        for pid in family:
-            family += children.get(pid, ())
-        return sum(ticks.get(pid, 0) for pid in family) / TICKS
+        return total
+
+
+def local(name, kind, title, *command, environ=None):
+    """Return a server whose command line ends with HOST and the port."""
+    words = [*map(str, command), HOST]
+    return Server(name, kind, title, lambda port: [*words, str(port)], environ)
 
 
 def echo():
-    command = [programs.micropython(), str(programs.HERE / "echo.py"), HOST]
-    return Server("echo", "mote", "bare UDP echo on MicroPython", lambda n: [*command, str(n)])
-
-
-def echo_c():
-    command = str(programs.c_program("echo"))
-    return Server("echo-c", "mote", "bare UDP echo in C", lambda n: [command, str(n)])
+    """Return a server that sends each datagram back, by the receive loop of Mote's own socket."""
+    program = programs.HERE / "echo.py"
+    return local("echo", "mote", "bare UDP echo on MicroPython", programs.micropython(), program)
 
 
 def mote(interpreter, title):
+    """Return Mote on one of the simulator's interpreters."""
     (*start, _), added, _ = on_cpython() if interpreter == "cpython" else on_micropython(None)
-    command = [*map(str, start), str(programs.HERE / "mote_node.py"), HOST]
+    program = programs.HERE / "mote_node.py"
     environ = {**os.environ, **added}
-    return Server(f"mote-{interpreter}", "mote", title, lambda n: [*command, str(n)], environ)
+    return local(f"mote-{interpreter}", "mote", title, *start, program, environ=environ)
 
 
 def libcoap():
-    command = [programs.libcoap_server(), "-A", HOST, "-v", "0", "-p"]
-    return Server("libcoap", "libcoap", "libcoap's coap-server", lambda n: [*command, str(n)])
+    """Return the example server of libcoap, with its own resources."""
+    command = [programs.libcoap_server(), "-v", "0", "-A", HOST, "-p"]
+    title = "libcoap's coap-server"
+    return Server("libcoap", "libcoap", title, lambda port: [*command, str(port)])
 
 
 def aiocoap():
-    command = [programs.aiocoap_python(), str(programs.HERE / "aiocoap_server.py"), HOST]
-    return Server("aiocoap", "aiocoap", "aiocoap on CPython", lambda n: [*command, str(n)])
+    """Return a server with resources like those of Mote's node."""
+    command = programs.aiocoap_python(), programs.HERE / "aiocoap_server.py"
+    return local("aiocoap", "aiocoap", "aiocoap on CPython", *command)
 
 
 def microcoapy():
-    command = [programs.micropython(), str(programs.HERE / "microcoapy_server.py")]
-    command += [programs.microcoapy_folder(), HOST]
+    """Return a server with one resource, of the package in the folder MICROCOAPY."""
+    command = programs.micropython(), programs.HERE / "microcoapy_server.py"
     title = "microCoAPy on MicroPython"
-    return Server("microcoapy", "microcoapy", title, lambda n: [*command, str(n)])
+    return local("microcoapy", "microcoapy", title, *command, programs.microcoapy_folder())
 
 
 SERVERS = {
@@ -154,5 +154,4 @@ SERVERS = {
     "libcoap": libcoap,
     "aiocoap": aiocoap,
     "microcoapy": microcoapy,
-    "echo-c": echo_c,
 }

@@ -25,9 +25,12 @@ from support.oscore_peer import SALT, SECRET, End
 WARM = 50
 TIMES = 200
 SPIN = 500000  # turns of the loop of known length
-OBSERVE, CONTENT_FORMAT, ACCEPT, BLOCK2 = 6, 12, 17, 23
+OBSERVE, CONTENT_FORMAT, URI_QUERY, ACCEPT, BLOCK2 = 6, 12, 15, 17, 23
 SENML_CBOR = 112
 BODY = bytes(range(256)) * 16
+MORE_RESOURCES = 64
+OBSERVERS = 32
+QUERIES = 30
 # As recvfrom() gives them: equal, but not the same objects.
 PEERS = [(".".join(["192", "168", "4", "2"]), port) for port in (56830, 56830)]
 
@@ -112,23 +115,50 @@ def nothing():
     return None
 
 
-def serving(more=()):
-    """A door with all features, as firmware/startup.py makes it, but without a rate limit."""
+def serving(more=(), slots=board.SLOTS, resources=0):
+    """Return a door with all features, as firmware/startup.py makes it, without a rate limit.
+
+    So many other resources come before its own in the table.
+    """
     board.power_on()
-    node = for_board(board.SLOTS, board.RECV_MAX, 0, True, more)
+    node = for_board(slots, board.RECV_MAX, 0, True, more)
+    for i in range(resources):
+        node.get("r/{}".format(i))(lambda request, reply: b"21.5")
     door.setup(node, board, Settings(None))
     node.get("large")(lambda request, reply: BODY)
     node.seed(b"\1\2\3\4")
     return node
 
 
+def observed():
+    """Return a door with many observers of one resource."""
+    slots = dict(board.SLOTS)
+    slots["observers"], slots["peers"] = OBSERVERS, OBSERVERS + 2
+    node = serving((), slots)
+    for i in range(OBSERVERS):
+        register = request(GET, "s/contact", token=bytes((i,)), options=[(OBSERVE, b"")])
+        node.datagram(register, len(register), ("192.168.4.3", i), 1000)
+    node.at("s/contact").changed()
+    for _ in range(OBSERVERS):
+        told = node.out(node.due(1000))
+        if told[1] != 0x45:
+            raise ValueError("an observer is missing")
+        node.datagram(bytes((0x60, 0, told[2], told[3])), 4, node.peer, 1000)
+    return node
+
+
 def operations(node):
-    """(name, function, code that it must answer) of what is counted."""
+    """Yield (name, function, code that it must answer) of what is counted."""
     json = [(CONTENT_FORMAT, uint(JSON))]
     config = request(PUT, "config", options=json, payload=b'{"heartbeat_s": 60}')
     contact = request(GET, "s/contact")
     yield "nothing", nothing, None
     yield "get", Turns(node, contact).once, 0x45
+    # The same GET, where there is more of something.
+    yield "get-64-resources", Turns(serving(resources=MORE_RESOURCES), contact).once, 0x45
+    yield "get-32-observers", Turns(observed(), contact).once, 0x45
+    queries = [(URI_QUERY, b"q=1")] * QUERIES
+    yield "get-32-options", Turns(node, request(GET, "s/contact", options=queries)).once, 0x45
     yield (
         "get-json",
         Turns(node, request(GET, "s/contact", options=[(ACCEPT, uint(JSON))])).once,
@@ -156,7 +186,7 @@ def operations(node):
 
 
 def ticks(function, times):
-    """The ticks that so many calls take."""
+    """Return the ticks that so many calls take."""
     gc.collect()
     before = mem32[COUNTER]
     while times:
@@ -166,6 +196,7 @@ def ticks(function, times):
 
 
 def spinning(turns):
+    """Return the ticks that so many turns of the loop of known length take."""
     before = mem32[COUNTER]
     spin(turns)
     return (mem32[COUNTER] - before) & 0xFFFFFFFF

@@ -44,9 +44,9 @@ UNIX_WORDS = ("MICROPY_PY_FFI=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_SSL=0", "MIC
 UNIX_WORDS += ("STRIP=true",)
 # What mpy-cross calls the machine for which it emits native code.
 EMITTERS = {"x86_64": "x64", "i686": "x86", "armv7l": "armv7a"}
-MODULES = ("lib", "firmware", "tools/simulator")
-# What starts a board, and what starts a simulated node on this computer, is not frozen.
-NOT_FROZEN = ("main.py", "boot.py", "__main__.py")
+MODULES = ("lib", "firmware", "tools/simulator", "tools/conformance")
+# What starts a board, and what runs on this computer beside a simulated node, is not frozen.
+NOT_FROZEN = ("main.py", "boot.py", "__main__.py", "aiocoap_server.py")
 NOT_FROZEN_FOLDER = "launch"
 TRIAL = """
 #include <stdio.h>

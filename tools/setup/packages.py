@@ -63,7 +63,6 @@ UNIX = (Package("gcc", "gcc"), Package("make", "make"), Package("dpkg-dev", "dpk
 EVERYDAY = (
     Package("libcoap3-bin", "coap-client-notls coap-client"),
     *UNIX,
-    Package("valgrind", "valgrind"),
     Package("python3-venv", module="ensurepip"),
 )
 ARM_COMPILER = (

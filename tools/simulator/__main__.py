@@ -1,4 +1,4 @@
-"""Runs a simulated node on this computer: the boards' own application files, on UDP.
+"""Run a simulated node on this computer: the boards' own application files, on UDP.
 
     python3 tools/simulator --app both --port 5683
     python3 tools/simulator --board pico
@@ -13,50 +13,46 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from setup.console import ROOT, Problem, fail  # noqa: E402
-from simulator.launch import arguments  # noqa: E402
-from simulator.launch.address import bracketed, free_address  # noqa: E402
-from simulator.launch.command import command  # noqa: E402
-from simulator.launch.console import Banner  # noqa: E402
-from simulator.launch.process import START_LIMIT_S, Child  # noqa: E402
+from simulator.launch import arguments, node_command  # noqa: E402
+from simulator.launch.console import Console  # noqa: E402
+from simulator.launch.process import START_LIMIT_S, NodeProcess  # noqa: E402
 
-DOOR_PERIOD_S = 5
+TOGGLE_PERIOD_S = 5
+# An emulated Pico may start twice, to change its application, each time up to 45 s of its own
+# time, which passes slower on a busy computer. The emulator reports failures earlier.
+PICO_START_LIMIT_S = 240
 
 
 def main(argv):
-    """Runs the node until it is told to end; returns the exit code."""
-    child = Child()
+    """Run the node until a signal ends it; return the exit code."""
+    process = NodeProcess()
     options = arguments.parse(argv)
     if not (ROOT / ".venv" / "stamp").exists():
         raise Problem("the set-up is missing: run `make setup` once")
-    options.host, options.port = free_address(options.host, options.port)
-    if options.board:
-        from simulator.launch import emulated
-
-        argv, environ, title = emulated.command(options)
-        start_limit_s = emulated.START_LIMIT_S
-    else:
-        argv, environ, title = command(options)
-        start_limit_s = START_LIMIT_S
-    url = f"coap://{bracketed(options.host)}:{options.port}"
+    options.host, options.port = arguments.check_address(options.host, options.port)
     play = options.play or is_terminal(sys.stdout)
     by_itself = play and not is_terminal(sys.stdin) and options.app in ("door", "both", None)
-    banner = Banner(options.app, options.host, options.port, title, by_itself)
     if options.board:
-        banner.notes = lambda: emulated.notes(options, child.device)
+        command, environ, title = node_command.emulated_pico(options)
         if play:
             print("The emulated Pico starts: some seconds", flush=True)
-    return child.run(
-        argv,
+    else:
+        command, environ, title = node_command.simulated(options)
+    console = Console(options.app, options.host, options.port, title, by_itself)
+    if options.board:
+        console.notes = lambda: node_command.pico_notes(options, process.device)
+    return process.run(
+        command,
         environ,
-        url,
-        on_ready=banner.show if play else None,
-        toggle_period_s=DOOR_PERIOD_S if by_itself else None,
-        start_limit_s=start_limit_s,
+        f"coap://{arguments.bracketed(options.host)}:{options.port}",
+        on_ready=console.show if play else None,
+        toggle_period_s=TOGGLE_PERIOD_S if by_itself else None,
+        start_limit_s=PICO_START_LIMIT_S if options.board else START_LIMIT_S,
     )
 
 
 def is_terminal(stream):
-    """True when a person sits at this stream; a closed one is None."""
+    """Return True if the stream is a terminal; a closed stream is None."""
     return stream is not None and stream.isatty()
 
 

@@ -1,4 +1,4 @@
-"""The simulated board: the same constants as a real one's board.py, and what is wired to it."""
+"""The simulated board: the constants of a real board.py, and the parts wired to its pins."""
 
 import machine
 
@@ -20,28 +20,31 @@ SLOTS = {
     "peers": 16,
     "observers": 8,
     "blocks": 2,
-    "block_bytes": 1024,  # the longest that is sent to it are its settings
+    "block_bytes": 1024,  # its settings are the longest body that it receives
 }
 RECV_MAX = 1152
-# Those of the smallest board, for a heap in which more would leave no room for datagrams.
+# The smallest board's, for a heap in which more would leave no memory for datagrams.
 FEWER_SLOTS = {"peers": 8, "observers": 4, "blocks": 1}
 
 
 def set_door(is_open):
+    """Open or close the reed contact."""
     machine.wire(REED_PIN).drive(1 if is_open else 0)
 
 
 def set_lid(is_open):
+    """Open or close the tamper contact."""
     machine.wire(TAMPER_PIN).drive(1 if is_open else 0)
 
 
 def set_battery(mv):
+    """Set the battery's voltage."""
     pin_uv = mv * 1000 * BATTERY_DIVIDER_DEN // BATTERY_DIVIDER_NUM
     machine.wire(BATTERY_ADC_PIN).microvolts = pin_uv
 
 
 class Body:
-    """The wearer's end of the I2C bus: three chips, loaded only where there is one."""
+    """The wearer: three chips on the I2C bus, imported only for a wearable."""
 
     def __init__(self, seed=1):
         from chips.lsm6dsox import Lsm6dsox
@@ -55,7 +58,7 @@ class Body:
 
 
 def power_on():
-    """A door that is closed, a lid that is on, a battery at 83 percent; no chips yet."""
+    """Reset the board: door closed, lid closed, battery at 83 percent, no chips."""
     machine.power_on()
     set_door(False)
     set_lid(False)

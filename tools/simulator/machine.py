@@ -1,12 +1,11 @@
-"""A fake `machine` module: the pins, ADC and I2C buses of a board that is not there.
+"""A fake `machine` module: the pins, ADC, I2C buses and clock of a simulated board.
 
-Found on `sys.path` before MicroPython's built-in module, so the sensor drivers and the
-applications run unchanged on a PC, on MicroPython and on CPython. The other side of the wires,
-which no real port has, is at the end of the names: `clock`, `wire()` and `bus()` are for
-whoever plays the outside world.
+It precedes MicroPython's built-in module on `sys.path`, so sensor drivers and applications run
+unchanged on a PC, on MicroPython and on CPython. `clock`, `wire()` and `bus()`, which no port has,
+are the world's side of the pins:
 
-    wire(14).drive(1)         # level on GPIO 14: interrupt handlers run at once
-    wire(34).microvolts = n   # what an ADC on GPIO 34 measures
+    wire(14).drive(1)         # set the level of GPIO 14; interrupt handlers run at once
+    wire(34).microvolts = n   # set what an ADC on GPIO 34 measures
     bus(8).attach(chip)       # put a register model on the bus whose SDA is GPIO 8
 
 Reading a pin, an ADC or a bus allocates nothing, so heap-locked tests can include them.
@@ -26,23 +25,26 @@ _ENODEV = const(19)
 _ETIMEDOUT = const(110)
 _FULL_SCALE_UV = const(3_300_000)
 _FULL_SCALE_0DB_UV = const(950_000)  # an ESP32 without attenuation, its default
+_RTC_MEMORY_MAX = const(2048)  # of an ESP32
 _TICKS_MASK = const(0x3FFFFFFF)
 
 
 class Clock:
-    """Milliseconds of the simulated world, modulo 2**30: real until `hold()`, then by hand."""
+    """The milliseconds of the simulated world, modulo 2**30: real time until `hold()`."""
 
     def __init__(self):
         self._held_ms = -1
 
     def ms(self):
+        """Return the time in milliseconds."""
         return self._held_ms if self._held_ms >= 0 else _real_ms() & _TICKS_MASK
 
     def hold(self, now_ms=0):
-        """Stop at `now_ms`; from here only `advance()` moves time."""
+        """Stop at `now_ms`; only `advance()` moves the time from now on."""
         self._held_ms = now_ms & _TICKS_MASK
 
     def advance(self, span_ms):
+        """Move the held time on."""
         self._held_ms = (self.ms() + span_ms) & _TICKS_MASK
 
     def release(self):
@@ -51,7 +53,7 @@ class Clock:
 
 
 class Wire:
-    """What is soldered to one GPIO: a level, a voltage, and the pins that listen."""
+    """The net of one GPIO: its level, its voltage, and the pins with an interrupt handler."""
 
     def __init__(self):
         self.level = 1  # a floating input with a pull-up
@@ -59,7 +61,7 @@ class Wire:
         self.pins = []
 
     def drive(self, level):
-        """Put `level` (0 or 1) on the wire; both-edge and matching handlers run before return."""
+        """Set the level (0 or 1); handlers of this edge run before the return."""
         level = 1 if level else 0
         if level == self.level:
             return
@@ -69,6 +71,8 @@ class Wire:
 
 
 class Pin:
+    """A GPIO of the fake board, as machine.Pin."""
+
     IN = 0
     OUT = 1
     OPEN_DRAIN = 2
@@ -88,12 +92,14 @@ class Pin:
             self._wire.drive(value)
 
     def init(self, mode=IN, pull=None, value=None):
+        """Change the mode, the pull and, unless None, the level."""
         self.mode = mode
         self.pull = pull
         if value is not None:
             self._wire.drive(value)
 
     def value(self, level=None):
+        """Return the level, or set it."""
         if level is None:
             return self._wire.level
         self._wire.drive(level)
@@ -103,13 +109,15 @@ class Pin:
         return self.value(level)
 
     def on(self):
+        """Set the level to 1."""
         self._wire.drive(1)
 
     def off(self):
+        """Set the level to 0."""
         self._wire.drive(0)
 
     def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING, hard=False):
-        """Call `handler(pin)` on the edges in `trigger`; None stops it."""
+        """Call `handler(pin)` at the edges in `trigger`; a handler None ends it."""
         self._handler = handler
         self._trigger = trigger
         pins = self._wire.pins
@@ -119,11 +127,14 @@ class Pin:
             pins.remove(self)
 
     def edge(self, level):
+        """Call the handler if it wants an edge to this level."""
         if self._trigger & (self.IRQ_RISING if level else self.IRQ_FALLING):
             self._handler(self)
 
 
 class ADC:
+    """An analog input, as machine.ADC of an ESP32."""
+
     ATTN_0DB = 0
     ATTN_11DB = 3
 
@@ -132,25 +143,28 @@ class ADC:
         self._full_uv = _FULL_SCALE_UV if atten == self.ATTN_11DB else _FULL_SCALE_0DB_UV
 
     def read_uv(self):
+        """Return the voltage in microvolts, at most the full scale."""
         return min(self._wire.microvolts, self._full_uv)
 
     def read_u16(self):
+        """Return the voltage as 0 to 65535 of the full scale."""
         return self.read_uv() * 65535 // self._full_uv
 
 
 class Bus:
-    """An I2C bus: register models by address, and the faults that a bus can have."""
+    """An I2C bus: its register models by address, and the faults that a bus can have."""
 
     def __init__(self):
         self.chips = {}
-        self.stuck = False  # SDA held low: every transfer times out
+        self.stuck = False  # True: SDA is held low, every transfer times out
 
     def attach(self, chip):
+        """Add a register model; return it."""
         self.chips[chip.address] = chip
         return chip
 
     def chip(self, address):
-        """The model that acknowledges `address`. OSError as a port raises it, otherwise."""
+        """Return the model that acknowledges `address`. Raise OSError as a port does if none."""
         if self.stuck:
             raise OSError(_ETIMEDOUT, "ETIMEDOUT")
         chip = self.chips.get(address)
@@ -162,37 +176,45 @@ class Bus:
 
 
 class I2C:
+    """A bus controller, as machine.I2C."""
+
     def __init__(self, id=0, *, scl, sda, freq=400_000, timeout=50_000):
         self._bus = bus(sda.id)
 
     def scan(self):
+        """Return the addresses of all chips."""
         return sorted(self._bus.chips)
 
     def readfrom_mem_into(self, address, register, buffer):
+        """Fill the buffer from a register on."""
         chip = self._bus.chip(address)
         chip.pointer = register
         chip.read(buffer)
 
     def readfrom_mem(self, address, register, length):
+        """Return bytes from a register on."""
         buffer = bytearray(length)
         self.readfrom_mem_into(address, register, buffer)
         return bytes(buffer)
 
     def writeto_mem(self, address, register, data):
+        """Write bytes from a register on."""
         chip = self._bus.chip(address)
         chip.pointer = register
         chip.write(data)
 
     def readfrom_into(self, address, buffer):
+        """Fill the buffer from the chip's pointer on."""
         self._bus.chip(address).read(buffer)
 
     def readfrom(self, address, length):
+        """Return bytes from the chip's pointer on."""
         buffer = bytearray(length)
         self.readfrom_into(address, buffer)
         return bytes(buffer)
 
     def writeto(self, address, data):
-        """The first byte sets the register pointer, as every chip modelled here has it."""
+        """Write bytes; the first sets the register pointer, as on every chip modelled here."""
         chip = self._bus.chip(address)
         if len(data):
             chip.pointer = data[0]
@@ -200,54 +222,100 @@ class I2C:
         return len(data) + 1
 
 
+class SoftI2C(I2C):
+    """A bus controller in software, as machine.SoftI2C."""
+
+    def __init__(self, scl, sda, *, freq=400_000, timeout=50_000):
+        super().__init__(-1, scl=scl, sda=sda, freq=freq, timeout=timeout)
+
+
+class RTC:
+    """The memory that survives deep sleep, as on an ESP32, and nothing else of machine.RTC."""
+
+    def memory(self, data=None):
+        """Return the memory's bytes, or replace them. Raise ValueError if there are too many."""
+        if data is None:
+            return bytes(rtc_memory)
+        if len(data) > _RTC_MEMORY_MAX:
+            raise ValueError("buffer too long")
+        rtc_memory[:] = data
+        return None
+
+
+class WDT:
+    """A watchdog that resets nothing; tests ask it by expired()."""
+
+    def __init__(self, id=0, timeout=5000):
+        self.timeout_ms = timeout
+        self.feed()
+
+    def feed(self):
+        """Note the time."""
+        self._fed_ms = clock.ms()
+
+    def expired(self):
+        """Return True if a watchdog would have reset the board by now."""
+        return (clock.ms() - self._fed_ms) & _TICKS_MASK > self.timeout_ms
+
+
+def freq(hz=None):
+    """Return the CPU clock in Hz, or set it without any effect."""
+    if hz is None:
+        return _state["freq_hz"]
+    _state["freq_hz"] = hz
+    return None
+
+
+def idle():
+    """Let other processes run, as a CPU waits for an interrupt."""
+    time.sleep(0)
+
+
 def unique_id():
+    """Return the six bytes of the board's serial number."""
     return _state["unique_id"]
 
 
 def reset_cause():
+    """Return why the board started, such as PWRON_RESET."""
     return _state["reset_cause"]
 
 
 def reset():
-    """Ends the program: a simulated board has nothing to boot into."""
+    """End the program: a simulated board does not boot again."""
     raise SystemExit(0)
 
 
-# The outside world.
+# The world's side of the pins
 
 
 def wire(id):
-    """The Wire at GPIO `id`."""
+    """Return the Wire at GPIO `id`."""
     if id not in _wires:
         _wires[id] = Wire()
     return _wires[id]
 
 
 def bus(sda_id):
-    """The Bus whose SDA is GPIO `sda_id`."""
+    """Return the Bus whose SDA is GPIO `sda_id`."""
     if sda_id not in _buses:
         _buses[sda_id] = Bus()
     return _buses[sda_id]
 
 
 def power_on(cause=PWRON_RESET):
-    """Forget all wires, buses and settings, as a new board would; tests start with it."""
+    """Remove all wires, buses and memory, as on a new board; tests start with it."""
     _wires.clear()
     _buses.clear()
     clock.release()
     _state["reset_cause"] = cause
     rtc_memory[:] = b""
     _state["unique_id"] = b"\xa0\xb1\xc2\xd3\xe4\xf5"
-
-
-def __getattr__(name):
-    """What only some programs use is loaded when they do: SoftI2C, RTC, WDT, freq() and others."""
-    import machine_more
-
-    return getattr(machine_more, name)
+    _state["freq_hz"] = 160_000_000
 
 
 def _real_ms():
+    """Return a monotonic time of this computer in milliseconds."""
     if hasattr(time, "ticks_ms"):
         return time.ticks_ms()
     return time.monotonic_ns() // 1_000_000

@@ -1,11 +1,10 @@
-"""A node in an interpreter of its own: the boards' applications on the simulated board, on UDP.
+"""The simulated node, as tools/simulator starts it: the boards' applications on UDP.
 
     node_main.py --app door|wearable|both|plugtest --host H --port N [--rate N] [--seed N]
                  [--group G --iface I] [--rd coap://H:N] [--oscore FILE]
 
-Prints `ready coap://H:N` when it listens; with port 0 N is the port that it got. Lines on stdin
-move the world (see commands.py), and its end ends the node, as SIGINT does, with exit code 0.
-tools/simulator starts it.
+Prints `ready coap://H:N` when it listens, with the assigned port for --port 0. Lines on stdin are
+commands (see commands.py). The end of stdin and SIGINT end the node with exit code 0.
 """
 
 import gc
@@ -38,33 +37,34 @@ _LONGEST_LINE = 80
 
 
 class Lines:
-    """Puts lines together from a stream that is read one byte at a time, so never blocks."""
+    """Collect lines from a stream, read one byte at a time so that reading never blocks."""
 
-    def __init__(self, take):
+    def __init__(self, on_line):
         self.ended = False
-        self._take = take
+        self._on_line = on_line
         self._line = bytearray()
 
     def read(self, stream):
+        """Read a byte; at the end of a line call `on_line` with it."""
         byte = stream.read(1)
         if not byte:
             self.ended = True
         elif byte == b"\n":
             line = bytes(self._line)
             self._line = bytearray()
-            self._take("".join([chr(c) if 32 <= c < 127 else "?" for c in line.strip()]))
+            self._on_line("".join([chr(c) if 32 <= c < 127 else "?" for c in line.strip()]))
         elif len(self._line) < _LONGEST_LINE:
             self._line.extend(byte)
 
 
 def parse(argv):
-    """The options as a dict without dashes. Raises ValueError that says what is wrong."""
+    """Return the options as a dict without dashes. Raise ValueError naming a wrong one."""
     options = dict(_DEFAULTS)
     if len(argv) % 2:
         raise ValueError(argv[-1] + " needs a value")
     for i in range(0, len(argv), 2):
         if argv[i] not in options:
-            raise ValueError("no option " + argv[i] + ": take one of " + " ".join(sorted(options)))
+            raise ValueError("no option " + argv[i] + ": use one of " + " ".join(sorted(options)))
         options[argv[i]] = argv[i + 1]
     if options["--app"] not in _APPS:
         raise ValueError("--app is one of " + " ".join(sorted(_APPS)))
@@ -78,7 +78,7 @@ def parse(argv):
 
 
 def build(options):
-    """(node, what takes control lines): the board, the node and the applications on it."""
+    """Return (node with its applications, function that executes a command)."""
     import board
 
     from coap.defaults import for_board
@@ -86,13 +86,13 @@ def build(options):
     board.power_on()
     more = keys_of(options["oscore"]) if options["oscore"] else ()
     if options["app"] == "plugtest":
-        from apps import plugtest
+        import node_app
 
-        node = plugtest.make_node(options["rate"], options["group"] != "", more)
-        plugtest.setup(node)
-        return node, lambda line: print("error: the plugtest server takes no lines")
+        node = node_app.make_node(options["rate"], options["group"] != "", more)
+        node_app.setup(node)
+        return node, lambda line: print("error: the plugtest server has no commands")
 
-    from commands import Controls
+    from commands import Commands
 
     from config import Settings
 
@@ -114,11 +114,11 @@ def build(options):
 
         body = board.Body(options["seed"])
         oximeter = wearable.setup(node, board, settings).oximeter
-    return node, Controls(node, apps, body, oximeter).line
+    return node, Commands(node, apps, body, oximeter).line
 
 
 def keys_of(path):
-    """The features that the keys in a file bring. Raises ValueError."""
+    """Return the extensions for the keys in a file. Raise ValueError if there are none."""
     import keys
 
     if not keys.load(path):
@@ -130,19 +130,19 @@ def keys_of(path):
 
 
 def serve(options):
-    """Run until stdin ends or Ctrl-C. Raises OSError when the address cannot be bound."""
+    """Run until stdin ends or Ctrl-C. Raise OSError if the address cannot be bound."""
     from coap.link import listing
     from coap.transports.udp import Udp
 
-    node, take = build(options)
+    node, execute = build(options)
     gc.collect()
-    listing(node)  # the longest that is kept: a heap without a place for it is too small
+    listing(node)  # the longest text that is kept: a heap too small for it fails now
     udp = listen(Udp, node, options["host"], options["port"])
     if options["group"]:
         join(udp, options["group"], options["iface"])
     if options["seed"]:
         node.seed(options["seed"].to_bytes(8, "big"))
-    lines = Lines(take)
+    lines = Lines(execute)
     stdin = open(0, "rb", buffering=0)
     try:
         udp.watch(stdin, lines.read)
@@ -160,7 +160,10 @@ def serve(options):
 
 
 def listen(Udp, node, host, port):
-    """A transport on this port, on any free one for 0: MicroPython's sockets do not say which."""
+    """Return a transport on this port, for 0 on a free one.
+
+    MicroPython's sockets do not tell an assigned port, so random ones are tried.
+    """
     if port:
         return Udp(node, host, port)
     tries = _PORT_TRIES
@@ -175,7 +178,7 @@ def listen(Udp, node, host, port):
 
 
 def join(udp, group, iface):
-    """Let the node answer to a group too. Raises ValueError when it cannot."""
+    """Join a multicast group. Raise ValueError if that fails."""
     from coap.transports.group import Group
 
     try:
@@ -185,7 +188,7 @@ def join(udp, group, iface):
 
 
 def main(argv):
-    """The exit code."""
+    """Run the node; return the exit code."""
     try:
         options = parse(argv)
         serve(options)
@@ -203,6 +206,7 @@ def main(argv):
 
 
 def fail(why):
+    """Print an error; return exit code 2."""
     print("error: " + why, file=sys.stderr)
     return 2
 

@@ -1,12 +1,12 @@
-"""Register models of I2C chips: what a driver sees on the bus, byte by byte."""
+"""Register models of I2C chips, byte by byte as a driver sees them on the bus."""
 
 
 class Chip:
-    """`size` byte registers behind one pointer, which moves on by one after every byte.
+    """`size` byte registers and a pointer that moves on by one after every byte.
 
-    A model overrides `get`, `put` and `after` where its chip differs. `fault` is an errno that
-    every transfer raises while it is not 0: 5 (EIO) or 19 (ENODEV) for a chip that does not
-    acknowledge, by port.
+    A model overrides `get`, `put` and `after` where its chip differs. Every transfer raises the
+    errno `fault` while that is not 0; a chip that does not acknowledge is 5 (EIO) or 19 (ENODEV),
+    depending on the port.
     """
 
     def __init__(self, address, size=256):
@@ -16,11 +16,13 @@ class Chip:
         self.registers = bytearray(size)
 
     def read(self, buffer):
+        """Fill the buffer from the pointer on."""
         for i in range(len(buffer)):
             buffer[i] = self.get(self.pointer)
             self.pointer = self.after(self.pointer)
 
     def write(self, data):
+        """Write bytes from the pointer on."""
         for i in range(len(data)):
             self.put(self.pointer, data[i])
             self.pointer = self.after(self.pointer)
@@ -33,10 +35,13 @@ class Chip:
         raise NotImplementedError
 
     def get(self, register):
+        """Return a register's value as a read finds it."""
         return self.registers[register]
 
     def put(self, register, value):
+        """Write a register."""
         self.registers[register] = value
 
     def after(self, register):
+        """Return where the pointer moves after a byte of this register."""
         return (register + 1) % len(self.registers)

@@ -1,10 +1,9 @@
-"""LIS3DH accelerometer: three axes, and the interrupt generator 1 that wakes a board.
+"""LIS3DH accelerometer: three axes, and interrupt generator 1, which wakes a board.
 
-The pointer moves on within a transfer only when bit 7 of the register's address is set. At low
-and normal power the output is left-justified in 16 bits. The generator compares each axis with its
-threshold, through the high-pass filter when that is on: what the acceleration was when REFERENCE
-was read last does not count then. A latched interrupt ends when INT1_SRC is read. Data sheet
-DocID17530.
+The pointer moves on within a transfer only if bit 7 of the register's address is set. At low and
+normal power the output is left-justified in 16 bits. The generator compares each axis with its
+threshold. With the high-pass filter it subtracts the acceleration at the last read of REFERENCE
+first. A read of INT1_SRC ends a latched interrupt. Data sheet DocID17530.
 """
 
 from micropython import const
@@ -36,7 +35,7 @@ _MG_PER_THRESHOLD = (16, 32, 62, 186)
 
 
 class Lis3dh(Chip):
-    """`set_mg()` is the acceleration on the chip; `wire` is what INT1 drives, if anything."""
+    """An accelerometer; INT1 drives `wire`, None if it is not connected."""
 
     def __init__(self, address=0x18, wire=None):
         super().__init__(address, 64)
@@ -46,6 +45,7 @@ class Lis3dh(Chip):
         self._reset()
 
     def set_mg(self, x_mg, y_mg, z_mg):
+        """Set the acceleration in thousandths of g."""
         self.acceleration_mg = [x_mg, y_mg, z_mg]
         if self.registers[_CTRL1] >> 4:
             self._compare()
@@ -73,9 +73,11 @@ class Lis3dh(Chip):
         return _AUTO_INCREMENT | (register + 1) & 0x3F if register & _AUTO_INCREMENT else register
 
     def _scale(self):
+        """Return the FS bits: the index of the full scale."""
         return self.registers[_CTRL4] >> 4 & 3
 
     def _output(self, offset):
+        """Return a byte of the output registers."""
         if not self.registers[_CTRL1] >> 4:
             return 0
         axis = offset >> 1
@@ -88,7 +90,7 @@ class Lis3dh(Chip):
         return raw >> 8 & 0xFF if offset & 1 else raw & 0xFF
 
     def _compare(self):
-        """Does an axis that INT1_CFG enables exceed the threshold? (The OR of high events.)"""
+        """Raise INT1 if an axis that INT1_CFG enables exceeds the threshold (OR combination)."""
         threshold_mg = (self.registers[_INT1_THS] & 0x7F) * _MG_PER_THRESHOLD[self._scale()]
         events = 0
         for axis in range(3):
@@ -106,10 +108,12 @@ class Lis3dh(Chip):
             self._drive(0)
 
     def _drive(self, level):
+        """Set INT1 if it is connected and enabled."""
         if self.wire is not None and self.registers[_CTRL3] & _INT1_ON_PIN:
             self.wire.drive(level)
 
     def _reset(self):
+        """Set all registers to their values after power-on."""
         for i in range(64):
             self.registers[i] = 0
         self.registers[_WHO_AM_I] = 0x33

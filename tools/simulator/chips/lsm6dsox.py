@@ -1,9 +1,9 @@
 """LSM6DSOX inertial sensor: accelerometer and step counter, as far as a wearable uses them.
 
-Two register pages at the same addresses, chosen by bit 7 of FUNC_CFG_ACCESS: the user page and
-that of the embedded functions, where the step counter lies. The pointer moves on only while
-IF_INC in CTRL3_C is set. A change of acceleration beyond the threshold is latched in WAKE_UP_SRC
-until that is read, and raises INT1 when MD1_CFG says so. Data sheet DS12814.
+Bit 7 of FUNC_CFG_ACCESS selects one of two register pages at the same addresses: the user page and
+that of the embedded functions, which has the step counter. The pointer moves on only while IF_INC
+in CTRL3_C is set. A change of acceleration beyond the threshold is latched in WAKE_UP_SRC until
+that is read, and raises INT1 if MD1_CFG enables it. Data sheet DS12814.
 """
 
 from micropython import const
@@ -46,10 +46,7 @@ _FULL_SCALE_MG = (2000, 16000, 4000, 8000)
 
 
 class Lsm6dsox(Chip):
-    """`set_mg()` is the acceleration on the chip; `walk(n)` makes n steps.
-
-    `wire` is what INT1 drives, if anything.
-    """
+    """An accelerometer with a step counter; INT1 drives `wire`, None if it is not connected."""
 
     def __init__(self, address=0x6A, wire=None):
         super().__init__(address, 128)
@@ -60,6 +57,7 @@ class Lsm6dsox(Chip):
         self._reset()
 
     def set_mg(self, x_mg, y_mg, z_mg):
+        """Set the acceleration in thousandths of g."""
         before_mg = self.acceleration_mg
         self.acceleration_mg = [x_mg, y_mg, z_mg]
         if self.registers[_CTRL1_XL] < 0x10 or not self.registers[_TAP_CFG2] & _INTERRUPTS:
@@ -111,6 +109,7 @@ class Lsm6dsox(Chip):
         return (register + 1) & 0x7F if self.registers[_CTRL3_C] & _IF_INC else register
 
     def _acceleration(self, offset):
+        """Return a byte of the output registers."""
         if self.registers[_CTRL1_XL] < 0x10:  # powered down: the outputs stay at 0
             return 0
         raw = self.acceleration_mg[offset >> 1] * 1000
@@ -119,14 +118,17 @@ class Lsm6dsox(Chip):
         return raw >> 8 & 0xFF if offset & 1 else raw & 0xFF
 
     def _wake_seen(self):
+        """End the latched wake-up event."""
         self.registers[_WAKE_UP_SRC] = 0
         self._drive(0)
 
     def _drive(self, level):
+        """Set INT1 if it is connected and enabled."""
         if self.wire is not None and self.registers[_MD1_CFG] & _WAKE_ON_INT1:
             self.wire.drive(level)
 
     def _reset(self):
+        """Set all registers to their values after power-on."""
         for page in (self.registers, self.embedded):
             for i in range(128):
                 page[i] = 0

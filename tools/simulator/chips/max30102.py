@@ -1,12 +1,12 @@
-"""MAX30102 pulse oximeter: registers, a FIFO of 32 samples, and a finger with a pulse on it.
+"""MAX30102 pulse oximeter: registers, a FIFO of 32 samples, and a finger with a pulse.
 
 A burst from FIFO_DATA stays on that register while the read pointer moves on after each whole
-sample: red, then infrared, three bytes each, most significant first. With roll-over on, new
-samples push out the oldest, and OVF_COUNTER counts them up to 31.
+sample: red, then infrared, three bytes each, most significant first. With roll-over, new samples
+replace the oldest, and OVF_COUNTER counts these up to 31.
 
-The light: a steady level, less what the blood takes away with each beat (a systolic wave and a
-smaller dicrotic one), a slow swing with the breath, and noise. The share that red loses against
-infrared follows from the oxygen saturation. Everything is integer and made when it is asked for.
+The light is a steady level minus the blood's absorption at each beat (a systolic wave and a
+smaller dicrotic one), a slow swing with the breath, and noise. The oxygen saturation determines
+how much more of red is absorbed than of infrared. Samples are integers, computed when needed.
 """
 
 from machine import clock
@@ -34,8 +34,8 @@ _SLOTS = const(32)
 _SAMPLE_RATES = (50, 100, 200, 400, 800, 1000, 1600, 3200)
 _FULL_SCALE = const(0x3FFFF)
 _AMBIENT = const(900)  # counts without a finger
-# Absorption over one beat in 64 parts: the sum of two bells, 250 at the top. A literal of bytes
-# stays in a frozen module, and takes no memory.
+# Absorption over one beat in 64 parts: the sum of two bells, 250 at the top. Bytes, since a frozen
+# module keeps such a literal in flash.
 _BEAT = (
     b"\x04\x08\x10\x1e\x34\x52\x79\xa4\xcc\xec\xfa\xf8\xef\xe0\xcb\xb3"
     b"\x9a\x81\x6a\x57\x49\x40\x3d\x3e\x44\x4c\x54\x5b\x60\x60\x5f\x5c"
@@ -45,7 +45,7 @@ _BEAT = (
 
 
 class Max30102(Chip):
-    """`pulse_per_min`, `spo2_pct` and `finger` are the patient; `noise` is in counts, peak."""
+    """An oximeter on a finger. Set `pulse_per_min`, `spo2_pct`, `finger` and `noise` (counts)."""
 
     def __init__(self, address=0x57, seed=1):
         super().__init__(address)
@@ -57,13 +57,13 @@ class Max30102(Chip):
         self.ahead_ms = 0
         self.fifo = bytearray(_SLOTS * 6)
         self._byte = 0
-        self._phase = 0  # of the beat, 2**16 a turn
+        self._phase = 0  # within a beat of 2**16
         self._breath = 0
         self._seed = seed % 65521 or 1
         self._reset()
 
     def advance(self, span_ms):
-        """Let `span_ms` more go by for this chip alone, so that a demonstration need not wait."""
+        """Advance the time of this chip alone, so that a demonstration need not wait."""
         self.ahead_ms += span_ms
 
     def get(self, register):
@@ -84,23 +84,24 @@ class Max30102(Chip):
             self._byte = 0
             self._full = False
         else:
-            self._sample()  # what went by until now was under the old settings
+            self._sample()  # the time until now had the old settings
             self.registers[register] = value
 
     def after(self, register):
         return register if register == _FIFO_DATA else (register + 1) & 0xFF
 
     def _reset(self):
+        """Set all registers to their values after power-on; empty the FIFO."""
         for i in range(256):
             self.registers[i] = 0
         self.registers[_PART_ID] = 0x15
         self.registers[_REVISION_ID] = 0x03
         self._full = False
         self._last_ms = clock.ms() + self.ahead_ms
-        self._due = 0  # millisecond-samples not yet made into one, in 1/1000 sample
+        self._due = 0  # thousandths of a sample that are due
 
     def _sample(self):
-        """Make the samples that the time since the last look has brought."""
+        """Add the samples that are due since the last call."""
         now_ms = clock.ms() + self.ahead_ms
         span_ms = (now_ms - self._last_ms) & 0x3FFFFFFF
         self._last_ms = now_ms
@@ -112,11 +113,12 @@ class Max30102(Chip):
             self._push()
 
     def _rate(self):
-        """Samples a second that reach the FIFO."""
+        """Return the samples per second that reach the FIFO."""
         average = min(self.registers[_FIFO_CONFIG] >> 5, 5)
         return _SAMPLE_RATES[self.registers[_SPO2_CONFIG] >> 2 & 7] >> average
 
     def _push(self):
+        """Add one sample to the FIFO."""
         red, infrared = 0, 1
         self._beat()
         if self._full:
@@ -132,6 +134,7 @@ class Max30102(Chip):
         self._full = at == self.registers[_FIFO_RD_PTR]
 
     def _pop(self):
+        """Return the next byte of the FIFO; remove its sample after the sixth."""
         at = self.registers[_FIFO_RD_PTR]
         value = self.fifo[at * 6 + self._byte]
         self._byte += 1
@@ -144,19 +147,21 @@ class Max30102(Chip):
         return value
 
     def _store(self, offset, value):
+        """Write three bytes of the FIFO."""
         self.fifo[offset] = value >> 16 & 3
         self.fifo[offset + 1] = value >> 8 & 0xFF
         self.fifo[offset + 2] = value & 0xFF
 
     def _beat(self):
+        """Advance beat and breath by one sample."""
         rate = self._rate()
         self._phase = (self._phase + self.pulse_per_min * 65536 // (60 * rate)) & 0xFFFF
         self._breath = (self._breath + 65536 // (4 * rate)) & 0xFFFF
 
     def _light(self, infrared):
-        """One channel's count: its steady level less pulse, breath and noise.
+        """Return one channel's count: its steady level minus pulse, breath and noise.
 
-        1.5 % of infrared goes with a beat, of red by the ratio R = (110 - SpO2) / 25.
+        A beat absorbs 1.5 % of infrared, and R times that of red: R = (110 - SpO2) / 25.
         """
         if not self.finger:
             return _AMBIENT + self._random(self.noise + 1)
@@ -168,16 +173,18 @@ class Max30102(Chip):
         return max(0, min(_FULL_SCALE, light))
 
     def _through(self, steady, share):
-        """What is left of `steady` when the blood takes `share` / 100,000 of it at each beat."""
+        """Return `steady` minus the absorption, of which a beat's peak is `share` / 100,000."""
         share = share * self._absorbed() // 1000
         share += abs(self._breath - 32768) * self.swing // 32768
         return steady - steady * share // 100_000
 
     def _absorbed(self):
+        """Return the absorption at this phase of the beat, 0 to 1000."""
         at = self._phase >> 10
         here = _BEAT[at]
         return 4 * here + (_BEAT[(at + 1) & 63] - here) * (self._phase & 1023) // 256
 
     def _random(self, span):
+        """Return a pseudo-random number from 0 to span - 1."""
         self._seed = (self._seed * 1103 + 12345) % 65521
         return self._seed % span if span > 0 else 0

@@ -1,7 +1,7 @@
 """MAX30205 temperature sensor: four words of 16 bits, most significant byte first, no identity.
 
-The pointer has two bits that count and stays on its word: a longer burst repeats the same word's
-bytes. The configuration is a single byte. Data sheet 19-8505.
+The two low bits of the pointer select a word, whose bytes a longer burst repeats. The
+configuration is a single byte. Data sheet 19-8505.
 """
 
 from micropython import const
@@ -13,12 +13,12 @@ _CONFIGURATION = const(1)
 _T_HYST = const(2)
 _T_OS = const(3)
 _ONE_SHOT = const(0x80)
-_EXTENDED = const(0x20)  # temperatures are given less 64 degrees
+_EXTENDED = const(0x20)  # temperatures are reported minus 64 degrees
 _SHUTDOWN = const(0x01)
 
 
 class Max30205(Chip):
-    """`set_mc()` takes milli-degrees Celsius; a chip that is shut down keeps its last value."""
+    """A temperature sensor; one that is shut down keeps its last value."""
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)
@@ -30,6 +30,7 @@ class Max30205(Chip):
         self._convert()
 
     def set_mc(self, milli_celsius):
+        """Set the temperature in thousandths of a degree Celsius."""
         self.milli_celsius = milli_celsius
         if not self.words[_CONFIGURATION] & _SHUTDOWN:
             self._convert()
@@ -53,6 +54,7 @@ class Max30205(Chip):
             self.words[register] = data[0] << 8 | data[1]
 
     def _convert(self):
+        """Write the temperature to its register."""
         milli_celsius = self.milli_celsius
         if self.words[_CONFIGURATION] & _EXTENDED:
             milli_celsius -= 64_000

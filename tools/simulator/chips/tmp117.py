@@ -1,6 +1,6 @@
 """TMP117 temperature sensor: four words of 16 bits, most significant byte first.
 
-The pointer names a word and stays on it: a longer burst repeats the same word's bytes.
+The pointer selects a word, whose bytes a longer burst repeats.
 Data sheet SNOSD82, section 7.6.
 """
 
@@ -19,7 +19,7 @@ _NO_DATA = const(0x8000)
 
 
 class Tmp117(Chip):
-    """`set_mc()` takes milli-degrees Celsius; a chip that is shut down keeps its last value."""
+    """A temperature sensor; one that is shut down keeps its last value."""
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)
@@ -35,11 +35,12 @@ class Tmp117(Chip):
         self._convert()
 
     def set_mc(self, milli_celsius):
+        """Set the temperature in thousandths of a degree Celsius."""
         self.milli_celsius = milli_celsius
         self._convert()
 
     def forget(self):
-        """As after power-on, before the first conversion."""
+        """Set the value of power-on, before the first conversion."""
         self.words[_TEMPERATURE] = _NO_DATA
 
     def read(self, buffer):
@@ -55,6 +56,7 @@ class Tmp117(Chip):
             self._convert()
 
     def _convert(self):
+        """Write the temperature to its register."""
         if self.words[_CONFIGURATION] & _MODE_MASK == _MODE_SHUTDOWN:
             return
         raw = (self.milli_celsius * 16 + 62) // 125  # 7.8125 m-Celsius a step

@@ -1,6 +1,7 @@
-"""The command line of tools/simulator; every mistake in it is one line and exit code 2."""
+"""The command line of tools/simulator; every mistake is one line and exit code 2."""
 
 import argparse
+import errno
 import ipaddress
 import os
 import re
@@ -8,28 +9,27 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from key_folder import NODE_FILE, hold, is_on_board, using
+from oscore_keys.folder import NODE_FILE, disk_errors, is_provisioned, lock
 from setup.console import Arguments, Problem
-from simulator.launch.address import bracketed
 
-EXAMPLES = (
+COMMANDS = (
     "lines on stdin: Enter, door open, door close, battery 2900, hr 88, steps 1200, temp 36.9"
 )
 SMALLEST_HEAP = 16 << 10
 APPS = ("door", "wearable", "both", "plugtest")
-# What an emulated Pico has from its board or its settings.
+# Options that an emulated Pico's board or settings decide
 NOT_ON_BOARDS = ("heap", "rate", "group", "rd", "oscore")
 
 
 def port_number(text):
-    """A UDP port, 0 for a free one."""
+    """Return a UDP port, 0 for a free one."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is not a UDP port (0 to 65535)")
     return int(text)
 
 
 def heap_size(text):
-    """Bytes of a heap size such as 64k, 2m or 65536."""
+    """Return the bytes of a heap size such as 64k, 2m or 65536."""
     match = re.fullmatch(r"(\d{1,9})([km]?)", text.lower())
     if not match:
         raise argparse.ArgumentTypeError(f"'{text}' is not a heap size (64k, 2m, 65536)")
@@ -40,14 +40,14 @@ def heap_size(text):
 
 
 def count(text):
-    """A whole number from 0 on."""
+    """Return a whole number from 0 on."""
     if not text.isdecimal() or int(text) >= 1 << 30:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number below 2**30")
     return int(text)
 
 
 def group_address(text):
-    """An IP address of a multicast group."""
+    """Return the IP address of a multicast group."""
     try:
         if ipaddress.ip_address(text).is_multicast:
             return text
@@ -57,7 +57,7 @@ def group_address(text):
 
 
 def directory(text):
-    """The URI of a resource directory, coap://HOST or coap://HOST:PORT."""
+    """Return the URI of a resource directory given as coap://HOST or coap://HOST:PORT."""
     uri = urlsplit(text)
     try:
         if uri.scheme == "coap" and uri.hostname and uri.path in ("", "/"):
@@ -68,8 +68,8 @@ def directory(text):
 
 
 def parse(argv):
-    """The command line as a namespace; ends the program when it is wrong."""
-    parser = Arguments(prog="simulator", description="Runs a simulated node.", epilog=EXAMPLES)
+    """Return the command line as a namespace; end the program if it is wrong."""
+    parser = Arguments(prog="simulator", description="Run a simulated node.", epilog=COMMANDS)
     add = parser.add_argument
     add("--app", choices=APPS, help="both; with --board pico: what its settings say")
     add("--board", choices=("", "pico"), default="", help="pico: real firmware on an emulated one")
@@ -78,8 +78,8 @@ def parse(argv):
     add("--port", type=port_number, default=5683, help="UDP port, 0 for a free one (5683)")
     add("--interpreter", choices=("micropython", "cpython"), default="micropython")
     add("--heap", type=heap_size, help="MicroPython's heap in bytes, or 64k; small: all frozen in")
-    add("--rate", type=count, default=0, help="requests a second that one peer may make, 0 = off")
-    add("--seed", type=count, default=1, help="of the simulated sensors' noise")
+    add("--rate", type=count, default=0, help="requests per second allowed to one peer, 0 = off")
+    add("--seed", type=count, default=1, help="seed of the simulated sensors' noise")
     add("--group", type=group_address, help="multicast group to join, such as 224.0.1.187")
     add("--iface", help="address of the interface on which to join it")
     add("--rd", type=directory, help="resource directory to register with, coap://HOST:PORT")
@@ -101,35 +101,35 @@ def parse(argv):
             f"--oscore: there is no file {options.oscore}; `make keys NODE=name` makes one"
         )
     if options.oscore:
-        options.oscore = take_keys(parser, Path(options.oscore))
+        options.oscore = lock_keys(parser, Path(options.oscore))
     if options.iface and not options.group:
         parser.error("--iface: needs --group, such as --group 224.0.1.187")
     return options
 
 
-def take_keys(parser, file):
-    """The path of the keys, of which this program lets go when it ends.
+def lock_keys(parser, file):
+    """Lock the keys until this program ends; return their path.
 
-    Ends the program for keys that a board has had, or that another node is using.
+    End the program if a board has had these keys or another node is using them.
     """
-    # Beside the file itself lie the numbers, also where a link leads to it.
+    # The sender sequence numbers are stored beside the file itself, not beside a link to it.
     file = file.resolve()
     try:
-        with using(file):
-            hold(file.parent if file.name == NODE_FILE else file)
-            used = is_on_board(file)
+        with disk_errors(file):
+            lock(file.parent if file.name == NODE_FILE else file)
+            used = is_provisioned(file)
     except Problem as problem:
         parser.error(f"--oscore: {problem}")
     if used:
         parser.error(
-            f"--oscore: the keys in {file} have been on a board, whose numbers would be used "
-            "again; `make keys NODE=name ROTATE=1` makes new ones"
+            f"--oscore: the keys in {file} have been on a board, whose sequence numbers would be "
+            "used again; `make keys NODE=name ROTATE=1` makes new ones"
         )
     return str(file)
 
 
 def check_board(parser, options):
-    """Ends the program for what an emulated Pico does not take."""
+    """End the program for options that an emulated Pico does not have."""
     if options.app == "plugtest":
         parser.error("--app: the firmware has door, wearable and both")
     if options.interpreter != "micropython":
@@ -144,8 +144,44 @@ def check_board(parser, options):
 
 
 def has_ipv4(host):
-    """Can a node listen there with IPv4? True also of what is no host at all."""
+    """Return True if the host has an IPv4 address, or is no host at all: reported later."""
     try:
         return any(found[0] == socket.AF_INET for found in socket.getaddrinfo(host, None))
     except (OSError, UnicodeError):
         return True
+
+
+def check_address(host, port):
+    """Return the numeric host and the port to listen on, after binding to them once.
+
+    Raises:
+        Problem: the host is not this machine's, or the port is in use or not allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise Problem(f"'{host}' is not an address: use HOST=127.0.0.1 or HOST=0.0.0.0") from None
+    family, kind, protocol, _, address = min(found, key=lambda entry: entry[0])
+    try:
+        with socket.socket(family, kind, protocol) as trial:
+            trial.bind(address)
+            return trial.getsockname()[:2]
+    except OSError as error:
+        raise Problem(bind_problem(error.errno, host, port)) from None
+
+
+def bind_problem(number, host, port):
+    """Return one line that names the fix for an errno of bind()."""
+    if number == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else 5683
+        return f"UDP port {port} of {host} is in use: choose another, `make run PORT={other}`"
+    if number == errno.EACCES:
+        return f"UDP port {port} is for root alone: choose another, `make run PORT=5683`"
+    if number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return f"{host} is not an address of this machine: use HOST=127.0.0.1 or HOST=0.0.0.0"
+    return f"cannot listen on {host} port {port}: {os.strerror(number)}"
+
+
+def bracketed(host):
+    """Return the host as it stands in a URI."""
+    return f"[{host}]" if ":" in host else host

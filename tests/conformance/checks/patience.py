@@ -1,0 +1,25 @@
+"""Observe (RFC 7641): a client that is gone is given up. This takes as long as RFC 7252 says."""
+
+from conformance.check import check, want
+from conformance.checks.observe import ABANDONED_S, LAST_RETRANSMISSION_S, Observation
+
+
+@check(
+    "7641 4.5", "client off: notifications end for good", "obs-abandoned", "OBS_05", alone=False
+)
+def abandoned(subject, obs):
+    client = subject.client()
+    observation = Observation(client, obs)
+    start = subject.clock.now_s()
+    first = None
+    heard = 0
+    while (elapsed_s := subject.clock.now_s() - start) < ABANDONED_S:
+        message = client.notification(observation.token, 5, acknowledge=False)
+        if message is not None:
+            first = first or subject.clock.now_s()
+            heard += 1
+            late_s = subject.clock.now_s() - first
+            want(late_s < LAST_RETRANSMISSION_S, f"one more after {late_s:.0f} s", message)
+        if first and subject.clock.now_s() - first > ABANDONED_S - 5:
+            break
+    want(heard >= 3, f"{heard} transmissions in {elapsed_s:.0f} s")
