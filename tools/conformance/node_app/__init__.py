@@ -21,30 +21,34 @@ def make_node(rate=0, group=False, more=()):
     multicast group too; more: features, such as those that keys.features() gives.
     """
     from coap import Node
-    from coap.block import Block
+    from coap.blockwise import Blockwise
     from coap.echo import Echo
-    from coap.link import WellKnownCore
+    from coap.link_format import WellKnownCore
+    from coap.no_response import NoResponse
     from coap.observe import Observe
-    from coap.problem import ProblemDetails
-    from coap.silence import NoResponse
+    from coap.problem_details import ProblemDetails
 
     features = [
         WellKnownCore(),
         Observe(slots=16),
-        Block(slots=4, bytes=2048),
+        Blockwise(slots=4, bytes=2048),
         Echo(),
         NoResponse(),
         ProblemDetails(),
     ]
     if rate:
-        from coap.limit import Limit
+        from coap.rate_limit import RateLimit
 
-        features.insert(0, Limit(rate, 2 * rate))  # before all others: it may narrow what they do
+        features.insert(
+            0, RateLimit(rate, 2 * rate)
+        )  # before all others: it may narrow what they do
     if group:
         from coap.multicast import Multicast
 
         features.append(Multicast())
-    return Node(*features, *more, remembered=64, peers=64, exchanges=8, promises=8, timers=12)
+    return Node(
+        *features, *more, dedup_entries=64, peers=64, exchanges=8, separate_responses=8, timers=12
+    )
 
 
 def setup(node):

@@ -29,7 +29,7 @@ class Creator(Resource):
         name = str(self.number)
         oldest = f"{self.path}/{self.number - _CREATED}"
         self.number += 1
-        if self.node.at(oldest):
+        if self.node.resource_at(oldest):
             self.node.remove(oldest)
         created = self.node.add(self.path + "/" + name, Created())
         created.hold(request.payload_bytes(), request.content_format)

@@ -1,6 +1,6 @@
 """TD_COAP_CORE: methods, options and separate responses of RFC 7252."""
 
-from coap import LATER
+from coap import SEPARATE
 from coap.numbers import CBOR, CREATED, JSON, TEXT
 from node_app.held import Held
 
@@ -60,4 +60,4 @@ def setup(node):
     def separate(request, reply):
         ticket = request.ticket()
         node.after(_SEPARATE_MS, lambda now_ms: node.respond(ticket, b"answered separately"))
-        return LATER
+        return SEPARATE

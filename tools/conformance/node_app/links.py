@@ -1,7 +1,7 @@
 """TD_COAP_LINK: discovery (RFC 6690)."""
 
 from coap import Resource
-from coap.link import link
+from coap.link_format import link
 from coap.numbers import JSON, LINK_FORMAT, TEXT
 
 

@@ -51,13 +51,13 @@ class Store(Index):
     def get(self, request, reply):
         if len(request.path()) > 1:
             raise CoapError(NOT_FOUND)
-        if not request.holds_if_match(self.etag):
+        if not request.satisfies_if_match(self.etag):
             raise CoapError(PRECONDITION_FAILED)
         super().get(request, reply)
 
     def put(self, request, reply):
         path = self.new_path(request)
-        if not request.holds_if_match(None):
+        if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
         check_size(request)
         if self.used == _SLOTS:
@@ -72,7 +72,7 @@ class Store(Index):
 
     def delete(self, request, reply):
         self.new_path(request)
-        if not request.holds_if_match(None):
+        if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
 
     def new_path(self, request):
