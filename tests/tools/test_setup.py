@@ -130,10 +130,10 @@ def test_plain_modules_hold_no_machine_code():
     lib = folded(native=False) / "lib"
     texts = {path.name: path.read_bytes() for path in lib.rglob("*.py")}
     assert len(texts) == len({path.name for path in (ROOT / "lib").rglob("*.py")})
-    assert plain.POINTERS in texts["scan.py"]
+    assert plain.POINTERS in texts["codec.py"]
     assert not any(plain.DECORATOR.search(text) for text in texts.values())
     real, _ = interpreter.find()
-    argv = [real.path, "-c", "from coap import scan; print(type(scan.scan))"]
+    argv = [real.path, "-c", "from coap import codec; print(type(codec.parse))"]
     environ = {**os.environ, "MICROPYPATH": f"{lib}:.frozen"}
     said = subprocess.run(argv, env=environ, capture_output=True, text=True).stdout
     assert said == "<class 'function'>\n"
