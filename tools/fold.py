@@ -23,8 +23,9 @@ if __name__ == "__main__":
     sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
 from setup.console import ROOT, lock
+from setup.plain import plain
 
-FOLDED = Path("build", "folded")
+FOLDED, BYTECODE = Path("build", "folded"), Path("build", "bytecode")
 FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 # Where an imported module is searched before the folder of the file that imports it.
 IMPORT_PATHS = tuple(
@@ -35,16 +36,21 @@ SKIPPED = ("__pycache__", "node_modules")
 PUBLIC = b"# public"
 
 
-def folded(root=ROOT):
-    """Return the folder of the folded sources, brought up to date; paths are as below `root`."""
-    build = root / FOLDED
+def folded(root=ROOT, native=True):
+    """Return the folder of the folded sources, brought up to date; paths are as below `root`.
+
+    Args:
+        native: False gives sources without machine code, see setup/plain.py.
+    """
+    build = root / (FOLDED if native else BYTECODE)
     stamp = build / "stamp"
-    with lock("folded", build.parent):
+    with lock(build.name, build.parent):
         files = _files(root)
         state = repr([_state(path) for path in (Path(__file__), *(root / path for path in files))])
         if not stamp.exists() or stamp.read_text() != state:
             stamp.unlink(missing_ok=True)
-            _write(build, fold({path: (root / path).read_bytes() for path in files}))
+            texts = fold({path: (root / path).read_bytes() for path in files})
+            _write(build, texts if native else {path: plain(texts[path]) for path in texts})
             stamp.write_text(state)
     return build
 
