@@ -42,7 +42,7 @@ def boots(pico, count):
 
 def test_what_is_deployed_goes_before_what_is_frozen(plugged, tmp_path, monkeypatch, capfd):
     pico, dev = plugged
-    chosen = ("config.py", "coap/link.py")  # the frozen rest stays: a cable takes minutes for all
+    chosen = ("config.py", "coap/link_format.py")  # the frozen rest stays: a cable takes minutes for all
     modules = [module for module in deploy.sources() if str(module[0]) in chosen]
     monkeypatch.setattr(deploy, "sources", lambda: modules)
     deploy.deploy(device.find_board(BOARD), dev, stage=tmp_path)

@@ -48,7 +48,7 @@ import gc, time
 from binascii import unhexlify
 from coap.access import READ_ONLY, Access
 from coap.oscore.context import Context
-from coap.presets import usual
+from coap.presets import default_extensions
 from coap.node import Node
 from coap.oscore import Oscore
 def free():
@@ -63,7 +63,7 @@ for i in range(4):
     kept.append(make(i))
     found.append(before - free())
 before = free()
-node = Node(*usual(), Access(READ_ONLY), Oscore(kept))
+node = Node(*default_extensions(), Access(READ_ONLY), Oscore(kept))
 answer = b"open"
 node.get("s/door", content_format=0)(lambda request, reply: answer)
 whole = before - free()
