@@ -10,7 +10,8 @@ up at each use. In the copies made here its value stands in its place: of
   `import module as m`; in no file that binds the name to something else too, in whatever scope.
 - The definition goes too, so that it takes no memory. It stays below a comment `# public...`, up
   to an empty line: programs of users read these, as those of coap/numbers.py.
-- What cannot be folded stays an import, and then its definition stays.
+- What cannot be folded stays an import, and then its definition stays. Of a module that is used in
+  another way than `m.NAME`, as in getattr(m, name), all definitions stay.
 """
 
 import ast
@@ -255,9 +256,9 @@ class _Module:
                         found.keep_all()
 
     def keep_all(self):
-        """Let all names stay."""
-        for name in self.bound:
-            self.keep(name)
+        """Let all definitions stay."""
+        for target in self.definitions:
+            self.keep(target.id)
 
     def _replace(self, node, value, dotted):
         """Put a value in the place of a name; `dotted`: it is on the left side of a dot."""

@@ -190,10 +190,17 @@ def test_cells_of_the_index_and_bits_of_its_flags_serve_one_purpose():
 def test_boards_get_values_for_constants(folder):
     from fold import PUBLIC, folded
 
-    definition = re.compile(rb"^([A-Z]\w*) = const\(", re.MULTILINE)
+    definition = re.compile(r"^(\w+) = const\(", re.MULTILINE)
+    constants = set()
+    for path in LIBRARY:
+        module = ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts)
+        names = definition.findall(path.read_text())
+        constants.update(f"{module.removesuffix('.__init__')}.{name}" for name in names)
     for path in sorted((folded() / folder).rglob("*.py")):
-        paragraphs = [part for part in path.read_bytes().split(b"\n\n") if PUBLIC not in part]
-        left = definition.findall(b"\n\n".join(paragraphs))
+        paragraphs = path.read_text().split("\n\n")
+        own = "\n\n".join(text for text in paragraphs if PUBLIC.decode() not in text)
+        left = [name for name in definition.findall(own) if name[0] != "_"]
+        left += sorted(imports(path) & constants)
         assert not left, f"{path}: {left} take memory: a use of them can not be folded"
 
 
