@@ -175,7 +175,7 @@ def test_state_round_trip():
     log = everything()
     again = EventLog(8)
     assert again.restore(log.state())
-    names = ("number", "released", "dropped", "blanks", "level", "lid", "lid_moves")
+    names = ("number", "acknowledged", "dropped", "gaps", "level", "lid", "lid_moves")
     for name in names + ("events", "faults"):
         assert getattr(again, name) == getattr(log, name), name
     assert again.state() == log.state() and len(log.state()) == 24 + 8 * 9 + 5

@@ -200,7 +200,7 @@ def test_each_memory_keeps_both_halves():
                 slots.save(image)
                 fresh = DoubleBuffer(memory)
                 assert fresh.load() == image and not fresh.is_damaged, memory
-            assert fresh.room >= 1000
+            assert fresh.image_max >= 1000
         finally:
             if isinstance(memory, StateFiles):
                 os.remove("build-test-power0")

@@ -122,5 +122,5 @@ def test_no_flipped_bit_keeps_the_node_asleep():
             if again.restore(bad):
                 assert 1 <= again.sleep_s(START_S + 10, True) <= 3600
                 again.count_wake(START_S)
-                again.failed(START_S)
+                again.on_failed(START_S)
     assert not WakeSchedule(3600).restore(blob[:-1]) and not WakeSchedule(3600).restore(b"")

@@ -198,12 +198,12 @@ def test_failing_network_gets_bounded_and_rarer_radio_time(joins, reaches):
 
 def test_radio_use_for_an_observer_is_rate_limited():
     bench, life = started()
-    release, bench.release = bench.release, lambda offer: None
+    acknowledge, bench.acknowledge = bench.acknowledge, lambda offer: None
     bench.called = True
     bench.live(life, 300_000)
     resting = life.radio_wakes
     assert resting <= 64
-    bench.release = release
+    bench.acknowledge = acknowledge
 
 
 def test_schedule_survives_a_reset_and_torn_memory_resets_it():
