@@ -10,7 +10,8 @@ up at each use. In the copies made here its value stands in its place: of
   `import module as m`; in no file that binds the name to something else too, in whatever scope.
 - The definition goes too, so that it takes no memory. It stays below a comment `# public...`, up
   to an empty line: programs of users read these, as those of coap/numbers.py.
-- What cannot be folded stays an import, and then its definition stays.
+- What cannot be folded stays an import, and then its definition stays. Of a module that is used in
+  another way than `m.NAME`, as in getattr(m, name), all definitions stay.
 """
 
 import ast
@@ -23,8 +24,9 @@ if __name__ == "__main__":
     sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
 from setup.console import ROOT, lock
+from setup.plain import plain
 
-FOLDED = Path("build", "folded")
+FOLDED, BYTECODE = Path("build", "folded"), Path("build", "bytecode")
 FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 # Where an imported module is searched before the folder of the file that imports it.
 IMPORT_PATHS = tuple(
@@ -35,16 +37,21 @@ SKIPPED = ("__pycache__", "node_modules")
 PUBLIC = b"# public"
 
 
-def folded(root=ROOT):
-    """Return the folder of the folded sources, brought up to date; paths are as below `root`."""
-    build = root / FOLDED
+def folded(root=ROOT, native=True):
+    """Return the folder of the folded sources, brought up to date; paths are as below `root`.
+
+    Args:
+        native: False gives sources without machine code, see setup/plain.py.
+    """
+    build = root / (FOLDED if native else BYTECODE)
     stamp = build / "stamp"
-    with lock("folded", build.parent):
+    with lock(build.name, build.parent):
         files = _files(root)
         state = repr([_state(path) for path in (Path(__file__), *(root / path for path in files))])
         if not stamp.exists() or stamp.read_text() != state:
             stamp.unlink(missing_ok=True)
-            _write(build, fold({path: (root / path).read_bytes() for path in files}))
+            texts = fold({path: (root / path).read_bytes() for path in files})
+            _write(build, texts if native else {path: plain(texts[path]) for path in texts})
             stamp.write_text(state)
     return build
 
@@ -249,9 +256,9 @@ class _Module:
                         found.keep_all()
 
     def keep_all(self):
-        """Let all names stay."""
-        for name in self.bound:
-            self.keep(name)
+        """Let all definitions stay."""
+        for target in self.definitions:
+            self.keep(target.id)
 
     def _replace(self, node, value, dotted):
         """Put a value in the place of a name; `dotted`: it is on the left side of a dot."""

@@ -1,6 +1,6 @@
 """A bus that a chip holds is clocked free; one that is free is left alone but for a stop."""
 
-from sensors.release import release
+from sensors.driver import release
 from support import cases
 
 

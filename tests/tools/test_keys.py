@@ -75,9 +75,9 @@ def board(monkeypatch):
 
 def node_keys(path):
     """What the node makes of its file, by the code that runs on it."""
-    import keys
+    import credentials
 
-    return keys.load(str(path))
+    return credentials.load(str(path))
 
 
 def id_of(made):
@@ -129,11 +129,13 @@ def test_both_ends_have_the_same_keys(folder):
     theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
     assert theirs.sender_id == ours["recipient_id"] and theirs.recipient_id == ours["sender_id"]
     assert theirs.id_context is None and ours["id_context"] is None
-    from coap.context import expand, hmac, info
+    from coap.oscore.context import hkdf_expand, hkdf_info, hmac_sha256
 
-    prk = hmac(ours["salt"], ours["secret"])
-    assert theirs.recipient_key == expand(prk, info(ours["sender_id"], None, "Key", 16), 16)
-    assert theirs.common_iv == expand(prk, info(b"", None, "IV", 13), 13)
+    prk = hmac_sha256(ours["salt"], ours["secret"])
+    assert theirs.recipient_key == hkdf_expand(
+        prk, hkdf_info(ours["sender_id"], None, "Key", 16), 16
+    )
+    assert theirs.common_iv == hkdf_expand(prk, hkdf_info(b"", None, "IV", 13), 13)
     assert credentials(made) == ({"coap://*": id_of(made)}, {":door-1": id_of(made)})
 
 
