@@ -1,4 +1,4 @@
-"""The event journal: numbers, what falls out, what a report takes, and its bytes."""
+"""The event log: numbers, evictions, batches, acknowledgements and its encoded state."""
 
 from journal import AWAKE, FAULTS, JOIN_FAILED, LID, MASK, PIN, REASONS, TIMER, Journal, age_s
 from support import allocated, cases, locked, only, raises, retained

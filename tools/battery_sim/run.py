@@ -72,6 +72,8 @@ def simulate(firmware, seed, scenario):
     program, _ = interpreter.find()
     settings = {**SETTINGS, "app": scenario.app, "heartbeat_s": scenario.heartbeat_s}
     options = {
+        "tests": str(ROOT / "tests"),
+        "simulator": str(ROOT / "tools" / "simulator"),
         "firmware": str(firmware),
         "board": str(firmware / "boards" / BOARDS[scenario.chip]),
         "app": scenario.app,

@@ -3,7 +3,7 @@
     micropython simulation.py < OPTIONS
 
 OPTIONS: a JSON object (an argument may have 255 bytes at most)
-    firmware, board   folders with the firmware and with board.py
+    tests, simulator, firmware, board   folders for sys.path; board has board.py
     app               "door" or "wearable"
     seed, hours       of the random numbers; the simulated span
     chip              as in fake_modules.py
@@ -20,9 +20,8 @@ import json
 import sys
 
 OPTIONS = json.load(sys.stdin)
-SIMULATOR = sys.argv[0][: -len("simulation.py")] + "../simulator"
-for folder in (SIMULATOR, OPTIONS["firmware"], OPTIONS["board"]):
-    sys.path.insert(0, folder)
+for name in ("tests", "simulator", "firmware", "board"):
+    sys.path.insert(0, OPTIONS[name])
 
 import machine  # noqa: E402
 from clock import Brownout, Clock, DeepSleep, PowerCut, SimulationEnd  # noqa: E402
