@@ -18,27 +18,25 @@ include("$(MPY_DIR)/extmod/asyncio")
 package("coap", base_path="../lib", opt=3)
 package("sensors", base_path="../lib", opt=3)
 package("power", base_path="../lib", opt=3)
-module("journal.py", base_path="../lib", opt=3)
 package("senml", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
 for name in (
-    "asleep",
+    "battery",
+    "battery_door",
+    "battery_wearable",
     "boot",
     "config",
-    "fields",
+    "config_schema",
+    "credentials",
     "gateway",
-    "keys",
     "links",
     "main",
-    "napper",
-    "network_link",
-    "ppp_link",
-    "provision",
-    "safety",
-    "service",
-    "sleeper",
+    "ppp",
+    "recovery",
+    "serve",
     "startup",
-    "talk",
     "unload",
+    "wifi",
+    "wifi_resource",
 ):
     module(name + ".py", base_path="../firmware", opt=3)

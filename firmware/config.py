@@ -142,7 +142,7 @@ def check_secrets(fields):
 
 
 def _check(what, fields, known):
-    import fields as rules  # who starts a node unloads it: mostly nothing is set for months
+    import config_schema as rules  # who starts a node unloads it: mostly nothing is set for months
 
     getattr(rules, what)(fields, known)
 

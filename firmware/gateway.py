@@ -4,8 +4,8 @@ A board sends over IPv4 and would stand still while it looks a name up, so there
 to be a numeric address.
 """
 
-import keys
-from coap.directory import Directory
+import credentials
+from coap.resource_directory import RegistrationClient
 from config import DEFAULT_NAME
 
 REQUESTS = 1  # of the node itself at a time: more than the directory nobody asks
@@ -36,8 +36,8 @@ class Gateway:
             from coap.transports.udp import peer
 
             server = peer(*self._address)
-            keys.protect(self._node, server)
-            self.directory = Directory(self._node, server, self._ep, told=self._told)
+            credentials.protect(self._node, server)
+            self.directory = RegistrationClient(self._node, server, self._ep, told=self._told)
         else:
             self.directory.changed()
 

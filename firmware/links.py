@@ -30,7 +30,7 @@ def choose(board, name, secrets_file, say):
         return None
     import network
 
-    from ppp_link import PppLink
+    from ppp import PppLink
 
     uart = _uart(board.PPP_UART_ID, board.PPP_TX_PIN, board.PPP_RX_PIN)
     return PppLink(network, uart, name, say)
@@ -58,9 +58,9 @@ def _wifi_link(board, name, access, say):
 
     import network
 
-    from network_link import NetworkLink
+    from wifi import WifiLink
 
-    return NetworkLink(network, access, name, board.WIFI_OPTIONS, random.randrange, say)
+    return WifiLink(network, access, name, board.WIFI_OPTIONS, random.randrange, say)
 
 
 def _uart(number, tx_pin, rx_pin):

@@ -15,10 +15,10 @@ import sys
 import time
 
 import config
-import keys
+import credentials
 import links
-import safety
-from service import Service
+import recovery
+from serve import Service
 from unload import unload
 
 SETTINGS_FILE = "config.json"
@@ -117,7 +117,7 @@ def why_awake(settings, access):
         return "power: a node on a battery needs the Wi-Fi access"
     if not settings.gateway or not is_numeric(settings.gateway):
         return "power: a node on a battery needs a gateway with a numeric IPv4 address"
-    from asleep import too_many_keys
+    from battery import too_many_keys
 
     return too_many_keys()
 
@@ -125,10 +125,12 @@ def why_awake(settings, access):
 def make_node(board, settings, say=print):
     """The node of this board with the application of these settings, and its keys."""
     slots = with_gateway(board.SLOTS, settings)
-    from coap.defaults import for_board
+    from coap.presets import node_for_board
 
-    node = for_board(slots, board.RECV_MAX, RATE, True, keys.features(keys.FILE, say))
-    unload("coap.defaults")
+    node = node_for_board(
+        slots, board.RECV_MAX, RATE, True, credentials.features(credentials.FILE, say)
+    )
+    unload("coap.presets")
     add_apps(node, board, settings)
     return node
 
@@ -139,7 +141,7 @@ def open_line(node, board, machine):
     if node.access is not None:
         node.access.line = line  # whoever is there could as well put other keys on the board
     if line is not None and links.wifi(board):
-        from provision import Wifi
+        from wifi_resource import Wifi
 
         node.add("wifi", Wifi(line, SECRETS_FILE, machine.reset))
     return line
@@ -147,7 +149,7 @@ def open_line(node, board, machine):
 
 def teller(node, line):
     """What takes lines for the log: they are kept, printed and sent over a line of CoAP alone."""
-    log = node.at("diag/log")
+    log = node.resource_at("diag/log")
     say = log.say if log else print
     if line is None or line.shared:
         return say
@@ -179,7 +181,7 @@ def make_service(node, link, line, settings, name, say, reached=None):
 
 def run(service, link, attend):
     """Serve until an exception; close what is open. attend() is called all the time."""
-    unload("fields")  # settings and access have been checked
+    unload("config_schema")  # settings and access have been checked
     # Collect early: a datagram needs one contiguous block, and a full heap has none left.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)
@@ -201,13 +203,13 @@ def main():
     import board
     import machine
 
-    button = safety.boot_button(machine, board)
-    why = safety.Window(machine, button, time.sleep_ms).open()
+    button = recovery.boot_button(machine, board)
+    why = recovery.Window(machine, button, time.sleep_ms).open()
     try:
         _run(board, machine, why)
     except Exception as error:
         sys.print_exception(error)
-        wait_ms = safety.SAFE_MS if why else RESTART_MS
+        wait_ms = recovery.SAFE_MS if why else RESTART_MS
         print("Mote restarts in {} s; Ctrl-C for the REPL".format(wait_ms // 1000))
         time.sleep_ms(wait_ms)
         machine.reset()
@@ -221,7 +223,7 @@ def _run(board, machine, why):
     passes = why != ""  # the settings may be good
     why = why or " ".join(wrong)
     name = hostname(machine.unique_id())
-    trial = safety.Trial((SETTINGS_FILE, SECRETS_FILE))
+    trial = recovery.Trial((SETTINGS_FILE, SECRETS_FILE))
     access = None
     try:
         access = config.load_secrets(SECRETS_FILE)
@@ -234,9 +236,9 @@ def _run(board, machine, why):
         why = why_awake(settings, access)
         if not why:
             if settings.app == "door":  # pyright: ignore[reportAttributeAccessIssue]
-                import sleeper as runner
+                import battery_door as runner
             else:
-                import napper as runner
+                import battery_wearable as runner
             runner.run(board, machine, settings, access, name, trial)
             return
     _stay_awake(board, machine, settings, name, trial, why, passes)
@@ -248,8 +250,8 @@ def _stay_awake(board, machine, settings, name, trial, why, passes):
     say = teller(node, line)
     if why:
         say("safe mode: " + why)
-        if node.at("diag"):
-            node.at("diag").safe_mode = why
+        if node.resource_at("diag"):
+            node.resource_at("diag").safe_mode = why
     try:
         link = links.choose(board, name, SECRETS_FILE, say)
     except ValueError as error:
@@ -262,9 +264,9 @@ def _stay_awake(board, machine, settings, name, trial, why, passes):
         say("CoAP: on the serial line")
     service = make_service(node, link, line, settings, name, say, trial.passed)
     if why:
-        run(service, link, safety.Respite(machine, time.ticks_ms, passes).attend)
+        run(service, link, recovery.Respite(machine, time.ticks_ms, passes).attend)
         return
-    watchdog = safety.Watchdog(machine, sys.platform)
+    watchdog = recovery.Watchdog(machine, sys.platform)
 
     def attend():
         watchdog.feed()

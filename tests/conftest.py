@@ -18,12 +18,19 @@ PICO = ROOT / "tests" / "emulated"
 REAL_TIME = [ROOT / "tests" / name for name in ("conformance", "emulated", "interop", "tools")]
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
-SLICE = ("test_scan", "test_exchange")
+SLICE = ("test_codec_parse", "test_messaging")
 # No part of a test waits for so long, on any computer; of the long ones nobody knows.
 LIMIT_S = 400
 collect_ignore = []
 # What proves that the engine works as bytecode; on a micro:bit not all of the others have room.
-VECTORS = (*SLICE, "test_methods", "test_request", "test_token", "test_observe", "test_block")
+VECTORS = (
+    *SLICE,
+    "test_methods",
+    "test_request",
+    "test_client_tokens",
+    "test_observe",
+    "test_blockwise_block2",
+)
 
 sys.path[:0] = [str(ROOT / path) for path in (*IMPORT_PATHS, "tools/cpython", "tools")]
 

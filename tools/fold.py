@@ -10,7 +10,8 @@ up at each use. In the copies made here its value stands in its place: of
   `import module as m`; in no file that binds the name to something else too, in whatever scope.
 - The definition goes too, so that it takes no memory. It stays below a comment `# public...`, up
   to an empty line: programs of users read these, as those of coap/numbers.py.
-- What cannot be folded stays an import, and then its definition stays.
+- What cannot be folded stays an import, and then its definition stays. Of a module that is used in
+  another way than `m.NAME`, as in getattr(m, name), all definitions stay.
 """
 
 import ast
@@ -23,26 +24,34 @@ if __name__ == "__main__":
     sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
 from setup.console import ROOT, lock
+from setup.plain import plain
 
-FOLDED = Path("build", "folded")
+FOLDED, BYTECODE = Path("build", "folded"), Path("build", "bytecode")
 FOLDERS = ("lib", "firmware", "boards", "tests", "tools")
 # Where an imported module is searched before the folder of the file that imports it.
-IMPORT_PATHS = tuple(map(Path, ("lib", "firmware", "tests", "tools/simulator")))
+IMPORT_PATHS = tuple(
+    map(Path, ("lib", "firmware", "tests", "tools/simulator", "tools/conformance"))
+)
 SUFFIXES = (".py", ".json")  # what tests read beside a module is copied
 SKIPPED = ("__pycache__", "node_modules")
 PUBLIC = b"# public"
 
 
-def folded(root=ROOT):
-    """Return the folder of the folded sources, brought up to date; paths are as below `root`."""
-    build = root / FOLDED
+def folded(root=ROOT, native=True):
+    """Return the folder of the folded sources, brought up to date; paths are as below `root`.
+
+    Args:
+        native: False gives sources without machine code, see setup/plain.py.
+    """
+    build = root / (FOLDED if native else BYTECODE)
     stamp = build / "stamp"
-    with lock("folded", build.parent):
+    with lock(build.name, build.parent):
         files = _files(root)
         state = repr([_state(path) for path in (Path(__file__), *(root / path for path in files))])
         if not stamp.exists() or stamp.read_text() != state:
             stamp.unlink(missing_ok=True)
-            _write(build, fold({path: (root / path).read_bytes() for path in files}))
+            texts = fold({path: (root / path).read_bytes() for path in files})
+            _write(build, texts if native else {path: plain(texts[path]) for path in texts})
             stamp.write_text(state)
     return build
 
@@ -118,10 +127,11 @@ class _Module:
         self.definitions = {
             node.targets[0]: node
             for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            if isinstance(node, ast.Assign) and [type(each) for each in node.targets] == [ast.Name]
         }
         self.bound = {}  # name: list of (an import or a definition, the name in it) or None
         self.known = {}  # what names stand for
+        self.found = {}  # modules by (name, level)
         self.kept = set()  # names that are read when the program runs
         self.edits = []  # (node, text in its place)
         for node in self.nodes:
@@ -175,7 +185,7 @@ class _Module:
         if not node:
             return None
         expression = node.value
-        if isinstance(expression, ast.Call) and ast.unparse(expression.func) == "const":
+        if _is_const(expression):
             expression = expression.args[0]
         elif not name.isupper() or not any(isinstance(n, ast.Name) for n in ast.walk(expression)):
             return None
@@ -184,10 +194,14 @@ class _Module:
 
     def _module(self, name, level=0):
         """Return the module of that dotted name, None when it is not among the sources."""
-        parts = name.split(".") if name else []
-        folders = [self.path.parents[level - 1]] if level else [*IMPORT_PATHS, self.path.parent]
-        found = (self._at(folder.joinpath(*parts)) for folder in folders)
-        return next(filter(None, found), None)
+        if (name, level) not in self.found:
+            parts = name.split(".") if name else []
+            folders = (
+                (self.path.parents[level - 1],) if level else (*IMPORT_PATHS, self.path.parent)
+            )
+            found = (self._at(folder.joinpath(*parts)) for folder in folders)
+            self.found[name, level] = next(filter(None, found), None)
+        return self.found[name, level]
 
     def _at(self, place):
         package = self.modules.get(place / "__init__.py")
@@ -242,9 +256,9 @@ class _Module:
                         found.keep_all()
 
     def keep_all(self):
-        """Let all names stay."""
-        for name in self.bound:
-            self.keep(name)
+        """Let all definitions stay."""
+        for target in self.definitions:
+            self.keep(target.id)
 
     def _replace(self, node, value, dotted):
         """Put a value in the place of a name; `dotted`: it is on the left side of a dot."""
@@ -263,7 +277,7 @@ class _Module:
         consts = names.count("const")
         for target, node in self.definitions.items():
             if PUBLIC not in self._paragraph(node) and self._is_folded(target.id):
-                consts -= isinstance(node.value, ast.Call)
+                consts -= _is_const(node.value)
                 self.edits.append((node, "pass"))
         for node in self.nodes:
             if isinstance(node, ast.ImportFrom):
@@ -298,6 +312,12 @@ class _Module:
         """Return where a node begins and ends in the text."""
         begin = self.starts[node.lineno - 1] + node.col_offset
         return begin, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def _is_const(node):
+    """Return True for `const(expression)`."""
+    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return call and node.func.id == "const" and len(node.args) == 1
 
 
 if __name__ == "__main__":

@@ -21,14 +21,15 @@ BOOT_PIN = 0  # the button; a strapping pin, free once the board runs
 
 # Sizes of the node's tables, and the longest datagram that it takes.
 SLOTS = {
-    "remembered": 16,
+    "dedup_entries": 16,
     "exchanges": 4,
     "peers": 16,
     "observers": 8,
     "blocks": 2,
     "block_bytes": 768,  # the longest that is sent to it are its settings
-    "reply_bytes": 32,  # of a longer one, an error with a reason, a repeat learns the code
-    "promises": 1,  # to answer later; the applications answer at once
+    # of a longer one, an error with a reason, a repeat learns the code
+    "cached_response_bytes": 32,
+    "separate_responses": 1,  # to answer later; the applications answer at once
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 

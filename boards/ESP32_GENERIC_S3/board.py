@@ -22,14 +22,14 @@ BOOT_PIN = 0  # the button; a strapping pin, free once the board runs
 
 # Sizes of the node's tables, and the longest datagram that it takes.
 SLOTS = {
-    "remembered": 32,
+    "dedup_entries": 32,
     "exchanges": 8,
     "peers": 32,
     "observers": 16,
     "blocks": 4,
     "block_bytes": 2048,  # the longest that is sent to it are its settings
-    "reply_bytes": 64,  # of a longer one a repeat learns the code
-    "promises": 4,  # to answer later
+    "cached_response_bytes": 64,  # of a longer one a repeat learns the code
+    "separate_responses": 4,  # to answer later
 }
 RECV_MAX = 1152  # bytes, as RFC 7252 section 4.6 assumes of any node
 

@@ -9,13 +9,9 @@ from array import array
 
 from micropython import const
 
-from apps import common
+from apps import device
 from coap import CoapError, Resource
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_SENML_JSON = const(110)  # numbers.SENML_JSON
-_SENML_CBOR = const(112)  # numbers.SENML_CBOR
-_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
+from coap.numbers import SENML_CBOR, SENML_JSON, SERVICE_UNAVAILABLE
 
 PERIOD_S = 60
 ROWS = 10  # all of them fit one datagram
@@ -31,7 +27,7 @@ class Batch(Resource):
     without. readings: common.Reading, a column each. uptime: common.Uptime.
     """
 
-    content_formats = (_SENML_CBOR, _SENML_JSON)
+    content_formats = (SENML_CBOR, SENML_JSON)
     rt = "mote.batch"
     interface = "core.s"
     observable = True
@@ -67,7 +63,7 @@ class Batch(Resource):
         records = self._records()
         if not records:
             left_s = self._next_s - self._uptime.tick(request.now_ms)
-            raise CoapError(_SERVICE_UNAVAILABLE, "no value yet", max(left_s, 1))
+            raise CoapError(SERVICE_UNAVAILABLE, "no value yet", max(left_s, 1))
         if not reply.offset:
             self._told_s = self._uptime.tick(request.now_ms)
         self.write(reply, reply.content_format, self._told_s)
@@ -78,7 +74,7 @@ class Batch(Resource):
         if now_s < self._next_s:
             return
         if not self._add_row(now_s):
-            self._next_s = now_s + common.RETRY_S  # no sensor has a value yet
+            self._next_s = now_s + device.RETRY_S  # no sensor has a value yet
             return
         self._next_s = now_s + self.period_s
         self._fresh += 1
@@ -86,7 +82,7 @@ class Batch(Resource):
             self._fresh = 0
             self.changed()
 
-    def hurry(self, now_ms):
+    def reschedule(self, now_ms):
         """Keep a row now, and tell whoever is to be told: there is something in it."""
         now_s = self._uptime.tick(now_ms)
         if self._add_row(now_s):
@@ -106,7 +102,7 @@ class Batch(Resource):
         """
         self._pick(False)
         self._write(sink, form, now_s, 0)
-        common.PACK.end()
+        device.PACK.end()
 
     def begin(self, sink, form, now_s, more):
         """The same with the oldest rows; `more` records and pack.end() are for the caller.
@@ -121,7 +117,7 @@ class Batch(Resource):
         self._first_s = self._times_s[self._row(self._from)] if self._to else now_s
         now_s -= self._first_s
         more += self._records()
-        common.PACK.begin(sink, form, more, -now_s)
+        device.PACK.begin(sink, form, more, -now_s)
         self._write_rows()
 
     def release(self, number):
@@ -204,4 +200,4 @@ class Batch(Resource):
 
     def _write_value(self, column, value, span_s):
         if value != _NOTHING:
-            self._readings[column].write_record(common.PACK, value, span_s)
+            self._readings[column].write_record(device.PACK, value, span_s)

@@ -12,10 +12,10 @@ from machine import Pin
 from micropython import const
 
 import senml
-from apps import common
-from apps.events import Events
+from apps import device
+from apps.door_events import Events
 from coap import Resource
-from journal import AWAKE, LID, MASK, Journal
+from power.event_log import AWAKE, CLOCK_MASK, LID, EventLog
 from sensors.reed import Reed
 
 _POLL_MS = const(50)  # how late observers may hear of a change, at most
@@ -26,7 +26,7 @@ class Told(senml.Buffer):
     """The SenML of a contact, kept until what it tells is another: most who ask hear the same."""
 
     def __init__(self):
-        super().__init__(bytearray(_PACK_BYTES + len(common.PACK.base_name)))
+        super().__init__(bytearray(_PACK_BYTES + len(device.PACK.base_name)))
         self.form = 0
         self.is_open = False
         self.moves = 0
@@ -40,7 +40,7 @@ class Contact(Resource):
     often it has moved.
     """
 
-    content_formats = common.FORMATS
+    content_formats = device.FORMATS
     rt = "oic.r.sensor.contact urn:oma:lwm2m:ext:3200"
     interface = "core.s"
     observable = True
@@ -49,8 +49,8 @@ class Contact(Resource):
 
     def __init__(self, reed, journal, asleep, name, text_open, text_closed):
         super().__init__()
-        self._state = common.PACK.field(name)
-        self._count = common.PACK.field(name + "_n", "count")
+        self._state = device.PACK.field(name)
+        self._count = device.PACK.field(name + "_n", "count")
         self.reed = reed
         self._journal = journal
         self._asleep = asleep
@@ -87,7 +87,7 @@ class Contact(Resource):
         told.form = form
         told.is_open = is_open
         told.moves = moves
-        pack = common.PACK
+        pack = device.PACK
         pack.begin(told, form, 2)
         pack.boolean(self._state, is_open)
         pack.number(self._count, moves)
@@ -107,7 +107,7 @@ class Contact(Resource):
         """Tell journal and observers when the contact has moved; for a timer."""
         reed = self.reed
         if reed.poll():
-            edges = reed.edges - self._edges & MASK
+            edges = reed.edges - self._edges & CLOCK_MASK
             self._edges = reed.edges
             self._journal.catch_up(self.value(), edges, AWAKE | self.source, _seconds())
             self.changed()
@@ -137,7 +137,7 @@ class Lid(Contact):
 
 def setup(node, board, settings):
     """Add the door's resources to a node that stays awake."""
-    contacts = _add(node, board, settings, Journal(), _seconds, False)
+    contacts = _add(node, board, settings, EventLog(), _seconds, False)
 
     def poll(now_ms):
         for contact in contacts:
@@ -154,7 +154,7 @@ def setup_asleep(node, board, settings, journal, seconds):
 
 
 def _add(node, board, settings, journal, seconds, asleep):
-    common.setup(node, board, settings)
+    device.setup(node, board, settings)
     door = node.add("s/contact", Door(_reed(board.REED_PIN), journal, asleep, settings))
     node.add("s/contact/events", Events(journal, seconds))
     lid = _lid(board)
@@ -169,7 +169,7 @@ def _lid(board):
     if pin_id is not None:
         from sensors.loop import Loop
 
-        return Loop(common.adc(pin_id))
+        return Loop(device.adc(pin_id))
     return None if board.TAMPER_PIN is None else _reed(board.TAMPER_PIN)
 
 
@@ -178,4 +178,4 @@ def _reed(pin_id):
 
 
 def _seconds():
-    return int(time.time()) & MASK
+    return int(time.time()) & CLOCK_MASK

@@ -12,21 +12,16 @@ Observers' conditions decide when the radio is (see `Wearable`), and bounds of t
 from machine import I2C, Pin
 from micropython import const
 
-from apps import common
+from apps import device
 from apps.batch import Batch
 from coap import CoapError, Resource
-from coap.compose import decimal
-from sensors.firstof import FirstOf
+from coap.codec import write_decimal
+from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
+from sensors.driver import FirstOf, release
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.max30102 import BATCH_MS
 from sensors.oximeter import Oximeter
-from sensors.release import release
 from sensors.tmp117 import Tmp117
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_TEXT = const(0)  # numbers.TEXT
-_JSON = const(50)  # numbers.JSON
-_SERVICE_UNAVAILABLE = const(0xA3)  # numbers.SERVICE_UNAVAILABLE
 
 PERIOD_MS = BATCH_MS
 _WATCH_EVERY = const(2)  # periods
@@ -42,7 +37,7 @@ class Acceleration(Resource):
     SenML has no such unit: there it is m/s2, in a record each.
     """
 
-    content_formats = common.FORMATS
+    content_formats = device.FORMATS
     rt = "oic.r.sensor.acceleration urn:oma:lwm2m:ext:3313"
     interface = "core.s"
     observable = True
@@ -55,19 +50,19 @@ class Acceleration(Resource):
         self._motion = motion
         self._told_mg = 0
         self._piece = bytearray(12)
-        self._x = common.PACK.field("accel_x", "m/s2")
-        self._y = common.PACK.field("accel_y", "m/s2")
-        self._z = common.PACK.field("accel_z", "m/s2")
+        self._x = device.PACK.field("accel_x", "m/s2")
+        self._y = device.PACK.field("accel_y", "m/s2")
+        self._z = device.PACK.field("accel_z", "m/s2")
 
     def get(self, request, reply):
         if self._read() is None:
-            raise CoapError(_SERVICE_UNAVAILABLE, "sensor does not answer", common.RETRY_S)
+            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not answer", device.RETRY_S)
         form = reply.content_format
-        if form == _TEXT:
+        if form == TEXT:
             self._write(reply, b"", b" ", b"")
-        elif form == _JSON:
+        elif form == JSON:
             self._write(reply, b"[", b",", b"]")
-        elif common.wants_pack(reply):
+        elif device.wants_pack(reply):
             self._write_pack(reply)
         else:
             reply.write(b"\x83")
@@ -84,7 +79,7 @@ class Acceleration(Resource):
 
     def _read(self):
         strongest_mg = self._measure()
-        common.note_answer(self, strongest_mg is not None)
+        device.note_answer(self, strongest_mg is not None)
         return strongest_mg
 
     def _measure(self):
@@ -103,7 +98,7 @@ class Acceleration(Resource):
         reply.write(end)
 
     def _write_pack(self, reply):
-        pack = common.PACK
+        pack = device.PACK
         pack.begin(reply, reply.negotiated, 3)
         pack.number(self._x, _mm_s2(self._motion.chosen.x_mg), 3)
         pack.number(self._y, _mm_s2(self._motion.chosen.y_mg), 3)
@@ -111,7 +106,7 @@ class Acceleration(Resource):
         pack.end()
 
     def _write_decimal(self, reply, mg):
-        length = decimal(self._piece, 0, mg, 3)
+        length = write_decimal(self._piece, 0, mg, 3)
         reply.write(self._piece, 0, length)
 
     def _write_fraction(self, reply, mg):
@@ -172,10 +167,10 @@ class Wearable:
         What observers asked for decides: with c.pmin, c.gt and such most changes concern nobody.
         """
         nearest_ms = _MASK
-        i = len(self._node.timed)
+        i = len(self._node.scheduled)
         while i:
             i -= 1
-            part = self._node.timed[i]
+            part = self._node.scheduled[i]
             if part is not self._node.timers:
                 nearest_ms = min(nearest_ms, part.wait_ms(now_ms))
         return nearest_ms
@@ -192,7 +187,7 @@ class Wearable:
             self.batch.tick(now_ms)
             for bound in self._bounds:
                 if bound.look():
-                    self.batch.hurry(now_ms)
+                    self.batch.reschedule(now_ms)
 
     def sleep(self):
         """Stop all sensors, steps too; the next work() starts them again. Never raises OSError."""
@@ -216,7 +211,7 @@ class Wearable:
 
 def setup(node, board, settings):
     """Add the wearable's resources to the node, and a timer. Returns the Wearable."""
-    common.setup(node, board, settings)
+    device.setup(node, board, settings)
     sda, scl = Pin(board.SDA_PIN), Pin(board.SCL_PIN)
     release(scl, sda)
     i2c = I2C(board.I2C_ID, scl=scl, sda=sda, freq=400_000, timeout=_TIMEOUT_US)
@@ -228,7 +223,7 @@ def setup(node, board, settings):
         sensor.probe()  # from now on it measures; one that is missing is looked for when asked
     readings = _readings(oximeter, thermometer, pedometer)
     resources = [node.add(path, reading) for path, reading in readings]
-    batch = node.add("s/batch", Batch(resources, common.Uptime()))
+    batch = node.add("s/batch", Batch(resources, device.Uptime()))
     resources = resources + [node.add("s/accel", Acceleration(motion))]
     return Wearable(node, sensors, resources, batch, _bounds(settings, readings))
 
@@ -256,35 +251,35 @@ def _motion(usual, i2c):
 def _bounds(settings, readings):
     if not settings.alert:
         return ()
-    from apps.bounds import bounds
+    from apps.alerts import bounds
 
     return bounds(settings.alert, {path[2:]: reading for path, reading in readings})
 
 
 def _readings(oximeter, thermometer, pedometer):
     """(path, resource) of all that is one number."""
-    rate = common.Reading(
+    rate = device.Reading(
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
-        common.PACK.field("hr", "beat/min"),
+        device.PACK.field("hr", "beat/min"),
         title="beats a minute",
     )
-    saturation = common.Reading(
+    saturation = device.Reading(
         "oic.r.spo2 urn:oma:lwm2m:ext:3320",
         oximeter.spo2,
-        common.PACK.field("spo2", "/"),
+        device.PACK.field("spo2", "/"),
         title="percent",
     )
     saturation.more_decimals = 2  # it is a ratio there
-    steps = common.Reading(
+    steps = device.Reading(
         "oic.r.sensor.activity.count urn:oma:lwm2m:ext:3300",
         pedometer.read_steps,
-        common.PACK.field("steps", "count"),
+        device.PACK.field("steps", "count"),
     )
-    temperature = common.Reading(
+    temperature = device.Reading(
         "oic.r.temperature urn:oma:lwm2m:ext:3303",
         thermometer.read,
-        common.PACK.field("temp", "Cel"),
+        device.PACK.field("temp", "Cel"),
         decimals=2,
         divisor=10,  # from milli-degrees
         step=10,

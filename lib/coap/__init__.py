@@ -6,7 +6,7 @@
     node = Node()
 
     @node.get("hello")
-    def hello(request, reply):
+    def hello(request, response):
         return b"world"
 
     run(node)
@@ -15,10 +15,10 @@ Names are loaded when they are first used, so that a node pays for what it takes
 """
 
 _HOME = {
-    "Node": "defaults",
+    "Node": "presets",
     "Resource": "resource",
     "CoapError": "resource",
-    "LATER": "resource",
+    "SEPARATE": "resource",
 }
 
 

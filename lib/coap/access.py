@@ -7,25 +7,23 @@ Without the feature Oscore, or without keys, nobody comes under OSCORE: what is 
 
 from micropython import const
 
-from coap.feature import Feature
+from coap.codec import FLAGS, UNSAFE
+from coap.extension import Extension
 
 # public: what Access() and `access` of a resource take
 OPEN = const(0)
 READ_ONLY = const(1)  # GET and FETCH for everybody
 SECURED = const(2)
 
-# The numbers of scan.py: the compiler folds only the constants of the file at hand
-_FLAGS = const(48)  # scan.FLAGS
-_UNSAFE = const(1 << 24)  # scan.UNSAFE
 
 _GET = const(1)
 _FETCH = const(5)
 
 
-class Access(Feature):
+class Access(Extension):
     """default: the access of resources that do not say which theirs is."""
 
-    special = _UNSAFE
+    slow_path_mask = UNSAFE
 
     def __init__(self, default=READ_ONLY):
         self.default = default
@@ -49,7 +47,7 @@ class Access(Feature):
         if view.context or (self.line is not None and view.peer is self.line):
             return True
         access = self.of(resource)
-        return not access or (access == READ_ONLY and not view.r[_FLAGS] & _UNSAFE)
+        return not access or (access == READ_ONLY and not view.index[FLAGS] & UNSAFE)
 
     def shows(self, resource):
         """Has the resource something for a stranger?"""

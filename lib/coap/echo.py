@@ -7,23 +7,19 @@ from hashlib import sha256
 
 from micropython import const
 
-from coap.feature import Feature
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_UNAUTHORIZED = const(0x81)  # numbers.UNAUTHORIZED
-_OPTION_ECHO = const(252)  # numbers.ECHO
-_ECHO = const(17)  # scan.ECHO
-_MASK = const(0x3FFFFFFF)  # exchange.MASK
+from coap.codec import IX_ECHO
+from coap.extension import Extension
+from coap.numbers import CLOCK_MASK, ECHO, UNAUTHORIZED
 
 _TAG = const(8)  # bytes of the hash
 
 
-class Echo(Feature):
+class Echo(Extension):
     """Resources with `echo` answer what changes them with 4.01 and an Echo value, until a request
     brings one that is not older than fresh_ms. Whoever returns a value is a verified peer.
     """
 
-    wants = special = 1 << _ECHO
+    option_mask = slow_path_mask = 1 << IX_ECHO
 
     def __init__(self, fresh_ms=30000):
         self.fresh_ms = fresh_ms
@@ -33,29 +29,29 @@ class Echo(Feature):
         self.node = node
         node.challenge = self.challenge
 
-    def before(self, view, resource):
+    def before_handler(self, view, resource):
         if not view.fresh and self._is_fresh(view):
-            self.node.exchange.trust(view.peer)
+            self.node.messaging.mark_verified(view.peer)
             view.fresh = True
         return 0
 
     def challenge(self, view):
         """Is the request at hand fresh? Then 0, else its refusal, with a value to return."""
-        if view.has(_ECHO):
-            self.before(view, None)
+        if view.has(IX_ECHO):
+            self.before_handler(view, None)
         if view.fresh:
             return 0
-        reply = self.node.reply
-        reply.clear(_UNAUTHORIZED)
-        reply.extra = [(_OPTION_ECHO, self._value(view.peer, view.now_ms))]
-        return _UNAUTHORIZED
+        builder = self.node.builder
+        builder.set_code(UNAUTHORIZED)
+        builder.extra_options = [(ECHO, self._value(view.peer, view.now_ms))]
+        return UNAUTHORIZED
 
     def _is_fresh(self, view):
-        value = view.values(_ECHO)[0]
+        value = view.values(IX_ECHO)[0]
         if len(value) != 4 + _TAG:
             return False
         then_ms = value[0] << 24 | value[1] << 16 | value[2] << 8 | value[3]
-        if then_ms > _MASK or (view.now_ms - then_ms) & _MASK > self.fresh_ms:
+        if then_ms > CLOCK_MASK or (view.now_ms - then_ms) & CLOCK_MASK > self.fresh_ms:
             return False
         good = self._value(view.peer, then_ms)
         differ = 0

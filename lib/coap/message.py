@@ -7,30 +7,41 @@
 |1 1 1 1 1 1 1 1|    Payload (if any) ...                       |
 """
 
-from coap.compose import head
-from coap.copying import copy
-from coap.scan import ENDS, FLAGS, HEAD, PAYLOAD, SIZE, TOKEN, VALUE, holds, index, step
+from coap.codec import (
+    FLAGS,
+    IX_ENDS,
+    OPTIONS_START,
+    PAYLOAD,
+    SIZE,
+    TOKEN,
+    VALUE,
+    copy,
+    has_value,
+    new_index,
+    next_option,
+    write_option_header,
+)
 
 
-class View:
+class MessageView:
     """The message of the datagram at hand: its buffer, who sent it, and its index.
 
     `r` is filled by scan(); see there. Nothing is copied: a View is valid until the next datagram.
     """
 
     def __init__(self, room=1024, token_max=8):
-        self.r = index(room, token_max)
+        self.index = new_index(room, token_max)
         self.buf = b""
         self.peer = None
-        self.who = 0  # the peer's number in the message layer, once it has one
+        self.peer_index = 0  # the peer's number in the message layer, once it has one
         self.now_ms = 0
         self.group = False  # it was sent to a group
-        self.replayed = False  # it was kept, and is answered again
-        self.personal = False  # its handler has asked who asks: nobody else gets the answer
+        self.is_stored = False  # it was kept, and is answered again
+        self.uses_identity = False  # its handler has asked who asks: nobody else gets the answer
         self.context = 0  # number of the security context under which it came; 0: anybody's
-        self.forget()
+        self.reset()
 
-    def forget(self):
+    def reset(self):
         """The next request is a plain one: its payload is in the datagram."""
         self.body = None  # a payload that came in blocks, once it is whole
         self.length = 0  # of it
@@ -41,19 +52,19 @@ class View:
 
     def has(self, slot):  # hot
         """Is the option there?"""
-        return self.r[FLAGS] >> slot & 1 != 0
+        return self.index[FLAGS] >> slot & 1 != 0
 
     def uint(self, slot, missing=None):  # hot
         """The value of a uint option, `missing` when it is absent."""
-        return self.r[slot] if self.r[FLAGS] >> slot & 1 else missing
+        return self.index[slot] if self.index[FLAGS] >> slot & 1 else missing
 
     def token(self):
         """A copy of the token."""
-        return bytes(self.buf[self.r[TOKEN] : self.r[HEAD]])
+        return bytes(self.buf[self.index[TOKEN] : self.index[OPTIONS_START]])
 
     def payload(self):  # hot
         """The payload as a memoryview on the datagram, or on what its blocks were put into."""
-        r = self.r
+        r = self.index
         if self.body is not None:
             return memoryview(self.body)[: self.length]
         return memoryview(self.buf)[r[PAYLOAD] : r[SIZE]]
@@ -61,21 +72,21 @@ class View:
     def values(self, slot):
         """Copies of the values of an option that is no uint, in order."""
         found = []
-        r = self.r
+        r = self.index
         if self.has(slot):
             at = r[slot]
-            end = r[ENDS + slot]
+            end = r[IX_ENDS + slot]
             while at < end:
-                at = step(self.buf, at, r)
+                at = next_option(self.buf, at, r)
                 found.append(bytes(self.buf[r[VALUE] : at]))
         return found
 
-    def holds(self, slot, value):
+    def has_value(self, slot, value):
         """Is one of the values of an opaque option this one? Allocates nothing."""
-        return holds(self.buf, self.r, slot, value) != 0
+        return has_value(self.buf, self.index, slot, value) != 0
 
 
-class Writer:
+class MessageBuilder:
     """Append one message to a buffer, options in ascending order of their numbers.
 
     Overflow is sticky: whatever does not fit makes `n` -1 for good, and only the last one asks.
@@ -123,7 +134,7 @@ class Writer:
         if number < self.number:
             raise ValueError("write options in ascending order of their numbers")
         if self._room(len(value) + 5):
-            self.n = head(self.buf, self.n, number - self.number, len(value))
+            self.n = write_option_header(self.buf, self.n, number - self.number, len(value))
             copy(self.buf, self.n, value, 0, len(value))
             self.n += len(value)
             self.number = number
@@ -137,7 +148,7 @@ class Writer:
             length = 0
             while value >> 8 * length:
                 length += 1
-            at = head(self.buf, self.n, number - self.number, length)
+            at = write_option_header(self.buf, self.n, number - self.number, length)
             self.number = number
             while length:
                 length -= 1

@@ -13,38 +13,42 @@ from array import array
 
 from micropython import const
 
-from coap.compose import address, alike
-from coap.copying import copy
-from coap.feature import Feature
-from coap.guard import inside
-from coap.scan import same_token
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_OBSERVERS_REFUSED = const(12)  # counters.OBSERVERS_REFUSED
-_OBSERVERS_PUSHED_OUT = const(13)  # counters.OBSERVERS_PUSHED_OUT
-_GET = const(1)  # numbers.GET
-_FETCH = const(5)  # numbers.FETCH
-_NOT_ACCEPTABLE = const(0x86)  # numbers.NOT_ACCEPTABLE
-_INTERNAL_SERVER_ERROR = const(0xA0)  # numbers.INTERNAL_SERVER_ERROR
-_OBSERVE = const(5)  # scan.OBSERVE
-_FLAGS = const(48)  # scan.FLAGS
-_HEAD = const(53)  # scan.HEAD
-_PAYLOAD = const(55)  # scan.PAYLOAD
-_BLOCK2 = const(11)  # scan.BLOCK2
-_BLOCK1 = const(12)  # scan.BLOCK1
-_NO_RESPONSE = const(18)  # scan.NO_RESPONSE
-_CODE = const(50)  # scan.CODE
-_SCAN_MID = const(51)  # scan.MID
-_SIZE = const(56)  # scan.SIZE
-_COUNT = const(63)  # scan.COUNT
-_Q_CODE = const(0)  # compose.Q_CODE
-_Q_ETAG = const(1)  # compose.Q_ETAG
-_Q_OBSERVE = const(2)  # compose.Q_OBSERVE
-_Q_FORMAT = const(3)  # compose.Q_FORMAT
-_ABSENT = const(0x3FFFFFFF)  # scan.ABSENT
-_ACKNOWLEDGED = const(0)  # exchange.ACKNOWLEDGED
-_GIVEN_UP = const(2)  # exchange.GIVEN_UP
-_MASK = const(0x3FFFFFFF)  # exchange.MASK
+from coap.codec import (
+    ABSENT,
+    CODE,
+    DATAGRAM_COUNT,
+    FIELD_CODE,
+    FIELD_CONTENT_FORMAT,
+    FIELD_ETAG,
+    FIELD_OBSERVE,
+    FLAGS,
+    IX_BLOCK1,
+    IX_BLOCK2,
+    IX_NO_RESPONSE,
+    IX_OBSERVE,
+    MID,
+    NOTIFY_MID,
+    NOTIFY_OPTION_AT,
+    NOTIFY_VALUE,
+    OPTIONS_START,
+    PAYLOAD,
+    SIZE,
+    copy,
+    readdress,
+    same_request,
+    same_token,
+)
+from coap.extension import Extension, with_context
+from coap.messaging import ACKNOWLEDGED, GIVEN_UP
+from coap.numbers import (
+    CLOCK_MASK,
+    COUNT_OBSERVERS_EVICTED,
+    COUNT_OBSERVERS_REFUSED,
+    FETCH,
+    GET,
+    INTERNAL_SERVER_ERROR,
+    NOT_ACCEPTABLE,
+)
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: nobody
@@ -61,9 +65,6 @@ _GROUP = const(10)  # the same for all who asked the same and are answered alike
 _WORDS = const(11)
 
 # What is known of the notification that lies in tx
-_W_AT = const(0)  # compose.W_AT
-_W_MID = const(1)  # compose.W_MID
-_W_NUMBER = const(2)  # compose.W_NUMBER
 _W_GROUP = const(3)  # whose it is; 0: of nobody, or it can not be given to others
 _W_LENGTH = const(4)
 _W_COUNT = const(5)  # datagrams that had come when it was written
@@ -79,14 +80,14 @@ _DEREGISTER = const(1)
 _JUMP = const(256)  # numbers skipped on a restart: more than were sent since the state was saved
 
 
-class Observe(Feature):
+class Observe(Extension):
     """slots: observers in all; request_bytes: the longest registration that is kept (a longer one
     is answered without Observe); con_every: so many notifications bring a confirmable one;
     con_ms: and so does so much time, at most 24 h (RFC 7641 section 4.5).
     """
 
-    wants = special = 1 << _OBSERVE
-    timed = True
+    option_mask = slow_path_mask = 1 << IX_OBSERVE
+    scheduled = True
 
     def __init__(self, slots=8, request_bytes=64, con_every=20, con_ms=86400000):
         if con_ms > 86400000:
@@ -114,20 +115,20 @@ class Observe(Feature):
 
     # At a request
 
-    def after(self, view, reply):
+    def after_handler(self, view, builder):
         if self.notifying >= 0:
-            self._notify(reply.q)
-        elif view.r[_CODE] == _GET or view.r[_CODE] == _FETCH:
+            self._notify(builder.fields)
+        elif view.index[CODE] == GET or view.index[CODE] == FETCH:
             resource = self.node.resource
             if resource is not None and resource.observable:
-                self._wish(view, reply.q, self._find(view))
+                self._wish(view, builder.fields, self._find(view))
 
-    def _wish(self, view, q, i):
-        wish = view.r[_OBSERVE]
-        if i >= 0 and (wish == _DEREGISTER or q[_Q_CODE] > 0x5F):
+    def _wish(self, view, fields, i):
+        wish = view.index[IX_OBSERVE]
+        if i >= 0 and (wish == _DEREGISTER or fields[FIELD_CODE] > 0x5F):
             self._remove(i)
-        elif wish == _REGISTER and q[_Q_CODE] <= 0x5F and self._may(view):
-            self._register(view, i, q)
+        elif wish == _REGISTER and fields[FIELD_CODE] <= 0x5F and self._may(view):
+            self._register(view, i, fields)
 
     def changed(self, resource):  # hot
         self.written[_W_GROUP] = 0
@@ -144,13 +145,13 @@ class Observe(Feature):
                         1 if words[i * _WORDS + _GROUP] else self._concerns(i, resource)
                     )
             if found:
-                self.node.hurry()
+                self.node.reschedule()
 
     def rejected(self, view):
         words = self.words
         for i in range(self.slots):
             at = i * _WORDS
-            if words[at] and words[at + _MID] == view.r[_SCAN_MID] and self.peers[i] == view.peer:
+            if words[at] and words[at + _MID] == view.index[MID] and self.peers[i] == view.peer:
                 self._remove(i)
                 return
 
@@ -174,7 +175,7 @@ class Observe(Feature):
         return 0
 
     def wait_ms(self, now_ms):  # hot
-        nearest = _MASK
+        nearest = CLOCK_MASK
         if self.used:
             i = self.slots
             while i:
@@ -187,11 +188,11 @@ class Observe(Feature):
     def _left_ms(self, at, now_ms):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
-            return _MASK
+            return CLOCK_MASK
         left = self._pause_ms(at, now_ms)
         if left <= 0:
             # without a free exchange there is nothing to do before one ends
-            return 0 if self.node.exchange.free() else _MASK
+            return 0 if self.node.messaging.has_free_exchange() else CLOCK_MASK
         return left
 
     def _concerns(self, i, resource):
@@ -200,11 +201,11 @@ class Observe(Feature):
 
     def _pause_ms(self, at, now_ms):  # hot
         """How long until a notification is owed, if nothing changes; 0 or less: it is."""
-        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & _MASK)
+        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & CLOCK_MASK)
         if self.node.conditions is not None:
             other = self.node.conditions.left_ms(at // _WORDS, self.words[at + _NEW], now_ms)
         else:
-            other = 0 if self.words[at + _NEW] else _MASK
+            other = 0 if self.words[at + _NEW] else CLOCK_MASK
         return other if other < left else left
 
     # As an owner of exchanges
@@ -217,17 +218,17 @@ class Observe(Feature):
             self._next_number(at)
         elif words[at + _NEW]:
             # RFC 7641 section 4.5.2: the newer state takes the place of the one in flight
-            mid = self.node.exchange.renew(slot)
+            mid = self.node.messaging.new_mid(slot)
             self._next_number(at)
         return self._send(i, mid)
 
-    def settled(self, slot, how):
+    def on_exchange_done(self, slot, how):
         i = self._holder(slot)
         at = i * _WORDS
         self.words[at + _SLOT] = -1
-        if how == _GIVEN_UP:
+        if how == GIVEN_UP:
             self._remove_peer(self.peers[i])  # nobody is there any more
-        elif how != _ACKNOWLEDGED or self.words[at + _LAST]:
+        elif how != ACKNOWLEDGED or self.words[at + _LAST]:
             self._remove(i)
 
     # Across a restart
@@ -248,7 +249,7 @@ class Observe(Feature):
                     except ValueError:
                         continue
                     context = self.words[i * _WORDS + _CONTEXT]
-                    name = self.node.secure.name_of(context) if context else b""
+                    name = self.node.oscore.name_of(context) if context else b""
                     out += bytes((len(peer), n, len(name))) + name + peer + self.requests[i][:n]
         return out
 
@@ -266,9 +267,9 @@ class Observe(Feature):
             try:
                 peer = node.unpack_peer(part[named:start])
                 if part[at + 2]:
-                    node.view.context = node.secure.number_of(part[at + 3 : named])
+                    node.view.context = node.oscore.number_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
-                node.view.r[_COUNT] -= 1  # it has been counted when it came
+                node.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
             except (ValueError, AttributeError):
                 pass  # a peer of another transport, or keys that are gone, or all of them
             node.view.context = 0
@@ -279,34 +280,34 @@ class Observe(Feature):
         words = self.words
         if words[at] == 0 or words[at + _SLOT] >= 0:
             return 0
-        old = (now_ms - words[at + _CON_MS]) & _MASK >= self.con_ms
+        old = (now_ms - words[at + _CON_MS]) & CLOCK_MASK >= self.con_ms
         if not old and not words[at + _GROUP] and self._pause_ms(at, now_ms) > 0:
             return 0
         if old or self._wants_con(i, at):
             # without a free exchange it stays due: whoever ends one hurries the node
-            words[at + _SLOT] = self.node.exchange.begin(self, self.peers[i])
+            words[at + _SLOT] = self.node.messaging.open_exchange(self, self.peers[i])
             return 0
         self._next_number(at)
         if words[at + _GROUP] and words[at + _GROUP] == self.written[_W_GROUP]:
             if self._share(i, at, self.node):
                 return self.written[_W_LENGTH]
-        return self._send(i, self.node.exchange.next_mid())
+        return self._send(i, self.node.messaging.next_mid())
 
     def _is_there(self, written, now_ms):
         """Is in tx still what was written: has nobody come or had a turn since?"""
-        if self.node.going is not self or written[_W_MS] != now_ms:
+        if self.node.active is not self or written[_W_MS] != now_ms:
             return False
-        return written[_W_COUNT] == self.node.view.r[_COUNT]
+        return written[_W_COUNT] == self.node.view.index[DATAGRAM_COUNT]
 
     def _share(self, i, at, node):  # hot
         """Make the notification in tx that of observer i, too; False: it can not be."""
         words = self.words
         written = self.written
-        written[_W_MID] = node.exchange.mid + 1 & 0xFFFF
-        written[_W_NUMBER] = words[at + _NUMBER]
-        if not address(node.tx, self.requests[i], written):
+        written[NOTIFY_MID] = node.messaging.mid + 1 & 0xFFFF
+        written[NOTIFY_VALUE] = words[at + _NUMBER]
+        if not readdress(node.tx, self.requests[i], written):
             return False
-        node.exchange.mid = words[at + _MID] = written[_W_MID]
+        node.messaging.mid = words[at + _MID] = written[NOTIFY_MID]
         node.peer = self.peers[i]
         words[at + _NEW] = words[at + _LAST] = 0
         words[at + _SINCE_CON] += 1
@@ -315,22 +316,27 @@ class Observe(Feature):
     def _note(self, i, at, n):  # hot
         """Observer i gets the n bytes in tx: note what it takes to give them to others."""
         written = self.written
-        reply = self.node.reply
+        builder = self.node.builder
         words = self.words
         written[_W_GROUP] = 0
-        if words[at + _SLOT] >= 0 or words[at + _LAST] or reply.extra or not words[at + _GROUP]:
+        if (
+            words[at + _SLOT] >= 0
+            or words[at + _LAST]
+            or builder.extra_options
+            or not words[at + _GROUP]
+        ):
             return
-        if self.node.view.personal:
+        if self.node.view.uses_identity:
             return
         written[_W_GROUP] = words[at + _GROUP]
-        i = reply.q[_Q_ETAG]
-        written[_W_AT] = self.node.view.r[_HEAD] + (1 + i if i else 0)
+        i = builder.fields[FIELD_ETAG]
+        written[NOTIFY_OPTION_AT] = self.node.view.index[OPTIONS_START] + (1 + i if i else 0)
         written[_W_LENGTH] = n
-        written[_W_COUNT] = self.node.view.r[_COUNT]
+        written[_W_COUNT] = self.node.view.index[DATAGRAM_COUNT]
         written[_W_MS] = self.node.view.now_ms
 
     def _is_old(self, at, now_ms):
-        return (now_ms - self.words[at + _CON_MS]) & _MASK >= self.con_ms
+        return (now_ms - self.words[at + _CON_MS]) & CLOCK_MASK >= self.con_ms
 
     def _wants_con(self, i, at):  # hot
         if self.words[at + _SINCE_CON] + 1 >= self.con_every:
@@ -341,7 +347,7 @@ class Observe(Feature):
         confirmable = self.resources[i].confirmable
         if confirmable is None:
             # the first one tells whether the address is the asker's own
-            return not self.node.exchange.trusts(self.peers[i])
+            return not self.node.messaging.is_verified(self.peers[i])
         return confirmable
 
     def _next_number(self, at):
@@ -354,22 +360,22 @@ class Observe(Feature):
         view.peer = self.peers[i]
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
-        view.personal = False
-        n = inside(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
+        view.uses_identity = False
+        n = with_context(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
         self.notifying = -1
         if self.node.conditions is not None:
             self.node.conditions.told(i, self.resources[i])
         if self.node.tx[1] == 0:
             # the handler said LATER, which there is nobody to wait for
-            self.node.later.withdraw(view)
-            n = self.node.fail(_INTERNAL_SERVER_ERROR)
+            self.node.separate.cancel(view)
+            n = self.node.write_code(INTERNAL_SERVER_ERROR)
         return self._seal(i, mid, n)
 
     def _seal(self, i, mid, n):
         context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
         self._note(i, i * _WORDS, n)
-        return self.node.secure.answer(context, n) if context else n
+        return self.node.oscore.answer(context, n) if context else n
 
     def _stamp(self, i, mid, tx):  # hot
         at = i * _WORDS
@@ -389,31 +395,31 @@ class Observe(Feature):
             if words[at + _LAST]:
                 self._remove(i)
 
-    def _notify(self, q):  # hot
+    def _notify(self, fields):  # hot
         at = self.notifying * _WORDS
         words = self.words
-        if q[_Q_CODE] <= 0x5F:
-            if q[_Q_CODE] == 0x45 and q[_Q_FORMAT] != words[at + _FORMAT]:
-                self.node.reply.clear(_NOT_ACCEPTABLE)  # RFC 7641 section 4.2
+        if fields[FIELD_CODE] <= 0x5F:
+            if fields[FIELD_CODE] == 0x45 and fields[FIELD_CONTENT_FORMAT] != words[at + _FORMAT]:
+                self.node.builder.set_code(NOT_ACCEPTABLE)  # RFC 7641 section 4.2
             else:
-                q[_Q_OBSERVE] = words[at + _NUMBER]
+                fields[FIELD_OBSERVE] = words[at + _NUMBER]
 
-    def _register(self, view, i, q):
-        n = view.r[_SIZE]
+    def _register(self, view, i, fields):
+        n = view.index[SIZE]
         if n <= self.request_bytes and i < 0:
             i = self._room(view)
         if n > self.request_bytes or i < 0:
-            self.node.counters[_OBSERVERS_REFUSED] += 1
+            self.node.counters[COUNT_OBSERVERS_REFUSED] += 1
             if i >= 0:
                 self._remove(i)
             return
         copy(self.requests[i], 0, view.buf, 0, n)
         self.requests[i][0] &= 0xCF  # as if confirmable: then no answer is silence
         self._enter(view, i, n)
-        self.words[i * _WORDS + _FORMAT] = q[_Q_FORMAT]
+        self.words[i * _WORDS + _FORMAT] = fields[FIELD_CONTENT_FORMAT]
         self.words[i * _WORDS + _GROUP] = self._group(view, i, n)
-        q[_Q_OBSERVE] = self.number
-        self.node.hurry()
+        fields[FIELD_OBSERVE] = self.number
+        self.node.reschedule()
 
     def _enter(self, view, i, n):
         at = i * _WORDS
@@ -427,7 +433,7 @@ class Observe(Feature):
             self.peers[i] = view.peer
         words[at] = n
         self.resources[i] = self.node.resource
-        words[at + _MID] = _ABSENT
+        words[at + _MID] = ABSENT
         words[at + _NEW] = 0
         words[at + _LAST] = 0
         if self.node.conditions is not None:
@@ -436,17 +442,17 @@ class Observe(Feature):
 
     def _group(self, view, i, n):
         """The number of those who asked the same as observer i in the n bytes that are kept."""
-        r = view.r
-        if r[_FLAGS] & ~_COMMON or r[_PAYLOAD] < r[_SIZE]:
+        index = view.index
+        if index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
             return 0
-        if r[_CODE] != _GET or r[_HEAD] > 12:
+        if index[CODE] != GET or index[OPTIONS_START] > 12:
             return 0
         other = self.slots
         while other:
             other -= 1
             if other != i and self._is_alike(i, other, n):
                 return self.words[other * _WORDS + _GROUP]
-        self.groups = self.groups + 1 & _MASK or 1
+        self.groups = self.groups + 1 & CLOCK_MASK or 1
         return self.groups
 
     def _is_alike(self, i, other, n):
@@ -457,17 +463,17 @@ class Observe(Feature):
             return False
         if self.resources[other] is not self.resources[i]:
             return False
-        return alike(self.requests[i], self.requests[other], n) == 1
+        return same_request(self.requests[i], self.requests[other], n) == 1
 
     def _room(self, view):
         for i in range(self.slots):
             if self.words[i * _WORDS] == 0:
                 return i
-        exchange = self.node.exchange
-        if exchange.trusts(view.peer):
+        exchange = self.node.messaging
+        if exchange.is_verified(view.peer):
             for i in range(self.slots):
-                if not exchange.trusts(self.peers[i]):
-                    self.node.counters[_OBSERVERS_PUSHED_OUT] += 1
+                if not exchange.is_verified(self.peers[i]):
+                    self.node.counters[COUNT_OBSERVERS_EVICTED] += 1
                     self._remove(i)
                     return i
         return -1
@@ -478,18 +484,18 @@ class Observe(Feature):
             i -= 1
             if self.words[i * _WORDS] and self.peers[i] == view.peer:
                 if self.words[i * _WORDS + _CONTEXT] == view.context:
-                    if same_token(self.requests[i], view.buf, view.r):
+                    if same_token(self.requests[i], view.buf, view.index):
                         return i
         return -1
 
     def _may(self, view):
         # a later block belongs to a notification that was sent; a request of several blocks can
         # not be answered anew; a group is not observed; who wants no answers needs no more of them
-        if view.group or view.has(_NO_RESPONSE):
+        if view.group or view.has(IX_NO_RESPONSE):
             return False
-        if view.has(_BLOCK1) and view.r[_BLOCK1] > 7:
+        if view.has(IX_BLOCK1) and view.index[IX_BLOCK1] > 7:
             return False
-        return not view.has(_BLOCK2) or view.r[_BLOCK2] < 16
+        return not view.has(IX_BLOCK2) or view.index[IX_BLOCK2] < 16
 
     def _holder(self, slot):
         for i in range(self.slots):
@@ -504,8 +510,8 @@ class Observe(Feature):
         self.words[at + _SLOT] = -1
         self.peers[i] = self.resources[i] = None
         self.used -= 1
-        if slot >= 0 and self.node.exchange.owners[slot] is self:
-            self.node.exchange.end(slot)
+        if slot >= 0 and self.node.messaging.owners[slot] is self:
+            self.node.messaging.close_exchange(slot)
 
     def _remove_peer(self, peer):
         for i in range(self.slots):

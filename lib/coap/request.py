@@ -4,24 +4,24 @@ One Request serves every request of a node. It shows the datagram at hand, so ke
 beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `ticket()`.
 """
 
-import coap.scan as s
-from coap.numbers import NOT_ACCEPTABLE
-from coap.scan import (
-    ACCEPT,
+import coap.codec as s
+from coap.codec import (
     CODE,
-    CONTENT_FORMAT,
-    HEAD,
-    IF_MATCH,
-    IF_NONE_MATCH,
+    IX_ACCEPT,
+    IX_CONTENT_FORMAT,
+    IX_IF_MATCH,
+    IX_IF_NONE_MATCH,
+    IX_URI_PATH,
+    IX_URI_QUERY,
     MID,
+    OPTIONS_START,
     PAYLOAD,
     SIZE,
     TYPE,
-    URI_PATH,
-    URI_QUERY,
     VALUE,
     equal,
 )
+from coap.numbers import NOT_ACCEPTABLE
 
 
 class Request:
@@ -37,23 +37,23 @@ class Request:
     @property
     def method(self):
         """GET, POST, PUT, DELETE, FETCH, PATCH or IPATCH."""
-        return self._view.r[CODE]
+        return self._view.index[CODE]
 
     @property
     def mid(self):
-        self._view.personal = True
-        return self._view.r[MID]
+        self._view.uses_identity = True
+        return self._view.index[MID]
 
     @property
     def token(self):
         """The token, copied into bytes."""
-        self._view.personal = True
+        self._view.uses_identity = True
         return self._view.token()
 
     @property
     def peer(self):
         """Who asks: hashable, comparable, otherwise the port's own affair."""
-        self._view.personal = True
+        self._view.uses_identity = True
         return self._view.peer
 
     @property
@@ -63,7 +63,7 @@ class Request:
 
     @property
     def confirmable(self):
-        return self._view.r[TYPE] == 0
+        return self._view.index[TYPE] == 0
 
     @property
     def payload(self):
@@ -77,17 +77,17 @@ class Request:
     @property
     def payload_length(self):  # hot
         view = self._view
-        return view.r[SIZE] - view.r[PAYLOAD] if view.body is None else view.length
+        return view.index[SIZE] - view.index[PAYLOAD] if view.body is None else view.length
 
     def payload_is(self, content):
         """Is the payload these bytes? Allocates nothing."""
         view = self._view
-        r = view.r
+        index = view.index
         n = len(content)
         if view.body is None:
-            if r[SIZE] - r[PAYLOAD] != n:
+            if index[SIZE] - index[PAYLOAD] != n:
                 return False
-            return equal(view.buf, r[PAYLOAD], content, 0, n) == 1
+            return equal(view.buf, index[PAYLOAD], content, 0, n) == 1
         return view.length == n and equal(view.body, 0, content, 0, n) == 1
 
     @property
@@ -108,16 +108,16 @@ class Request:
     @property
     def content_format(self):  # hot
         """The Content-Format of the payload, None when the request does not say."""
-        return self._view.uint(CONTENT_FORMAT)
+        return self._view.uint(IX_CONTENT_FORMAT)
 
     @property
     def accept(self):  # hot
         """The Content-Format that is asked for, None when any will do."""
-        return self._view.uint(ACCEPT)
+        return self._view.uint(IX_ACCEPT)
 
     def negotiate(self, formats):
         """The first of `formats` that the request accepts; raises 4.06 when there is none."""
-        accept = self._view.uint(ACCEPT)
+        accept = self._view.uint(IX_ACCEPT)
         if accept is None:
             return formats[0]
         if accept in formats:
@@ -128,11 +128,11 @@ class Request:
 
     def path(self):
         """The Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
-        return [_text(value) for value in self._view.values(URI_PATH)]
+        return [_text(value) for value in self._view.values(IX_URI_PATH)]
 
     def queries(self):
         """The Uri-Query options as a list of str."""
-        return [_text(value) for value in self._view.values(URI_QUERY)]
+        return [_text(value) for value in self._view.values(IX_URI_QUERY)]
 
     def query(self, name):
         """The value of the first query `name=value`; "" for `name` alone; None without."""
@@ -146,9 +146,9 @@ class Request:
     def option(self, number):
         """The values of option `number` as a list of bytes, whether the engine knows it or not."""
         view = self._view
-        r = view.r
-        at = r[HEAD]
-        end = r[PAYLOAD] - (r[PAYLOAD] < r[SIZE])
+        index = view.index
+        at = index[OPTIONS_START]
+        end = index[PAYLOAD] - (index[PAYLOAD] < index[SIZE])
         found = []
         current = 0
         while at < end:
@@ -159,30 +159,32 @@ class Request:
             elif delta == 14:
                 delta = 269 + (view.buf[at + 1] << 8 | view.buf[at + 2])
             current += delta
-            at = s.step(view.buf, at, r)
+            at = s.next_option(view.buf, at, index)
             if current == number:
-                found.append(bytes(view.buf[r[VALUE] : at]))
+                found.append(bytes(view.buf[index[VALUE] : at]))
         return found
 
-    def holds_if_match(self, etag):
+    def satisfies_if_match(self, etag):
         """Does If-Match, where given, allow for a state with this ETag (None: no such resource)?
 
         For resources that see to their own preconditions: RFC 7252 section 5.10.8.
         """
         view = self._view
-        if view.has(IF_NONE_MATCH) and etag is not None:
+        if view.has(IX_IF_NONE_MATCH) and etag is not None:
             return False
-        if not view.has(IF_MATCH):
+        if not view.has(IX_IF_MATCH):
             return True
-        return etag is not None and (view.holds(IF_MATCH, b"") or view.holds(IF_MATCH, etag))
+        return etag is not None and (
+            view.has_value(IX_IF_MATCH, b"") or view.has_value(IX_IF_MATCH, etag)
+        )
 
     def ticket(self):
         """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).
 
         Raises CoapError 5.03 when the node has promised all that it can.
         """
-        self._view.personal = True
-        return self._node.promise()
+        self._view.uses_identity = True
+        return self._node.defer()
 
 
 def _text(value):

@@ -8,23 +8,37 @@ from array import array
 
 from micropython import const
 
-from coap.compose import blank
-from coap.message import Writer
+from coap.codec import (
+    ANY_FORMAT,
+    FIELD_CONTENT_FORMAT,
+    FIELD_ETAG,
+    FIELD_MAX_AGE,
+    FIELDS,
+    NOT_PLAIN,
+    ROUTE_ANY,
+    ROUTE_LIMIT,
+    clear_fields,
+    path_has_prefix,
+)
+from coap.message import MessageBuilder
+from coap.numbers import (
+    CONTENT,
+    CONTENT_FORMAT,
+    DELETE,
+    ETAG,
+    FETCH,
+    GET,
+    IPATCH,
+    MAX_AGE,
+    PATCH,
+    POST,
+    PUT,
+    URI_PATH,
+)
 
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_ETAG = const(4)  # numbers.ETAG
-_CONTENT_FORMAT = const(12)  # numbers.CONTENT_FORMAT
-_MAX_AGE = const(14)  # numbers.MAX_AGE
-_CONTENT = const(0x45)  # numbers.CONTENT
-_LOOK = const(0xFFFD)  # scan.LOOK
-_ANY_FORMAT = const(0xFFFE)  # scan.ANY_FORMAT
-_Q_ETAG = const(1)  # compose.Q_ETAG
-_Q_FORMAT = const(3)  # compose.Q_FORMAT
-_Q_MAX_AGE = const(4)  # compose.Q_MAX_AGE
-_Q_ALL = const(16)  # compose.Q_ALL
 _CONSTANTS = const(5)  # of the numbers of an answer: up to Q_MAX_AGE they may be its resource's
 
-LATER = object()  # what a handler returns when node.respond() will answer
+SEPARATE = object()  # what a handler returns when node.respond() will answer
 
 _OPTIONS_BYTES = const(24)  # of an ETag, a Content-Format and a Max-Age, and some
 
@@ -57,7 +71,7 @@ class Resource:
     title = ""
     size = None  # bytes of its representation, the attribute "sz"
     observable = False
-    decimals = 0  # of the int that value() returns, where it has one: see coap.conditions
+    decimals = 0  # of the int that value() returns, where it has one: see coap.conditional_observe
     listed = True  # in /.well-known/core
     confirmable = None  # notifications: True all CON, False only those that must be, None some
     multicast = True  # answers GET and FETCH sent to a group
@@ -76,7 +90,7 @@ class Resource:
         self.path = ""
         self.route = 0  # where in the table of the node its route lies
         self.options = b"\0"
-        self.q = array("i")
+        self.fields = array("i")
         self.handlers = [None] * 8
 
     def bind(self, node, path):
@@ -94,21 +108,21 @@ class Resource:
         formats = self.content_formats
         access = self.node and self.node.access
         if self.echo or not self.exists or (access and not access.shows(self)):
-            return _LOOK
-        return formats[0] if formats and len(formats) == 1 else _ANY_FORMAT
+            return NOT_PLAIN
+        return formats[0] if formats and len(formats) == 1 else ANY_FORMAT
 
     def plain_format(self):
         """The Content-Format with which a request needs no look: as plain_accept()."""
         formats = self.accepts
         if formats is None:
-            return _ANY_FORMAT
-        return formats[0] if len(formats) == 1 else _LOOK
+            return ANY_FORMAT
+        return formats[0] if len(formats) == 1 else NOT_PLAIN
 
     def refresh(self):
         """Write the constant options anew; changed() does it when it must."""
         self._write_options()
         if self.node:
-            self.node.reroute(self)
+            self.node.update_route(self)
 
     def _write_options(self):
         if len(self.etag) > 8:
@@ -116,24 +130,24 @@ class Resource:
         written = (self.etag, self.exists, self.max_age_s)
         if self.written != written:
             self.written = written
-        q = array("i", [0] * _Q_ALL)
-        blank(q, _CONTENT)
+        fields = array("i", [0] * FIELDS)
+        clear_fields(fields, CONTENT)
         scratch = bytearray(_OPTIONS_BYTES)
-        writer = Writer(scratch).resume(0)
+        writer = MessageBuilder(scratch).resume(0)
         if self.etag:
-            q[_Q_ETAG] = len(self.etag)
-            writer.option(_ETAG, self.etag)
+            fields[FIELD_ETAG] = len(self.etag)
+            writer.option(ETAG, self.etag)
         if self.content_formats:
-            q[_Q_FORMAT] = self.content_formats[0]
-            writer.uint(_CONTENT_FORMAT, self.content_formats[0])
+            fields[FIELD_CONTENT_FORMAT] = self.content_formats[0]
+            writer.uint(CONTENT_FORMAT, self.content_formats[0])
         if self.max_age_s is not None:
-            q[_Q_MAX_AGE] = self.max_age_s
-            writer.uint(_MAX_AGE, self.max_age_s)
-        self.q = q[:_CONSTANTS]
+            fields[FIELD_MAX_AGE] = self.max_age_s
+            writer.uint(MAX_AGE, self.max_age_s)
+        self.fields = fields[:_CONSTANTS]
         self.options = bytes((writer.n,)) + scratch[: writer.n]
         for other in self.node.resources if self.node else ():  # what is alike is kept once
-            if other.q == self.q:
-                self.q = other.q
+            if other.fields == self.fields:
+                self.fields = other.fields
             if other.options == self.options:
                 self.options = other.options
 
@@ -149,3 +163,187 @@ class Resource:
             self._write_options()
         if self.node:
             self.node.changed(self)
+
+
+# Which resource a path names, by a hash and then byte by byte (RFC 7252 5.10.1, 6.4).
+
+_MOST = const(255)  # routes of a node
+
+
+class ResourceTable:
+    """The resources of a node; a Node is one."""
+
+    challenge = None  # set by the feature Echo
+
+    def __init__(self):
+        self.resources = []  # in the order in which they are listed
+        self.listing = None  # by coap.link_format; None when it must be written anew
+        self.route_table = route_table(())  # of their routes
+        self.prefixes = ()  # those that serve what lies below them, the longest path first
+
+    def add(self, path, resource):
+        """Serve `resource` at `path`, segments separated by "/" and none in front."""
+        if path.startswith("/"):
+            raise ValueError("a path begins without a slash: write " + path[1:])
+        if resource.echo and self.challenge is None:
+            raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
+        if self.resource_at(path):
+            raise ValueError("/" + path + " is taken")
+        if len(self.resources) == _MOST:
+            raise ValueError("a node has at most %d resources" % _MOST)
+        resource.bind(self, path)
+        self._list(self.resources + [resource])
+        if resource.prefix:
+            found = list(self.prefixes) + [resource]
+            self.prefixes = sorted(found, key=lambda one: -len(one.path))
+        return resource
+
+    def remove(self, path):
+        """Serve `path` no more: its observers are told by a last 4.04. Handlers may call it.
+
+        Raises ValueError when nothing is there.
+        """
+        resource = self.resource_at(path)
+        if resource is None:
+            raise ValueError("nothing is served at /" + path)
+        self._list([other for other in self.resources if other is not resource])
+        if resource.prefix:
+            self.prefixes = [other for other in self.prefixes if other is not resource]
+        resource.node.changed(resource)
+        resource.node = None  # its place in the table is another's
+
+    def get(self, path, **attributes):
+        """Decorator: the function answers GET for `path`; attributes are those of Resource."""
+        return self._route(path, GET, attributes)
+
+    def post(self, path, **attributes):
+        """Decorator: the function answers POST for `path`."""
+        return self._route(path, POST, attributes)
+
+    def put(self, path, **attributes):
+        """Decorator: the function answers PUT for `path`."""
+        return self._route(path, PUT, attributes)
+
+    def delete(self, path, **attributes):
+        """Decorator: the function answers DELETE for `path`."""
+        return self._route(path, DELETE, attributes)
+
+    def fetch(self, path, **attributes):
+        """Decorator: the function answers FETCH for `path` (RFC 8132)."""
+        return self._route(path, FETCH, attributes)
+
+    def patch(self, path, **attributes):
+        """Decorator: the function answers PATCH for `path` (RFC 8132)."""
+        return self._route(path, PATCH, attributes)
+
+    def ipatch(self, path, **attributes):
+        """Decorator: the function answers iPATCH for `path` (RFC 8132)."""
+        return self._route(path, IPATCH, attributes)
+
+    def resource_at(self, path):
+        """The resource at `path`, None when there is none."""
+        for resource in self.resources:
+            if resource.path == path:
+                return resource
+        return None
+
+    def match(self, view):  # hot
+        """The resource that the request at hand names, None when there is none."""
+        found = view.index[ROUTE_ANY]
+        return self.resources[found] if found < ROUTE_LIMIT else self._above(view)
+
+    def _above(self, view):  # hot
+        i = 0
+        while i < len(self.prefixes):
+            if path_has_prefix(view.buf, view.index, self.route_table, self.prefixes[i].route):
+                return self.prefixes[i]
+            i += 1
+        return None
+
+    def update_route(self, resource):
+        """What makes a request for `resource` plain is another, and so may be its link."""
+        accept = resource.plain_accept()
+        self.listing = None
+        at = resource.route
+        self.route_table[at + 2] = accept >> 8
+        self.route_table[at + 3] = accept & 255
+        takes = resource.plain_format()
+        at += 4 + (self.route_table[at] << 8 | self.route_table[at + 1])
+        self.route_table[at] = takes >> 8
+        self.route_table[at + 1] = takes & 255
+
+    def _list(self, resources):
+        self.route_table = route_table(
+            [(one.path, one.plain_accept(), one.plain_format()) for one in resources]
+        )
+        self.resources = resources
+        self.listing = None
+        at = len(resources)
+        for i, one in enumerate(resources):
+            one.route = self.route_table[at + 2 * i + 1] << 8 | self.route_table[at + 2 * i + 2]
+
+    def _route(self, path, method, attributes):
+        resource = self.resource_at(path)
+        if resource is None:
+            resource = Resource()
+            _describe(resource, attributes)
+            self.add(path, resource)
+        elif attributes:
+            _describe(resource, attributes)
+            resource.refresh()
+
+        def decorate(function):
+            resource.handlers[method] = function
+            return function
+
+        return decorate
+
+
+def route_table(routes):
+    """What scan() finds routes in, for [(path, plain Accept, plain Content-Format)].
+
+    How many there are; a byte of each one's hash; two bytes each: where it lies. A route is the
+    length of its path as it is sent, the Accept, the path, and the Content-Format: two bytes each.
+    """
+    places = bytearray(1 + 3 * len(routes))
+    places[0] = len(routes)
+    parts = []
+    at = len(places)
+    for i, (path, accept, takes) in enumerate(routes):
+        options, value = _options(path)
+        places[1 + i] = value
+        places[1 + len(routes) + 2 * i] = at >> 8
+        places[2 + len(routes) + 2 * i] = at & 255
+        parts.append(bytes((len(options) >> 8, len(options) & 255, accept >> 8, accept & 255)))
+        parts.append(options)
+        parts.append(bytes((takes >> 8, takes & 255)))
+        at += 6 + len(options)
+    if at > 0xFFFF:
+        raise ValueError("the paths of all resources have at most 64 KiB")
+    return bytearray(bytes(places) + b"".join(parts))
+
+
+def _options(path):
+    """The Uri-Path options of a path, and the hash that scan() gives to them."""
+    room = bytearray(3 * len(path.encode()) + 8)
+    writer = MessageBuilder(room).resume(0)
+    value = 0
+    for segment in path.split("/") if path else ():
+        segment = segment.encode()
+        if len(segment) > 255:
+            raise ValueError("a path segment has at most 255 bytes: shorten " + path)
+        writer.option(URI_PATH, segment)
+        value = (value * 33 ^ len(segment)) & 255
+        for byte in segment:
+            value = (value * 33 ^ byte) & 255
+    return bytes(room[: writer.n]), value
+
+
+def _describe(resource, attributes):
+    for name, value in attributes.items():
+        if name == "content_format":
+            name = "content_formats"
+            value = (value,)
+        if not hasattr(Resource, name) or callable(getattr(Resource, name)):
+            raise ValueError("no such attribute: " + name + "; see coap.resource.Resource")
+        setattr(resource, name, value)

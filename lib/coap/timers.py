@@ -2,11 +2,8 @@
 
 from micropython import const
 
-from coap.guard import call
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_HALF = const(0x20000000)  # exchange.HALF
-_MASK = const(0x3FFFFFFF)  # exchange.MASK
+from coap.extension import call_callback
+from coap.numbers import CLOCK_HALF, CLOCK_MASK
 
 _FUNCTION = const(0)
 _NEXT_MS = const(1)  # -1: counted from the next due()
@@ -33,7 +30,7 @@ class Timers:
                 # a new list: whoever kept the timer that ran out can not stop this one
                 self.slots[i] = slot = [function, -1, delay_ms, again]
                 self.running += 1
-                self.node.hurry()
+                self.node.reschedule()
                 return slot
         raise ValueError("all timers are taken: give Node a larger timers=")
 
@@ -52,12 +49,12 @@ class Timers:
         return 0
 
     def wait_ms(self, now_ms):  # hot
-        nearest = _HALF >> 2
+        nearest = CLOCK_HALF >> 2
         if self.running:
             for slot in self.slots:
                 if slot[_FUNCTION] is not None:
-                    left = (slot[_NEXT_MS] - now_ms) & _MASK
-                    if slot[_NEXT_MS] < 0 or left >= _HALF:
+                    left = (slot[_NEXT_MS] - now_ms) & CLOCK_MASK
+                    if slot[_NEXT_MS] < 0 or left >= CLOCK_HALF:
                         return 0
                     if left < nearest:
                         nearest = left
@@ -65,15 +62,15 @@ class Timers:
 
     def _run(self, slot, now_ms):  # hot
         if slot[_NEXT_MS] < 0:
-            slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & _MASK
+            slot[_NEXT_MS] = (now_ms + slot[_DELAY_MS]) & CLOCK_MASK
             return
-        late = (now_ms - slot[_NEXT_MS]) & _MASK
-        if late >= _HALF:
+        late = (now_ms - slot[_NEXT_MS]) & CLOCK_MASK
+        if late >= CLOCK_HALF:
             return
         function = slot[_FUNCTION]
         if slot[_AGAIN]:
             start = now_ms if late >= slot[_DELAY_MS] else slot[_NEXT_MS]
-            slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & _MASK
+            slot[_NEXT_MS] = (start + slot[_DELAY_MS]) & CLOCK_MASK
         else:
             self.stop(slot)
-        call(function, now_ms, self.node)
+        call_callback(function, now_ms, self.node)

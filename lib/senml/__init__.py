@@ -18,29 +18,16 @@ takes the number of records.
 
 from array import array
 
+import micropython
 from micropython import const
 
-from coap.compose import decimal, fraction
-from coap.copying import copy
-from senml.record import opening, start
+from coap.codec import copy, write_cbor_number, write_decimal
 
 JSON = 110  # Content-Formats
 CBOR = 112
 
 NAME_MAX = 127  # characters of a name, and of a base name
 UNIT_MAX = 23
-# The numbers of record.py: the compiler folds only the constants of the file at hand
-_FORM = const(0)  # record.FORM
-_LEFT = const(2)  # record.LEFT
-_AT = const(3)  # record.AT
-_LONGEST = const(4)  # record.LONGEST
-_STATE = const(5)  # record.STATE
-_TIME_AT = const(28)  # record.TIME_AT
-_START = const(56)  # record.START
-_FULL = const(120)  # record.FULL
-_IN_CBOR = const(0)  # record.CBOR
-_IN_JSON = const(1)  # record.JSON
-_ENTRIES = const(5)  # record.ENTRIES
 _JSON_BYTES = const(3)  # where names and units say how long they are in JSON
 # Labels in CBOR (table 4), as they are written
 _BASE_NAME = const(0x21)  # -2
@@ -113,7 +100,7 @@ class Pack:
         if not 0 < records <= 0xFFFF:
             raise ValueError("records: a pack has at least one, and at most 65535")
         self._sink = sink
-        start(self._state, self._scratch, _IN_CBOR if form == CBOR else _IN_JSON, records)
+        start(self._state, self._scratch, _CBOR if form == CBOR else _JSON, records)
         if time_s:
             self._spell_time(0, time_s, _BASE_TIME)
 
@@ -138,11 +125,11 @@ class Pack:
         if isinstance(text, str):
             text = text.encode()
         at = self._open(field, time_s, _STRING)
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             at = _head(self._scratch, at, _TEXT, len(text))
         self._state[_AT] = at
         self._flush()
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             self._sink.write(text)
         else:
             self._write_escaped(text)
@@ -154,7 +141,7 @@ class Pack:
         if state[_LEFT]:
             raise ValueError("records: begin() was told of more; tell it how many there are")
         at = state[_AT]
-        if state[_FORM] == _IN_JSON:
+        if state[_FORM] == _JSON:
             self._scratch[at] = 0x5D  # ]
             at += 1
         if at > _START:
@@ -193,7 +180,7 @@ class Pack:
         end = label[0]
         copy(self._scratch, at + 1, label, 1, end)
         end = self._spell(at + 1 + end, time_s, 0)
-        if self._state[_FORM] == _IN_JSON:
+        if self._state[_FORM] == _JSON:
             self._scratch[end - 1] = 0x2C  # ,
         self._scratch[at] = end - at - 1
 
@@ -204,15 +191,15 @@ class Pack:
         """
         if not -_SMALL < value < _SMALL:
             return self._spell_large(at, value, decimals)
-        if self._state[_FORM] == _IN_CBOR:
-            return fraction(self._scratch, at, value, decimals)
-        at = decimal(self._scratch, at, value, decimals)
+        if self._state[_FORM] == _CBOR:
+            return write_cbor_number(self._scratch, at, value, decimals)
+        at = write_decimal(self._scratch, at, value, decimals)
         self._scratch[at] = 0x7D
         return at + 1
 
     def _spell_large(self, at, value, decimals):  # hot
         """As _spell(), for what is too large for machine code."""
-        if self._state[_FORM] == _IN_CBOR:
+        if self._state[_FORM] == _CBOR:
             return _fraction(self._scratch, at, value, decimals)
         at = _decimal(self._scratch, at, value, decimals)
         self._scratch[at] = 0x7D
@@ -258,7 +245,7 @@ class Buffer:
 def _fraction(into, at, value, decimals):
     """As compose.fraction(), of any 63 bits."""
     if decimals:
-        at = fraction(into, at, 0, decimals) - 1
+        at = write_cbor_number(into, at, 0, decimals) - 1
     if value < 0:
         return _head(into, at, _NEGATIVE, -1 - value)
     return _head(into, at, 0, value)
@@ -341,3 +328,129 @@ def _entries(*texts):
         if label == _BASE_NAME:
             first = (len(cbor), len(json))
     return bytearray(bytes((count, len(cbor), first[0], len(json), first[1])) + cbor + json)
+
+
+# How a record of a SenML pack begins, compiled to machine code (RFC 8428 sections 5 and 6).
+
+# The ints of a pack that is being written
+_FORM = const(0)  # CBOR or JSON
+_FIRST = const(1)  # no record has been begun
+_LEFT = const(2)  # records that are still to come
+_AT = const(3)  # where the next record goes in the scratch
+_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
+_STATE = const(5)
+
+# Where in the scratch things lie: the base time from 0 on
+_TIME_AT = const(28)
+_START = const(56)  # of records
+_FULL = const(120)  # from here on they must be given to the sink; room for a record is behind it
+
+_CBOR = const(0)  # forms, as they index what is spelled in both
+_JSON = const(1)
+_ENTRIES = const(5)  # where what opening() is given as base and names has its bytes
+
+
+@micropython.viper
+def start(s: ptr32, scratch: ptr8, form: int, records: int):
+    """A pack of so many records begins, as yet without a base time."""
+    s[_FORM] = form
+    s[_FIRST] = 1
+    s[_LEFT] = records
+    s[_AT] = _START
+    scratch[0] = 0
+    scratch[_TIME_AT] = 0
+
+
+@micropython.viper
+def opening(scratch: ptr8, s: ptr32, base: ptr8, names: ptr8, label: ptr8) -> int:
+    """Write all of a record but its value into the scratch: where that goes; -1: it is full, 0:
+    all records that were announced have been, or there is no room for such names.
+
+    base, names: how many entries; of CBOR and then of JSON how many bytes, and how many of these
+    come before the base time; the bytes of CBOR, and those of JSON. label, and the times in the
+    scratch: how many bytes, and the bytes. Base and base time only go into the first record.
+    """
+    left = s[_LEFT]
+    if left == 0 or names[1] > s[_LONGEST] or names[3] > s[_LONGEST]:
+        return 0
+    n = s[_AT]
+    if n >= _FULL:
+        return -1
+    s[_LEFT] = left - 1
+    form = s[_FORM]
+    count = 1 + names[0]
+    if scratch[_TIME_AT]:
+        count += 1
+    if s[_FIRST]:
+        s[_FIRST] = 0
+        count += base[0]
+        if scratch[0]:
+            count += 1
+        if form == _JSON:
+            scratch[n] = 0x5B  # [{
+            scratch[n + 1] = 0x7B
+            n += 2
+        else:
+            if left < 24:
+                scratch[n] = 0x80 | left
+                n += 1
+            elif left < 256:
+                scratch[n] = 0x98
+                scratch[n + 1] = left
+                n += 2
+            else:
+                scratch[n] = 0x99
+                scratch[n + 1] = left >> 8
+                scratch[n + 2] = left & 255
+                n += 3
+            scratch[n] = 0xA0 | count
+            n += 1
+        at = _ENTRIES
+        if form == _JSON:
+            at += base[1]
+        end = at + base[2 + 2 * form]
+        while at < end:
+            scratch[n] = base[at]
+            n += 1
+            at += 1
+        i = 1
+        end = i + scratch[0]
+        while i < end:
+            scratch[n] = scratch[i]
+            n += 1
+            i += 1
+        end = at + base[1 + 2 * form] - base[2 + 2 * form]
+        while at < end:
+            scratch[n] = base[at]
+            n += 1
+            at += 1
+    elif form == _JSON:
+        scratch[n] = 0x2C  # ,{
+        scratch[n + 1] = 0x7B
+        n += 2
+    else:
+        scratch[n] = 0xA0 | count
+        n += 1
+    i = _ENTRIES
+    if form == _JSON:
+        i += names[1]
+    end = i + names[1 + 2 * form]
+    while i < end:
+        scratch[n] = names[i]
+        n += 1
+        i += 1
+    i = _TIME_AT + 1
+    end = i + scratch[_TIME_AT]
+    scratch[_TIME_AT] = 0  # of this record only
+    while i < end:
+        scratch[n] = scratch[i]
+        n += 1
+        i += 1
+    i = 1
+    end = i + label[0]
+    while i < end:
+        scratch[n] = label[i]
+        n += 1
+        i += 1
+    s[_AT] = n
+    return n

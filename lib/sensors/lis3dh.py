@@ -6,7 +6,7 @@ was moved or turned, which the published drivers leave out. At 10 Hz the chip dr
 
 from micropython import const
 
-from sensors.chip import Chip
+from sensors.driver import Chip
 
 _WHO_AM_I = const(0x0F)
 _IDENTITY = const(0x33)

@@ -8,7 +8,7 @@ it gives floats and allocates on every register access, which an answer to a req
 
 from micropython import const
 
-from sensors.chip import Chip
+from sensors.driver import Chip
 
 _FUNC_CFG_ACCESS = const(0x01)
 _USER_PAGE = const(0x00)

@@ -12,7 +12,7 @@ of what it holds. It is read in bursts of eight samples.
 
 from micropython import const
 
-from sensors.chip import Chip
+from sensors.driver import Chip
 
 _FIFO_WR_PTR = const(0x04)  # OVF_COUNTER and FIFO_RD_PTR follow
 _FIFO_DATA = const(0x07)

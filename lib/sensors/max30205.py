@@ -6,7 +6,7 @@ from others at the same addresses by the limit that its overtemperature output h
 
 from micropython import const
 
-from sensors.chip import Chip
+from sensors.driver import Chip
 from sensors.ticks import span_ms, ticks_ms
 
 _TEMPERATURE = const(0x00)

@@ -5,7 +5,7 @@ An own reader: two registers, and no allocation.
 
 from micropython import const
 
-from sensors.chip import Chip
+from sensors.driver import Chip
 
 _TEMPERATURE = const(0x00)
 _CONFIGURATION = const(0x01)

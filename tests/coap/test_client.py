@@ -1,10 +1,22 @@
 """Requests of ours: sent, repeated, matched with what comes, and given up (RFC 7252 4, 5)."""
 
-import slots as count
-from coap import LATER, CoapError
-from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR
-from coap.transports.wire import Wire
-from slots import ABSENT
+from lossy_link import LossyLink
+
+from coap import SEPARATE, CoapError
+from coap.codec import ABSENT
+from coap.numbers import (
+    CON,
+    COUNT_GIVEN_UP,
+    COUNT_HANDLER_ERRORS,
+    COUNT_NO_EXCHANGE,
+    DELETE,
+    FETCH,
+    GET,
+    NON,
+    POST,
+    PUT,
+    SENML_CBOR,
+)
 from support import cases, raises
 from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
 from support.engine import Peer, ask, due, encode, silent
@@ -55,8 +67,8 @@ def test_a_piggybacked_response_ends_the_exchange():
     request = sent(node)
     piggyback(node, request, 0x45, b"open")
     assert told.only == ("2.05", b"open", True)
-    assert client.free() and node.exchange.free() and due(node, 100000) == []
-    assert node.exchange.trusts("server")
+    assert client.free() and node.messaging.has_free_exchange() and due(node, 100000) == []
+    assert node.messaging.is_verified("server")
     piggyback(node, request, 0x45, b"again")
     assert len(told.all) == 1
 
@@ -106,7 +118,7 @@ def test_a_response_that_is_not_ours(where, answer):
     client.get("server", "v", told)
     request = sent(node)
     assert respond(node, request, 0x45, b"lie", **where) == answer
-    assert told.all == [] and not node.exchange.trusts("other")
+    assert told.all == [] and not node.messaging.is_verified("other")
     piggyback(node, request, 0x45, b"truth")
     assert told.only[1] == b"truth"
 
@@ -183,7 +195,7 @@ def test_a_response_overtakes_its_ack():
     client.get("server", "v", told)
     request = sent(node)
     assert respond(node, request, 0x45, b"early") == "ack"
-    assert told.only[1] == b"early" and node.exchange.free()
+    assert told.only[1] == b"early" and node.messaging.has_free_exchange()
     acknowledge(node, request)
     assert due(node, 100000) == []
 
@@ -204,12 +216,12 @@ def test_a_repeat_of_a_response_is_known_across_the_clocks_turn():
 def test_nobody_answers():
     node, client, told = asking()
     client.get("server", "v", told)
-    wire = Wire()
+    wire = LossyLink()
     wire.join("node", node)
     server = wire.join("server", Peer(wire, silent))
     wire.run(120000)
     assert told.only == ("timeout", b"", True) and client.free()
-    assert len(server.got) == 5 and node.counters[count.GIVEN_UP] == 1
+    assert len(server.got) == 5 and node.counters[COUNT_GIVEN_UP] == 1
     assert len({message.mid for _, message in server.got}) == 1
     assert len({message.token for _, message in server.got}) == 1
 
@@ -234,8 +246,10 @@ def test_patience_is_a_setting_of_the_call():
 def test_a_limit_ends_the_call_wherever_it_stands(stage):
     node, client, told = asking(exchanges=1)
     if stage == 0:
-        node.exchange.begin(Told(), "blocker")  # takes the only exchange: the call is not sent
-        node.exchange.owners[0].transmit = lambda slot, mid: 4
+        node.messaging.open_exchange(
+            Told(), "blocker"
+        )  # takes the only exchange: the call is not sent
+        node.messaging.owners[0].transmit = lambda slot, mid: 4
         due_now = node.due(0)
         assert due_now == 4
     client.get("server", "v", told).limit_ms = 1500
@@ -254,7 +268,9 @@ def test_rst():
     node, client, told = asking()
     client.get("server", "v", told)
     reset(node, sent(node))
-    assert told.only == ("reset", b"", True) and client.free() and node.exchange.free()
+    assert (
+        told.only == ("reset", b"", True) and client.free() and node.messaging.has_free_exchange()
+    )
 
 
 def test_non():
@@ -333,7 +349,7 @@ def test_all_slots_taken():
     assert not client.free()
     error = raises(CoapError, client.get, "server", "w", told)
     assert error.code == 0xA3 and "slots" in error.why
-    assert len(due(node, 0)) == 1 and node.counters[count.NO_EXCHANGE] == 1
+    assert len(due(node, 0)) == 1 and node.counters[COUNT_NO_EXCHANGE] == 1
 
 
 def test_in_the_function_the_slot_is_free_again():
@@ -362,7 +378,7 @@ def test_a_function_that_raises_is_logged():
     request = sent(node)
     acknowledge(node, request)
     assert respond(node, request, 0x45, b"x") == "ack"
-    assert client.free() and node.counters[count.HANDLER_ERRORS] == 1
+    assert client.free() and node.counters[COUNT_HANDLER_ERRORS] == 1
 
 
 def test_a_cancelled_request_is_forgotten():
@@ -371,7 +387,7 @@ def test_a_cancelled_request_is_forgotten():
     request = sent(node)
     client.cancel(call)
     client.cancel(call)
-    assert client.free() and node.exchange.free() and due(node, 3000) == []
+    assert client.free() and node.messaging.has_free_exchange() and due(node, 3000) == []
     piggyback(node, request, 0x45, b"x")
     assert respond(node, request, 0x45, b"x") == "rst"
     assert told.all == []
@@ -393,7 +409,7 @@ def test_a_request_that_does_not_fit_is_told():
     client.get("server", "a" * 200, told)
     assert due(node, 0) == [] and told.only == ("too long", b"", True)
     client.get("server", "a" * 200, told).confirmable = False
-    assert due(node, 0) == [] and client.free() and node.exchange.free()
+    assert due(node, 0) == [] and client.free() and node.messaging.has_free_exchange()
 
 
 def test_paths_are_kept_as_options():
@@ -424,7 +440,7 @@ def answering_late(server):
     def handle(request, reply):
         ticket = request.ticket()
         server.after(8000, lambda now_ms: server.respond(ticket, b"at last"))
-        return LATER
+        return SEPARATE
 
     return handle
 
@@ -432,7 +448,7 @@ def answering_late(server):
 @cases((30, 20, (1, 1)), (50, 0, (10, 900)), (0, 60, (0, 3000)), (45, 45, (100, 2500)))
 def test_over_a_bad_wire_each_request_is_executed_once(loss_pct, duplicate_pct, delay_ms):
     for seed in range(6):
-        wire = Wire(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
+        wire = LossyLink(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
         node, client, told = asking(slots=4)
         server = seeded()
         executed = []
@@ -443,7 +459,7 @@ def test_over_a_bad_wire_each_request_is_executed_once(loss_pct, duplicate_pct, 
         for i in range(4):
             client.post("server", "count", b"%d" % i, told)
         wire.run(400000)
-        assert client.free() and node.exchange.free() and len(told.all) == 4
+        assert client.free() and node.messaging.has_free_exchange() and len(told.all) == 4
         answered = sorted([payload for why, payload, _ in told.all if why != "timeout"])
         assert len(set(answered)) == len(answered)
         assert sorted(executed) == sorted(set(executed))
@@ -454,7 +470,7 @@ def test_over_a_bad_wire_each_request_is_executed_once(loss_pct, duplicate_pct, 
 
 def test_separate_responses_over_a_bad_wire():
     for seed in range(6):
-        wire = Wire(25, 25, (10, 700), seed=seed + 1)
+        wire = LossyLink(25, 25, (10, 700), seed=seed + 1)
         node, client, told = asking()
         server = seeded()
 
@@ -464,4 +480,4 @@ def test_separate_responses_over_a_bad_wire():
         client.get("server", "late", told)
         wire.run(400000)
         assert told.only == ("2.05", b"at last", True), seed
-        assert server.later.open == 0 and client.free()
+        assert server.separate.open_count == 0 and client.free()

@@ -27,7 +27,7 @@ class Turn:
     def send(self):
         n = self.node.due(self.now_ms)
         assert n and self.node.tx[2] << 8 | self.node.tx[3]
-        self.node.out(n)
+        self.node.tx_view(n)
         i = 4
         while i < 8:
             self.answer[i] = self.node.tx[i]
@@ -39,7 +39,7 @@ class Turn:
         data[3] = mid_low
         n = self.node.datagram(data, len(data), "server", self.now_ms)
         if n:
-            self.node.out(n)
+            self.node.tx_view(n)
         return n
 
 

@@ -1,9 +1,10 @@
 """Long payloads of ours and long answers to us (RFC 7959), against a script and our own server."""
 
+from lossy_link import LossyLink
+
 from coap import CoapError
-from coap.block import Block
+from coap.blockwise import Blockwise
 from coap.numbers import FETCH, POST
-from coap.transports.wire import Wire
 from support import cases
 from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
 from support.engine import due
@@ -259,9 +260,9 @@ def echo_into(kept):
 @cases((0, 0, (1, 1)), (25, 15, (10, 900)))
 def test_both_ways_with_our_own_server(loss_pct, duplicate_pct, delay_ms):
     for seed in range(3):
-        wire = Wire(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
+        wire = LossyLink(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
         node, client, told = asking()
-        server = seeded(Block(2, 8192))
+        server = seeded(Blockwise(2, 8192))
         kept = []
 
         server.post("echo")(echo_into(kept))
@@ -282,9 +283,9 @@ def test_both_ways_with_our_own_server(loss_pct, duplicate_pct, delay_ms):
 
 
 def test_a_busy_server_is_told_as_it_answers():
-    wire = Wire()
+    wire = LossyLink()
     node, client, told = asking()
-    server = seeded(Block(1, 4096))
+    server = seeded(Blockwise(1, 4096))
 
     @server.post("v")
     def post(request, reply):

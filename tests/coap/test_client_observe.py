@@ -1,9 +1,10 @@
 """Observations of ours (RFC 7641 section 3)."""
 
-from coap.block import Block
+from lossy_link import LossyLink
+
+from coap.blockwise import Blockwise
 from coap.numbers import CON, GET, NON
 from coap.observe import Observe
-from coap.transports.wire import Wire
 from support import cases
 from support.client_node import (
     BLOCK2,
@@ -44,7 +45,7 @@ def test_notifications_are_told():
     assert notify(node, request, 12, b"third", 2000, kind=CON) == "ack"
     assert notify(node, request, 12, b"third", 3000, kind=CON) == "ack"
     assert payloads(told) == [b"first", b"second", b"third"]
-    assert client.used == 1 and node.exchange.free()
+    assert client.used == 1 and node.messaging.has_free_exchange()
 
 
 @cases(
@@ -159,7 +160,7 @@ def test_an_endless_max_age():
 
 def test_a_server_that_went_away():
     node, client, told, request = observing(max_age_s=5)
-    wire = Wire()
+    wire = LossyLink()
     wire.join("node", node)
     wire.run(200000)
     assert told.all[-1] == ("timeout", b"", True) and client.used == 0
@@ -215,9 +216,9 @@ def following(client, told):
 @cases((0, 0, (1, 1)), (30, 20, (10, 2000)))
 def test_our_own_server_is_followed(loss_pct, duplicate_pct, delay_ms):
     for seed in range(3):
-        wire = Wire(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
+        wire = LossyLink(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
         node, client, told = asking()
-        server = seeded(Observe(), Block())
+        server = seeded(Observe(), Blockwise())
         value = server.add("v", Value(b"0", max_age_s=20))
         wire.join("node", node)
         wire.join("server", server)
@@ -237,7 +238,7 @@ def test_our_own_server_is_followed(loss_pct, duplicate_pct, delay_ms):
 
 
 def test_a_server_that_restarts_is_registered_with_anew():
-    wire = Wire()
+    wire = LossyLink()
     node, client, told = asking()
     wire.join("node", node)
     state = b""

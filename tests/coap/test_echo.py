@@ -1,11 +1,10 @@
 """Echo (RFC 9175): freshness of a request, and reachability of its sender."""
 
-from coap.block import Block
+from coap.blockwise import Blockwise
 from coap.echo import Echo
-from coap.exchange import MASK
 from coap.node import Node
-from coap.numbers import DELETE, GET, NON, POST, PUT
-from coap.problem import ProblemDetails
+from coap.numbers import CLOCK_MASK, DELETE, GET, NON, POST, PUT
+from coap.problem_details import ProblemDetails
 from support import cases, raises
 from support.engine import ask, request
 from support.features import ACCEPT, BLOCK1, ECHO, Value, block, option, plain, seeded, text
@@ -36,7 +35,7 @@ def challenge(node, peer="peer", now_ms=0):
 @cases(PUT, DELETE)
 def test_what_changes_needs_a_value_and_what_reads_does_not(code):
     node = serving()
-    value = node.at("v")
+    value = node.resource_at("v")
     message = ask(node, request(code, "v", payload=b"new"))
     assert message.code == 0x81 and len(message.all(ECHO)) == 1
     assert value.value == b"old" and value.exists
@@ -55,15 +54,20 @@ def test_other_resources_do_not_ask():
 
 
 @cases(
-    (0, True), (1, True), (FRESH_MS, True), (FRESH_MS + 1, False), (1 << 29, False), (MASK, False)
+    (0, True),
+    (1, True),
+    (FRESH_MS, True),
+    (FRESH_MS + 1, False),
+    (1 << 29, False),
+    (CLOCK_MASK, False),
 )
 def test_a_value_is_good_for_a_while(age, good):
-    for start in (0, 12345678, MASK - 5):
+    for start in (0, 12345678, CLOCK_MASK - 5):
         node = serving()
         value = challenge(node, now_ms=start)
-        message = put(node, value=value, now_ms=(start + age) & MASK)
+        message = put(node, value=value, now_ms=(start + age) & CLOCK_MASK)
         assert message.code == (0x44 if good else 0x81)
-        assert (node.at("v").value == b"new") == good
+        assert (node.resource_at("v").value == b"new") == good
         if not good:
             assert message.all(ECHO) != [value]
 
@@ -79,7 +83,7 @@ def test_the_value_of_another_peer_is_no_good():
     node = serving()
     value = challenge(node, "one")
     assert put(node, value=value, peer="two").code == 0x81
-    assert not node.exchange.trusts("two")
+    assert not node.messaging.is_verified("two")
     for peer in (b"\2\0\x16\x33", ("127.0.0.1", 5683), "one"):
         value = challenge(node, peer)
         assert put(node, value=value, peer=peer).code == 0x44
@@ -99,7 +103,7 @@ def test_a_forged_value_is_no_good():
             assert put(node, value=forged, now_ms=1000).code == 0x81
     for forged in (b"\0", value[:-1], value + b"\0", value * 3, b"\xff" * 12, b"\xff" * 40):
         assert put(node, value=forged, now_ms=1000).code == 0x81
-    assert not node.exchange.trusts("peer") and node.at("v").value == b"old"
+    assert not node.messaging.is_verified("peer") and node.resource_at("v").value == b"old"
 
 
 def test_an_empty_or_too_long_value_is_as_none():
@@ -111,16 +115,16 @@ def test_an_empty_or_too_long_value_is_as_none():
 def test_whoever_returns_a_value_is_verified():
     node = serving()
     value = challenge(node)
-    assert not node.exchange.trusts("peer")
+    assert not node.messaging.is_verified("peer")
     assert plain(node, options=[(ECHO, value)]).code == 0x45
-    assert node.exchange.trusts("peer")
+    assert node.messaging.is_verified("peer")
 
 
 def test_one_value_does_for_several_requests_but_freshness_is_not_kept():
     node = serving()
     value = challenge(node)
     assert put(node, b"1", value).code == put(node, b"2", value).code == 0x44
-    assert put(node, b"3").code == 0x81 and node.at("v").value == b"2"
+    assert put(node, b"3").code == 0x81 and node.resource_at("v").value == b"2"
 
 
 def test_a_non_is_challenged_too():
@@ -130,7 +134,7 @@ def test_a_non_is_challenged_too():
     assert put(node, value=message.all(ECHO)[0], kind=NON).code == 0x44
 
 
-@cases((Echo, Block), (Block, Echo))
+@cases((Echo, Blockwise), (Blockwise, Echo))
 def test_a_transfer_is_challenged_at_its_first_block(first, second):
     node = serving(first(), second())
     body = text(150)
@@ -142,7 +146,7 @@ def test_a_transfer_is_challenged_at_its_first_block(first, second):
         assert message.code == 0x81 and message.uint(BLOCK1) is not None
         value = message.all(ECHO)[0]
         assert put(node, piece, value, options=options).code == (0x5F if num < 2 else 0x44)
-    assert node.at("v").value == body
+    assert node.resource_at("v").value == body
 
 
 def test_a_challenge_may_be_a_problem():

@@ -4,15 +4,27 @@
 locked an allocation is a MemoryError.
 """
 
-import slots as count
 from coap import Resource
-from coap.block import Block
-from coap.limit import Limit
-from coap.link import WellKnownCore
+from coap.blockwise import Blockwise
+from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
-from coap.numbers import ACK, CON, FETCH, GET, NON, POST, PUT, RST
+from coap.no_response import NoResponse
+from coap.numbers import (
+    ACK,
+    CON,
+    COUNT_BLOCKS_REFUSED,
+    COUNT_DUPLICATES,
+    COUNT_RATE_LIMITED,
+    COUNT_RETRANSMISSIONS,
+    FETCH,
+    GET,
+    NON,
+    POST,
+    PUT,
+    RST,
+)
 from coap.observe import Observe
-from coap.silence import NoResponse
+from coap.rate_limit import RateLimit
 from support import allocated, cases, locked
 from support.engine import encode, request, uint
 from support.features import (
@@ -76,7 +88,7 @@ WAYS = ("bytes", "number", "part", "written")
 
 
 def serving(*features, **settings):
-    features = features or (WellKnownCore(), Observe(), Block(), Multicast(), NoResponse())
+    features = features or (WellKnownCore(), Observe(), Blockwise(), Multicast(), NoResponse())
     node = seeded(*features, **settings)
     for way in WAYS:
         node.add(way, Things(way))
@@ -118,7 +130,7 @@ def turn(node, *datagrams, **more):
 def hand(node, data, peer="peer"):
     n = node.datagram(data, len(data), peer, 1000)
     if n:
-        node.out(n)
+        node.tx_view(n)
 
 
 def drain(node, now_ms, sent=None, ack=None):
@@ -128,7 +140,7 @@ def drain(node, now_ms, sent=None, ack=None):
         if sent:
             sent[0] += 1
         if ack:
-            settle(node, node.out(n), ack)
+            settle(node, node.tx_view(n), ack)
         n = node.due(now_ms)
     node.wait_ms(now_ms)
 
@@ -147,7 +159,7 @@ def test_notifications(way, verified):
         verify(node, now_ms=1000)
     once = turn(node, request(GET, way, options=[option(OBSERVE, 0), option(ACCEPT, 50)]))
     once()
-    resource = node.at(way)
+    resource = node.resource_at(way)
     ack = bytearray(encode(ACK, 0, 0))
     told = bytearray(b"\1")
 
@@ -164,10 +176,10 @@ def test_notifications(way, verified):
 def test_a_confirmable_one_that_is_sent_again_and_replaced():
     node = serving(Observe(), exchanges=2, max_retransmit=1000, ack_timeout_ms=1)
     turn(node, request(GET, "number", options=[option(OBSERVE, 0)]))()
-    resource = node.at("number")
+    resource = node.resource_at("number")
     now = [1000]
     sent = [2]
-    slots = node.exchange.slots
+    slots = node.messaging.exchanges
 
     def again():
         slots[3] = slots[8] = 1  # the timeouts: they double with each attempt
@@ -181,7 +193,7 @@ def test_a_confirmable_one_that_is_sent_again_and_replaced():
     resource.changed()
     node.due(1000)
     nothing_is_allocated(again)
-    assert sent[0] > 300 and node.counters[count.RETRANSMISSIONS] > 300
+    assert sent[0] > 300 and node.counters[COUNT_RETRANSMISSIONS] > 300
 
 
 def test_registrations_and_their_end():
@@ -202,7 +214,7 @@ def test_an_rst_ends_an_observation():
     node = serving()
     verify(node, now_ms=1000)
     register = turn(node, request(GET, "number", options=[option(OBSERVE, 0)]))
-    resource = node.at("number")
+    resource = node.resource_at("number")
     rst = bytearray(encode(RST, 0, 0))
 
     def once():
@@ -251,11 +263,11 @@ def test_blocks_of_requests(path):
 
 
 def test_no_slot_for_a_request():
-    node = serving(Block(slots=1))
+    node = serving(Blockwise(slots=1))
     first = [block(BLOCK1, 0, 1, 0)]
     turn(node, request(PUT, "bytes", options=first, payload=b"x" * 16), peer="other")()
     nothing_is_allocated(turn(node, request(PUT, "bytes", options=first, payload=b"x" * 16)))
-    assert node.counters[count.BLOCKS_REFUSED] > 300
+    assert node.counters[COUNT_BLOCKS_REFUSED] > 300
 
 
 @cases(None, b"rt=x", b"href=/n*", b"obs", b"ct=5", b"title=none")
@@ -277,18 +289,18 @@ def test_duplicates():
         hand(node, long)
 
     nothing_is_allocated(once)
-    assert node.counters[count.DUPLICATES] > 600
+    assert node.counters[COUNT_DUPLICATES] > 600
 
 
 @cases(CON, NON)
 def test_too_many_requests(kind):
-    node = serving(Limit(rate=1, burst=1))
+    node = serving(RateLimit(rate=1, burst=1))
     nothing_is_allocated(turn(node, request(GET, "bytes", kind)))
-    assert node.counters[count.LIMITED] > 300
+    assert node.counters[COUNT_RATE_LIMITED] > 300
 
 
 def test_small_answers_to_strangers():
-    node = serving(Limit(rate=1000, burst=1000, amplification=True), Block())
+    node = serving(RateLimit(rate=1000, burst=1000, amplification=True), Blockwise())
     nothing_is_allocated(turn(node, request(GET, "written"), request(GET, "bytes")))
 
 
@@ -324,8 +336,8 @@ def test_requests_to_a_group(path):
 
 def test_a_valid_etag():
     node = serving()
-    node.at("bytes").etag = b"e"
-    node.at("bytes").refresh()
+    node.resource_at("bytes").etag = b"e"
+    node.resource_at("bytes").refresh()
     nothing_is_allocated(
         turn(node, request(GET, "bytes", options=[(ETAG, b"e"), block(BLOCK2, 1)]))
     )

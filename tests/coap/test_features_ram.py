@@ -7,28 +7,28 @@ that features have by default. A board of 32 bits needs between half of that and
 import gc
 import sys
 
-from coap.defaults import for_board
 from coap.node import Node
+from coap.presets import node_for_board
 from support import cases, only
 
 NODE = 8300
 # module, class, bytes beside the node's own
 FEATURES = (
-    ("link", "WellKnownCore", 800),
+    ("link_format", "WellKnownCore", 800),
     ("observe", "Observe", 1920),
-    ("block", "Block", 950),
+    ("blockwise", "Blockwise", 950),
     ("multicast", "Multicast", 930),
-    ("limit", "Limit", 480),
+    ("rate_limit", "RateLimit", 480),
     ("echo", "Echo", 190),
-    ("silence", "NoResponse", 130),
-    ("problem", "ProblemDetails", 130),
-    ("conditions", "Conditions", 300),
+    ("no_response", "NoResponse", 130),
+    ("problem_details", "ProblemDetails", 130),
+    ("conditional_observe", "ConditionalObserve", 300),
     ("client", "Client", 3240),
 )
 SLOTS = (
     ("observe", "Observe", 8, 170),
     ("multicast", "Multicast", 4, 130),
-    ("block", "Block", 2, 60),
+    ("blockwise", "Blockwise", 2, 60),
 )
 
 
@@ -74,7 +74,7 @@ def test_a_slot(module, name, slots, most):
 
 @only("micropython")
 def test_a_slot_that_blocks_have_come_to():
-    block = loaded("block", "Block")
+    block = loaded("blockwise", "Blockwise")
 
     def used(slots):
         node = Node(block(slots))
@@ -99,10 +99,10 @@ def test_a_slot_that_blocks_have_come_to():
 def test_the_attributes_of_a_node_have_room(rate, group, requests):
     # A look-up in a table that is nearly full, that of a method above all, searches most of it: up
     # to a fifth more instructions a request. An attribute more or less helps.
-    slots = {"remembered": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
+    slots = {"dedup_entries": 8, "exchanges": 2, "peers": 8, "observers": 4, "blocks": 2}
     if requests:
         slots["requests"] = requests
-    node = for_board(slots, 1152, rate, group)
+    node = node_for_board(slots, 1152, rate, group)
     used = len(node.__dict__)
     size = [size for size in (23, 29, 37, 47, 59) if size >= used][0]
     assert used * 100 <= size * 88, used

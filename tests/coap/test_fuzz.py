@@ -1,6 +1,16 @@
 """A slice of `make fuzz`: random and mutated datagrams against a node with all features."""
 
-import slots as count
+from coap.numbers import (
+    COUNT_BLOCKS_REFUSED,
+    COUNT_DUPLICATES,
+    COUNT_GROUP_DROPPED,
+    COUNT_MALFORMED,
+    COUNT_NO_EXCHANGE,
+    COUNT_OBSERVERS_REFUSED,
+    COUNT_RATE_LIMITED,
+    COUNT_RETRANSMISSIONS,
+    COUNTER_NAMES,
+)
 from support import cases
 from support.fuzzing import Fuzzer
 
@@ -17,13 +27,13 @@ def test_a_slice(seed):
     assert fuzzer.answered > 10000
     counters = fuzzer.node.counters
     for what in (
-        count.MALFORMED,
-        count.DUPLICATES,
-        count.RETRANSMISSIONS,
-        count.NO_EXCHANGE,
-        count.OBSERVERS_REFUSED,
-        count.BLOCKS_REFUSED,
-        count.LIMITED,
-        count.GROUP_DROPPED,
+        COUNT_MALFORMED,
+        COUNT_DUPLICATES,
+        COUNT_RETRANSMISSIONS,
+        COUNT_NO_EXCHANGE,
+        COUNT_OBSERVERS_REFUSED,
+        COUNT_BLOCKS_REFUSED,
+        COUNT_RATE_LIMITED,
+        COUNT_GROUP_DROPPED,
     ):
-        assert counters[what] > 0, count.NAMES[what]
+        assert counters[what] > 0, COUNTER_NAMES[what]

@@ -3,15 +3,16 @@
 Time is virtual. 1,000 exchanges of every kind, several clients at once.
 """
 
+from lossy_link import LossyLink
+
 from coap import Resource
-from coap.block import Block
-from coap.link import WellKnownCore
+from coap.blockwise import Blockwise
+from coap.link_format import WellKnownCore
+from coap.no_response import NoResponse
 from coap.node import Node
 from coap.numbers import CON, DELETE, FETCH, GET, IPATCH, NON, POST, PUT
 from coap.observe import Observe
-from coap.resource import LATER
-from coap.silence import NoResponse
-from coap.transports.wire import Wire
+from coap.resource import SEPARATE
 from support import cases
 from support.features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
 from support.reliable_client import Reliable
@@ -59,13 +60,13 @@ class Slow(Counter):
 
     def __init__(self, node):
         super().__init__()
-        self.later = node
+        self.separate = node
 
     def post(self, request, reply):
         name = self._count(request)
         ticket = request.ticket()
-        self.later.after(700, lambda now_ms: self.later.respond(ticket, b"slow " + name))
-        return LATER
+        self.separate.after(700, lambda now_ms: self.separate.respond(ticket, b"slow " + name))
+        return SEPARATE
 
 
 class State(Resource):
@@ -83,12 +84,12 @@ def serving(**settings):
     node = Node(
         WellKnownCore(),
         Observe(16),
-        Block(slots=2 * CLIENTS, bytes=2048),
+        Blockwise(slots=2 * CLIENTS, bytes=2048),
         NoResponse(),
-        remembered=200,
-        reply_bytes=700,
+        dedup_entries=200,
+        cached_response_bytes=700,
         exchanges=8,
-        promises=8,
+        separate_responses=8,
         timers=16,
         **settings,
     )
@@ -160,7 +161,7 @@ def checked(random, i, name, node):
     token = b"%04d" % i
     kind = random(10)
     body = name + text(100 + random(400), i)
-    executed = node.at("count").done
+    executed = node.resource_at("count").done
 
     def once(code, payload):
         def check(answers):
@@ -177,7 +178,7 @@ def checked(random, i, name, node):
 
         def later(answers):
             assert answers[0].payload == b"slow " + name
-            assert node.at("slow").done[name] == 1
+            assert node.resource_at("slow").done[name] == 1
 
         return single(CON, POST, "slow", name, token), later
     if kind == 3:
@@ -223,7 +224,7 @@ def code_is(code):
 @cases(1, 2)
 def test_exchanges_of_every_kind_end_correctly(seed):
     node = serving()
-    wire = Wire(30, 10, (5, 400), seed, 0x3FFFFFFF - 100000)
+    wire = LossyLink(30, 10, (5, 400), seed, 0x3FFFFFFF - 100000)
     wire.join("node", node)
     clients = [wire.join("client %d" % i, Reliable(wire, "client %d" % i)) for i in range(CLIENTS)]
     checks = []
@@ -250,16 +251,16 @@ def test_exchanges_of_every_kind_end_correctly(seed):
             ended += 1
     assert ended == EXCHANGES
     for path in ("count", "slow"):
-        done = node.at(path).done
+        done = node.resource_at(path).done
         assert done and max(done.values()) == 1, path
-    assert node.later.open == 0 and node.exchange.open == 0
+    assert node.separate.open_count == 0 and node.messaging.open_count == 0
     wire.run(300000)
     assert node.features[2].transfers.used == 0
 
 
 def test_non_requests_are_executed_at_most_once():
     node = serving()
-    wire = Wire(30, 50, (5, 400), 3)
+    wire = LossyLink(30, 50, (5, 400), 3)
     wire.join("node", node)
     client = wire.join("client", Reliable(wire, "client", attempts=1, timeout_ms=1000))
     for i in range(200):
@@ -268,7 +269,7 @@ def test_non_requests_are_executed_at_most_once():
         client.ask(single(NON, POST, "count", name, b"%03d" % i, options))
     while not client.idle():
         wire.run(1000)
-    done = node.at("count").done
+    done = node.resource_at("count").done
     assert 120 < len(done) < 200 and max(done.values()) == 1
     assert all(found[0].payload in done for _, found in client.results)
     assert all(found[0].token[-1] & 1 for _, found in client.results)
@@ -277,9 +278,9 @@ def test_non_requests_are_executed_at_most_once():
 @cases(None, True)
 def test_observers_converge_to_the_last_state(confirmable):
     node = serving(max_retransmit=7)
-    state = node.at("state")
+    state = node.resource_at("state")
     state.confirmable = confirmable
-    wire = Wire(30, 10, (5, 400), 5)
+    wire = LossyLink(30, 10, (5, 400), 5)
     wire.join("node", node)
     clients = [wire.join("client %d" % i, Reliable(wire, "client %d" % i)) for i in range(8)]
     for client in clients:

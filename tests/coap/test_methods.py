@@ -1,7 +1,7 @@
 """FETCH, PATCH and iPATCH (RFC 8132), and how each method is treated."""
 
 from coap import Resource
-from coap.block import Block
+from coap.blockwise import Blockwise
 from coap.node import Node
 from coap.numbers import DELETE, FETCH, GET, IPATCH, MERGE_PATCH_JSON, NON, PATCH, POST, PUT
 from support import cases
@@ -35,7 +35,7 @@ class Document(Resource):
 
 
 def serving():
-    node = Node(Block())
+    node = Node(Blockwise())
     return node, node.add("d", Document())
 
 

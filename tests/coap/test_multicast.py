@@ -1,13 +1,23 @@
 """Requests to a group (RFC 7252 section 8): who answers, when, and when not."""
 
-import slots as count
-from coap.block import Block
-from coap.exchange import MASK
-from coap.link import WellKnownCore
+from coap.blockwise import Blockwise
+from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
-from coap.numbers import ACK, CON, DELETE, FETCH, GET, NON, POST, PUT, RST
+from coap.numbers import (
+    ACK,
+    CLOCK_MASK,
+    CON,
+    COUNT_GROUP_DROPPED,
+    DELETE,
+    FETCH,
+    GET,
+    NON,
+    POST,
+    PUT,
+    RST,
+)
 from coap.observe import Observe
-from coap.resource import LATER, CoapError
+from coap.resource import SEPARATE, CoapError
 from support import cases
 from support.engine import ask, due, encode, request
 from support.features import (
@@ -27,7 +37,7 @@ LEISURE_MS = 5000
 
 
 def serving(*features, **settings):
-    node = seeded(Multicast(**settings), WellKnownCore(), Observe(), Block(), *features)
+    node = seeded(Multicast(**settings), WellKnownCore(), Observe(), Blockwise(), *features)
     node.add("v", Value(b"value", rt="x"))
     return node
 
@@ -42,8 +52,8 @@ def answers(node, now_ms=0, span_ms=2 * LEISURE_MS):
     found = []
     end = now_ms + span_ms
     while now_ms <= end:
-        found += [(now_ms, peer, message) for peer, message in due(node, now_ms & MASK)]
-        now_ms += max(1, min(node.wait_ms(now_ms & MASK), end - now_ms + 1))
+        found += [(now_ms, peer, message) for peer, message in due(node, now_ms & CLOCK_MASK)]
+        now_ms += max(1, min(node.wait_ms(now_ms & CLOCK_MASK), end - now_ms + 1))
     return found
 
 
@@ -110,7 +120,7 @@ def test_the_answers_have_mids_of_their_own():
 )
 def test_what_is_not_answered(datagram):
     node = serving()
-    value = node.at("v")
+    value = node.resource_at("v")
 
     def fails(request, reply):
         raise CoapError(0xA3, "no")
@@ -121,12 +131,12 @@ def test_what_is_not_answered(datagram):
     node.get("tagged", etag=b"t")(lambda request, reply: b"x")
     node.get("quiet", multicast=False)(lambda request, reply: b"x")
     node.fetch("fetched")(lambda request, reply: b"x")
-    mid = node.exchange.mid
-    before = bytes(node.exchange.replies)
+    mid = node.messaging.mid
+    before = bytes(node.messaging.cached_responses)
     tell(node, datagram)
     assert answers(node) == []
     assert value.value == b"value" and value.exists
-    assert bytes(node.exchange.replies) == before and node.exchange.mid - mid < 2
+    assert bytes(node.messaging.cached_responses) == before and node.messaging.mid - mid < 2
 
 
 def test_a_fetch_is_answered():
@@ -149,7 +159,7 @@ def test_the_same_request_by_two_ways_is_answered_once():
         assert answers(node, 20000) == []
         tell(node, request(GET, "v", NON), now_ms=20000)
         assert len(answers(node, 20000)) == 1
-    assert node.counters[count.GROUP_DROPPED] == 0
+    assert node.counters[COUNT_GROUP_DROPPED] == 0
 
 
 def test_a_mid_may_come_again_after_its_lifetime():
@@ -167,7 +177,7 @@ def test_more_than_the_slots_hold_is_dropped_and_counted():
     node = serving(slots=2)
     for i in range(5):
         tell(node, request(GET, "v", NON), "peer %d" % i)
-    assert len(answers(node)) == 2 and node.counters[count.GROUP_DROPPED] == 3
+    assert len(answers(node)) == 2 and node.counters[COUNT_GROUP_DROPPED] == 3
     tell(node, request(GET, "v", NON), now_ms=20000)
     assert len(answers(node, 20000)) == 1
 
@@ -175,7 +185,7 @@ def test_more_than_the_slots_hold_is_dropped_and_counted():
 def test_a_long_request_is_dropped_and_counted():
     node = serving(request_bytes=32)
     tell(node, request(GET, "v", NON, options=[(QUERY, b"q" * 32)]))
-    assert answers(node) == [] and node.counters[count.GROUP_DROPPED] == 1
+    assert answers(node) == [] and node.counters[COUNT_GROUP_DROPPED] == 1
 
 
 def test_nobody_observes_by_a_group():
@@ -188,7 +198,7 @@ def test_nobody_observes_by_a_group():
 
 def test_a_large_answer_is_a_first_block():
     node = serving()
-    node.at("v").value = b"v" * 3000
+    node.resource_at("v").value = b"v" * 3000
     tell(node, request(GET, "v", NON))
     ((_, _, message),) = answers(node)
     assert message.payload == b"v" * 1024 and message.uint(23) == 0x0E
@@ -215,7 +225,7 @@ def test_no_leisure_is_at_once():
 
 def test_the_clock_may_wrap_in_between():
     node = serving()
-    start = MASK - 10
+    start = CLOCK_MASK - 10
     tell(node, request(GET, "v", NON), now_ms=start)
     found = answers(node, start)
     assert len(found) == 1 and found[0][0] > start
@@ -228,7 +238,7 @@ def test_a_separate_response_is_neither_error_nor_empty(out, code):
 
     def slow(request, reply):
         tickets.append(request.ticket())
-        return LATER
+        return SEPARATE
 
     node.get("slow")(slow)
     tell(node, request(GET, "slow", NON, token=b"\7"))
@@ -236,4 +246,4 @@ def test_a_separate_response_is_neither_error_nor_empty(out, code):
     assert node.respond(tickets[0], out) is True
     sent = [(message.kind, message.code, message.token) for _, _, message in answers(node)]
     assert sent == ([(NON, code, b"\7")] if code else [])
-    assert node.later.open == 0
+    assert node.separate.open_count == 0

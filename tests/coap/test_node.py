@@ -1,6 +1,5 @@
 """The request/response layer: RFC 7252 section 5 as a client sees it."""
 
-import slots as count
 from coap import CoapError, Node, Resource
 from coap.node import Node as Bare
 from coap.numbers import (
@@ -11,6 +10,8 @@ from coap.numbers import (
     CON,
     CONFLICT,
     CONTENT,
+    COUNT_HANDLER_ERRORS,
+    COUNT_TOO_LONG,
     CREATED,
     DELETE,
     DELETED,
@@ -225,7 +226,7 @@ def test_errors_that_handlers_raise(code, why):
         message = ask(node, request(method, "a"))
         assert (message.code, message.payload) == (code, why.encode())
         assert message.options == []
-    assert node.counters[count.HANDLER_ERRORS] == 0
+    assert node.counters[COUNT_HANDLER_ERRORS] == 0
 
 
 def test_a_diagnostic_may_be_cut():
@@ -267,7 +268,7 @@ def test_a_handler_that_raises():
     for number in (1, 2):
         message = get(node, "a")
         assert (message.code, message.options, message.payload) == (INTERNAL_SERVER_ERROR, [], b"")
-        assert node.counters[count.HANDLER_ERRORS] == number
+        assert node.counters[COUNT_HANDLER_ERRORS] == number
         assert "KeyError" in node.last_error
         assert get(node, "b").payload == b"still here"
 
@@ -297,7 +298,7 @@ def test_a_handler_that_returns_nonsense(result):
     for kind in (CON, NON):
         message = ask(node, request(PUT, "a/b", kind))
         assert (message.code, message.payload) == (INTERNAL_SERVER_ERROR, b"")
-    assert node.counters[count.HANDLER_ERRORS] == 2
+    assert node.counters[COUNT_HANDLER_ERRORS] == 2
     thing.result = b"fine"
     assert get(node, "a/b").payload == b"fine"
 
@@ -486,10 +487,10 @@ def test_what_was_removed_leaves_the_others_alone():
     first, second = node.add("a", Thing()), node.add("b", Thing())
     first.exists = False  # told to the table by changed()
     node.remove("a")
-    table = bytes(node.table)
+    table = bytes(node.route_table)
     for first.exists in (True, False):
         first.changed()
-    assert bytes(node.table) == table and node.at("a") is None
+    assert bytes(node.route_table) == table and node.resource_at("a") is None
     assert get(node, "b").code == CONTENT
     assert node.add("c", first) is first and get(node, "c").code == NOT_FOUND
     first.exists = True
@@ -710,7 +711,7 @@ def test_a_request_that_is_too_long():
         message = ask(node, request(PUT, "a/b", kind, payload=bytes(limit - len(head) + 2)))
         assert (message.code, message.uint(60), message.payload) == (0x8D, 1024, b"")
     assert thing.done == ["put", "put"]
-    assert node.counters[count.TOO_LONG] == 2
+    assert node.counters[COUNT_TOO_LONG] == 2
 
 
 def test_a_small_node_says_how_small_it_is():
@@ -729,7 +730,7 @@ def test_the_longest_answer():
         for method in (GET, PUT):
             message = ask(node, request(method, "a/b"))
             assert (message.code, message.payload) == (INTERNAL_SERVER_ERROR, b"")
-    assert node.counters[count.TOO_LONG] == 4
+    assert node.counters[COUNT_TOO_LONG] == 4
 
 
 def test_an_answer_written_in_pieces_is_never_cut():
@@ -746,7 +747,7 @@ def test_an_answer_written_in_pieces_is_never_cut():
     pieces[:] = [bytes(1000), bytes(25)]
     message = get(node, "a")
     assert (message.code, message.payload) == (INTERNAL_SERVER_ERROR, b"")
-    assert node.counters[count.TOO_LONG] == 1
+    assert node.counters[COUNT_TOO_LONG] == 1
 
 
 # Set-up
@@ -790,7 +791,11 @@ def test_decorators():
     assert ask(node, request(POST, "b")).payload == b"done"
     assert ask(node, request(DELETE, "b")).code == DELETED
     assert ask(node, request(FETCH, "b")).payload == b"part"
-    assert node.at("a").rt == "t" and node.at("b").rt == "" and node.at("c") is None
+    assert (
+        node.resource_at("a").rt == "t"
+        and node.resource_at("b").rt == ""
+        and node.resource_at("c") is None
+    )
 
 
 def test_content_format_of_a_decorated_function():

@@ -2,13 +2,21 @@
 
 import gc
 
-import slots as count
-from coap.block import Block
-from coap.exchange import MASK
-from coap.numbers import CON, FETCH, GET, NON, POST
+from coap.blockwise import Blockwise
+from coap.no_response import NoResponse
+from coap.numbers import (
+    CLOCK_MASK,
+    CON,
+    COUNT_GIVEN_UP,
+    COUNT_OBSERVERS_EVICTED,
+    COUNT_OBSERVERS_REFUSED,
+    FETCH,
+    GET,
+    NON,
+    POST,
+)
 from coap.observe import Observe
-from coap.resource import LATER
-from coap.silence import NoResponse
+from coap.resource import SEPARATE
 from support import cases, raises
 from support.engine import ask, due, request
 from support.features import (
@@ -154,7 +162,7 @@ def test_a_full_table_answers_plainly():
         answer = register(node, token=token)
         assert answer.payload == b"0"
         assert (answer.uint(OBSERVE) is None) == (token > b"\2")
-    assert observers(node) == 2 and node.counters[count.OBSERVERS_REFUSED] == 2
+    assert observers(node) == 2 and node.counters[COUNT_OBSERVERS_REFUSED] == 2
 
 
 def test_a_verified_peer_pushes_out_a_stranger_and_nobody_else():
@@ -165,7 +173,7 @@ def test_a_verified_peer_pushes_out_a_stranger_and_nobody_else():
     assert register(node, peer="stranger 2").uint(OBSERVE) is None
     verify(node, "good 2")
     assert register(node, peer="good 2").uint(OBSERVE) is not None
-    assert node.counters[count.OBSERVERS_PUSHED_OUT] == 1
+    assert node.counters[COUNT_OBSERVERS_EVICTED] == 1
     verify(node, "good 3")
     assert register(node, peer="good 3").uint(OBSERVE) is None
     value.become(b"1")
@@ -176,7 +184,7 @@ def test_a_long_registration_is_answered_plainly():
     node, value = serving(Observe(request_bytes=40))
     answer = register(node, options=[(QUERY, b"q" * 40)])
     assert answer.payload == b"0" and answer.uint(OBSERVE) is None
-    assert node.counters[count.OBSERVERS_REFUSED] == 1 and observers(node) == 0
+    assert node.counters[COUNT_OBSERVERS_REFUSED] == 1 and observers(node) == 0
     register(node)
     assert observers(node) == 1
     # as a refresh it leaves nobody who would be told with a token that promises nothing
@@ -185,7 +193,7 @@ def test_a_long_registration_is_answered_plainly():
 
 
 def test_a_large_answer_registers_nobody_who_does_not_ask():
-    node, value = serving(Observe(), Block())
+    node, value = serving(Observe(), Blockwise())
     register(node, peer="asked")
     value.value = text(3000)
     answer = plain(node, peer="did not")
@@ -218,17 +226,17 @@ def test_every_so_many_is_confirmable(every):
     assert Observe().con_every == 20
 
 
-@cases((0,), (MASK - DAY_MS // 2,), (MASK,))
+@cases((0,), (CLOCK_MASK - DAY_MS // 2,), (CLOCK_MASK,))
 def test_every_day_one_is_confirmable_without_any_change(start):
     node, value, _ = watched(now_ms=start)
-    now = (start + DAY_MS - 1) & MASK
+    now = (start + DAY_MS - 1) & CLOCK_MASK
     assert due(node, now) == [] and node.wait_ms(now) == 1
-    now = (now + 1) & MASK
+    now = (now + 1) & CLOCK_MASK
     message = one(due(node, now), CON)
     assert message.payload == b"0"
     acknowledge(node, message, now_ms=now)
-    assert due(node, (now + DAY_MS - 1) & MASK) == []
-    assert one(due(node, (now + DAY_MS) & MASK), CON) is not None
+    assert due(node, (now + DAY_MS - 1) & CLOCK_MASK) == []
+    assert one(due(node, (now + DAY_MS) & CLOCK_MASK), CON) is not None
 
 
 def test_the_day_may_be_shorter_but_not_longer():
@@ -313,7 +321,7 @@ def test_the_newest_state_inherits_the_attempts():
             times.append(now)
             value.become(b"%d" % now)
     assert times == [0, 2000, 6000, 14000, 30000]
-    assert observers(node) == 0 and node.counters[count.GIVEN_UP] == 1
+    assert observers(node) == 0 and node.counters[COUNT_GIVEN_UP] == 1
 
 
 def test_a_change_after_the_acknowledgement_is_told():
@@ -385,7 +393,7 @@ def test_giving_up_ends_all_observations_of_the_peer():
     value.become(b"1")
     for now in range(0, 200000, 1000):
         due(node, now)
-    assert observers(node) == 1 and node.counters[count.GIVEN_UP] == 1
+    assert observers(node) == 1 and node.counters[COUNT_GIVEN_UP] == 1
     other.become(b"2")
     assert due(node, 200000) == []
     assert notice(node, value, b"3", 200000, peer="alive").payload == b"3"
@@ -451,13 +459,13 @@ def test_a_handler_that_answers_later_can_not_notify():
 
     def later(request, reply):
         request.ticket()
-        return LATER
+        return SEPARATE
 
     value.handlers[GET] = later
     value.changed()
     message = one(due(node, 0))
     assert (message.code, message.token) == (0xA0, b"\1")
-    assert observers(node) == 0 and node.later.open == 0
+    assert observers(node) == 0 and node.separate.open_count == 0
 
 
 def test_a_resource_that_is_removed_ends_it():
@@ -512,7 +520,7 @@ def test_accept_and_query_of_the_registration_hold():
 
 @cases((None, 1024), (0, 16), (3, 128), (6, 1024))
 def test_a_large_notification_is_a_first_block(szx, size):
-    node, value = serving(Observe(), Block())
+    node, value = serving(Observe(), Blockwise())
     verify(node)
     options = [] if szx is None else [block(BLOCK2, 0, 0, szx)]
     register(node, options=options)
@@ -528,14 +536,14 @@ def test_a_large_notification_is_a_first_block(szx, size):
 
 
 def test_a_later_block_registers_nobody():
-    node, value = serving(Observe(), Block(), value=text(500))
+    node, value = serving(Observe(), Blockwise(), value=text(500))
     answer = register(node, options=[block(BLOCK2, 1)])
     assert answer.payload == text(500)[64:128] and answer.all(OBSERVE) == []
     assert observers(node) == 0
 
 
 def test_a_block_of_a_request_registers_nobody():
-    node, value = serving(Observe(), Block())
+    node, value = serving(Observe(), Blockwise())
     value.handlers[FETCH] = lambda request, reply: request.payload_bytes()
     options = [option(OBSERVE, 0), block(27, 0, 1, 0)]
     answer = ask(node, request(FETCH, "v", options=options, payload=text(16)))
@@ -557,7 +565,7 @@ def test_who_wants_no_answer_is_not_told(first, second):
 
 
 def test_the_clock_may_wrap_in_between():
-    start = MASK - 1000
+    start = CLOCK_MASK - 1000
     node, value = serving(ack_random_pct=100)
     register(node, now_ms=start)
     value.become(b"1")

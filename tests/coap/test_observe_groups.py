@@ -2,11 +2,11 @@
 each had its own.
 """
 
-from coap.block import Block
-from coap.conditions import Conditions
+from coap.blockwise import Blockwise
+from coap.conditional_observe import ConditionalObserve
+from coap.no_response import NoResponse
 from coap.numbers import ACK, CON, GET, NOT_FOUND
 from coap.observe import Observe
-from coap.silence import NoResponse
 from support import cases
 from support.engine import encode, request
 from support.features import (
@@ -76,7 +76,13 @@ class Mixed(Value):
 
 def serving(way, number):
     node = seeded(
-        Conditions(), Observe(24), Block(), NoResponse(), token_max=16, peers=32, exchanges=24
+        ConditionalObserve(),
+        Observe(24),
+        Blockwise(),
+        NoResponse(),
+        token_max=16,
+        peers=32,
+        exchanges=24,
     )
     node.add("v", Mixed(way=way))
     node.features[1].number = number
@@ -98,7 +104,7 @@ def told(node, now_ms, slowly):
         n = node.due(now_ms)
         if not n:
             return sent
-        data = bytes(node.out(n))
+        data = bytes(node.tx_view(n))
         sent.append((node.peer, data))
         if data[0] >> 4 & 3 == CON:
             ack = encode(ACK, 0, data[2] << 8 | data[3])
@@ -125,11 +131,11 @@ def test_the_bytes_are_those_of_the_slow_way(way, number):
     for i in range(len(values)):
         streams = []
         for node in nodes:
-            node.at("v").become(values[i])
+            node.resource_at("v").become(values[i])
             streams.append(told(node, 10 * i, node is nodes[1]))
         assert streams[0] == streams[1], (i, streams)
         count += len(streams[0])
-    asked = [node.at("v").asked for node in nodes]
+    asked = [node.resource_at("v").asked for node in nodes]
     if way in ("plain", "etag", "long"):
         assert asked[0] < asked[1], asked  # else it is not shared
     elif way != "error":
@@ -141,9 +147,9 @@ def between(happens):
     for sent in range(1, 12):
         node = serving("plain", 1000)
         told(node, 0, False)
-        node.at("v").become(b"new")
+        node.resource_at("v").become(b"new")
         for _ in range(sent):
-            data = node.out(node.due(10))
+            data = node.tx_view(node.due(10))
             if data[0] >> 4 & 3 == CON:
                 ack = encode(ACK, 0, data[2] << 8 | data[3])
                 node.datagram(ack, len(ack), node.peer, 10)
@@ -153,7 +159,7 @@ def between(happens):
 
 def test_a_datagram_in_between_makes_it_be_written_anew():
     def come(node):
-        node.at("v").value = b"newer"  # without changed(): whoever comes later sees it
+        node.resource_at("v").value = b"newer"  # without changed(): whoever comes later sees it
         data = request(GET, "none")
         assert node.datagram(data, len(data), "other", 10)
 
@@ -163,7 +169,7 @@ def test_a_datagram_in_between_makes_it_be_written_anew():
 
 
 def test_a_change_in_between_is_told_at_once():
-    for node, later in between(lambda node: node.at("v").become(b"other")):
+    for node, later in between(lambda node: node.resource_at("v").become(b"other")):
         last = dict(later + told(node, 100_000, False))  # pmin may have held one back
         assert len(last) == node.features[1].used
         assert all(data[-5:] == b"other" for data in last.values())

@@ -1,12 +1,12 @@
 """Observers under OSCORE: each is told under its own keys, and outlives a node if those do."""
 
-import slots as s
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
+from coap.codec import DATAGRAM_COUNT
 from coap.node import Node
 from coap.observe import Observe
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from support import cases
 from support.engine import ask, due, request
 from support.oscore_peer import OBSERVE, SALT, SECRET, End
@@ -22,7 +22,7 @@ def context(secret=SECRET):
 
 def observed(*contexts):
     """A node whose observers outlive it: (node, its Observe)."""
-    features = usual() + ([Oscore(contexts)] if contexts else [])
+    features = default_extensions() + ([Oscore(contexts)] if contexts else [])
     node = Node(*features, Access(READ_ONLY))
     node.seed(b"12345678")
     node.get("o", observable=True)(lambda request, reply: b"open")
@@ -42,20 +42,20 @@ def woken(part, *contexts):
     node, observe = observed(*contexts)
     observe.restore(part)
     assert node.view.context == 0
-    node.at("o").changed()
+    node.resource_at("o").changed()
     return node, observe
 
 
 def test_who_asked_the_same_to_the_byte_is_told_under_other_keys():
     """Names and numbers of two contexts may be the same: their observers are no group."""
     node, observe = observed(context(OTHER_SECRET), context())
-    node.at("o").confirmable = False
+    node.resource_at("o").confirmable = False
     ends = {"first": End(CLIENT, OWN, secret=OTHER_SECRET), "second": End(CLIENT, OWN)}
     for peer in ends:
         assert registers(node, ends[peer], peer[:1].encode(), peer) == b"\0"
     n = observe.words[0]
     assert observe.requests[0][5:n] == observe.requests[1][5:n], "all but MID and token"
-    node.at("o").changed()
+    node.resource_at("o").changed()
     told = dict(due(node, 5000))
     assert sorted(told) == ["first", "second"]
     for peer in ends:
@@ -95,7 +95,7 @@ def test_the_others_are_kept():
     piv = registers(node, kept, b"2", "second")
     ask(node, request(1, "o", token=b"3", options=[(OBSERVE, b"")]), peer="third")
     again, observe_ = woken(observe.state(), context(bytes(16)), context(OTHER_SECRET))
-    assert observe_.used == 2 and again.view.r[s.COUNT] == 0
+    assert observe_.used == 2 and again.view.index[DATAGRAM_COUNT] == 0
     told = dict(due(again, 5000))
     assert sorted(told) == ["second", "third"] and told["third"].payload == b"open"
     assert kept.read(told["second"], piv).payload == b"open"

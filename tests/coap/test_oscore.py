@@ -2,17 +2,17 @@
 
 from array import array
 
-import coap.cipher as c
-import coap.framing as f
+import coap.oscore.aead as c
+import coap.oscore.protection as f
 from coap.access import OPEN, READ_ONLY, SECURED, Access
-from coap.context import LAST, Context
-from coap.defaults import usual
-from coap.envelope import Envelope
+from coap.codec import CODE, MAX_MESSAGE, OPTIONS_START, parse
 from coap.node import Node
 from coap.numbers import *
 from coap.oscore import Oscore
-from coap.resource import LATER
-from slots import CODE, HEAD, LIMIT, scan
+from coap.oscore.context import LAST_NUMBER, Context
+from coap.oscore.protection import Protector
+from coap.presets import default_extensions
+from coap.resource import SEPARATE
 from support import cases, hexbytes, raises
 from support.engine import answer, ask, decode, due, encode, get, request, uint
 from support.oscore_peer import SALT, SECRET, End
@@ -25,7 +25,7 @@ CHANGES = (POST, PUT, DELETE)
 def secure_node(*contexts, access=OPEN, extra=(), **settings):
     contexts = contexts or (Context(SECRET, OWN, OTHER, SALT),)
     oscore = Oscore(contexts)
-    node = Node(*usual(), Access(access), oscore, *extra, **settings)
+    node = Node(*default_extensions(), Access(access), oscore, *extra, **settings)
     node.seed(b"12345678")
     node.oscore = oscore
     node.seen = []
@@ -91,9 +91,9 @@ def test_c4_to_c6_requests(ids, plain, protected):
     salt, client, id_context = ids
     plain, protected = hexbytes(plain), hexbytes(protected)
     node = Node()
-    envelope = Envelope(node)
+    envelope = Protector(node)
     context = Context(MASTER, client, b"\x01", salt, id_context)
-    c.put_piv(envelope.piv, 20)
+    f.write_piv(envelope.piv, 20)
     node.tx[: len(plain)] = plain
     envelope.bind(context, context.sender_id)
     envelope.ask(context)
@@ -121,12 +121,12 @@ def test_c7_c8_answers(anew, protected):
     if not anew:
         assert answer(node, datagram) == hexbytes(protected)
         return
-    envelope = node.secure.envelope
+    envelope = node.oscore.envelope
     node.view.buf = datagram
-    scan(datagram, len(datagram), node.view.r, node.table)
+    parse(datagram, len(datagram), node.view.index, node.route_table)
     node.tx[: len(ANSWER) // 2] = hexbytes(ANSWER)
     assert envelope.read(node.view)
-    envelope.take_piv(node.view)
+    envelope.read_piv(node.view)
     envelope.bind(context, context.recipient_id)
     envelope.answer_anew(context)
     n = envelope.seal(context, 8, len(ANSWER) // 2)
@@ -138,12 +138,12 @@ def test_c7_c8_answers(anew, protected):
 
 
 def parsed(value):
-    fields = array("i", [0] * f.FIELDS)
+    fields = array("i", [0] * f.OPTION_FIELDS)
     value = hexbytes(value)
-    if not f.parse(b"x" + value, 1, len(value), fields):
+    if not f.parse_option(b"x" + value, 1, len(value), fields):
         return None
     piv = bytearray(6)
-    c.take_piv(piv, b"x" + value, fields)
+    f.read_piv(piv, b"x" + value, fields)
     assert fields[f.PIV_HIGH] << 20 | fields[f.PIV_LOW] == int.from_bytes(
         piv[1 : 1 + piv[0]], "big"
     )
@@ -187,20 +187,20 @@ def test_option(value, expected):
 
 
 def window_of(*numbers):
-    window = array("i", [0] * c.WINDOW)
+    window = array("i", [0] * c.WINDOW_WORDS)
     for number in numbers:
-        assert c.is_new(window, number >> 20, number & 0xFFFFF), number
-        c.came(window, number >> 20, number & 0xFFFFF)
+        assert c.is_fresh(window, number >> 20, number & 0xFFFFF), number
+        c.accept(window, number >> 20, number & 0xFFFFF)
     return window
 
 
 def is_new(window, number):
-    return c.is_new(window, number >> 20, number & 0xFFFFF) == 1
+    return c.is_fresh(window, number >> 20, number & 0xFFFFF) == 1
 
 
 def test_window_takes_each_number_once_in_any_order():
     state = 1
-    window = array("i", [0] * c.WINDOW)
+    window = array("i", [0] * c.WINDOW_WORDS)
     came, highest = set(), -1
     for _ in range(2000):
         state = (state * 75 + 74) % 65537
@@ -208,7 +208,7 @@ def test_window_takes_each_number_once_in_any_order():
         expected = number not in came and number > highest - 32
         assert is_new(window, number) == expected, (number, highest)
         if expected:
-            c.came(window, number >> 20, number & 0xFFFFF)
+            c.accept(window, number >> 20, number & 0xFFFFF)
             came.add(number)
             highest = max(highest, number)
 
@@ -219,7 +219,7 @@ def test_window_at_its_seams(top):
     assert not is_new(window, top)
     assert is_new(window, top - 31) and not is_new(window, top - 32)
     assert not is_new(window, 0)
-    c.came(window, (top - 31) >> 20, (top - 31) & 0xFFFFF)
+    c.accept(window, (top - 31) >> 20, (top - 31) & 0xFFFFF)
     assert not is_new(window, top - 31) and is_new(window, top - 30)
     if top < 2**40 - 1:
         assert is_new(window, top + 1) and is_new(window, top + 2**22)
@@ -376,7 +376,7 @@ def test_repeats_of_a_long_answer_come_to_an_end(code, path):
         assert end.read(ask(node, datagram)).code == first.code
     for _ in range(20):
         assert ask(node, datagram) is None
-    assert node.secure.contexts[0].next == 5
+    assert node.oscore.contexts[0].next == 5
     assert exchange(node, end, request(GET, "s")).code == CONTENT
 
 
@@ -509,7 +509,7 @@ def test_an_id_context_where_ours_has_none_is_not_ours():
 
 def test_a_datagram_beyond_the_limit():
     node, end = secure_node(room=256), peer()
-    limit = node.view.r[LIMIT]
+    limit = node.view.index[MAX_MESSAGE]
     datagram = end.request(request(PUT, "s"))
     most = limit - len(datagram) - 2  # a marker; a payload this long has no other lengths
     fit = end.request(request(PUT, "s", payload=b"p" * (most + 1)))
@@ -518,7 +518,7 @@ def test_a_datagram_beyond_the_limit():
     long = end.request(request(PUT, "s", payload=b"p" * (most + 2)))
     assert len(long) == limit + 1
     assert refused(ask(node, long), REQUEST_ENTITY_TOO_LARGE, b"")
-    assert node.seen == [b"p" * (most + 1)] and node.secure.contexts[0].next == 0
+    assert node.seen == [b"p" * (most + 1)] and node.oscore.contexts[0].next == 0
 
 
 @cases(
@@ -594,15 +594,15 @@ def test_access_of_one_resource():
 
 
 def test_without_keys_what_is_not_open_is_closed():
-    node = Node(*usual(), Access(READ_ONLY))
+    node = Node(*default_extensions(), Access(READ_ONLY))
     node.put("s")(lambda request, reply: None)
     assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
-    keyless = Node(*usual(), Access(READ_ONLY), Oscore([]))
+    keyless = Node(*default_extensions(), Access(READ_ONLY), Oscore([]))
     keyless.put("s")(lambda request, reply: None)
     assert ask(keyless, request(PUT, "s")).code == UNAUTHORIZED
     reply = ask(keyless, peer().request(request(PUT, "s")))
     assert refused(reply, UNAUTHORIZED, b"Security context not found")
-    assert keyless.secure.status == "no keys"
+    assert keyless.oscore.status == "no keys"
 
 
 def test_a_handler_that_raises_leaves_no_context_behind():
@@ -635,7 +635,7 @@ def test_observe():
     assert len(first.outer.all(OBSERVE)) == 1
     numbers = [first.piv]
     for _ in range(3):
-        node.at("s").changed()
+        node.resource_at("s").changed()
         (_, message) = due(node, 1000)[0]
         told = end.read(message, piv)
         assert told.payload == b"open" and told.all(OBSERVE) == [b""] and message.code == CONTENT
@@ -646,7 +646,7 @@ def test_observe():
     assert len(set(numbers)) == 4 and None not in numbers[1:]
     last = observe(node, end, wish=b"\x01")
     assert last.code == CONTENT and not last.all(OBSERVE)
-    node.at("s").changed()
+    node.resource_at("s").changed()
     assert due(node, 2000) == []
 
 
@@ -654,7 +654,7 @@ def test_a_notification_sent_again_takes_another_number():
     node, end = secure_node(), peer()
     observe(node, end)
     piv = end.piv
-    node.at("s").changed()
+    node.resource_at("s").changed()
     ((_, first),) = due(node, 1000)
     assert first.kind == CON
     ((_, second),) = due(node, 60000)
@@ -671,7 +671,7 @@ def test_strangers_do_not_touch_an_observation():
     assert ask(node, plain).code == CONTENT
     plain = request(GET, "s", token=b"ob", options=[(OBSERVE, b"")])
     assert ask(node, plain).all(OBSERVE)
-    node.at("s").changed()
+    node.resource_at("s").changed()
     messages = []
     for now_ms in (1000, 2000):  # one after the other: NSTART
         for _, message in due(node, now_ms):
@@ -694,20 +694,20 @@ def test_an_error_ends_an_observation_under_protection():
 def test_when_the_numbers_end_nothing_goes_out_that_needs_one():
     node, end = secure_node(), peer()
     assert observe(node, end).code == CONTENT
-    context = node.secure.contexts[0]
-    context.next = LAST - 1
-    node.at("s").changed()
+    context = node.oscore.contexts[0]
+    context.next = LAST_NUMBER - 1
+    node.resource_at("s").changed()
     ((_, message),) = due(node, 1000)
-    last = uint(LAST - 1)
+    last = uint(LAST_NUMBER - 1)
     assert message.all(OSCORE)[0][1:] == last, "the last number is used"
     answer(node, encode(ACK, 0, message.mid))
-    node.at("s").changed()
+    node.resource_at("s").changed()
     assert (
         due(node, 2000) == []
         and ask(node, end.request(request(GET, "s", token=b"o2", options=[(OBSERVE, b"")])))
         is None
     )
-    assert context.next == LAST
+    assert context.next == LAST_NUMBER
     # what needs none goes on
     assert exchange(node, end, request(PUT, "s", payload=b"1")).code == CHANGED
 
@@ -758,7 +758,7 @@ def test_separate_response():
     @node.get("later")
     def later(request, reply):
         tickets.append(request.ticket())
-        return LATER
+        return SEPARATE
 
     message = ask(node, end.request(request(GET, "later")))
     piv = end.piv
@@ -785,4 +785,4 @@ def test_a_node_that_is_full_of_payload(room):
     node.get("fit")(lambda request, reply: bytes(room))
     reply = exchange(node, end, request(GET, "fit", token=b"12345678"))
     assert reply.code == CONTENT and reply.payload == bytes(room)
-    assert node.view.r[CODE] == GET and node.view.r[HEAD] == 12
+    assert node.view.index[CODE] == GET and node.view.index[OPTIONS_START] == 12

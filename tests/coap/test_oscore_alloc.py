@@ -3,11 +3,11 @@
 import gc
 
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import GET, PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from support import allocated, only
 from support.engine import request
 from support.oscore_peer import SALT, SECRET, End
@@ -19,7 +19,10 @@ CONTEXT_BYTES = 3200  # with words of 64 bits; most of it is what cryptolib's fo
 
 def secure_node(**settings):
     node = Node(
-        *usual(), Access(READ_ONLY), Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]), **settings
+        *default_extensions(),
+        Access(READ_ONLY),
+        Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]),
+        **settings,
     )
     node.seed(b"entropy!")
     answer = b"open"
@@ -41,7 +44,7 @@ def per_datagram(node, datagrams):
         state[0] = i + 1
         n = node.datagram(datagrams[i], len(datagrams[i]), "peer", 0)
         assert n > 0
-        node.out(n)
+        node.tx_view(n)
 
     once()
     once()
@@ -68,8 +71,8 @@ def test_a_registration_and_its_notifications_allocate_nothing():
     node = secure_node()
     datagrams = protected(GET, "s", options=[(6, b"")], token=b"same")
     assert per_datagram(node, datagrams) == 0
-    node.exchange.trust("peer")  # its notifications need no ACK
-    resource = node.at("s")
+    node.messaging.mark_verified("peer")  # its notifications need no ACK
+    resource = node.resource_at("s")
     clock = [0]
 
     def notify():

@@ -1,7 +1,7 @@
 """What an attacker on the way can do to OSCORE: flip, cut, repeat, reorder, strip, invent."""
 
-from coap.cipher import same_tag
 from coap.numbers import *
+from coap.oscore.aead import same_tag
 from support import cases, only
 from support.engine import ask, decode, encode, request
 from support.forged_messages import PAYLOAD, attempt, fuzz, target
@@ -27,7 +27,7 @@ def test_every_bit():
     meant = [(["lock"], ["now"], PAYLOAD)]
     first, behind, sealed = parts(datagram)
     forged = bytearray(datagram)
-    context = node.secure.contexts[0]
+    context = node.oscore.contexts[0]
     inside = effects = 0
     for bit in range(8 * len(datagram)):
         forged[bit >> 3] ^= 1 << (bit & 7)

@@ -1,12 +1,13 @@
 """Details of RFC 7252, RFC 7641 and RFC 7959 that a client sees only now and then."""
 
+from lossy_link import LossyLink
+
 from coap.client import Client
-from coap.defaults import usual
-from coap.directory import Directory
 from coap.numbers import ACK, CHANGED, CON, CONTENT, DELETE, GET, POST, PUT
-from coap.report import Report
-from coap.resource import LATER
-from coap.transports.wire import Wire
+from coap.presets import default_extensions
+from coap.resource import SEPARATE
+from coap.resource_directory import RegistrationClient
+from power.report import Report
 from support import cases, expected_failure
 from support.client_node import asking, piggyback, sent
 from support.engine import Peer, ask, due, encode, request
@@ -23,7 +24,7 @@ URI_PATH = 11
 @expected_failure("a new state goes out under the MID of the notification in flight")
 def test_a_new_state_has_a_new_mid_after_a_registration_was_renewed():
     """RFC 7641 section 4.5.2, RFC 7252 section 4.4."""
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     door = node.add("v", Value(b"closed", confirmable=True))
     assert register(node, now_ms=START_MS).code == CONTENT
     door.become(b"open")
@@ -69,11 +70,11 @@ class Nonsense:
     def __init__(self, links):
         self.links = links
         self.asked = []
-        self.node = seeded(*usual(), Client())
-        self.wire = Wire()
+        self.node = seeded(*default_extensions(), Client())
+        self.wire = LossyLink()
         self.wire.join("node", self.node)
         self.wire.join("rd", Peer(self.wire, self.answer))
-        self.directory = Directory(self.node, "rd", "door 1")
+        self.directory = RegistrationClient(self.node, "rd", "door 1")
 
     def answer(self, message):
         if message.kind != CON:
@@ -109,13 +110,13 @@ def test_a_directory_that_recovers_is_registered_with(links):
 
 @expected_failure("a separate response of more than one message is never sent")
 def test_a_long_separate_response_is_sent_in_blocks_or_is_an_error():
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     tickets = []
 
     @node.get("slow")
     def slow(request, reply):
         tickets.append(request.ticket())
-        return LATER
+        return SEPARATE
 
     assert plain(node, "slow", now_ms=START_MS).code == 0
     try:
@@ -134,7 +135,7 @@ def test_a_long_separate_response_is_sent_in_blocks_or_is_an_error():
 @expected_failure("4.13 names no block")
 def test_a_datagram_that_is_too_long_is_told_to_come_in_blocks():
     """RFC 7959 section 2.9.3."""
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     node.add("v", Value())
     message = ask(node, request(PUT, "v", payload=bytes(1300)), now_ms=START_MS)
     assert message.code == 0x8D
@@ -143,7 +144,7 @@ def test_a_datagram_that_is_too_long_is_told_to_come_in_blocks():
 
 @expected_failure("the ETag of blocks is not compared with that of a request")
 def test_the_etag_of_a_block_validates():
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     node.add("v", Value(text(2000)))
     first = plain(node, now_ms=START_MS)
     (tag,) = first.all(ETAG)
@@ -156,7 +157,7 @@ def test_the_etag_of_a_block_validates():
 @expected_failure("4.02 has no diagnostic payload")
 def test_a_bad_option_is_named(value, number):
     """RFC 7252 section 5.4.1."""
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     node.add("v", Value())
     message = plain(node, now_ms=START_MS, options=[(number, value)])
     assert message.code == 0x82
@@ -172,7 +173,7 @@ def test_a_bad_option_is_named(value, number):
 @expected_failure("errors have no diagnostic payload")
 def test_an_error_says_why(code, method, path, options):
     """RFC 7252 section 5.5.2."""
-    node = seeded(*usual())
+    node = seeded(*default_extensions())
     node.add("v", Value(accepts=(0,), content_formats=(0,)))
     message = ask(node, request(method, path, options=options), now_ms=START_MS)
     assert message.code == code

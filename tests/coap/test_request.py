@@ -156,7 +156,7 @@ def test_if_match_for_those_who_look_themselves(options, etag, expected):
 
     @node.put("a", conditional=True)
     def handler(request, reply):
-        found.append(request.holds_if_match(etag))
+        found.append(request.satisfies_if_match(etag))
 
     ask(node, request(PUT, "a", options=options))
     assert found == [expected]

@@ -360,7 +360,7 @@ def test_a_resource_of_a_class():
 
     node = Node()
     counter = node.add("n", Counter())
-    assert node.at("n") is counter and counter.path == "n" and counter.node is node
+    assert node.resource_at("n") is counter and counter.path == "n" and counter.node is node
     assert get(node, "n").payload == b"7"
     assert ask(node, request(PUT, "n", payload=b"300")).code == CHANGED
     assert get(node, "n", (17, b"\x3c")).payload == b"\x19\x01\x2c"

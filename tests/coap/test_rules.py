@@ -1,7 +1,7 @@
 """The rules of the engine's source that no single behaviour shows. They read files: host only."""
 
 import ast
-import contextlib
+import importlib
 import re
 from pathlib import Path
 
@@ -10,43 +10,49 @@ from support import cases, only
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "lib/coap"
 LIBRARY = sorted((ROOT / "lib").rglob("*.py"))
-FILES = sorted(path.name for path in ENGINE.glob("*.py"))
+codec = importlib.import_module("coap.codec")  # whose names are looked up: nothing is folded
+PROTOCOL = sorted([*ENGINE.glob("*.py"), *ENGINE.glob("oscore/*.py")])
+FILES = sorted(path.stem for path in ENGINE.glob("*.py"))
 
-# Who may import whom: only what stands further up. Features stand side by side.
+# Who may import whom: only what stands further up. Extensions stand side by side.
 LAYERS = (
-    ("numbers.py", "counters.py"),
-    ("scan.py", "compose.py", "copying.py", "ring.py", "linktext.py", "guard.py"),
-    ("message.py", "cipher.py", "framing.py"),
-    ("ccm.py",),
-    ("context.py",),
-    ("ledger.py", "envelope.py"),
-    ("exchange.py",),
-    ("request.py", "resource.py", "answer.py"),
-    ("reply.py", "later.py", "timers.py", "target.py", "token.py", "repeats.py", "routes.py"),
-    ("call.py", "application.py"),
-    ("feature.py", "transfers.py", "intake.py", "asking.py"),
-    ("node.py",),
-    "features",
-    ("defaults.py", "directory.py"),
-    ("__init__.py",),
+    ("numbers",),
+    ("codec",),
+    ("message", "extension"),
+    ("messaging",),
+    ("request", "resource", "response", "timers"),
+    ("separate", "node_base"),
+    ("client_request",),
+    ("reassembly",),
+    ("node",),
+    "extensions",
+    ("presets", "resource_directory"),
+    ("__init__",),
 )
-NOT_FEATURES = {name for layer in LAYERS if layer != "features" for name in layer}
-FEATURES = [name for name in FILES if name not in NOT_FEATURES]
+NOT_EXTENSIONS = {name for layer in LAYERS if layer != "extensions" for name in layer}
+EXTENSIONS = [name for name in FILES if name not in NOT_EXTENSIONS]
+# The same within coap/oscore, which may import all of coap that stands above the extensions.
+OSCORE_LAYERS = (
+    ("aead",),
+    ("context", "protection"),
+    ("sequence_numbers",),
+    ("client",),
+    ("__init__",),
+)
 
-VIPER = (
-    "scan.py",
-    "compose.py",
-    "copying.py",
-    "ring.py",
-    "linktext.py",
-    "cipher.py",
-    "framing.py",
-)
+MACHINE_CODE = {
+    "codec",
+    "extension",
+    "link_format",
+    "messaging",
+    "oscore/aead",
+    "oscore/protection",
+}
 HOT = "  # hot"
 
 
 def imports(path):
-    """The modules that a file imports, anywhere in it: "coap.scan", "socket"..."""
+    """The modules that a file imports, anywhere in it: "coap.codec", "socket"..."""
     found = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -57,44 +63,58 @@ def imports(path):
     return found
 
 
-def layer(name):
-    for rank, names in enumerate(LAYERS):
-        if name in (FEATURES if names == "features" else names):
+def layer(name, layers=LAYERS):
+    """Return the rank of a module of lib/coap, or of lib/coap/oscore."""
+    for rank, names in enumerate(layers):
+        if name in (EXTENSIONS if names == "extensions" else names):
             return rank
-    raise AssertionError(name)
+    raise AssertionError(f"{name} has no layer")
 
 
 @only("cpython")
 def test_every_file_has_its_layer():
-    assert {*FILES} == NOT_FEATURES | {*FEATURES}, "a layer names a file that is not there"
-    for name in FEATURES:
-        assert "coap.feature.Feature" in imports(ENGINE / name), (
-            f"{name} is neither layer nor feature"
+    assert {*FILES} == NOT_EXTENSIONS | {*EXTENSIONS}, "a layer names a file that is not there"
+    for name in EXTENSIONS:
+        assert "coap.extension.Extension" in imports(ENGINE / f"{name}.py"), (
+            f"{name} is neither layer nor extension"
         )
+    oscore = {path.stem for path in (ENGINE / "oscore").glob("*.py")}
+    assert oscore == {name for names in OSCORE_LAYERS for name in names}
 
 
 @cases(*FILES)
 @only("cpython")
 def test_a_file_imports_what_stands_above_it(name):
-    for module in imports(ENGINE / name):
-        if module.startswith("coap.transports"):
-            raise AssertionError(f"{name} imports {module}")
-        other = module.removeprefix("coap.").split(".")[0] + ".py"
+    for module in imports(ENGINE / f"{name}.py"):
+        assert not module.startswith(("coap.transports", "coap.oscore")), f"{name}: {module}"
+        other = module.removeprefix("coap.").split(".")[0]
         if module.startswith("coap.") and other in FILES and other != name:
             assert layer(other) <= layer(name), f"{name} imports {other}, which stands below it"
-            assert layer(name) != LAYERS.index("features") or other not in FEATURES, (
-                f"the feature {name} imports the feature {other}"
+            assert layer(name) != LAYERS.index("extensions") or other not in EXTENSIONS, (
+                f"the extension {name} imports the extension {other}"
             )
+
+
+@cases(*sorted(path.stem for path in (ENGINE / "oscore").glob("*.py")))
+@only("cpython")
+def test_a_file_of_oscore_imports_what_stands_above_it(name):
+    for module in imports(ENGINE / "oscore" / f"{name}.py"):
+        if module.startswith("coap.oscore."):
+            other = module.split(".")[2]
+            assert layer(other, OSCORE_LAYERS) <= layer(name, OSCORE_LAYERS), f"{name}: {other}"
+        elif module.startswith("coap."):
+            other = module.split(".")[1]
+            assert layer(other) < LAYERS.index("extensions"), f"{name} imports {other}"
 
 
 @only("cpython")
 def test_imports_make_no_circle():
+    names = {module_name(path): path for path in LIBRARY}
     above = {}
-    for name in FILES:
-        others = {
-            module.removeprefix("coap.").split(".")[0] + ".py" for module in imports(ENGINE / name)
-        }
-        above[name] = {other for other in others if other in FILES and other != name}
+    for name, path in names.items():
+        above[name] = {other for other in imports(path) if other in names and other != name}
+        # a package that is only named on the way to one of its modules
+        above[name] -= {other for other in above[name] if name.startswith(other + ".")}
     while above:
         free = [name for name, others in above.items() if not others & above.keys()]
         assert free, f"a circle among {sorted(above)}"
@@ -102,7 +122,13 @@ def test_imports_make_no_circle():
             del above[name]
 
 
-@cases(*FILES)
+def module_name(path):
+    """Return the name by which a file below lib/ is imported."""
+    name = ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+@cases(*(path.relative_to(ENGINE).as_posix() for path in PROTOCOL))
 @only("cpython")
 def test_the_protocol_knows_no_socket_clock_or_chance(name):
     allowed = {"array", "cryptolib", "hashlib", "micropython", "struct", "sys", "traceback"}
@@ -112,11 +138,11 @@ def test_the_protocol_knows_no_socket_clock_or_chance(name):
 
 
 @only("cpython")
-def test_viper_and_native_code_have_files_of_their_own():
-    for name in FILES:
-        text = (ENGINE / name).read_text()
-        assert ("micropython.viper" in text) == (name in VIPER), name
-        assert ("micropython.native" in text) == (name == "guard.py"), name
+def test_machine_code_stands_in_few_files():
+    for path in PROTOCOL:
+        found = re.search(r"micropython\.(viper|native)", path.read_text())
+        name = path.relative_to(ENGINE).with_suffix("").as_posix()
+        assert bool(found) == (name in MACHINE_CODE), name
 
 
 @only("cpython")
@@ -125,75 +151,38 @@ def test_sensors_know_nothing_of_the_protocol():
         assert not any(module.split(".")[0] == "coap" for module in imports(path)), path.name
 
 
-COPY = re.compile(r"^(_?[A-Z]\w*) = (?:const\()?(.+?)\)?  # (\w+)\.(\w+)$", re.MULTILINE)
-COPIERS = (
-    *sorted(ENGINE.rglob("*.py")),
-    *sorted((ROOT / "firmware").rglob("*.py")),
-    ROOT / "tests/slots.py",
-)
-
-
-def constants(name):
-    """{name without its underscore: value} of the ints that a file of the engine defines."""
-    found = {}
-    for line in ast.parse((ENGINE / f"{name}.py").read_bytes()).body:
-        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-            value = line.value
-            if isinstance(value, ast.Call) and ast.unparse(value.func) == "const":
-                value = value.args[0]
-            with contextlib.suppress(NameError, TypeError):  # what is no sum of constants
-                found[line.targets[0].id] = eval(ast.unparse(value), {"__builtins__": {}}, found)
-    return {name.removeprefix("_"): value for name, value in found.items()}
-
-
-@cases(*(path.relative_to(ROOT).as_posix() for path in COPIERS))
-@only("cpython")
-def test_copies_of_constants_equal_their_originals(name):
-    for copy, value, module, original in COPY.findall((ROOT / name).read_text()):
-        if (ENGINE / f"{module}.py").exists():
-            home = constants(module)
-            assert eval(value) == home[original], f"{name}: {copy} is not {module}.{original}"
+COPY = re.compile(r"^_?[A-Z]\w* = (?:const\()?.+?\)?  # [a-z_]+\.[A-Z]\w*$", re.MULTILINE)
 
 
 @only("cpython")
-def test_copies_are_found_at_all():
-    for path in (ENGINE / "node.py", ENGINE / "client.py", ROOT / "tests/slots.py"):
-        assert len(COPY.findall(path.read_text())) > 20, "the pattern does not match any more"
+def test_no_constant_is_copied_from_another_file():
+    for folder in ("lib", "firmware", "boards", "tools", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found = COPY.search(path.read_text())
+            assert not found, f"{path}: import it: {found[0]}"
 
 
 @only("cpython")
-def test_a_slot_of_the_index_serves_one_purpose():
-    import slots as s
-
-    text = (ROOT / "tests/slots.py").read_text()
-    slots = [copy for copy, _, module, _ in COPY.findall(text) if module == "scan"]
-    options = {name: getattr(s, name) for name in slots if 0 < getattr(s, name) < s.ENDS}
-    del options["REQUEST"]
-    assert sorted(options.values()) == list(range(1, s.UNKNOWN + 1)), options
-    facts = {name: getattr(s, name) for name in slots if s.FLAGS <= getattr(s, name) < s.TABLE}
-    assert sorted(facts.values()) == list(range(s.FLAGS, s.TABLE)), facts
-    bits = [s.UNSAFE, s.NON, s.OTHER, s.ODD, s.REFUSE, s.SILENT]
+def test_cells_of_the_index_and_bits_of_its_flags_serve_one_purpose():
+    text = (ENGINE / "codec.py").read_text()
+    cells = [getattr(codec, name) for name in re.findall(r"^(IX_\w+) = const", text, re.MULTILINE)]
+    assert sorted(cells) == list(range(1, codec.IX_ENDS + 1))
+    start = text.index("\nFLAGS = const")
+    names = re.findall(
+        r"^([A-Z]\w*) = const", text[start : text.index("\nROUTE_ANY")], re.MULTILINE
+    )
+    facts = [getattr(codec, name) for name in names]
+    assert facts == list(range(codec.FLAGS, codec.OPTION_TABLE + 1)), names
+    bits = [
+        codec.UNSAFE,
+        codec.NON_REQUEST,
+        codec.NOT_REQUEST,
+        codec.BAD_METHOD_OR_SIZE,
+        codec.SEND_RESET,
+        codec.DROP,
+    ]
     assert bits == [1 << bit for bit in range(24, 30)]
-    assert 1 << s.UNKNOWN < s.UNSAFE
-
-
-@only("cpython")
-def test_tests_know_every_number_of_the_index():
-    import slots
-
-    for name in ("FLAGS", "Q_CODE", "RING_FIRST"):
-        assert hasattr(slots, name)
-
-
-# Files that import constants where others still copy them
-CONVERTED = ("lib/coap/message.py", "lib/coap/request.py")
-
-
-@cases(*CONVERTED)
-@only("cpython")
-def test_no_constant_is_a_copy(name):
-    copies = COPY.findall((ROOT / name).read_text())
-    assert not copies, f"{name}: import {', '.join(original for *_, original in copies)}"
+    assert 1 << codec.IX_UNKNOWN < codec.UNSAFE
 
 
 @cases("lib", "firmware", "boards")
@@ -201,10 +190,17 @@ def test_no_constant_is_a_copy(name):
 def test_boards_get_values_for_constants(folder):
     from fold import PUBLIC, folded
 
-    definition = re.compile(rb"^([A-Z]\w*) = const\(", re.MULTILINE)
+    definition = re.compile(r"^(\w+) = const\(", re.MULTILINE)
+    constants = set()
+    for path in LIBRARY:
+        module = ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts)
+        names = definition.findall(path.read_text())
+        constants.update(f"{module.removesuffix('.__init__')}.{name}" for name in names)
     for path in sorted((folded() / folder).rglob("*.py")):
-        paragraphs = [part for part in path.read_bytes().split(b"\n\n") if PUBLIC not in part]
-        left = definition.findall(b"\n\n".join(paragraphs))
+        paragraphs = path.read_text().split("\n\n")
+        own = "\n\n".join(text for text in paragraphs if PUBLIC.decode() not in text)
+        left = [name for name in definition.findall(own) if name[0] != "_"]
+        left += sorted(imports(path) & constants)
         assert not left, f"{path}: {left} take memory: a use of them can not be folded"
 
 

@@ -5,9 +5,9 @@ entries, observers, block-wise transfers, peers and separate responses are attac
 """
 
 from coap.access import OPEN
-from coap.defaults import usual
 from coap.numbers import ACK, CHANGED, CON, CONTENT, CONTINUE, GET, NON, PUT, SERVICE_UNAVAILABLE
-from coap.resource import LATER
+from coap.presets import default_extensions
+from coap.resource import SEPARATE
 from support import expected_failure
 from support.engine import ask, due, encode, request
 from support.features import (
@@ -137,7 +137,7 @@ def test_a_non_confirmable_get_takes_no_entry():
 
 def watched(slots=4, alive=()):
     """A node all of whose observers are taken; those in `alive` have confirmed a notification."""
-    node, end = attacked(*usual(observers=slots))
+    node, end = attacked(*default_extensions(observers=slots))
     for peer in ["a", "b", "c", "d"]:
         assert register(node, "v", b"\1", peer, START_MS).all(OBSERVE)
     if alive:
@@ -172,7 +172,7 @@ def test_a_newcomer_observes_and_those_who_are_gone_leave():
 
 @expected_failure("observers that have confirmed once are never probed for a newcomer")
 def test_a_dashboard_that_restarts_observes_each_time():
-    node, _ = attacked(*usual(observers=4))
+    node, _ = attacked(*default_extensions(observers=4))
     now_ms = START_MS
     for i in range(9):
         peer = "dashboard {}".format(i)  # from another port, the one before is gone
@@ -212,7 +212,7 @@ def upload(node, peer, now_ms, end=None, path="v"):
 
 @expected_failure("an abandoned upload holds its buffer for 247 s")
 def test_an_abandoned_upload_yields_after_25_s():
-    node, _ = attacked(*usual(blocks=2))
+    node, _ = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
         assert upload(node, peer, START_MS).code == CONTINUE
     assert upload(node, "c", START_MS + 24000).code == SERVICE_UNAVAILABLE
@@ -221,7 +221,7 @@ def test_an_abandoned_upload_yields_after_25_s():
 
 @expected_failure("uploads of strangers refuse one that comes under OSCORE")
 def test_uploads_of_strangers_yield_at_once_to_who_has_keys():
-    node, end = attacked(*usual(blocks=2))
+    node, end = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
         assert upload(node, peer, START_MS).code == CONTINUE
     assert upload(node, "phone", START_MS + 100, end, "lock").code == CONTINUE
@@ -229,7 +229,7 @@ def test_uploads_of_strangers_yield_at_once_to_who_has_keys():
 
 @expected_failure("uploads of verified peers refuse one that comes under OSCORE")
 def test_uploads_of_verified_peers_yield_at_once_to_who_has_keys():
-    node, end = attacked(*usual(blocks=2))
+    node, end = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
         verify(node, peer, START_MS)
         assert upload(node, peer, START_MS).code == CONTINUE
@@ -238,7 +238,7 @@ def test_uploads_of_verified_peers_yield_at_once_to_who_has_keys():
 
 @expected_failure("a GET with Block1 begins an upload")
 def test_a_get_with_block1_is_refused():
-    node, _ = attacked(*usual(blocks=2))
+    node, _ = attacked(*default_extensions(blocks=2))
     first = request(GET, "v", options=[block(BLOCK1, 0, 1, 2)], payload=text(64))
     assert ask(node, first, "stranger", START_MS).code in (0x80, 0x82)
 
@@ -248,7 +248,7 @@ def test_a_get_with_block1_is_refused():
 
 @expected_failure("each port has a burst of its own")
 def test_ever_new_ports_do_not_escape_the_rate_limit():
-    node = seeded(*usual(rate=20))
+    node = seeded(*default_extensions(rate=20))
     node.add("v", Value())
     served = 0
     for i in range(4000):
@@ -260,7 +260,7 @@ def test_ever_new_ports_do_not_escape_the_rate_limit():
 
 @expected_failure("who finds all peer entries taken by verified peers is refused")
 def test_who_has_keys_is_served_when_one_host_holds_all_peer_entries():
-    node, end = attacked(*usual(rate=20))
+    node, end = attacked(*default_extensions(rate=20))
     for i in range(16):
         verify(node, (HOST, 1024 + i), START_MS)
     for i in range(25 * 15):
@@ -283,7 +283,7 @@ def promising():
     @node.get("slow", access=OPEN)
     def slow(request, reply):
         tickets.append(request.ticket())
-        return LATER
+        return SEPARATE
 
     return node, end, tickets
 

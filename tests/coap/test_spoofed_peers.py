@@ -3,8 +3,8 @@ being served (RFC 7252 section 11.3, RFC 9175 section 2.4).
 """
 
 from coap.access import OPEN
-from coap.defaults import usual
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, PUT, RST
+from coap.presets import default_extensions
 from support import cases, expected_failure
 from support.engine import answer, ask, decode, due, encode, request
 from support.features import BLOCK2, Value, plain, register, seeded, text
@@ -20,7 +20,7 @@ BUDGET_MS = 10000
 
 
 def serving(**settings):
-    node = seeded(*usual(**settings))
+    node = seeded(*default_extensions(**settings))
     node.add("large", Value(text(1000)))
     node.v = node.add("v", Value())
     for i in range(20):

@@ -1,7 +1,7 @@
 """The application's deadlines, in virtual time."""
 
-import slots as count
 from coap.node import Node
+from coap.numbers import COUNT_HANDLER_ERRORS
 from support import raises
 
 WRAP = 1 << 30
@@ -165,14 +165,14 @@ def test_a_timer_that_raises_is_logged_and_goes_on():
     for now_ms in (0, 100, 200):
         node.due(now_ms)
     assert ran == [100, -100, 200, -200]
-    assert node.counters[count.HANDLER_ERRORS] == 2
+    assert node.counters[COUNT_HANDLER_ERRORS] == 2
     assert "sensor gone" in node.last_error
 
 
 def test_the_journal_takes_the_text_of_each_exception():
     node = Node()
     lines = []
-    node.journal = lines.append
+    node.on_log = lines.append
 
     def broken(now_ms):
         raise RuntimeError("sensor gone at {}".format(now_ms))
@@ -189,7 +189,7 @@ def test_a_journal_that_raises_does_no_harm():
     def full(line):
         raise MemoryError("no space for it")
 
-    node.journal = full
+    node.on_log = full
     ran = []
 
     def broken(now_ms):
@@ -199,5 +199,5 @@ def test_a_journal_that_raises_does_no_harm():
     node.every(100, broken)
     for now_ms in (0, 100, 200):
         node.due(now_ms)
-    assert ran == [100, 200] and node.counters[count.HANDLER_ERRORS] == 2
+    assert ran == [100, 200] and node.counters[COUNT_HANDLER_ERRORS] == 2
     assert "sensor gone" in node.last_error

@@ -5,12 +5,11 @@ a MemoryError; `allocated` counts what is asked of the heap, frames of large fun
 `retained` is what stays.
 """
 
-import slots as compose
-import slots as s
 from coap import Resource
+from coap.codec import new_index, parse, write_content, write_empty
 from coap.node import Node
 from coap.numbers import ACK, CBOR, CON, CONTENT, DELETE, GET, JSON, NON, POST, PUT, RST
-from coap.routes import table
+from coap.resource import route_table
 from support import allocated, cases, locked, only, retained
 from support.engine import encode, request, uint
 
@@ -63,7 +62,7 @@ def turn(node, data, peer="peer"):
             data[2] = data[2] + 1 & 255
         n = node.datagram(data, len(data), peer, 1000)
         if n:
-            node.out(n)
+            node.tx_view(n)
 
     return once
 
@@ -71,7 +70,7 @@ def turn(node, data, peer="peer"):
 def hand(node, data, peer="peer"):
     n = node.datagram(data, len(data), peer, 1000)
     if n:
-        node.out(n)
+        node.tx_view(n)
 
 
 def same(node, data):
@@ -242,7 +241,7 @@ def test_timers():
 @only("micropython")
 def test_a_change_that_nobody_observes():
     node = serving()
-    resource = node.at("a/longer/path")
+    resource = node.resource_at("a/longer/path")
     check(resource.changed)
 
 
@@ -258,19 +257,19 @@ def test_confirmable_messages():
             node.tx[3] = mid & 255
             return 4
 
-        def settled(self, slot, how):
+        def on_exchange_done(self, slot, how):
             pass
 
     owner = Owner()
     ack = bytearray(b"\x60\x00\x00\x00")
 
     def once():
-        node.exchange.begin(owner, "peer")
+        node.messaging.open_exchange(owner, "peer")
         assert node.due(1000) == 4
         ack[2] = node.tx[2]
         ack[3] = node.tx[3]
         node.datagram(ack, 4, "peer", 1000)
-        assert node.exchange.open == 0
+        assert node.messaging.open_count == 0
 
     check(once)
 
@@ -293,17 +292,17 @@ def test_what_allocates_is_noticed():
 
 @only("micropython")
 def test_scan_and_reply_alone():
-    r = s.index()
+    r = new_index()
     data = request(GET, "plain", options=[(17, b"\x32")])
     tx = bytearray(64)
-    routes = table([("plain", 0, 0)])
+    routes = route_table([("plain", 0, 0)])
 
     def once():
-        s.scan(data, len(data), r, routes)
-        compose.bare(tx, data, r, 0x84)
+        parse(data, len(data), r, routes)
+        write_empty(tx, data, r, 0x84)
 
     def again():
-        compose.ready(tx, data, r, b"\x00", b"open")
+        write_content(tx, data, r, b"\x00", b"open")
 
     check(once)
     check(again)

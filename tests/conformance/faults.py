@@ -388,10 +388,10 @@ class BrokenNode:
                 if arrived is not None:
                     who = "all" if self.fault.all_are_one else peer
                     n = node.datagram(arrived, len(arrived), who, now_ms)
-                    response = bytes(node.out(n)) if n else None
+                    response = bytes(node.tx_view(n)) if n else None
                 self._send(self.fault.responded(data, response), peer)
             while n := node.due(now_ms):
-                self._send(bytes(node.out(n)), node.peer)
+                self._send(bytes(node.tx_view(n)), node.peer)
 
     def _send(self, data, peer):
         data = data and self.fault.leaving(data)

@@ -17,13 +17,15 @@ from pathlib import Path
 import pytest
 from processes import HOST, ROOT, free_port, program, running, simulated
 
-import make_keys
 from coap.numbers import CONTENT_FORMAT
 from conformance.client import Client, Failed, block
 from conformance.clocks import OfPico, Wall
 from conformance.oscore_client import Keys
 from emulator.pico import Pico
+from fold import counterpart
 from host import device
+from oscore_keys import folder as key_folder
+from oscore_keys import make as make_keys
 from setup import firmware
 from setup.console import Problem
 
@@ -149,10 +151,10 @@ def with_keys(target):
     """Make keys; give the clients theirs and yield the file of the server's."""
     with tempfile.TemporaryDirectory() as folder:
         made = make_keys.make("node", keys=Path(folder, "keys"))
-        keys = Keys(next(made.glob(make_keys.GATEWAY + "*")))
+        keys = Keys(next(made.glob(key_folder.GATEWAY + "*")))
         target.make_client = keys.client
         try:
-            yield made / make_keys.NODE_FILE
+            yield made / key_folder.NODE_FILE
         finally:
             keys.close()
 
@@ -201,7 +203,7 @@ def ask_once(target, emulated):
 def copy_node_app(python):
     """Copy the conformance application, which no firmware has, to the Pico's flash."""
     python.exec("import os; os.mkdir('node_app')")
-    for file in sorted((TOOL / "node_app").glob("*.py")):
+    for file in sorted(counterpart(TOOL / "node_app").glob("*.py")):
         write_file(python, f"node_app/{file.name}", file.read_bytes())
 
 

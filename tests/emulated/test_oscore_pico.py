@@ -47,8 +47,8 @@ MEASURE = """
 import gc, time
 from binascii import unhexlify
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
+from coap.oscore.context import Context
+from coap.presets import usual
 from coap.node import Node
 from coap.oscore import Oscore
 def free():

@@ -1,6 +1,6 @@
 """When observers of /s/batch are notified: once all rows are new to them."""
 
-from apps import common
+from apps import device
 from apps.batch import ROWS, Batch
 from coap import Node
 from support import cases
@@ -20,7 +20,7 @@ class Told:
 
     def __init__(self):
         node = Node()
-        self.batch = node.add("s/batch", Batch((Reading(),), common.Uptime()))
+        self.batch = node.add("s/batch", Batch((Reading(),), device.Uptime()))
         self.batch.keep(4 * ROWS)
         node.changed = self.changed
         self.told = []
@@ -49,7 +49,7 @@ def test_observers_are_notified_once_per_full_batch():
 def test_urgent_row_restarts_the_count_to_a_full_batch(count):
     one = Told()
     one.rows(count)
-    one.batch.hurry(one.now_ms - PERIOD_MS // 2)
+    one.batch.reschedule(one.now_ms - PERIOD_MS // 2)
     assert one.told == [count + 1]
     one.rows(ROWS + 1)  # the first of them comes too early: the one before was a minute's row
     assert one.told == [count + 1, count + 1 + ROWS]

@@ -2,7 +2,7 @@
 
 import os
 
-import safety
+import recovery
 from config import Settings, load_secrets
 from support import cases, expected_failure
 
@@ -50,10 +50,10 @@ def test_good_settings_that_can_not_be_put_back_do_not_restart_the_node():
     for path, content in ((FILE, b"{broken"), (FILE + ".good", b"{}")):
         with open(path, "wb") as file:
             file.write(content)
-    trial = safety.Trial((FILE,), lambda line: None)
-    safety.open = full
+    trial = recovery.Trial((FILE,), lambda line: None)
+    recovery.open = full
     try:
         assert trial.failed() is False
     finally:
-        del safety.open
+        del recovery.open
         remove()

@@ -68,7 +68,7 @@ def test_commands_typed_at_once_all_reach_the_node():
     heard = world.type("door open", "door close", "", "battery 3000", "tamper on")
     wanted = ["door open", "door closed", "door open", "battery 3000 mV", "tamper on"]
     assert heard == wanted
-    assert world.node.at("s/contact").reed.edges == 3
+    assert world.node.resource_at("s/contact").reed.edges == 3
     assert world.ask.get("s/tamper").payload == b"tampered"
 
 

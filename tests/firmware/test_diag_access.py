@@ -6,10 +6,10 @@ import os
 import board
 from machine import clock
 
-import keys
-from apps import common
-from coap.defaults import for_board
+import credentials
+from apps import device
 from coap.numbers import CONTENT, GET, UNAUTHORIZED
+from coap.presets import node_for_board
 from config import Settings
 from support import expected_failure, hexbytes
 from support.engine import ask, request
@@ -26,8 +26,8 @@ def made():
     """A board's node, with keys where there is a file of them."""
     board.power_on()
     clock.hold(0)
-    node = for_board(board.SLOTS, board.RECV_MAX, 20, False, keys.features(FILE, str))
-    common.setup(node, board, Settings())
+    node = node_for_board(board.SLOTS, board.RECV_MAX, 20, False, credentials.features(FILE, str))
+    device.setup(node, board, Settings())
     node.seed(b"entropy!")
     return node
 
@@ -55,7 +55,7 @@ def test_with_keys_diag_requires_oscore():
         message = ask(node, end.request(request(GET, "diag")), "phone", START_MS)
         assert end.inner(message).code == CONTENT
     finally:
-        for path in (FILE, FILE + keys.NUMBERS):
+        for path in (FILE, FILE + credentials.NUMBERS):
             try:
                 os.remove(path)
             except OSError:

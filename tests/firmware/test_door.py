@@ -5,7 +5,7 @@ import json
 import board
 from machine import clock
 
-from apps import common, door
+from apps import device, door
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, LINK_FORMAT, OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
@@ -106,7 +106,7 @@ def test_contacts_in_senml():
 @cases("s/contact", "s/tamper")
 def test_cached_senml_is_current(path):
     ask = asker()
-    resource = ask.node.at(path)
+    resource = ask.node.resource_at(path)
 
     def told():
         state, count = json.loads(ask.get(path, SENML_JSON).payload)
@@ -141,7 +141,7 @@ def test_battery_in_senml():
     (b"\x01\x02\x03", "0200000000010203"),
 )
 def test_the_name_in_senml_comes_from_the_id(unique_id, name):
-    assert common.eui64(unique_id) == name
+    assert device.eui64(unique_id) == name
 
 
 def test_battery_in_all_formats():
@@ -152,7 +152,7 @@ def test_battery_in_all_formats():
     assert ask.get("s/batt", JSON).payload == b"0"
     board.set_battery(0)
     answer = ask.get("s/batt")
-    assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+    assert (answer.code, answer.max_age_s) == ("5.03", device.RETRY_S)
     assert answer.payload == b"no value yet"
 
 
@@ -234,7 +234,7 @@ def test_device_resource():
 
 def test_battery_sag_is_reported_once_measured():
     ask = asker()
-    battery = ask.node.at("s/batt").battery
+    battery = ask.node.resource_at("s/batt").battery
     full = ask.get("s/batt").payload
     battery.note_rest()
     board.set_battery(3832)
@@ -244,7 +244,7 @@ def test_battery_sag_is_reported_once_measured():
 
 
 def test_uptime_survives_clock_wrap():
-    uptime = common.Uptime()
+    uptime = device.Uptime()
     now_ms = 0x3FFFFFFF - 1500
     uptime.tick(now_ms)
     for _ in range(10):

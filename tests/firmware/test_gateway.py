@@ -1,11 +1,12 @@
 """Registration with the gateway's resource directory: address, endpoint name, times."""
 
+from lossy_link import LossyLink
+
 import coap.transports.udp as udp
 import gateway
 from coap.client import Client
-from coap.link import WellKnownCore
+from coap.link_format import WellKnownCore
 from coap.numbers import ACK, CONTENT, CREATED, GET, POST
-from coap.transports.wire import Wire
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
@@ -53,7 +54,7 @@ class Net:
     def __init__(self):
         self.node = seeded(WellKnownCore(), Client())
         self.node.add("s/door", Value(b"open"))
-        self.wire = Wire()
+        self.wire = LossyLink()
         self.wire.join("node", self.node)
         self.wire.join("rd", Peer(self.wire, self.answer))
         self.asked = []

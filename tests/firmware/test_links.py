@@ -10,13 +10,13 @@ import links
 import startup
 from coap.node import Node
 from coap.numbers import GET, JSON, PUT
-from network_link import NetworkLink
-from ppp_link import PppLink
-from provision import Wifi
-from service import Service
+from ppp import PppLink
+from serve import Service
 from support import cases, raises
 from support.engine import ask, due, request
 from support.fake_radio import FakeNetwork
+from wifi import WifiLink
+from wifi_resource import Wifi
 
 CONTENT_FORMAT = 12
 ACCESS = b'{"ssid": "attic", "password": "correct horse", "country": "DE"}'
@@ -157,7 +157,7 @@ def test_wifi_link_needs_credentials(board):
         assert links.choose(board, "mote", FILE, print) is None
         put_file(ACCESS)
         try:
-            assert isinstance(links.choose(board, "mote", FILE, print), NetworkLink)
+            assert isinstance(links.choose(board, "mote", FILE, print), WifiLink)
             put_file(b'{"ssid": ""}')
             raises(ValueError, links.choose, board, "mote", FILE, print)
         finally:
@@ -429,7 +429,7 @@ def test_wifi_resource_exists_on_wifi_boards_only(board, there):
         try:
             node = Node()
             startup.open_line(node, board, Machine if there else None)
-            assert (node.at("wifi") is not None) == there
+            assert (node.resource_at("wifi") is not None) == there
         finally:
             links.open_line = kept
 

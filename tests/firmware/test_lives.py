@@ -5,9 +5,9 @@ Settings are confirmed, Max-Age exceeds the heartbeat, sensors are read no more 
 
 import os
 
-import napper
-import safety
-import sleeper
+import battery_door
+import battery_wearable
+import recovery
 from apps import wearable
 from support import cases
 from support.battery_stage import Stage, World
@@ -48,7 +48,7 @@ class Files:
 
     def trial(self):
         """What the node makes of them when it starts."""
-        return safety.Trial((SETTINGS,), self.lines.append)
+        return recovery.Trial((SETTINGS,), self.lines.append)
 
     def read(self):
         """(the settings, the good ones)"""
@@ -81,7 +81,7 @@ def on_trial(test):
         files.clean()
 
 
-@cases(sleeper, napper)
+@cases(battery_door, battery_wearable)
 def test_acknowledged_report_confirms_new_settings(runner):
     def tried(world, files):
         world.live(runner, files.trial())
@@ -90,11 +90,11 @@ def test_acknowledged_report_confirms_new_settings(runner):
     on_trial(tried)
 
 
-@cases(sleeper, napper)
+@cases(battery_door, battery_wearable)
 def test_settings_without_a_reachable_gateway_are_rolled_back(runner):
     def tried(world, files):
         world.deaf = True
-        for _ in range(safety.TRIAL_FAILURES - 1):
+        for _ in range(recovery.TRIAL_FAILURES - 1):
             world.live(runner, files.trial())
             assert files.read() == (b"new", b"good") and world.resets == 0
         world.live(runner, files.trial())
@@ -103,12 +103,12 @@ def test_settings_without_a_reachable_gateway_are_rolled_back(runner):
     on_trial(tried)
 
 
-@cases(sleeper, napper)
+@cases(battery_door, battery_wearable)
 def test_confirmed_settings_survive_an_absent_gateway(runner):
     def tried(world, files):
         world.live(runner, files.trial())
         world.deaf = True
-        for _ in range(safety.TRIAL_FAILURES + 2):
+        for _ in range(recovery.TRIAL_FAILURES + 2):
             world.live(runner, files.trial())
         assert files.read() == (b"new", b"new") and world.resets == 0
 
@@ -118,7 +118,7 @@ def test_confirmed_settings_survive_an_absent_gateway(runner):
 @cases((3600, 4020), (86_400, 95_100), (10, 71))
 def test_max_age_of_a_door_exceeds_the_heartbeat(beat_s, max_age_s):
     def asked(world):
-        world.live(sleeper, heartbeat_s=beat_s)
+        world.live(battery_door, heartbeat_s=beat_s)
         ask = Asker(world.node, world.ticks_ms())
         for path in ("s/contact", "s/tamper"):
             answer = ask.get(path)
@@ -138,7 +138,7 @@ def test_napping_wearable_samples_once_a_period():
 
     def worn(world):
         world.naps = 50
-        world.live(napper)
+        world.live(battery_wearable)
         gaps_ms = [looked_ms[i + 1] - looked_ms[i] for i in range(len(looked_ms) - 1)]
         assert len(gaps_ms) >= 50 and min(gaps_ms) >= wearable.PERIOD_MS
 

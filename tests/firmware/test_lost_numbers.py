@@ -5,10 +5,10 @@ import os
 
 import board
 
-import keys
-import sleeper
-from coap.defaults import for_board
+import battery_door
+import credentials
 from coap.numbers import CHANGED, CON, GET, PUT
+from coap.presets import node_for_board
 from support import expected_failure, hexbytes
 from support.battery_stage import Stage, World
 from support.engine import ask, decode, encode, request
@@ -17,7 +17,7 @@ from support.oscore_peer import OSCORE, End
 
 HEAP = "4m"
 FILE = "lost-numbers-test.json"
-SLOTS = {"remembered": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
+SLOTS = {"dedup_entries": 8, "exchanges": 2, "peers": 4, "observers": 2, "blocks": 1}
 KEYS = {
     "secret": "a1a2a3a4a5a6a7a8a9aaabacadaeafb0",
     "salt": "9e7ca92223786340",
@@ -39,17 +39,17 @@ class Keyed:
     """A node whose oscore.json is there, and whose file of numbers is not."""
 
     def __enter__(self):
-        remove(FILE + keys.NUMBERS)
+        remove(FILE + credentials.NUMBERS)
         with open(FILE, "w") as file:
             json.dump(KEYS, file)
         self.said = []
         return self
 
     def __exit__(self, *_error):
-        remove(FILE, FILE + keys.NUMBERS, FILE + keys.NUMBERS + ".new")
+        remove(FILE, FILE + credentials.NUMBERS, FILE + credentials.NUMBERS + ".new")
 
     def node(self):
-        node = for_board(SLOTS, 1152, 0, False, keys.features(FILE, self.said.append))
+        node = node_for_board(SLOTS, 1152, 0, False, credentials.features(FILE, self.said.append))
         node.seed(b"entropy!")
         node.done = []
         node.get("long")(lambda request, reply: text(900))
@@ -64,7 +64,9 @@ def test_keys_without_numbers_are_a_fault_that_is_named():
         end = End(b"\x02", b"\x01", hexbytes(KEYS["secret"]), hexbytes(KEYS["salt"]))
         ask(node, end.request(request(PUT, "s")))
         assert node.done == [], "executed under numbers that may have been used"
-        assert [line for line in keyed.said if keys.NUMBERS in line], "the console names no fault"
+        assert [line for line in keyed.said if credentials.NUMBERS in line], (
+            "the console names no fault"
+        )
 
 
 @expected_failure("Partial IVs begin at 0 again")
@@ -81,7 +83,7 @@ def test_no_partial_iv_is_used_again_after_the_numbers_are_lost():
                     piv = message.all(OSCORE)[0][1:]
                     assert piv not in used, "a nonce is used twice"
                     used.append(piv)
-            remove(FILE + keys.NUMBERS)
+            remove(FILE + credentials.NUMBERS)
 
 
 class Reports(World):
@@ -108,12 +110,12 @@ def first_report(numbers):
     world = stage.world
     try:
         if numbers is not None:
-            with open(sleeper.NUMBERS_FILE, "wb") as file:
+            with open(battery_door.NUMBERS_FILE, "wb") as file:
                 file.write(numbers)
-        world.live(sleeper)
+        world.live(battery_door)
         before = len(world.payloads)
         board.set_door(True)
-        world.live(sleeper)
+        world.live(battery_door)
         assert len(world.payloads) == before + 1
         return world.payloads[-1]
     finally:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-import safety
+import recovery
 import startup
 from coap import Resource
 from config import Settings
@@ -68,7 +68,7 @@ class BoardMachine:
 
 
 class BoardModule:
-    SLOTS = {"remembered": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
+    SLOTS = {"dedup_entries": 4, "exchanges": 2, "peers": 4, "observers": 1, "blocks": 0}
     RECV_MAX = 512
     WIFI_OPTIONS = {"reconnects": 2}
     BOOT_PIN = 9
@@ -221,7 +221,7 @@ def test_a_node_starts_joins_and_serves_until_ctrl_c():
     assert start.group.joined == [start.udp]
     assert start.gc.thresholds == [10000]
     node = start.udp.nodes[0]
-    assert node.group is not None and node.exchange.gate.rate == startup.RATE
+    assert node.group is not None and node.messaging.rate_limiter.rate == startup.RATE
 
 
 def test_port_without_multicast_serves_unicast():
@@ -259,7 +259,7 @@ def test_node_registers_with_its_gateway(uri, port):
     assert node.due(0) == 0
     n = node.due(10)
     assert n and node.peer == ("192.0.2.7", port)
-    assert b"rt=core.rd" in bytes(node.out(n))
+    assert b"rt=core.rd" in bytes(node.tx_view(n))
 
 
 def test_a_gateway_with_a_name_is_refused_and_the_node_serves():
@@ -338,7 +338,7 @@ def log_of(start):
 
     def add_diag(node, _board, _settings):
         node.add("diag", Resource())
-        found.append(node.at("diag"))
+        found.append(node.resource_at("diag"))
 
     start.add_apps = add_diag
     raises(KeyboardInterrupt, start.run)
@@ -375,7 +375,7 @@ def test_safe_mode_ends_unless_settings_caused_it(options, part, resets):
     start = Start(**options)
 
     def step():
-        start.clock.now_ms += safety.SAFE_MS // part
+        start.clock.now_ms += recovery.SAFE_MS // part
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)  # at the third step: two have ended
@@ -388,7 +388,7 @@ def test_exception_in_safe_mode_leaves_the_repl_for_long():
 
     start = Start(pressed=True, add_apps=broken).run()
     assert start.machine.resets == 1
-    assert start.clock.now_ms >= safety.SAFE_MS
+    assert start.clock.now_ms >= recovery.SAFE_MS
 
 
 def test_failing_application_restarts_the_node_after_a_pause():
@@ -437,7 +437,7 @@ def test_settings_that_never_reach_the_gateway_are_rolled_back(waits):
     start = Start(good=good, gateway="coap://192.0.2.7")
 
     def step():
-        start.clock.now_ms += safety.TRIAL_MS if waits else safety.TRIAL_MS // 4
+        start.clock.now_ms += recovery.TRIAL_MS if waits else recovery.TRIAL_MS // 4
 
     start.udp.on_step = step
     raises(KeyboardInterrupt, start.run)

@@ -6,7 +6,7 @@ import board
 from machine import bus, clock
 
 import senml
-from apps import bounds, common, door, wearable
+from apps import alerts, device, door, wearable
 from coap import Node
 from coap.numbers import CBOR, GET, JSON, SENML_CBOR, SENML_JSON, TEXT
 from config import Settings
@@ -124,7 +124,7 @@ def test_without_a_finger_heart_rate_is_5_03():
     ask.run(500)
     for path in ("s/hr", "s/spo2"):
         answer = ask.get(path)
-        assert (answer.code, answer.max_age_s) == ("5.03", common.RETRY_S)
+        assert (answer.code, answer.max_age_s) == ("5.03", device.RETRY_S)
         assert answer.payload == b"no value yet"
 
 
@@ -158,7 +158,7 @@ def test_missing_sensor(name):
             assert answer.code == ("2.05" if other == name else "5.03")
             assert ask.get(path, SENML_CBOR).code == answer.code
             if other != name:
-                assert answer.max_age_s == common.RETRY_S
+                assert answer.max_age_s == device.RETRY_S
                 assert answer.payload == b"sensor does not answer"
     assert ask.get("s/batt").code == "2.05"
 
@@ -311,7 +311,7 @@ def test_observe_conditions_decide_when_the_radio_wakes():
                 n = node.due(now_ms)
                 if not n:
                     break
-                sent.append(bytes(node.out(n)))
+                sent.append(bytes(node.tx_view(n)))
                 acknowledge(node, sent[-1], now_ms)
             clock.advance(max(1, min(worn_.wait_ms(now_ms), worn_.radio_wait_ms(now_ms))))
 
@@ -343,7 +343,7 @@ def rows(pack):
 def with_rows(seconds):
     """(client, body): a wearable that keeps a row every 10 s, from the start on."""
     ask, body = worn(0)
-    ask.node.at("s/batch").period_s = 10
+    ask.node.resource_at("s/batch").period_s = 10
     ask.run(seconds * 1000)
     return ask, body
 
@@ -368,7 +368,7 @@ def test_batch_is_one_pack_with_relative_times():
 
 def test_acknowledged_rows_are_not_repeated():
     ask, body = with_rows(25)
-    batch = ask.node.at("s/batch")
+    batch = ask.node.resource_at("s/batch")
     number = batch.number
     ask.run(10_000)
     batch.release(number)
@@ -390,17 +390,17 @@ def test_empty_batch_has_a_max_age_until_the_first_row():
     ask = Asker(node)
     ask.run(2_000)
     answer = ask.get("s/batch")
-    assert answer.code == "5.03" and 0 < answer.max_age_s <= common.RETRY_S
+    assert answer.code == "5.03" and 0 < answer.max_age_s <= device.RETRY_S
     board.Body()
     ask.run(answer.max_age_s * 1000 + 1000)
     told = rows(json.loads(ask.get("s/batch", SENML_JSON).payload))
     assert {name for _, name, _ in told} == {"steps", "temp"}
-    assert node.at("s/batch").dropped == 0
+    assert node.resource_at("s/batch").dropped == 0
 
 
 def test_rows_survive_failing_sensors():
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     fill(batch_, 12)
     kept = [record[1:] for record in rows(whole(batch_))]
     for reading in batch_._readings:
@@ -418,7 +418,7 @@ def fill(batch_, count):
 @cases(0, (10 << 24) - 3)
 def test_oldest_row_is_evicted_and_numbers_wrap(number):
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     batch_.number = number
     batch_.rows = 0
     fill(batch_, 4)
@@ -442,7 +442,7 @@ def test_a_full_batch_fits_one_datagram_in_cbor():
     ask, body = worn()
     body.temperature.set_mc(-4_321)
     body.motion.steps = 60_000
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     fill(batch_, 12)
     sink = senml.Buffer(bytearray(1024))
     batch_.write(sink, SENML_CBOR, batch_._uptime.s)
@@ -460,7 +460,7 @@ def bounded(alert):
     wearable.setup(node, board, settings)
     ask = Asker(node)
     ask.run(12_000)
-    batch_ = node.at("s/batch")
+    batch_ = node.resource_at("s/batch")
     assert batch_.urgent < 0
     batch_.release(batch_.number)
     return ask, body, batch_
@@ -508,12 +508,12 @@ def test_lower_alert_bound_and_partial_acknowledgement():
 
 @cases(("hr>150", ("hr", True, 1500, 1)), ("temp<-5.25", ("temp", False, -525, 2)))
 def test_alert_expression_is_parsed(text, wanted):
-    assert bounds.parse(text) == [wanted] and bounds.parse("") == []
+    assert alerts.parse(text) == [wanted] and alerts.parse("") == []
 
 
 def test_checking_alerts_allocates_nothing():
     ask, body, batch_ = bounded("temp>38.5 hr<40 hr>150")
-    worn_ = [bounds.Bound(ask.node.at("s/temp"), True, 3850)]
+    worn_ = [alerts.Bound(ask.node.resource_at("s/temp"), True, 3850)]
 
     def look():
         for bound in worn_:
@@ -524,7 +524,7 @@ def test_checking_alerts_allocates_nothing():
 
 def test_a_batch_allocates_nothing():
     ask, _ = worn()
-    batch_ = ask.node.at("s/batch")
+    batch_ = ask.node.resource_at("s/batch")
     sink = senml.Buffer(bytearray(1000))
 
     def report():

@@ -2,13 +2,13 @@
 # test_serial_line.py on each interpreter. Argument: UDP-PORT.
 import sys
 
-from coap.defaults import for_board
 from coap.numbers import CHANGED
+from coap.presets import node_for_board
 from coap.resource import Resource
 from coap.transports.slipmux import Slipmux
 from coap.transports.udp import Udp
 
-SLOTS = {"remembered": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
+SLOTS = {"dedup_entries": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
 
 
 class Count(Resource):
@@ -27,7 +27,7 @@ class Count(Resource):
         return CHANGED
 
 
-node = for_board(SLOTS, 1152)
+node = node_for_board(SLOTS, 1152)
 node.add("count", Count())
 node.get("all")(lambda request, reply: bytes(range(256)) * 5)
 line = Slipmux(node, open(0, "rb", buffering=0), open(1, "wb", buffering=0), shared=True)

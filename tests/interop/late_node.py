@@ -2,7 +2,7 @@
 # 5.2.2). Argument: PORT.
 import sys
 
-from coap import LATER, Node
+from coap import SEPARATE, Node
 from coap.transports.udp import run
 
 DELAY_MS = 200
@@ -14,14 +14,14 @@ node = Node()
 def late(request, reply):
     ticket = request.ticket()
     node.after(DELAY_MS, lambda now_ms: node.respond(ticket, b"at last"))
-    return LATER
+    return SEPARATE
 
 
 @node.put("late")
 def refused(request, reply):
     ticket = request.ticket()
     node.after(DELAY_MS, lambda now_ms: node.respond(ticket, 0x83))
-    return LATER
+    return SEPARATE
 
 
 run(node, "127.0.0.1", int(sys.argv[1]))

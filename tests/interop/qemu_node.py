@@ -51,7 +51,7 @@ class Module:
 
 sys.modules["select"] = sys.modules["os"] = Module
 
-from coap.link import WellKnownCore  # noqa: E402
+from coap.link_format import WellKnownCore  # noqa: E402
 from coap.node import Node  # noqa: E402
 from coap.transports.slipmux import Slipmux  # noqa: E402
 

@@ -45,7 +45,7 @@ def rows_of(printed):
 def test_all_servers_and_workloads():
     done = bench("--seconds", "0.1", "--rounds", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tools/bench/bench.py --seconds 0.1 --rounds 1" in done.stdout
+    assert "`make bench BENCH='--seconds 0.1 --rounds 1'`" in done.stdout
     rows = rows_of(done.stdout)
     assert {server for workload, server in rows if workload == "GET one value"} == SERVERS
     for what, row in rows.items():

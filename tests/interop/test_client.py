@@ -5,8 +5,8 @@ import time
 import pytest
 from processes import HOST, aiocoap_server, free_port, libcoap_server
 
-from coap.defaults import Node, usual
 from coap.numbers import CHANGED, CONTENT, CREATED, NOT_FOUND
+from coap.presets import Node, default_extensions
 from coap.transports.udp import Udp, peer
 
 PATIENCE_S = 60
@@ -17,7 +17,7 @@ class Asker:
     """A node with a client, in this process."""
 
     def __init__(self, server):
-        self.node = Node(*usual(requests=4))
+        self.node = Node(*default_extensions(requests=4))
         self.client = self.node.client
         self.udp = Udp(self.node, HOST, free_port())
         self.server = peer(HOST, server.port)

@@ -8,8 +8,8 @@ import pytest
 from aiocoap.util.linkformat import parse
 from processes import HOST, ROOT, free_port, running, simulated
 
-from coap.defaults import Node, usual
-from coap.directory import Directory
+from coap.presets import Node, default_extensions
+from coap.resource_directory import RegistrationClient
 from coap.transports.udp import Udp, peer
 
 START_S = 60
@@ -60,11 +60,11 @@ class Own:
     """A node in this process, with a Directory whose steps the test can hasten."""
 
     def __init__(self, directory, ep, **settings):
-        self.node = Node(*usual(requests=2))
+        self.node = Node(*default_extensions(requests=2))
         self.node.get("hello", rt="greeting")(lambda request, reply: b"world")
         self.udp = Udp(self.node, HOST, free_port())
         self.server = directory
-        self.directory = Directory(self.node, peer(HOST, directory.port), ep, **settings)
+        self.directory = RegistrationClient(self.node, peer(HOST, directory.port), ep, **settings)
         self.query = f"ep={ep}"
 
     def until(self, is_so):
@@ -90,10 +90,10 @@ def test_the_life_of_a_registration(own):
     first = directory.location
     assert first.endswith("/") and own.found()
 
-    before = own.node.exchange.mid
+    before = own.node.messaging.mid
     directory.step(0)  # as its timer will, at half the lifetime
     own.until(lambda: directory.call is None)
-    assert own.node.exchange.mid != before
+    assert own.node.messaging.mid != before
     assert directory.registered and directory.location == first and not directory.error
 
     # the directory loses it

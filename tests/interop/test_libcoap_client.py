@@ -62,7 +62,7 @@ def test_put_configuration_with_if_match(node):
     assert (changed.reply.type, changed.reply.code) == ("ACK", "2.04"), changed.transcript
     assert json.loads(request(url).payload)["heartbeat_s"] == heartbeat_s
     late = request(url, "put", **options)
-    assert late.reply.code == "4.12", late.transcript
+    assert late.builder.code == "4.12", late.transcript
 
 
 def test_discovery(node):

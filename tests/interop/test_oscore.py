@@ -14,15 +14,16 @@ from oscoreclient import PATIENCE_S, conf, gateway, libcoap_request, requests, w
 from oscoreserver import SecuredReceiver
 from processes import HOST, free_port, running, simulated
 
-import keys as node_keys
-import make_keys
-import put_keys
-from coap.context import Context
-from coap.defaults import Node, usual
+import credentials as node_keys
 from coap.numbers import CHANGED, CONTENT, SENML_CBOR
 from coap.oscore import Oscore
-from coap.report import Report
+from coap.oscore.context import Context
+from coap.presets import Node, default_extensions
 from coap.transports.udp import Udp, peer
+from oscore_keys import make as make_keys
+from oscore_keys.make import note_provisioned
+from oscore_keys.provision import check
+from power.report import Report
 from setup import packages
 
 INTERPRETERS = ("micropython", "cpython")
@@ -120,9 +121,9 @@ class Asker:
         (entry,) = node_keys.load(str(made / file))
         ids = entry["sender_id"], entry["recipient_id"]
         context = Context(entry["secret"], *ids, entry["salt"], entry["id_context"])
-        self.node = Node(*usual(requests=2), Oscore([context]), *features)
+        self.node = Node(*default_extensions(requests=2), Oscore([context]), *features)
         self.server = peer(HOST, port)
-        self.node.secure.bind(self.server, context)
+        self.node.oscore.bind(self.server, context)
         self.udp = Udp(self.node, HOST, free_port())
         self.told = []
 
@@ -197,7 +198,7 @@ def test_our_client_and_aiocoaps_server(made):
                 # Partial IV, as that to the first one
                 told = len(asker.told)
                 call.until_ms = asker.node.view.now_ms
-                asker.node.hurry()
+                asker.node.reschedule()
                 asker.until(lambda told=told: len(asker.told) > told)
                 assert asker.told[-1][:2] == (CONTENT, value) and call.observing
             client.cancel(call)
@@ -230,7 +231,7 @@ def test_report_to_aiocoap(made):
 def test_both_generations_report_while_keys_are_rotated(made):
     (made / "oscore.json").rename(made / "before.json")
     shutil.copy(made / "before.json", made / "oscore.json")
-    put_keys.mark(made, [put_keys.check(made)])
+    note_provisioned(made, [check(made)])
     assert make_keys.make("door-1", rotate=True, keys=made.parent) == made
     with SecuredReceiver(made) as receiver:
         for file in ("before.json", "oscore.json"):
@@ -242,7 +243,7 @@ def test_both_generations_report_while_keys_are_rotated(made):
                 assert report.released, report.error
             finally:
                 asker.udp.close()
-    new = put_keys.check(made)
+    new = check(made)
     assert [claims for _, claims in receiver.reports] == [[":door-1"], [f":door-1/{new}"]]
 
 

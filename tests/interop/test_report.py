@@ -7,9 +7,9 @@ import pytest
 from processes import HOST, free_port
 from report_receiver import Receiver
 
-from coap.defaults import Node, usual
-from coap.report import Report
+from coap.presets import Node, default_extensions
 from coap.transports.udp import Udp, peer
+from power.report import Report
 
 PATIENCE_S = 120
 LONG_MS = 60_000
@@ -20,7 +20,7 @@ PACK = bytes.fromhex("81a20064646f6f7204f5")  # [{0: "door", 4: true}]
 def report_to(receiver, **settings):
     """Send one report, stay awake as long as there is a reason: (report, seconds awake)."""
     report = Report(peer(HOST, receiver.port), "door-1", **settings)
-    node = Node(*usual(requests=1), report, ack_timeout_ms=300)
+    node = Node(*default_extensions(requests=1), report, ack_timeout_ms=300)
     node.get("s/door")(lambda request, reply: b"open")
     node.get("dev")(lambda request, reply: b"mote")
     udp = Udp(node, HOST, free_port())

@@ -1,6 +1,6 @@
 """A cell that sags when the radio starts: retries must not drain it."""
 
-import sleeper
+import battery_door
 from config import Settings
 from support import expected_failure
 from support.battery_stage import GATEWAY, Asleep, Board, Stage, World
@@ -52,7 +52,7 @@ def test_brown_outs_of_the_radio_do_not_repeat_all_night():
     world = stage.world
     try:
         while world.now_ms < HOUR_MS and world.starts <= 20:
-            world.life(sleeper)
+            world.life(battery_door)
         assert world.starts >= 1
         assert world.starts <= 20, "too many starts of the radio within an hour"
     finally:

@@ -1,7 +1,7 @@
 """The access point stays while the network behind it changes: joins work, reports fail."""
 
-from journal import TIMER
-from power.fastjoin import FastJoin
+from power.event_log import TIMER
+from power.wifi_fast import FastJoin
 from support import expected_failure
 from support.sleep_bench import Bench, settled
 

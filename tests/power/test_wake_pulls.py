@@ -5,7 +5,7 @@ gets its pull-up off and its pull-down on, one that wakes it at a low level the 
 is on hold keeps its own pulls.
 """
 
-from power.chips import Esp32
+from power.sleep_modes import Esp32DeepSleep
 from support import cases, expected_failure
 
 INTERNAL, EXTERNAL = "internal", "external"  # where the pull-up is
@@ -65,7 +65,7 @@ def wakes(wiring, closed):
         pad.closed = not closed
 
     machine = Machine(esp32, move)
-    Esp32(machine, esp32, pad).sleep(3_600_000, 1 if closed else 0)
+    Esp32DeepSleep(machine, esp32, pad).sleep(3_600_000, 1 if closed else 0)
     return machine.woken == [pad]
 
 

@@ -4,9 +4,9 @@ import reference
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from coap.message import View
-from coap.routes import table
-from slots import ABSENT, FOUND, MISSING, ROUTE, scan, under
+from coap.codec import ABSENT, NO_ROUTE, ROUTE, ROUTE_ANY, parse, path_has_prefix
+from coap.message import MessageView
+from coap.resource import route_table
 
 URI_PATH, ACCEPT = 11, 17
 DIFFERENT, EQUAL, OTHER_ACCEPT = range(3)
@@ -36,17 +36,17 @@ def request(path, accept=None, before=()):
 
 
 def scanned(data, routes=()):
-    view = View()
-    scan(data, len(data), view.r, table(routes))
-    return view.r
+    view = MessageView()
+    parse(data, len(data), view.index, route_table(routes))
+    return view.index
 
 
 def same(data, path, accept):
     r = scanned(data, [("x/x/x/x/x", 0, 0), (path, accept, 0)])
-    if r[FOUND] == ABSENT:
-        assert r[ROUTE] == MISSING
+    if r[ROUTE_ANY] == ABSENT:
+        assert r[ROUTE] == NO_ROUTE
         return DIFFERENT
-    assert r[FOUND] == 1
+    assert r[ROUTE_ANY] == 1
     return EQUAL if r[ROUTE] == 1 else OTHER_ACCEPT
 
 
@@ -76,7 +76,10 @@ def test_a_prefix_is_whole_segments(paths):
     assume(registered != [""])
     data = request(asked)
     wanted = asked[: len(registered)] == registered
-    assert under(data, scanned(data), table([("/".join(registered), 0, 0)]), 4) == wanted
+    assert (
+        path_has_prefix(data, scanned(data), route_table([("/".join(registered), 0, 0)]), 4)
+        == wanted
+    )
 
 
 @given(path=st.lists(segments, max_size=3), accept=st.integers(0, 65_000), own=st.integers(0, 200))

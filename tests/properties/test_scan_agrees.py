@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import datagrams, messages
 
-from slots import LIMIT, index
+from coap.codec import MAX_MESSAGE, new_index
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_INT = 2**30 - 1  # a small int of a 32-bit board; larger values are read as this one
-SIZE_LIMIT = index()[LIMIT]
+SIZE_LIMIT = new_index()[MAX_MESSAGE]
 PROXY_URI, PROXY_SCHEME = 35, 39
 
 

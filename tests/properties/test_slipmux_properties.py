@@ -5,7 +5,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coap.transports import slip
+from coap.transports import slipmux
 
 END, ESC = 0xC0, 0xDB
 MESSAGE = st.binary(max_size=60) | st.binary(max_size=20).map(
@@ -25,23 +25,23 @@ def slip_encode(content):
 
 def decode(data, cuts, accept=True):
     """([(kind, content)], text, dropped) of the bytes, which come in pieces of these lengths."""
-    words = array("i", [0] * slip.SLIP_WORDS)
-    words[slip.SLIP_ROOM] = ROOM
+    words = array("i", [0] * slipmux.SLIP_WORDS)
+    words[slipmux.SLIP_ROOM] = ROOM
     frame = bytearray(ROOM)
     frames, text, at, turn = [], b"", 0, 0
     while at < len(data):
         chunk = bytearray(data[at : at + cuts[turn % len(cuts)]])
         at += len(chunk)
         turn += 1
-        words[slip.SLIP_AT] = words[slip.SLIP_TEXT] = 0
-        while slip.unslip(chunk, len(chunk), frame, words):
-            assert words[slip.SLIP_SIZE] <= ROOM
-            frames.append((words[slip.SLIP_KIND], bytes(frame[: words[slip.SLIP_SIZE]])))
+        words[slipmux.SLIP_AT] = words[slipmux.SLIP_TEXT] = 0
+        while slipmux.unslip(chunk, len(chunk), frame, words):
+            assert words[slipmux.SLIP_SIZE] <= ROOM
+            frames.append((words[slipmux.SLIP_KIND], bytes(frame[: words[slipmux.SLIP_SIZE]])))
             if accept:
-                words[slip.SLIP_MODE] = slip.SLIP_OUTSIDE
-        assert words[slip.SLIP_AT] == len(chunk)
-        text += chunk[: words[slip.SLIP_TEXT]]
-    return frames, text, words[slip.SLIP_DROPPED]
+                words[slipmux.SLIP_MODE] = slipmux.SLIP_OUTSIDE
+        assert words[slipmux.SLIP_AT] == len(chunk)
+        text += chunk[: words[slipmux.SLIP_TEXT]]
+    return frames, text, words[slipmux.SLIP_DROPPED]
 
 
 @given(st.binary(max_size=300), CUTS, st.booleans())
@@ -68,14 +68,14 @@ def test_frames_and_text_are_told_apart(parts, cuts):
 
 @given(MESSAGE, st.integers(3, 70))
 def test_what_is_sent_is_what_rfc_1055_says(message, room):
-    words = array("i", [0] * slip.SLIP_WORDS)
-    words[slip.SLIP_SIZE] = len(message)
-    words[slip.SLIP_ROOM] = room
+    words = array("i", [0] * slipmux.SLIP_WORDS)
+    words[slipmux.SLIP_SIZE] = len(message)
+    words[slipmux.SLIP_ROOM] = room
     sent = b""
     while True:
         out = bytearray(room)
-        sent += out[: slip.slip(out, 0, message, words)]
-        if words[slip.SLIP_AT] == len(message):
+        sent += out[: slipmux.slip(out, 0, message, words)]
+        if words[slipmux.SLIP_AT] == len(message):
             break
     assert sent == slip_encode(message)[1:-1]
 
@@ -83,11 +83,11 @@ def test_what_is_sent_is_what_rfc_1055_says(message, room):
 @given(st.binary(max_size=100), st.data())
 def test_no_short_burst_of_errors_passes_the_check(data, draws):
     """CRC-16 finds every burst of at most 16 bits."""
-    value = slip.fcs16(data, len(data), 0xFFFF) ^ 0xFFFF
+    value = slipmux.fcs16(data, len(data), 0xFFFF) ^ 0xFFFF
     whole = bytearray(data + value.to_bytes(2, "little"))
-    assert slip.fcs16(whole, len(whole), 0xFFFF) == 0xF0B8
+    assert slipmux.fcs16(whole, len(whole), 0xFFFF) == 0xF0B8
     burst = draws.draw(st.integers(1, 0xFFFF))
     shift = draws.draw(st.integers(0, 8 * len(whole) - 16))
     bits = int.from_bytes(whole, "little") ^ burst << shift
     damaged = bits.to_bytes(len(whole), "little")
-    assert slip.fcs16(damaged, len(damaged), 0xFFFF) != 0xF0B8
+    assert slipmux.fcs16(damaged, len(damaged), 0xFFFF) != 0xF0B8

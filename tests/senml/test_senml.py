@@ -1,7 +1,7 @@
 """SenML packs: the examples of RFC 8428, limits, misuse, and no allocation."""
 
 from coap import Resource
-from coap.block import Block
+from coap.blockwise import Blockwise
 from coap.node import Node
 from coap.numbers import SENML_CBOR, SENML_JSON
 from senml import CBOR, JSON, Buffer, Pack
@@ -402,7 +402,7 @@ class History(Resource):
 
 @cases((CBOR, 0), (CBOR, 5), (JSON, 2), (JSON, 6))
 def test_block_by_block_through_coap(form, szx):
-    node = Node(Block())
+    node = Node(Blockwise())
     history = node.add("history", History())
     records = [("number", history.temp, 3600 + t, 2, 60 * t) for t in range(60)]
     whole = written(history.pack, form, *records, time_s=-3600)

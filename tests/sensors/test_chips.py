@@ -5,7 +5,7 @@ from chips import lis3dh, lsm6dsox, max30102, max30205, tmp117
 from machine import I2C, Pin, SoftI2C, bus, clock, wire
 
 from sensors import max30205 as max30205_module
-from sensors.firstof import FirstOf
+from sensors.driver import FirstOf
 from sensors.lis3dh import SIDES, Lis3dh
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.max30102 import BATCH_MS, Max30102

@@ -6,8 +6,7 @@ point, beats of uneven length, normal noise.
 
 import math
 
-from sensors.beats import Beats
-from sensors.ppg import Pulse
+from sensors.ppg import Beats, Pulse
 from support import allocated, cases, locked
 
 RATE = 50

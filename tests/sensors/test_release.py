@@ -1,6 +1,6 @@
 """Release of an I2C bus that a chip holds: clocks until SDA is free, then a stop."""
 
-from sensors.release import release
+from sensors.driver import release
 from support import cases
 
 

@@ -14,10 +14,10 @@ import board
 import machine as simulated
 from machine import clock
 
-import asleep
-import keys
-import napper
-import sleeper
+import battery
+import battery_door
+import battery_wearable
+import credentials
 from config import Settings
 
 GATEWAY = "coap://192.168.1.2"
@@ -163,7 +163,7 @@ class Wire:
         n = node.due(world.ticks_ms())
         while n:
             peer = node.peer
-            back = world.heard(bytes(node.out(n)))
+            back = world.heard(bytes(node.tx_view(n)))
             if back is not None:
                 node.datagram(back, len(back), peer, world.ticks_ms())
             n = node.due(world.ticks_ms())
@@ -199,16 +199,17 @@ class Stage:
     def __init__(self, file, world):
         self.world = world
         names = ("Clock", "FastJoin", "Udp", "peer", "network_module")
-        self.kept = [(asleep, name, getattr(asleep, name)) for name in names]
-        for owner, name in ((keys, "FILE"), (sleeper, "NUMBERS_FILE"), (napper, "NUMBERS_FILE")):
-            self.kept.append((owner, name, getattr(owner, name)))
-        asleep.Clock = lambda: world
-        asleep.FastJoin = lambda *options: world
-        asleep.Udp = lambda node: Wire(world, node)
-        asleep.peer = lambda host, port: (host, port)
-        asleep.network_module = lambda: None
-        keys.FILE = file
-        sleeper.NUMBERS_FILE = napper.NUMBERS_FILE = file + ".own"
+        patched = [("battery", name) for name in names]
+        patched += [("credentials", "FILE")]
+        patched += [(name, "NUMBERS_FILE") for name in ("battery_door", "battery_wearable")]
+        self.kept = [(owner, name, getattr(sys.modules[owner], name)) for owner, name in patched]
+        battery.Clock = lambda: world
+        battery.FastJoin = lambda *options: world
+        battery.Udp = lambda node: Wire(world, node)
+        battery.peer = lambda host, port: (host, port)
+        battery.network_module = lambda: None
+        credentials.FILE = file
+        battery_door.NUMBERS_FILE = battery_wearable.NUMBERS_FILE = file + ".own"
         self.modules = sys.modules.get("esp32")
         sys.modules["esp32"] = Esp32()
         board.power_on()
@@ -216,7 +217,11 @@ class Stage:
         self.clean()
 
     def clean(self):
-        for name in (keys.FILE, keys.FILE + keys.NUMBERS, sleeper.NUMBERS_FILE):
+        for name in (
+            credentials.FILE,
+            credentials.FILE + credentials.NUMBERS,
+            battery_door.NUMBERS_FILE,
+        ):
             for end in ("", ".new"):
                 try:
                     os.remove(name + end)
@@ -226,7 +231,7 @@ class Stage:
     def end(self):
         self.clean()
         for owner, name, value in self.kept:
-            setattr(owner, name, value)
+            setattr(sys.modules[owner], name, value)
         if self.modules is None:
             del sys.modules["esp32"]
         else:

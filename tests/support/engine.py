@@ -126,7 +126,7 @@ def answer(node, datagram, peer="peer", now_ms=0):
         datagram = bytes.fromhex(datagram.replace(" ", ""))
     n = node.datagram(datagram, len(datagram), peer, now_ms)
     assert n >= 0, n
-    return bytes(node.out(n)) if n else None
+    return bytes(node.tx_view(n)) if n else None
 
 
 def ask(node, datagram, peer="peer", now_ms=0):
@@ -145,7 +145,7 @@ def due(node, now_ms):
     found = []
     n = node.due(now_ms)
     while n:
-        found.append((node.peer, decode(node.out(n))))
+        found.append((node.peer, decode(node.tx_view(n))))
         n = node.due(now_ms)
     return found
 
@@ -170,7 +170,7 @@ class Peer:
         self.tx = self.reply(message) or b""
         return len(self.tx)
 
-    def out(self, _n):
+    def tx_view(self, _n):
         return self.tx
 
     def due(self, _now_ms):

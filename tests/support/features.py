@@ -81,8 +81,8 @@ def reject(node, message, peer="peer", now_ms=0):
 def verify(node, peer="peer", now_ms=0):
     """Make the peer one that acknowledged a message."""
     node.view.now_ms = now_ms
-    node.exchange.trust(peer)
-    assert node.exchange.trusts(peer)
+    node.messaging.mark_verified(peer)
+    assert node.messaging.is_verified(peer)
 
 
 def one(sent, kind=None, peer="peer"):

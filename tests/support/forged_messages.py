@@ -4,11 +4,11 @@
 """
 
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from support.engine import answer, decode, encode, request
 from support.oscore_peer import SALT, SECRET, End
 
@@ -19,7 +19,7 @@ PAYLOAD = b"lock"
 def target(*features, **settings):
     """A node with keys, and with these features or the usual ones; `done`: what was PUT."""
     keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
-    node = Node(*(features or usual()), Access(READ_ONLY), keys, **settings)
+    node = Node(*(features or default_extensions()), Access(READ_ONLY), keys, **settings)
     node.seed(b"entropy!")
     node.done = []
 

@@ -9,19 +9,18 @@ import gc
 import sys
 from array import array
 
-import slots as count
 from coap import Resource
-from coap.block import Block
-from coap.counters import NAMES
+from coap.blockwise import Blockwise
 from coap.echo import Echo
-from coap.limit import Limit
-from coap.link import WellKnownCore
+from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
+from coap.no_response import NoResponse
 from coap.node import Node
+from coap.numbers import COUNT_HANDLER_ERRORS, COUNTER_NAMES
 from coap.observe import Observe
-from coap.problem import ProblemDetails
-from coap.resource import LATER, CoapError
-from coap.silence import NoResponse
+from coap.problem_details import ProblemDetails
+from coap.rate_limit import RateLimit
+from coap.resource import SEPARATE, CoapError
 from support.engine import decode, encode, uint
 
 MASK = 0x3FFFFFFF
@@ -83,7 +82,7 @@ class Value(Resource):
     def post(self, request, reply):
         if self.path == "later":
             self.tickets.append(request.ticket())
-            return LATER
+            return SEPARATE
         if self.path == "large":
             return request.payload
         if self.path == "written":
@@ -102,20 +101,20 @@ class Value(Resource):
 def serving():
     """A node with all features, in small sizes, so that its tables are often full."""
     node = Node(
-        Limit(rate=1, burst=12, amplification=True),
+        RateLimit(rate=1, burst=12, amplification=True),
         WellKnownCore(),
         Echo(),
         Observe(slots=4, con_every=3, con_ms=60000),
-        Block(slots=2, bytes=512, lifetime_ms=20000),
+        Blockwise(slots=2, bytes=512, lifetime_ms=20000),
         Multicast(slots=2),
         ProblemDetails(),
         NoResponse(),
         room=256,
-        remembered=8,
-        reply_bytes=48,
+        dedup_entries=8,
+        cached_response_bytes=48,
         peers=8,
         exchanges=3,
-        promises=2,
+        separate_responses=2,
     )
     node.seed(b"fuzz")
     for path in PATHS:
@@ -178,7 +177,7 @@ class Fuzzer:
     def take(self, n, datagram=b""):
         """What the node sends must be a message, and never bounce."""
         assert 4 <= n <= len(self.node.tx), n
-        out = bytes(self.node.out(n))
+        out = bytes(self.node.tx_view(n))
         message = decode(out)
         assert message.kind == 3 or message.code == 0 or message.code >= 0x40, message
         if datagram:
@@ -196,7 +195,7 @@ class Fuzzer:
         if what == 0:
             node.resources[1 + self.below(len(PATHS))].changed()
         elif what == 1:
-            tickets = node.at("later").tickets
+            tickets = node.resource_at("later").tickets
             while tickets:
                 out = self.choice((b"", b"late", 0x84, "text"))
                 node.respond(tickets.pop(), out, self.choice((None, 60)))
@@ -215,17 +214,17 @@ class Fuzzer:
         """It still answers, raised nothing, and holds no more memory."""
         node = self.node
         self.now_ms = (self.now_ms + 5000) & MASK
-        node.exchange.trust("good")
+        node.messaging.mark_verified("good")
         for path, code in (("value", 0x45), ("none", 0x84)):
             datagram = encode(0, 1, self.below(65536), b"good", [(11, path.encode())])
-            node.at("value").exists = True
-            node.at("value").changed()
+            node.resource_at("value").exists = True
+            node.resource_at("value").changed()
             n = node.datagram(datagram, len(datagram), "good", self.now_ms)
-            message = decode(node.out(n))
+            message = decode(node.tx_view(n))
             assert (message.kind, message.code, message.token) == (2, code, b"good"), message
-        assert node.counters[count.HANDLER_ERRORS] == 0, node.last_error
-        assert len(node.views) <= 48 and len(node.exchange.numbers) <= 8
-        del node.at("later").tickets[:]
+        assert node.counters[COUNT_HANDLER_ERRORS] == 0, node.last_error
+        assert len(node.views) <= 48 and len(node.messaging.peer_indexes) <= 8
+        del node.resource_at("later").tickets[:]
         memory = blocks()
         if self.done >= 2 * CHECK_EVERY:  # caches are warm
             self.memory = memory if self.memory is None else self.memory
@@ -338,6 +337,8 @@ def main(seed, n):
     counters = fuzzer.node.counters
     print("{} datagrams, {} answers, seed {}:".format(n, fuzzer.answered, seed))
     print(
-        ", ".join(["{} {}".format(name, value) for name, value in zip(NAMES, counters) if value])
+        ", ".join(
+            ["{} {}".format(name, value) for name, value in zip(COUNTER_NAMES, counters) if value]
+        )
     )
     return array("i", counters)

@@ -5,7 +5,7 @@ It shares nothing with the engine but the keys, which Appendix C proves, and the
 
 from cryptolib import aes
 
-from coap.context import expand, hmac, info
+from coap.oscore.context import hkdf_expand, hkdf_info, hmac_sha256
 from support.engine import decode, encode, uint
 
 OSCORE = 9
@@ -19,13 +19,13 @@ class End:
     """One end: `seq` counts its Partial IVs; request() and answer() protect, read() opens."""
 
     def __init__(self, own, other, secret=SECRET, salt=SALT, id_context=None):
-        prk = hmac(salt or bytes(32), secret)
+        prk = hmac_sha256(salt or bytes(32), secret)
         self.own = own
         self.other = other
         self.id_context = id_context
-        self.own_key = expand(prk, info(own, id_context, "Key", 16), 16)
-        self.other_key = expand(prk, info(other, id_context, "Key", 16), 16)
-        self.iv = expand(prk, info(b"", id_context, "IV", 13), 13)
+        self.own_key = hkdf_expand(prk, hkdf_info(own, id_context, "Key", 16), 16)
+        self.other_key = hkdf_expand(prk, hkdf_info(other, id_context, "Key", 16), 16)
+        self.iv = hkdf_expand(prk, hkdf_info(b"", id_context, "IV", 13), 13)
         self.seq = 0
         self.piv = b""  # of the last request
 

@@ -48,7 +48,7 @@ class Reliable:
 
     # As an end of the wire
 
-    def out(self, _n):
+    def tx_view(self, _n):
         return self.tx
 
     def wait_ms(self, _now_ms):

@@ -6,7 +6,7 @@
 `Answer` is read by a parser of its own, so that an error in the engine's cannot hide itself.
 """
 
-from coap.message import Writer
+from coap.message import MessageBuilder
 from coap.numbers import ACCEPT, CON, CONTENT_FORMAT, GET, IF_MATCH, PUT, URI_PATH, URI_QUERY
 
 
@@ -26,7 +26,7 @@ class Asker:
         """The bytes of a CON request; `path` may end in ?query&query."""
         self.mid += 1
         buffer = bytearray(1280)
-        writer = Writer(buffer).begin(CON, method, self.mid, b"tk")
+        writer = MessageBuilder(buffer).begin(CON, method, self.mid, b"tk")
         if if_match is not None:
             writer.option(IF_MATCH, if_match)
         path, _, query = path.partition("?")
@@ -46,7 +46,7 @@ class Asker:
     def send(self, request):
         n = self.node.datagram(request, len(request), "peer", self.now_ms)
         assert n > 0
-        return Answer(bytes(self.node.out(n)))
+        return Answer(bytes(self.node.tx_view(n)))
 
     def again(self, request):
         """Send without a look at the answer, and without allocating: the answer's length."""

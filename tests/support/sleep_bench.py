@@ -1,11 +1,10 @@
 """A sleeping door in virtual time, and the memory between its wakes."""
 
-from journal import PIN, POWER_ON, Journal
-from power.cycle import Cycle
-from power.fastjoin import FAILED, JOINING, UP
-from power.pace import Pace
-from power.reserve import Reserve
-from power.slots import Slots
+from power.door_cycle import DoorCycle
+from power.event_log import PIN, POWER_ON, EventLog
+from power.retained_state import DoubleBuffer, NumberReservation
+from power.schedule import WakeSchedule
+from power.wifi_fast import FAILED, JOINING, UP
 
 START_S = 50_000
 
@@ -48,7 +47,7 @@ class Bench:
         self.measures = []
         self.failures = []
         self.lines = []
-        self.reserve = Reserve(None)
+        self.reserve = NumberReservation(None)
 
     # As the memory
 
@@ -115,7 +114,7 @@ class Bench:
             self.moves.pop(0)
             self.level = 1 - self.level
         self.fed_ms = self.now_ms
-        journal = Journal(8)
+        journal = EventLog(8)
         if self.lid is not None:
             self.lid.edges = 0
         parts = {
@@ -126,13 +125,13 @@ class Bench:
             "link": self.link(self),
             "talk": Talk(self, journal),
             "journal": journal,
-            "pace": Pace(3600),
-            "slots": Slots(self),
+            "pace": WakeSchedule(3600),
+            "slots": DoubleBuffer(self),
             "reserve": self.reserve,
             "measure": self.measures.append,
             "feed": self.feed,
         }
-        cycle = Cycle(
+        cycle = DoorCycle(
             parts, say=self.lines.append, told=self.count, failed=self.failures.append, **limits
         )
         try:

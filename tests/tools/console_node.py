@@ -3,11 +3,11 @@
 import sys
 
 import startup
-from apps.common import Config
-from coap.defaults import for_board
+from apps.device import Config
+from coap.presets import node_for_board
 from config import Settings
 
-SLOTS = {"remembered": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
+SLOTS = {"dedup_entries": 16, "exchanges": 4, "peers": 4, "observers": 4, "blocks": 2}
 
 
 class Board:
@@ -22,7 +22,7 @@ class Machine:
         raise SystemExit
 
 
-node = for_board(SLOTS, 1152)
+node = node_for_board(SLOTS, 1152)
 node.add("config", Config(Settings.load("config.json")))
 line = startup.open_line(node, Board, Machine)
 print("ready")

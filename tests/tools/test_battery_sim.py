@@ -98,7 +98,7 @@ def test_a_seed_repeats_a_day(firmware):
 
 MUTANTS = {
     "a quick pair is one event": ("power/cycle.py", "journal.catch_up(level, 2, PIN, now_s)", "0"),
-    "unreported events are forgotten": ("journal.py", "self.kept = kept", "self.kept = 0"),
+    "unreported events are forgotten": ("power/event_log.py", "self.kept = kept", "self.kept = 0"),
     "event numbers restart": (
         "power/cycle.py",
         "if self.reserve.limit >= 0:",

@@ -12,10 +12,10 @@ from serial_board import SerialBoard
 
 import build_mpy
 import package
-import safety
-from apps.bounds import LENGTH_MAX
+import recovery
+from apps.alerts import LENGTH_MAX
 from config import Settings
-from fields import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
+from config_schema import GATEWAY_MAX, HEARTBEAT_MAX_S, NAME_MAX
 from host import device
 from setup import firmware
 
@@ -87,8 +87,8 @@ def test_the_constants_are_complete(name):
     assert name == board.NAME
     for constant, kind in {**CONSTANTS, **LINKS[board.LINK]}.items():
         assert isinstance(getattr(board, constant), kind), constant
-    sizes = {"remembered", "exchanges", "peers", "observers", "blocks", "block_bytes"}
-    assert set(board.SLOTS) == sizes | {"reply_bytes", "promises"}
+    sizes = {"dedup_entries", "exchanges", "peers", "observers", "blocks", "block_bytes"}
+    assert set(board.SLOTS) == sizes | {"cached_response_bytes", "separate_responses"}
     assert 256 <= board.RECV_MAX <= 1280
 
 
@@ -158,7 +158,7 @@ def test_the_button_is_read(name, pressed, monkeypatch):
     pico = types.SimpleNamespace(bootsel_button=lambda: int(pressed))
     if BOARDS[name].port == "rp2":
         monkeypatch.setitem(sys.modules, "rp2", pico)
-    assert safety.boot_button(types.SimpleNamespace(Pin=Pin), board)() is pressed
+    assert recovery.boot_button(types.SimpleNamespace(Pin=Pin), board)() is pressed
 
 
 @pytest.mark.parametrize("name", NAMES)

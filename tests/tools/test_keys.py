@@ -10,9 +10,9 @@ import sys
 import pytest
 from aiocoap.oscore import FilesystemSecurityContext
 
-import make_keys as tool
-import put_keys
 from host.device import Problem
+from oscore_keys import make as tool
+from oscore_keys import provision as put_keys
 from setup.console import ROOT
 from support.ports import free_port
 
@@ -75,9 +75,9 @@ def board(monkeypatch):
 
 def node_keys(path):
     """What the node makes of its file, by the code that runs on it."""
-    import keys
+    import credentials
 
-    return keys.load(str(path))
+    return credentials.load(str(path))
 
 
 def id_of(made):
@@ -129,11 +129,13 @@ def test_both_ends_have_the_same_keys(folder):
     theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
     assert theirs.sender_id == ours["recipient_id"] and theirs.recipient_id == ours["sender_id"]
     assert theirs.id_context is None and ours["id_context"] is None
-    from coap.context import expand, hmac, info
+    from coap.oscore.context import hkdf_expand, hkdf_info, hmac_sha256
 
-    prk = hmac(ours["salt"], ours["secret"])
-    assert theirs.recipient_key == expand(prk, info(ours["sender_id"], None, "Key", 16), 16)
-    assert theirs.common_iv == expand(prk, info(b"", None, "IV", 13), 13)
+    prk = hmac_sha256(ours["salt"], ours["secret"])
+    assert theirs.recipient_key == hkdf_expand(
+        prk, hkdf_info(ours["sender_id"], None, "Key", 16), 16
+    )
+    assert theirs.common_iv == hkdf_expand(prk, hkdf_info(b"", None, "IV", 13), 13)
     assert credentials(made) == ({"coap://*": id_of(made)}, {":door-1": id_of(made)})
 
 
@@ -182,7 +184,15 @@ def test_nothing_secret_is_printed(folder):
 
 def test_what_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "keys").write_text("a file")
-    command = [sys.executable, "tools/make_keys.py", "--node", "a", "--keys", tmp_path / "keys"]
+    command = [
+        sys.executable,
+        "tools/oscore_keys",
+        "make",
+        "--node",
+        "a",
+        "--keys",
+        tmp_path / "keys",
+    ]
     said = refused(command)
     assert f"{tmp_path / 'keys'}: File exists: put that right and try again" in said
 
@@ -485,7 +495,7 @@ def test_what_the_board_is_asked_tells_no_more_than_an_id(folder, tmp_path, monk
     monkeypatch.chdir(tmp_path)
 
     def ask():
-        command = [sys.executable, "-c", put_keys.WHOSE]
+        command = [sys.executable, "-c", put_keys.PRINT_ID]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     assert ask() == "False"

@@ -47,9 +47,9 @@ answer = lambda request, reply: b"here"
 node.get("a", observable=True)(answer)
 for _ in range(2):
     n = node.datagram(b"\\x40\\x01\\0\\1\\xb1a", 6, "peer", 1)
-    assert bytes(node.out(n))[:2] == b"\\x60\\x45" and bytes(node.out(n))[-4:] == b"here"
+    assert bytes(node.tx_view(n))[:2] == b"\\x60\\x45" and bytes(node.tx_view(n))[-4:] == b"here"
 n = node.datagram(b"\\x40\\x01\\0\\2\\x60\\x51a", 7, "peer", 1)  # with Observe
-assert bytes(node.out(n))[1] == 0x45
+assert bytes(node.tx_view(n))[1] == 0x45
 while node.due(2):
     pass
 node.restore(node.state())

@@ -78,7 +78,7 @@ class Bench:
         """What the line gets for a message of the node at once, None for nothing."""
         data = encode(*message)
         n = self.bridge.datagram(data, len(data), None, 0)
-        return decode(self.bridge.out(n)) if n else None
+        return decode(self.bridge.tx_view(n)) if n else None
 
 
 def test_two_clients_with_the_same_numbers():

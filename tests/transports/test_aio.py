@@ -1,4 +1,4 @@
-"""serve(): a node beside other asyncio tasks, on the machine's own sockets."""
+"""serve_udp(): a node beside other asyncio tasks, on the machine's own sockets."""
 
 import asyncio
 import os
@@ -6,13 +6,12 @@ import select
 import socket
 import time
 
-import slots as count
-from coap import LATER
+from coap import SEPARATE
 from coap.node import Node
-from coap.numbers import ACK, CON, CONTENT, GET
-from coap.transports.aio import serve
+from coap.numbers import ACK, CON, CONTENT, COUNT_REOPENED, GET
+from coap.transports.aio import serve as serve_node
+from coap.transports.aio import serve_udp
 from coap.transports.udp import Udp
-from coap.transports.udp import serve as serve_node
 from support.engine import decode, encode, request
 
 PATIENCE_S = 3
@@ -77,7 +76,7 @@ def serving(scenario):
     client = Client(port)
 
     async def main():
-        server = asyncio.create_task(serve(udp))
+        server = asyncio.create_task(serve_udp(udp))
         await asyncio.sleep(0)
         try:
             await scenario(node, udp, client)
@@ -152,7 +151,7 @@ def test_what_other_tasks_bring_about_is_sent_at_once():
         @node.get("slow")
         def slow(request, reply):
             tickets.append(request.ticket())
-            return LATER
+            return SEPARATE
 
         for _ in range(3):
             assert (await client.ask(request(GET, "slow", token=b"t"))).code == 0
@@ -162,26 +161,26 @@ def test_what_other_tasks_bring_about_is_sent_at_once():
             assert message is not None, "nothing was sent"
             assert (message.kind, message.payload) == (CON, b"at last")
             client.send(encode(ACK, 0, message.mid))
-            assert await come_true(lambda: node.exchange.open == 0)
+            assert await come_true(lambda: node.messaging.open_count == 0)
 
     serving(scenario)
 
 
 def test_retransmissions():
     async def scenario(node, udp, client):
-        node.exchange.ack_timeout_ms = 50
+        node.messaging.ack_timeout_ms = 50
 
         @node.get("slow")
         def slow(request, reply):
             node.respond(request.ticket(), b"x")
-            return LATER
+            return SEPARATE
 
         assert (await client.ask(request(GET, "slow"))).code == 0
         first = await client.receive()
         again = await client.receive()
         assert first.payload == again.payload == b"x" and first.mid == again.mid
         client.send(encode(ACK, 0, first.mid))
-        assert await come_true(lambda: node.exchange.open == 0)
+        assert await come_true(lambda: node.messaging.open_count == 0)
         while await client.receive(LOOK_S):
             pass  # sent before the ACK was heard
         assert await client.receive(0.4) is None
@@ -194,9 +193,9 @@ def test_an_empty_datagram():
         for number in (1, 2):
             client.send(b"")
             await asyncio.sleep(0.05)
-            assert node.counters[count.REOPENED] == number - 1
+            assert node.counters[COUNT_REOPENED] == number - 1
             client.send(b"")
-            assert await come_true(lambda: node.counters[count.REOPENED] == number)  # noqa: B023
+            assert await come_true(lambda: node.counters[COUNT_REOPENED] == number)  # noqa: B023
             assert (await client.ask(request(GET, "a"))).payload == b"ok"
 
     serving(scenario)

@@ -4,11 +4,10 @@ import os
 import socket
 import time
 
-import slots as count
-from coap.link import WellKnownCore
+from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
 from coap.node import Node
-from coap.numbers import CON, GET, NON
+from coap.numbers import CON, COUNT_HANDLER_ERRORS, COUNT_REOPENED, GET, NON
 from coap.transports.group import ALL_NODES, Group
 from coap.transports.udp import Udp
 from support import cases, raises
@@ -147,11 +146,11 @@ def test_what_a_group_is_not_answered():
 def test_an_empty_datagram_to_the_group_does_no_harm():
     def test(site):
         counters = site.node.counters
-        before = counters[count.REOPENED]
+        before = counters[COUNT_REOPENED]
         for opened_anew in (0, 1):
             site.send(site.to_group, b"")
             assert site.answers() == []
-            assert counters[count.REOPENED] == before + opened_anew
+            assert counters[COUNT_REOPENED] == before + opened_anew
         site.send(site.to_group, request(GET, "v", NON))
         assert len(site.answers()) == 1
 
@@ -202,7 +201,7 @@ def test_a_group_that_can_not_be_joined_is_an_error_and_the_node_goes_on(address
         assert len(site.answers()) == 1
         site.send(site.to_node, request(GET, "v"))
         assert len(site.answers()) == 1
-        assert site.node.counters[count.HANDLER_ERRORS] == 0
+        assert site.node.counters[COUNT_HANDLER_ERRORS] == 0
 
     at(V4, test)
 

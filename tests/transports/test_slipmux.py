@@ -2,13 +2,23 @@
 
 import micropython
 
-import coap.transports.slip as slip
+import coap.transports.slipmux as slip
 import coap.transports.slipmux as slipmux_module
-import slots as count
-import slots as s
-from coap import LATER, Resource
+from coap import SEPARATE, Resource
+from coap.codec import MAX_MESSAGE
 from coap.node import Node
-from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
+from coap.numbers import (
+    ACK,
+    CON,
+    CONTENT,
+    COUNT_FRAMES_DROPPED,
+    COUNT_FRAMES_IGNORED,
+    COUNT_SEND_ERRORS,
+    GET,
+    NON,
+    POST,
+    RST,
+)
 from coap.observe import Observe
 from coap.transports.slipmux import Slipmux
 from support import allocated, cases, locked, only, raises, retained
@@ -159,7 +169,7 @@ class Line:
 
     def counted(self):
         counters = self.node.counters
-        return counters[count.FRAMES_DROPPED], counters[count.FRAMES_IGNORED]
+        return counters[COUNT_FRAMES_DROPPED], counters[COUNT_FRAMES_IGNORED]
 
     def check(self):
         """The node serves."""
@@ -300,7 +310,7 @@ def test_the_longest_message_passes_and_a_longer_one_is_dropped():
     node = serving(room=64)
     lengths = []
     node.post("n")(lambda request, reply: lengths.append(request.payload_length))
-    longest = node.view.r[s.LIMIT]
+    longest = node.view.index[MAX_MESSAGE]
     with Line(node) as line:
         empty = request(POST, "n", payload=b"x")
         fits = request(POST, "n", payload=b"x" * (longest - len(empty) + 1))
@@ -426,7 +436,7 @@ def test_a_line_that_takes_nothing_loses_the_answer_and_serves_on():
         slipmux_module.ticks_ms = passing
         assert line.feed(framed(request(GET, "a"))) == b""
         assert slipmux_module.clock[0] < 1000
-        assert line.node.counters[count.SEND_ERRORS] == 1
+        assert line.node.counters[COUNT_SEND_ERRORS] == 1
         line.stream.takes = None
         line.check()
 
@@ -505,7 +515,7 @@ def test_separate_answers_and_notifications_come_over_the_line():
 
     def late(request, reply):
         tickets.append(request.ticket())
-        return LATER
+        return SEPARATE
 
     node.get("late")(late)
     thing = node.add("thing", Thing())

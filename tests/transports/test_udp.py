@@ -9,11 +9,21 @@ import socket
 import time
 
 import coap.transports.udp as udp_module
-import slots as count
-from coap import LATER
-from coap.limit import Limit
+from coap import SEPARATE
 from coap.node import Node
-from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST
+from coap.numbers import (
+    ACK,
+    CHANGED,
+    CON,
+    CONTENT,
+    COUNT_GIVEN_UP,
+    COUNT_REOPENED,
+    COUNT_SEND_ERRORS,
+    GET,
+    NON,
+    POST,
+)
+from coap.rate_limit import RateLimit
 from coap.transports.udp import Udp, run
 from support import cases, expected_failure, only, raises, retained
 from support.engine import decode, encode, request
@@ -284,7 +294,7 @@ def test_an_empty_datagram_where_it_kills_the_socket():
         check(udp, port)
         for number in (1, 2, 3):
             assert exchange(udp, port, b"") == []
-            assert node.counters[count.REOPENED] == number
+            assert node.counters[COUNT_REOPENED] == number
             assert port.open() is not None and port.open().bound == ("0.0.0.0", 5683)
             check(udp, port)
 
@@ -300,7 +310,7 @@ def test_an_empty_datagram_among_others():
                 udp.step(10)
             assert len(port.sent) == 3
             # where it does no harm nobody can have what waits dropped by an empty datagram
-            assert node.counters[count.REOPENED] == (2 if kills else 0)
+            assert node.counters[COUNT_REOPENED] == (2 if kills else 0)
             check(udp, port)
 
 
@@ -312,7 +322,7 @@ def test_empty_datagrams_in_a_row_cost_others_nothing():
         port.waiting = [b"", b"", b"", request(GET, "a")]
         for _ in range(4):
             udp.step(10)
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_REOPENED] == 0
         assert len(port.sent) == 1
         check(udp, port)
 
@@ -328,13 +338,13 @@ def test_sources_that_can_not_be_sent_to_cost_others_nothing(code):
             port.send_errors = [code]
             assert exchange(udp, port, request(GET, "a")) == []
             check(udp, port)
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_REOPENED] == 0
 
 
 @expected_failure("a host with all peer entries leaves no share of the rate to others")
 def test_a_host_with_many_ports_leaves_others_their_share():
     with on(Port()) as port:
-        node = Node(Limit(20, 40))
+        node = Node(RateLimit(20, 40))
         node.get("a")(lambda request, reply: b"ok")
         udp = Udp(node)
         for i in range(16):
@@ -359,8 +369,8 @@ def test_poll_that_is_wrong():
         for _ in range(3):
             port.spurious = 1
             udp.step(10)
-        assert node.counters[count.SEND_ERRORS] == 0
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_SEND_ERRORS] == 0
+        assert node.counters[COUNT_REOPENED] == 0
         check(udp, port)
 
 
@@ -371,7 +381,7 @@ def test_poll_that_stays_wrong():
         port.spurious = 1000
         for _ in range(30):
             udp.step(10)
-        assert node.counters[count.REOPENED] > 0
+        assert node.counters[COUNT_REOPENED] > 0
         port.spurious = 0
         check(udp, port)
 
@@ -405,8 +415,8 @@ def test_an_answer_that_can_not_be_sent(error):
         port.send_errors = [error]
         data = request(POST, "a")
         assert exchange(udp, port, data) == []
-        assert node.counters[count.SEND_ERRORS] == 1
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_SEND_ERRORS] == 1
+        assert node.counters[COUNT_REOPENED] == 0
         assert str(error) in node.last_error
         # the client sends it again: it is answered, and not executed again
         assert decode(exchange(udp, port, data)[0]).code == CHANGED
@@ -420,8 +430,8 @@ def test_errors_do_not_add_up_while_datagrams_come():
         for _ in range(30):
             port.send_errors = [ENOMEM]
             exchange(udp, port, request(GET, "a"))
-        assert node.counters[count.SEND_ERRORS] == 30
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_SEND_ERRORS] == 30
+        assert node.counters[COUNT_REOPENED] == 0
         check(udp, port)
 
 
@@ -429,11 +439,11 @@ def test_errors_without_end_open_the_socket_anew():
     with on(Port()) as port:
         node, done = serving()
         udp = Udp(node)
-        node.every(1000, lambda now_ms: node.exchange.begin(Silent(node), port.peer))
+        node.every(1000, lambda now_ms: node.messaging.open_exchange(Silent(node), port.peer))
         port.send_errors = [ENOMEM] * 20
         for _ in range(400):
             udp.step()
-        assert node.counters[count.REOPENED] >= 1
+        assert node.counters[COUNT_REOPENED] >= 1
         # one of the node's own messages may be due again in between
         sent = [decode(data) for data in exchange(udp, port, request(GET, "a"), 5)]
         assert [message.payload for message in sent if message.kind == ACK] == [b"ok"], sent
@@ -448,7 +458,7 @@ class Silent:
         self.node.tx[: len(data)] = data
         return len(data)
 
-    def settled(self, slot, how):
+    def on_exchange_done(self, slot, how):
         pass
 
 
@@ -459,11 +469,11 @@ def test_an_error_of_the_socket_itself(error):
         udp = Udp(node)
         port.send_errors = [error]
         exchange(udp, port, request(GET, "a"))
-        assert node.counters[count.REOPENED] == 1
+        assert node.counters[COUNT_REOPENED] == 1
         check(udp, port)
         port.receive_errors = [error]
         udp.step(10)
-        assert node.counters[count.REOPENED] == 2
+        assert node.counters[COUNT_REOPENED] == 2
         check(udp, port)
 
 
@@ -474,7 +484,7 @@ def test_a_network_that_is_away_for_a_while():
         udp = Udp(node)
         port.send_errors = [EBADF]
         port.bind_errors = [ENODEV] * 5
-        node.exchange.begin(Silent(node), port.peer)
+        node.messaging.open_exchange(Silent(node), port.peer)
         ran = []
         node.every(200, ran.append)
         exchange(udp, port, request(GET, "a"))
@@ -486,7 +496,7 @@ def test_a_network_that_is_away_for_a_while():
             assert steps < 100, "the socket is not opened again"
         assert len(ran) > 0 or steps < 5  # the application goes on meanwhile
         check(udp, port, 4)
-        assert node.counters[count.REOPENED] >= 6
+        assert node.counters[COUNT_REOPENED] >= 6
 
 
 def test_steps_without_a_socket_take_time():
@@ -512,7 +522,7 @@ def test_everything_that_is_due_is_sent():
         @node.get("slow")
         def slow(request, reply):
             tickets.append(request.ticket())
-            return LATER
+            return SEPARATE
 
         ack = exchange(udp, port, request(GET, "slow", token=b"1"))
         assert decode(ack[0]).code == 0
@@ -523,14 +533,14 @@ def test_everything_that_is_due_is_sent():
         for _ in range(20):
             udp.step()
         assert len(port.sent) == 5 and port.sent[0] == port.sent[4]
-        assert node.counters[count.GIVEN_UP] == 1
+        assert node.counters[COUNT_GIVEN_UP] == 1
 
 
 def test_an_ack_ends_it():
     with on(Port()) as port:
         node, done = serving()
         udp = Udp(node)
-        node.exchange.begin(Silent(node), port.peer)
+        node.messaging.open_exchange(Silent(node), port.peer)
         udp.step(10)
         mid = decode(port.sent[0]).mid
         assert exchange(udp, port, encode(ACK, 0, mid)) == []
@@ -674,10 +684,10 @@ def test_on_the_machine_s_own_sockets():
             assert decode(client.receive()).code == code
         client.send(b"")
         udp.step(2000)
-        assert node.counters[count.REOPENED] == 0
+        assert node.counters[COUNT_REOPENED] == 0
         client.send(b"")
         udp.step(2000)
-        assert node.counters[count.REOPENED] == 1
+        assert node.counters[COUNT_REOPENED] == 1
         client.send(request(GET, "a"))
         udp.step(2000)
         assert decode(client.receive()).payload == b"ok"
@@ -762,7 +772,7 @@ def bare():
 @only("micropython")
 def test_the_node_retains_what_recvfrom_returns_and_nothing_else(method):
     node, done = serving()
-    node.at("a").handlers[POST] = lambda request, reply: None
+    node.resource_at("a").handlers[POST] = lambda request, reply: None
     data = bytearray(request(method, "a"))
     udp, port = opened(node)
     client = Client(port)

@@ -48,7 +48,7 @@ class Gateway:
         self.longest_bytes = max(self.longest_bytes, len(data))
         n = self._node.datagram(data, len(data), peer, self._clock.now_ms & 0x3FFFFFFF)
         if n:
-            response = bytes(self._node.out(n))
+            response = bytes(self._node.tx_view(n))
             self._access_point.transmit(self._arrive, (peer, response))
 
     def take_report(self, records):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_mpy import compile_file, sources
+from fold import counterpart
 from host.device import ROOT, Problem
 from setup import console, interpreter
 
@@ -48,7 +49,9 @@ def build(folder=BUILD):
     target = folder / "firmware"
     modules = sources()
     for board in set(BOARDS.values()):
-        modules.append((Path("boards", board, "board.py"), ROOT / "boards" / board / "board.py"))
+        modules.append(
+            (Path("boards", board, "board.py"), counterpart(ROOT / "boards" / board / "board.py"))
+        )
     with console.lock("battery_sim", folder):
         for path, file in modules:
             as_source = path.name in ("boot.py", "main.py") or platform.machine() != "x86_64"
@@ -85,7 +88,7 @@ def simulate(firmware, seed, scenario):
         "troubles": not scenario.calm,
         "observed": scenario.observed,
     }
-    argv = [program.path.absolute(), "-X", "heapsize=64m", HERE / "simulation.py"]
+    argv = [program.path.absolute(), "-X", "heapsize=64m", counterpart(HERE / "simulation.py")]
     with tempfile.TemporaryDirectory() as flash:
         (Path(flash) / "config.json").write_text(json.dumps(settings))
         (Path(flash) / "secrets.json").write_text(json.dumps(SECRETS))

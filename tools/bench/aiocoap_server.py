@@ -17,9 +17,9 @@ class Contact(resource.Resource):
 class Store(resource.ObservableResource):
     """A value that a PUT writes; its observers are notified."""
 
-    def __init__(self):
+    def __init__(self, value=b""):
         super().__init__()
-        self.value = b""
+        self.value = value
 
     async def render_get(self, request):
         return aiocoap.Message(payload=self.value, content_format=0)
@@ -37,7 +37,7 @@ async def serve(host, port):
         [".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader)
     )
     site.add_resource(["s", "contact"], Contact())
-    site.add_resource(["bench", "body"], Store())
+    site.add_resource(["bench", "body"], Store(bytes(97 + i % 23 for i in range(4096))))
     site.add_resource(["bench", "state"], Store())
     # udp6 alone: TCP and the others would only idle, but they would take ports.
     await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])

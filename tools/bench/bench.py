@@ -5,20 +5,18 @@ slows all of them; medians over the rounds are printed as a Markdown table.
 """
 
 import argparse
-import asyncio
 import json
-import logging
 import os
-import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 
 import programs
 import tables
 from servers import HOST, SERVERS
-from workloads import WORKLOADS
+from workloads import BODY, WORKLOADS
 
 from setup.console import Arguments
 
@@ -33,8 +31,7 @@ def main():
     try:
         servers = [SERVERS[name]() for name in arguments.servers]
         results = measure(servers, arguments)
-        command = shlex.join(["python3", "tools/bench/bench.py", *sys.argv[1:]])
-        print(tables.heading(command, arguments))
+        print(tables.heading("bench", arguments))
         print(tables.rates(results, servers, arguments.workloads))
         print(tables.legend(servers, arguments.workloads), end="")
         print(tables.warnings(results, arguments.workloads))
@@ -124,7 +121,7 @@ def load(options, server, request):
     if server.echoes:
         command.append("--echo")
     if request.upload:
-        asyncio.run(upload(server, *request.upload))
+        upload(server, request)
     cpu_s, start = server.cpu_s(), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True)
     elapsed = time.monotonic() - start
@@ -136,26 +133,25 @@ def load(options, server, request):
     return report
 
 
-async def upload(server, path, payload):
-    """PUT a payload of any length, in blocks if need be. Raises Problem."""
-    import aiocoap  # here: without uploads a bench needs no aiocoap
-
-    logging.getLogger("coap").setLevel(logging.ERROR)  # it warns of libcoap's responses to blocks
-    context = await aiocoap.Context.create_client_context(transports=["udp6"])
-    message = aiocoap.Message(
-        code=aiocoap.PUT,
-        uri=f"coap://{HOST}:{server.port}/{path}",
-        payload=payload,
-        content_format=0,
-    )
-    try:
-        response = await asyncio.wait_for(context.request(message).response, UPLOAD_S)
-    except (aiocoap.error.Error, TimeoutError) as error:
-        raise programs.Problem(f"{server.name}, PUT /{path}: {error!r}") from None
-    finally:
-        await context.shutdown()
-    if not response.code.is_successful():
-        raise programs.Problem(f"{server.name}, PUT /{path}: {response.code}")
+def upload(server, request):
+    """PUT the body that a request asks for, in blocks. Raises Problem."""
+    uri = f"coap://{HOST}:{server.port}/{request.path}"
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(BODY)
+        file.flush()
+        command = [
+            programs.libcoap("coap-client"),
+            "-m",
+            "put",
+            "-b",
+            "1024",
+            "-f",
+            file.name,
+            uri,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=UPLOAD_S)
+    if done.stdout.strip() or done.stderr.strip():
+        raise programs.Problem(f"{server.name}, PUT {uri}: {(done.stderr or done.stdout).strip()}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 #ifndef MOTE_BENCH_COAP_REQUEST_H
 #define MOTE_BENCH_COAP_REQUEST_H
 
-#include <ctype.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +17,7 @@ enum { CON, NON, ACK };
 struct request {
     uint8_t bytes[MAX_DATAGRAM];
     size_t length;
-    unsigned last_option, token_length;
+    unsigned last_option;
 };
 
 static int type_of(const uint8_t *message) { return message[0] >> 4 & 3; }
@@ -80,13 +79,11 @@ static void add_parts(struct request *request, unsigned number, const char *text
     }
 }
 
-/* Begin a request of this type and method, with Message ID 0. */
-static void begin_request(struct request *request, unsigned type, unsigned method,
-                          const void *token) {
-    uint8_t header[4] = {(uint8_t)(0x40 | type << 4 | TOKEN_LENGTH), (uint8_t)method, 0, 0};
+/* Begin a CON request with Message ID 0. */
+static void begin_request(struct request *request, int method, const void *token) {
+    uint8_t header[4] = {0x40 | TOKEN_LENGTH, (uint8_t)method, 0, 0};
 
     request->length = request->last_option = 0;
-    request->token_length = TOKEN_LENGTH;
     add_bytes(request, header, sizeof header);
     add_bytes(request, token, TOKEN_LENGTH);
 }

@@ -35,11 +35,8 @@ def main():
     try:
         servers = [SERVERS[name]() for name in arguments.servers]
         results = measure(servers, arguments)
-        command = "make figures"
-        if len(sys.argv) > 1:
-            command += f" BENCH='{' '.join(sys.argv[1:])}'"
         parts = [
-            paragraph(tables.heading(command, arguments)),
+            paragraph(tables.heading("figures", arguments)),
             by_server(results, servers),
             by_workload(results, arguments.workloads),
             instructions(icount.count()),

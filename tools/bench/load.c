@@ -41,34 +41,18 @@ static uint8_t incoming[MAX_WINDOW][2048];
 /* ---- requests ---- */
 
 static void build_template(void) {
-    unsigned byte;
-
-    if (!args.raw) {
-        begin_request(&template, args.non ? NON : CON, (unsigned)args.method, "\0\0\0\0");
-        add_parts(&template, URI_PATH, args.path, '/');
-        if (args.content_format >= 0) {
-            add_uint(&template, CONTENT_FORMAT, (unsigned)args.content_format);
-        }
-        add_parts(&template, URI_QUERY, args.query, '&');
-        if (args.accept >= 0) {
-            add_uint(&template, ACCEPT, (unsigned)args.accept);
-        }
-        if (args.payload) {
-            add_bytes(&template, "\xff", 1);
-            add_bytes(&template, args.payload, strlen(args.payload));
-        }
-        return;
+    begin_request(&template, args.method, "\0\0\0\0");
+    add_parts(&template, URI_PATH, args.path, '/');
+    if (args.content_format >= 0) {
+        add_uint(&template, CONTENT_FORMAT, (unsigned)args.content_format);
     }
-    for (const char *c = args.raw; *c; c += 2) {
-        if (!isxdigit((unsigned char)c[0]) || !isxdigit((unsigned char)c[1]) ||
-            template.length == MAX_DATAGRAM || sscanf(c, "%2x", &byte) != 1) {
-            die("--raw", "give whole bytes in hex, at most 1500");
-        }
-        template.bytes[template.length++] = (uint8_t)byte;
+    add_parts(&template, URI_QUERY, args.query, '&');
+    if (args.accept >= 0) {
+        add_uint(&template, ACCEPT, (unsigned)args.accept);
     }
-    template.token_length = template.bytes[0] & 15;
-    if (template.length < 4 + template.token_length || template.token_length > 8) {
-        die("--raw", "give a whole CoAP message with a token of 0 to 8 bytes");
+    if (args.payload) {
+        add_bytes(&template, "\xff", 1);
+        add_bytes(&template, args.payload, strlen(args.payload));
     }
 }
 
@@ -80,9 +64,7 @@ static void set_ids(struct endpoint *endpoint, struct exchange *exchange) {
         endpoint->by_mid[exchange->mid] = (uint8_t)(exchange - endpoint->exchanges);
     }
     set_mid(exchange->request.bytes, exchange->mid);
-    for (unsigned i = 0; i < template.token_length; i++) {
-        exchange->request.bytes[4 + i] = (uint8_t)(endpoint->next_token >> (8 * (i & 3)));
-    }
+    memcpy(exchange->request.bytes + 4, &endpoint->next_token, TOKEN_LENGTH);
     exchange->tries = 0;
     endpoint->sent++;
 }
@@ -130,14 +112,6 @@ static unsigned find_exchange(const struct endpoint *endpoint, const uint8_t *re
     const struct exchange *exchanges = endpoint->exchanges;
     unsigned found = endpoint->by_mid[response[2] << 8 | response[3]];
 
-    if (args.non && !args.echo) { /* a NON response has a Message ID of the server's */
-        for (found = 0; found < (unsigned)args.window; found++) {
-            if (!memcmp(exchanges[found].request.bytes + 4, response + 4, template.token_length)) {
-                return found;
-            }
-        }
-        return NO_EXCHANGE;
-    }
     if (args.duplicate && found != NO_EXCHANGE) { /* all are equal: the oldest has its response */
         for (unsigned i = 0; i < (unsigned)args.window; i++) {
             found = exchanges[i].sent_us < exchanges[found].sent_us ? i : found;
@@ -153,9 +127,8 @@ static int is_valid(const struct exchange *exchange, const uint8_t *response, si
     if (args.echo) {
         return length == template.length && !memcmp(response, request, length);
     }
-    return (response[0] & 15) == (int)template.token_length &&
-           type_of(response) == (args.non ? NON : ACK) &&
-           !memcmp(response + 4, request + 4, template.token_length);
+    return (response[0] & 15) == TOKEN_LENGTH && type_of(response) == ACK &&
+           !memcmp(response + 4, request + 4, TOKEN_LENGTH);
 }
 
 /* Return the exchange that goes on after this datagram: with its next block, whose request is then
@@ -164,10 +137,10 @@ static struct exchange *handle_response(struct endpoint *endpoint, const uint8_t
                                         size_t length, int64_t now, int *done) {
     struct exchange *exchange;
     struct block block = {0};
-    const uint8_t *options = response + 4 + template.token_length;
+    const uint8_t *options = response + 4 + TOKEN_LENGTH;
     unsigned found;
 
-    if (length < 4 + template.token_length || response[0] >> 6 != 1) {
+    if (length < 4 + TOKEN_LENGTH || response[0] >> 6 != 1) {
         stats.malformed++;
         return NULL;
     }
@@ -316,7 +289,7 @@ static int64_t run(int poller) {
         }
     } while (!is_done(now, stats.requests + stats.given_up));
     if (!stats.requests) {
-        die("no valid answer", "a server is there; check --path, --raw, --non and --echo");
+        die("no valid answer", "a server is there; check --path and --echo");
     }
     return now;
 }

@@ -12,7 +12,7 @@
 enum { MAX_SOCKETS = 64, MAX_WINDOW = 64, MAX_BODY = 65536, EXIT_USAGE = 2 };
 
 static struct {
-    const char *host, *path, *query, *payload, *raw;
+    const char *host, *path, *query, *payload;
     int port, method, content_format, accept; /* formats: -1 for no option */
     int expect;                               /* response code; 0 for any 2.xx */
     int sockets, window;                      /* window: outstanding requests of each socket */
@@ -20,7 +20,7 @@ static struct {
     int count;                                /* of requests; 0: as many as go into `seconds` */
     int body;                                 /* bytes of a body in blocks; 0: one response is all */
     int echo;                                 /* the response is the request */
-    int non, duplicate;                       /* duplicate: one message per socket, repeated */
+    int duplicate;                            /* one message per socket, repeated */
     double seconds, warmup;
 } args = {.host = "127.0.0.1", .port = 5683, .path = "s/contact", .query = "", .method = 1,
           .content_format = -1, .accept = -1, .sockets = 8, .window = 8, .cpu = -1,
@@ -38,7 +38,6 @@ static const struct argument {
     {"--port", INT, &args.port, 1, 65535},
     {"--path", TEXT, &args.path, 0, 0},
     {"--query", TEXT, &args.query, 0, 0},
-    {"--raw", TEXT, &args.raw, 0, 0}, /* a whole message, in hex */
     {"--method", METHOD, &args.method, 0, 0},
     {"--payload", TEXT, &args.payload, 0, 0},
     {"--content-format", INT, &args.content_format, 0, 65535},
@@ -53,7 +52,6 @@ static const struct argument {
     {"--cpu", INT, &args.cpu, 0, 1023},
     {"--body", INT, &args.body, 1, MAX_BODY},
     {"--echo", FLAG, &args.echo, 0, 0},
-    {"--non", FLAG, &args.non, 0, 0},
     {"--duplicate", FLAG, &args.duplicate, 0, 0},
 };
 
@@ -121,7 +119,7 @@ static void parse_arguments(int argc, char **argv) {
     if (args.count) {
         args.warmup = 0; /* all of them count */
     }
-    if (args.body && (args.raw || args.payload || args.duplicate || args.echo)) {
+    if (args.body && (args.payload || args.duplicate || args.echo)) {
         die("--body", "goes with --path, --query and --accept only");
     }
 }

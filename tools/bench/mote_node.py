@@ -6,7 +6,7 @@ import board
 
 from apps import door
 from coap import Resource
-from coap.defaults import for_board
+from coap.presets import node_for_board
 from coap.transports.udp import run
 from config import Settings
 from gateway import REQUESTS
@@ -50,7 +50,7 @@ def serving():
     board.power_on()
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS
-    node = for_board(slots, board.RECV_MAX, 0, True)
+    node = node_for_board(slots, board.RECV_MAX, 0, True)
     door.setup(node, board, Settings())
     node.add("bench/body", Body())
     node.add("bench/state", State())

@@ -62,7 +62,7 @@ static size_t exchange(int fd, struct request *request, uint8_t *response) {
 static size_t get(struct observer *observer, unsigned observe, uint8_t *response) {
     struct request request;
 
-    begin_request(&request, CON, GET, observer->token);
+    begin_request(&request, GET, observer->token);
     add_uint(&request, OBSERVE, observe);
     add_parts(&request, URI_PATH, args.path, '/');
     return exchange(observer->fd, &request, response);
@@ -88,7 +88,7 @@ static void open_sockets(void) {
     uint8_t response[2048];
 
     put_socket = open_socket();
-    begin_request(&put, CON, PUT, "put0");
+    begin_request(&put, PUT, "put0");
     add_parts(&put, URI_PATH, args.path, '/');
     add_uint(&put, CONTENT_FORMAT, 0); /* text */
     add_bytes(&put, "\xff" "00000000", 1 + DIGITS);

@@ -8,11 +8,11 @@ import time
 from cryptolib import aes
 
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import usual
 from coap.node import Node
 from coap.numbers import GET
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import default_extensions
 from coap.transports.udp import Udp
 from support import allocated
 from support.engine import request
@@ -26,7 +26,7 @@ EACH = 25
 
 def make(*extensions):
     """Return a node with one resource."""
-    node = Node(*usual(), *extensions)
+    node = Node(*default_extensions(), *extensions)
     payload = b"open"
     node.get("s/door", content_format=0)(lambda request, reply: payload)
     return node
@@ -64,7 +64,7 @@ def bytes_each(node, datagrams):
 
     def once():  # in two functions, so that both frames fit the stack
         at[0] += 1
-        node.out(take(datagrams[at[0]]))
+        node.tx_view(take(datagrams[at[0]]))
 
     def take(datagram):
         return node.datagram(datagram, len(datagram), "peer", 0)

@@ -44,12 +44,17 @@ def micropython():
     return str(found.path if found.path.is_absolute() else ROOT / found.path)
 
 
+def libcoap(program):
+    """Return the path of libcoap's example "coap-server" or "coap-client". Raises Problem."""
+    found = shutil.which(f"{program}-notls") or shutil.which(program)
+    if found is None:
+        raise Problem(f"no {program}-notls: install libcoap3-bin (`make setup` does, as root)")
+    return found
+
+
 def libcoap_server():
     """Return the path of libcoap's example server. Raises Problem."""
-    for name in ("coap-server-notls", "coap-server"):
-        if found := shutil.which(name):
-            return found
-    raise Problem("no coap-server-notls: install libcoap3-bin (`make setup` does, as root)")
+    return libcoap("coap-server")
 
 
 def aiocoap_python():

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 
 import programs
+import psutil
 
 from simulator.launch.node_command import on_cpython, on_micropython
 
@@ -17,7 +17,6 @@ HOST = "127.0.0.1"
 READY_S = 60
 STOP_S = 20
 PR_SET_PDEATHSIG = 1
-TICKS = os.sysconf("SC_CLK_TCK")
 # Any response will do, a 4.04 too. The path makes it 8 bytes: short datagrams hang microCoAPy.
 PROBE = bytes.fromhex("400100bbb3707562")
 
@@ -98,18 +97,14 @@ class Server:
 
     def cpu_s(self):
         """Return the processor seconds of the process and its descendants so far."""
-        children, ticks = {}, {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
+        process = psutil.Process(self.process.pid)
+        total = 0
+        for member in [process, *process.children(recursive=True)]:
             try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
+                total += sum(member.cpu_times()[:2])  # user and system
+            except psutil.NoSuchProcess:
                 continue  # it ended meanwhile
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-            ticks[int(stat.parent.name)] = int(fields[11]) + int(fields[12])
-        family = [self.process.pid]
-        for pid in family:
-            family += children.get(pid, ())
-        return sum(ticks.get(pid, 0) for pid in family) / TICKS
+        return total
 
 
 def local(name, kind, title, *command, environ=None):

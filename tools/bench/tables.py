@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 import programs
@@ -15,8 +16,11 @@ NUMBER_COLUMNS = ["requests/s", "of the echo", "of libcoap", "p50 µs", "p99 µs
 NUMBER_COLUMNS += ["server CPU", "client CPU", "response B", "errors"]
 
 
-def heading(command, arguments):
-    """Return two lines: when, where and by which command this was measured."""
+def heading(target, arguments):
+    """Return two lines: when, where and by which `make` this was measured."""
+    command = f"make {target}"
+    if len(sys.argv) > 1:
+        command += f" BENCH='{' '.join(sys.argv[1:])}'"
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(": ")[1] for line in cpuinfo if line.startswith("model name")]
     version = "import sys; print(sys.version.split('; ')[-1])"

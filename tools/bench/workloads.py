@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-JSON = 50
-SENML_CBOR = 112
-BODY_BYTES = 4096
+JSON = "50"
+SENML_CBOR = "112"
+BODY = bytes(97 + i % 23 for i in range(4096))  # as blocks.h expects it
 OBSERVERS = 8
-CONFIG = '{"heartbeat_s": 60}'
 
 
 @dataclass(frozen=True)
@@ -14,10 +13,11 @@ class Request:
     """One request: the load client's arguments, and the name for the table's legend."""
 
     label: str
+    path: str
     arguments: tuple
     program: str = "load"  # which client sends it
     echoed: bool = True  # has a meaning for a server that echoes
-    upload: tuple = ()  # (path, payload) of a PUT that creates the resource
+    upload: bool = False  # a PUT of BODY comes first
 
 
 @dataclass(frozen=True)
@@ -30,44 +30,36 @@ class Workload:
     floors: dict = field(default_factory=lambda: {"libcoap": 0.6})  # Mote's rate by a server's
 
 
-def get(path, expect="2.05", accept=None):
+def get(path, *more, expect="2.05"):
     """Return a CON GET."""
-    arguments = ("--path", path, "--expect", expect)
-    if accept is not None:
-        return Request(f"GET /{path}, Accept {accept}", (*arguments, "--accept", str(accept)))
-    return Request(f"GET /{path}", arguments)
-
-
-def put(path, payload, content_format, *more):
-    """Return a CON PUT whose response is 2.04."""
-    arguments = ("--method", "put", "--path", path, "--payload", payload, "--expect", "2.04")
-    arguments += ("--content-format", str(content_format), *more)
-    return Request(f"PUT /{path}", arguments)
-
-
-def blocks(path, upload):
-    """Return a GET of a body in blocks, which counts once; `upload` puts it there."""
-    body = bytes(97 + i % 23 for i in range(BODY_BYTES))  # as blocks.h expects it
+    arguments = ("--path", path, "--expect", expect, *more)
     return Request(
-        f"GET /{path}",
-        ("--path", path, "--body", str(BODY_BYTES), "--expect", "2.05", "--window", "1"),
-        echoed=False,
-        upload=(path, body) if upload else (),
+        " ".join([f"GET /{path}", *more]).replace("--accept", "Accept"), path, arguments
     )
+
+
+def put(path, *more):
+    """Return a CON PUT of a configuration."""
+    arguments = ("--method", "put", "--path", path, "--payload", '{"heartbeat_s": 60}')
+    arguments += ("--content-format", JSON, "--expect", "2.04", *more)
+    return Request(f"PUT /{path}", path, arguments)
+
+
+def blocks(path, upload=False):
+    """Return a GET of BODY in blocks, which counts once."""
+    arguments = ("--path", path, "--body", str(len(BODY)), "--expect", "2.05", "--window", "1")
+    return Request(f"GET /{path}", path, arguments, echoed=False, upload=upload)
 
 
 def observe(path):
     """Return PUTs to an observed resource, one at a time; the notifications count."""
     arguments = ("--path", path, "--sockets", str(OBSERVERS), "--window", "1")
-    return Request(f"PUT /{path}", arguments, program="observe_load", echoed=False)
-
-
-def everywhere(request):
-    """Return the same request for every kind of server."""
-    return dict.fromkeys(("mote", "libcoap", "aiocoap", "microcoapy"), request)
+    return Request(f"PUT /{path}", path, arguments, program="observe_load", echoed=False)
 
 
 CONTACT = get("s/contact")
+NOT_FOUND = get("no/such", expect="4.04")
+DISCOVERY = get(".well-known/core")
 
 WORKLOADS = (
     Workload(
@@ -80,39 +72,32 @@ WORKLOADS = (
         # libcoap's server has nothing in SenML: the same request for its clock.
         "senml",
         "GET SenML-CBOR",
-        {"mote": get("s/contact", accept=SENML_CBOR), "libcoap": get("time", accept=SENML_CBOR)},
-    ),
-    Workload("not-found", "GET, 4.04", everywhere(get("no/such", "4.04"))),
-    Workload(
-        "put",
-        "PUT configuration",
         {
-            "mote": put("config", CONFIG, JSON),
-            "libcoap": put("example_data", CONFIG, JSON),
+            "mote": get("s/contact", "--accept", SENML_CBOR),
+            "libcoap": get("time", "--accept", SENML_CBOR),
         },
     ),
+    Workload(
+        "not-found",
+        "GET, 4.04",
+        dict.fromkeys(("mote", "libcoap", "aiocoap", "microcoapy"), NOT_FOUND),
+    ),
+    Workload("put", "PUT configuration", {"mote": put("config"), "libcoap": put("example_data")}),
     Workload(
         # Every socket repeats one message: the first is executed, the response to all others is
         # the cached one. libcoap's server has no cache and executes each.
         "duplicate",
         "duplicate CON PUT",
-        {
-            "mote": put("config", CONFIG, JSON, "--duplicate"),
-            "libcoap": put("example_data", CONFIG, JSON, "--duplicate"),
-        },
+        {"mote": put("config", "--duplicate"), "libcoap": put("example_data", "--duplicate")},
     ),
-    Workload(
-        "discovery",
-        "discovery",
-        {kind: get(".well-known/core") for kind in ("mote", "libcoap", "aiocoap")},
-    ),
+    Workload("discovery", "discovery", dict.fromkeys(("mote", "libcoap", "aiocoap"), DISCOVERY)),
     Workload(
         "block",
         "GET of 4 KB, Block2",
         {
-            "mote": blocks("bench/body", upload=False),
+            "mote": blocks("bench/body"),
             "libcoap": blocks("example_data", upload=True),
-            "aiocoap": blocks("bench/body", upload=True),
+            "aiocoap": blocks("bench/body"),
         },
     ),
     Workload(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import config  # the firmware's own module: it decides what a board accepts
 from coap.numbers import CONTENT, GET, JSON, METHOD_NOT_ALLOWED, PUT
-from fields import APPS
+from config_schema import APPS
 from host.device import (
     NO_BOARD,
     Problem,

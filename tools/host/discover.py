@@ -17,7 +17,7 @@ from aiocoap.util.linkformat import parse as parse_links
 from aiocoap.util.vendored.link_header import ParseException
 
 from coap.client import Client
-from coap.message import Writer
+from coap.message import MessageBuilder
 from coap.node import Node
 from coap.numbers import GET, LINK_FORMAT, NON, URI_PATH
 from coap.transports.udp import Udp, peer
@@ -116,7 +116,7 @@ def ask_group(options):
 def discovery_request(token):
     """Return a non-confirmable GET /.well-known/core as bytes."""
     buffer = bytearray(64)
-    writer = Writer(buffer).begin(NON, GET, int.from_bytes(os.urandom(2), "big"), token)
+    writer = MessageBuilder(buffer).begin(NON, GET, int.from_bytes(os.urandom(2), "big"), token)
     writer.option(URI_PATH, b".well-known").option(URI_PATH, b"core")
     return bytes(buffer[: writer.n])
 

@@ -15,8 +15,7 @@ from serial.tools import list_ports
 
 from coap.client import Client
 from coap.node import Node
-from coap.transports.slip import fcs16
-from coap.transports.slipmux import Slipmux
+from coap.transports.slipmux import Slipmux, fcs16
 from host.device import Problem
 
 BAUD = 115200

@@ -22,8 +22,8 @@ import time
 from array import array
 from collections import OrderedDict
 
-from coap.counters import NAMES
-from coap.message import View
+from coap.message import MessageView
+from coap.numbers import COUNTER_NAMES
 from coap.transports.polling import POLLIN, Poller
 from coap.transports.slipmux import Slipmux
 from host.device import Problem, baud_rate, check_ports
@@ -99,8 +99,8 @@ class Bridge:
         self.now_s = now_s
         self.mids = NumberTable(1 << 16, EXCHANGE_LIFETIME_S)
         self.tokens = NumberTable(1 << 8 * TOKEN_BYTES)
-        self.view = View(MESSAGE_BYTES)
-        self.counters = array("i", [0] * len(NAMES))
+        self.view = MessageView(MESSAGE_BYTES)
+        self.counters = array("i", [0] * len(COUNTER_NAMES))
         self.last_error = ""
         self.reset = b""
 
@@ -158,7 +158,7 @@ class Bridge:
         start = bytes((data[0] & 0xF0 | len(token), data[1]))
         return address, start + mid + token + data[4 + length :]
 
-    def out(self, n):
+    def tx_view(self, n):
         """Return the n bytes to send at once."""
         return self.reset[:n]
 

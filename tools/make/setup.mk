@@ -9,7 +9,7 @@ micropython: setup
 	@$(PYTHON) tools/setup interpreter
 
 ## micropython-min: build the oldest supported MicroPython (1.25) from Debian's source
-micropython-min:
+micropython-min: setup
 	@$(PYTHON) tools/setup oldest
 
 ## micropython-frozen: build one with Mote inside, for a simulated node in a small heap

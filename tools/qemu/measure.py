@@ -13,10 +13,10 @@ from umachine import mem32
 
 from apps import door
 from coap.access import READ_ONLY, Access
-from coap.context import Context
-from coap.defaults import for_board
 from coap.numbers import GET, JSON, PUT
 from coap.oscore import Oscore
+from coap.oscore.context import Context
+from coap.presets import node_for_board
 from config import Settings
 from support.engine import request, uint
 from support.features import verify
@@ -49,7 +49,7 @@ class Turns:
         data[3] = data[3] + self.step & 255
         self.peer ^= 1
         n = self.node.datagram(data, len(data), PEERS[self.peer], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Renewed:
@@ -86,7 +86,7 @@ class Protected:
         data = self.made[self.at]
         self.at += 1
         n = self.node.datagram(data, len(data), PEERS[self.at & 1], 1000)
-        return self.node.out(n) if n else None
+        return self.node.tx_view(n) if n else None
 
 
 class Change:
@@ -94,7 +94,7 @@ class Change:
 
     def __init__(self, node, path, peer):
         self.node = node
-        self.resource = node.at(path)
+        self.resource = node.resource_at(path)
         self.peer = peer
         self.ack = bytearray(b"\x60\0\0\0")
 
@@ -103,7 +103,7 @@ class Change:
         n = self.node.due(1000)
         if not n:
             return None
-        told = self.node.out(n)
+        told = self.node.tx_view(n)
         if not told[0] & 0x10:
             self.ack[2] = told[2]
             self.ack[3] = told[3]
@@ -121,7 +121,7 @@ def serving(more=(), slots=board.SLOTS, resources=0):
     So many other resources come before its own in the table.
     """
     board.power_on()
-    node = for_board(slots, board.RECV_MAX, 0, True, more)
+    node = node_for_board(slots, board.RECV_MAX, 0, True, more)
     for i in range(resources):
         node.get("r/{}".format(i))(lambda request, reply: b"21.5")
     door.setup(node, board, Settings(None))
@@ -138,9 +138,9 @@ def observed():
     for i in range(OBSERVERS):
         register = request(GET, "s/contact", token=bytes((i,)), options=[(OBSERVE, b"")])
         node.datagram(register, len(register), ("192.168.4.3", i), 1000)
-    node.at("s/contact").changed()
+    node.resource_at("s/contact").changed()
     for _ in range(OBSERVERS):
-        told = node.out(node.due(1000))
+        told = node.tx_view(node.due(1000))
         if told[1] != 0x45:
             raise ValueError("an observer is missing")
         node.datagram(bytes((0x60, 0, told[2], told[3])), 4, node.peer, 1000)

@@ -15,7 +15,7 @@ from setup.console import Problem, fail, lock, say  # noqa: E402
 def everything():
     """Set up this computer; raise Problem when a step that everything needs fails."""
     with lock("setup"):
-        packages.install_everyday()
+        attempt(lambda: packages.require(packages.EVERYDAY, "a complete set-up"), "some tests")
         packages.install_from_pypi()
         attempt(packages.install_from_npm, "tests with node's client and pyright")
         attempt(lambda: packages.libcoap(packages.LIBCOAP_CLIENT), "tests with libcoap")

@@ -76,7 +76,6 @@ def build_from_debian(board, dry_run=False, cache=CACHE, results=RESULTS):
         ("firmware.uf2", "firmware.bin", "firmware.elf"),
         results / board.name,
         inputs=tuple(path for path in files if path.is_file()),
-        variables=micropython.CROSS_COMPILER,
     )
     return micropython.build(recipe, cache)
 
@@ -93,7 +92,7 @@ def commands(board, source, folder):
     convert += ["-f", board.uf2_family, "-c", "-o", folder / "firmware.uf2"]
     return (
         ("configuration", configure),
-        ("compiling", ["nice", "ninja", "-C", folder, micropython.jobs()]),
+        ("compiling", ["nice", "ninja", "-C", folder, micropython.JOBS]),
         ("conversion to UF2", [*convert, folder / "firmware.bin"]),
     )
 
@@ -153,7 +152,7 @@ def port_commands(board, checkout, version):
     if board.mpy_arch == "armv6m" and version < LONG_JUMPS:
         words += [f"MICROPY_MPYCROSS={micropython.MPY_CROSS}"]
     port = ["make", "-C", checkout / "ports" / board.port, *words]
-    jobs = micropython.jobs()
+    jobs = micropython.JOBS
     return [
         ["make", "-C", checkout / "mpy-cross", jobs],
         [*port, "submodules"],

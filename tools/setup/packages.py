@@ -17,7 +17,6 @@ from pathlib import Path
 
 from setup.console import CACHE, ROOT, Problem, lock, run, say
 
-OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 NPM = ROOT / "tools" / "js"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -34,37 +33,38 @@ RISCV = "riscv64-unknown-elf-gcc"
 class Package:
     """A Debian package, and how to see that its content is there, whoever installed it.
 
-    programs: any of these, separated by spaces, is on PATH. file: the first of them, a compiler,
-    finds this file in its own folders.
+    Attributes:
+        programs: any of these, separated by spaces, is on PATH.
+        file: the program, a compiler, finds this file in its own folders.
+        module: this Python has the module.
     """
 
     name: str
-    programs: str
+    programs: str = "python3"
     file: str = ""
+    module: str = ""
 
     def is_missing(self, which=shutil.which):
-        """Return True when neither this package nor another one brought the program."""
+        """Return True when neither this package nor another one brought the content."""
         if not any(which(program) for program in self.programs.split()):
             return True
+        if self.module:
+            importlib.invalidate_caches()
+            return importlib.util.find_spec(self.module) is None
         if not self.file:
             return False
-        argv = [self.programs.split()[0], f"-print-file-name={self.file}"]
+        argv = [self.programs, f"-print-file-name={self.file}"]
         found = subprocess.run(argv, capture_output=True, text=True).stdout.strip()
         return found == self.file  # gcc prints a name that it does not find as it was given
 
 
-# One list for each thing that can be built or run.
-GCC, MAKE, DPKG_DEV = (
-    Package("gcc", "gcc"),
-    Package("make", "make"),
-    Package("dpkg-dev", "dpkg-source"),
-)
+# One list for each thing that is built or run.
+UNIX = (Package("gcc", "gcc"), Package("make", "make"), Package("dpkg-dev", "dpkg-source"))
 EVERYDAY = (
     Package("libcoap3-bin", "coap-client-notls coap-client"),
-    GCC,
-    DPKG_DEV,
+    *UNIX,
+    Package("python3-venv", module="ensurepip"),
 )
-UNIX = (GCC, MAKE, DPKG_DEV)
 ARM_COMPILER = (
     Package("gcc-arm-none-eabi", ARM),
     Package("libnewlib-arm-none-eabi", ARM, "libc.a"),
@@ -89,45 +89,22 @@ def missing(packages, which=shutil.which):
     return [package.name for package in packages if package.is_missing(which)]
 
 
-def install(names, purpose):
-    """Install Debian packages as root; otherwise print one line that names them."""
-    if not names:
-        return
-    if not shutil.which("apt-get"):
-        say(f"Not found on this computer (for {purpose}): {', '.join(names)}")
-    elif os.geteuid() != 0:
-        say(f"For {purpose}: sudo apt-get install {' '.join(names)}")
-    else:
-        say(f"Installing {', '.join(names)}")
-        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        apt = ["apt-get", "-q", "-y", "--no-install-recommends", "-oDPkg::Lock::Timeout=300"]
-        try:
-            run(["apt-get", "-q", "update"], "apt-get update", env=environ)
-            run([*apt, "install", *names], "apt-get install", env=environ)
-        except Problem as problem:
-            say(str(problem))
-
-
 def require(packages, purpose, which=shutil.which):
-    """Install what is missing, as root.
+    """Install as root the Debian packages that are missing.
 
     Raises:
-        Problem: something is still missing; the line names the packages.
+        Problem: one cannot be installed, or this is not root; the line names the packages.
     """
     names = missing(packages, which)
     if names and os.geteuid() == 0 and which("apt-get"):
-        install(names, purpose)
+        say(f"Installing {', '.join(names)}")
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        apt = ["apt-get", "-q", "-y", "--no-install-recommends", "-oDPkg::Lock::Timeout=300"]
+        run(["apt-get", "-q", "update"], "apt-get update", env=environ)
+        run([*apt, "install", *names], "apt-get install", env=environ)
         names = missing(packages, which)
     if names:
         raise Problem(f"{purpose} needs Debian packages: sudo apt-get install {' '.join(names)}")
-
-
-def install_everyday():
-    """Install from Debian what the tests and measurements use."""
-    names = missing(EVERYDAY)
-    if importlib.util.find_spec("ensurepip") is None:
-        names.append("python3-venv")
-    install(names, "tests and measurements")
 
 
 def unpacked(name, packages, suite=SUITE, kind="deb", cache=CACHE):
@@ -223,15 +200,6 @@ def libcoap(program, cache=CACHE):
     usr = unpacked("libcoap-trixie", LIBCOAP, cache=cache) / "usr"
     libraries = usr / "lib" / f"{machine}-linux-gnu"
     return [libraries / LOADERS[machine], "--library-path", libraries, usr / "bin" / program]
-
-
-def check_python(version=sys.version_info):
-    """Raise Problem when this Python is too old for Mote's tools."""
-    if tuple(version[:2]) < OLDEST_PYTHON:
-        raise Problem(
-            f"Python {version[0]}.{version[1]} is too old: install 3.11 or newer, "
-            "or name one with `make PYTHON=path`"
-        )
 
 
 def install_from_pypi(root=ROOT, cache=CACHE):

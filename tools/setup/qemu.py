@@ -101,26 +101,17 @@ def work(argv):
 def build(machine, cache=CACHE):
     """Return the path of the machine's image; raise Problem when it cannot be built here."""
     packages.require(machine.needs, f"{machine.title} in QEMU")
-    source = micropython.sources(cache)
-    name = f"qemu-{machine.name}"
-    manifest, files = frozen_modules(machine, cache)
+    name, title = f"qemu-{machine.name}", f"{machine.title} for QEMU with Mote inside"
     words = (f"BOARD={machine.name}", f"MICROPY_HEAP_SIZE={machine.heap_bytes}", *machine.words)
-    recipe = micropython.Recipe(
-        name,
-        f"{machine.title} for QEMU with Mote inside",
-        (("compiling", micropython.port_make(source, "qemu", cache / "build" / name, *words)),),
-        ("firmware.elf",),
-        cache / "qemu" / machine.name,
-        manifest,
-        (*micropython.crypto_files(), *files),
-        micropython.CROSS_COMPILER,
+    manifest, files = frozen_modules(machine)
+    return micropython.build_port(
+        "qemu", name, title, "firmware.elf", words, manifest, files, cache
     )
-    return micropython.build(recipe, cache)[0]
 
 
-def frozen_modules(machine, cache=CACHE):
+def frozen_modules(machine):
     """Return (manifest text, files): modules as on a board, tests with their line numbers."""
-    text, files = micropython.frozen_modules(machine.native, cache)
+    text, files = micropython.frozen_modules(machine.native)
     more = test_files()
     if machine.clocks:
         more.append(SHIMS / machine.clocks / "clocks.py")

@@ -15,7 +15,7 @@ SDA_PIN = 21
 SCL_PIN = 22
 
 SLOTS = {
-    "remembered": 16,
+    "dedup_entries": 16,
     "exchanges": 4,
     "peers": 16,
     "observers": 8,

@@ -81,7 +81,7 @@ def build(options):
     """Return (node with its applications, function that executes a command)."""
     import board
 
-    from coap.defaults import for_board
+    from coap.presets import node_for_board
 
     board.power_on()
     more = keys_of(options["oscore"]) if options["oscore"] else ()
@@ -101,7 +101,7 @@ def build(options):
         from gateway import REQUESTS
 
         slots["requests"] = REQUESTS
-    node = for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "", more)
+    node = node_for_board(slots, board.RECV_MAX, options["rate"], options["group"] != "", more)
     settings = Settings()
     apps = _APPS[options["app"]]
     body = oximeter = None
@@ -119,11 +119,11 @@ def build(options):
 
 def keys_of(path):
     """Return the extensions for the keys in a file. Raise ValueError if there are none."""
-    import keys
+    import credentials
 
-    if not keys.load(path):
+    if not credentials.load(path):
         raise ValueError("--oscore {}: no such file, or no keys in it".format(path))
-    found = keys.features(path)
+    found = credentials.features(path)
     if found[-1].status.startswith("sequence"):
         raise ValueError("--oscore {}: {}".format(path, found[-1].status))
     return found
@@ -131,7 +131,7 @@ def keys_of(path):
 
 def serve(options):
     """Run until stdin ends or Ctrl-C. Raise OSError if the address cannot be bound."""
-    from coap.link import listing
+    from coap.link_format import listing
     from coap.transports.udp import Udp
 
     node, execute = build(options)

@@ -6,26 +6,32 @@ MicroPython's asyncio has no datagrams; its queue of streams that wait for poll 
 
 import asyncio
 
-from coap.guard import turn
-from coap.transports.udp import ticks_ms
+from coap.extension import run_step
+from coap.transports.polling import ticks_ms
+from coap.transports.udp import Udp
 
 _LONGEST_MS = 60000
 _RETRY_MS = 1000  # between attempts to open a socket while there is no network
 
 
-async def serve(udp):
-    """Serve `udp` for ever."""
+async def serve(node, host="0.0.0.0", port=5683):
+    """Serve `node` on a UDP socket of its own until the task is cancelled."""
+    await serve_udp(Udp(node, host, port))
+
+
+async def serve_udp(udp):
+    """Serve the transport `udp` until the task is cancelled, then close it."""
     node = udp.node
     wake = asyncio.Event()
     readers = {}
-    node.wake = wake.set
+    node.on_wake = wake.set
     try:
         while True:
             wake.clear()
             if udp.sock is None:
                 udp.reopen()
             udp.wait_ms = 0
-            turn(udp)
+            run_step(udp)
             _follow(udp, wake, readers)
             wait_ms = min(node.wait_ms(ticks_ms()), _LONGEST_MS if udp.sock else _RETRY_MS)
             try:
@@ -33,7 +39,7 @@ async def serve(udp):
             except asyncio.TimeoutError:
                 pass
     finally:
-        node.wake = None
+        node.on_wake = None
         for stream in readers:
             readers[stream].cancel()
         udp.close()
@@ -56,8 +62,8 @@ async def _read(udp, stream, wake, readers):
     while stream in readers:
         await _readable(stream)
         udp.wait_ms = 0
-        turn(udp)
-        if not udp.node.calm or udp.sock is not stream:
+        run_step(udp)
+        if not udp.node.idle or udp.sock is not stream:
             wake.set()
 
 
@@ -84,3 +90,49 @@ else:
     def _set(future):
         if not future.done():
             future.set_result(None)
+
+
+# Requests of a node that an asyncio task waits for, beside serve().
+#
+# answer = await answer_to(node.client.get(peer("192.168.1.2"), "s/door"))
+# print(answer, answer.payload)
+
+
+class ClientResult:
+    """A copy of what came: code (0: nothing), payload, content_format; str() tells code or why."""
+
+    def __init__(self, response, payload):
+        self.code = response.code
+        self.payload = payload
+        self.content_format = response.content_format
+        self.text = str(response)
+
+    def __str__(self):
+        return self.text
+
+
+async def answer_to(call):
+    """Wait for the answer to a Call that was just made, whole when it comes in blocks.
+
+    A task that is cancelled cancels the call too.
+    """
+    done = asyncio.Event()
+    pieces = []
+    found = []
+
+    def take(response):
+        if not response.offset:
+            pieces.clear()  # the state changed meanwhile: it begins anew
+        pieces.append(response.payload_bytes())
+        if response.last:
+            found.append(ClientResult(response, b"".join(pieces)))
+            done.set()
+
+    client = call.client
+    call.tell(take)
+    try:
+        await done.wait()
+    finally:
+        if not found:
+            client.cancel(call)
+    return found[0]

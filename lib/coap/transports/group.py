@@ -10,6 +10,8 @@ import socket
 
 from micropython import const
 
+from coap.transports.polling import ticks_ms
+
 _IP_ADD_MEMBERSHIP = const(35)
 _IP_MULTICAST_ALL = const(49)
 _IPPROTO_IPV6 = const(41)
@@ -67,7 +69,6 @@ class Group:
 
     def take(self, sock):
         """Hand the datagram that waits to the node."""
-        from coap.transports.udp import ticks_ms
 
         buf, peer = sock.recvfrom(self.udp.size)
         if buf:

@@ -14,16 +14,15 @@ from array import array
 import micropython
 from micropython import const
 
-import coap.transports.slip as slip
-from coap.guard import turn
+from coap.codec import MAX_MESSAGE
+from coap.extension import run_step
+from coap.numbers import (
+    COUNT_FRAMES_DROPPED,
+    COUNT_FRAMES_IGNORED,
+    COUNT_OUT_OF_MEMORY,
+    COUNT_SEND_ERRORS,
+)
 from coap.transports.polling import POLLIN, Poller, ticks_ms
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_SEND_ERRORS = const(11)  # counters.SEND_ERRORS
-_OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
-_FRAMES_DROPPED = const(19)  # counters.FRAMES_DROPPED
-_FRAMES_IGNORED = const(20)  # counters.FRAMES_IGNORED
-_LIMIT = const(62)  # scan.LIMIT
 
 END = 0xC0
 DIAGNOSTIC = 0x0A
@@ -62,10 +61,10 @@ class Slipmux:
         self.udp = None
         self.wait_ms = 0
         self.faults = 0
-        self.frame = bytearray(node.view.r[_LIMIT] + _FCS_BYTES)
-        self.words = array("i", [0] * slip.SLIP_WORDS)
-        self.words[slip.SLIP_ROOM] = len(self.frame)
-        self.pouring = array("i", [0] * slip.SLIP_WORDS)
+        self.frame = bytearray(node.view.index[MAX_MESSAGE] + _FCS_BYTES)
+        self.words = array("i", [0] * SLIP_WORDS)
+        self.words[SLIP_ROOM] = len(self.frame)
+        self.pouring = array("i", [0] * SLIP_WORDS)
         self.chunk = bytearray(_CHUNK_BYTES)
         self.byte = bytearray(1)
         self.out = memoryview(bytearray(_OUT_BYTES))
@@ -102,7 +101,7 @@ class Slipmux:
         if 0 <= max_ms < wait_ms:
             wait_ms = max_ms
         self.wait_ms = wait_ms
-        turn(self)
+        run_step(self)
 
     def close(self):
         """Let go of the line. The streams stay open, and Ctrl-C is an interrupt again."""
@@ -120,7 +119,7 @@ class Slipmux:
 
     # The frames below stay within 11 words, so that MicroPython needs no heap for them.
 
-    def turn(self):  # hot
+    def run_step(self):  # hot
         """Serve what came, then send what is due."""
         burst = _BURST
         while burst and self._ready(self.wait_ms) and self.take(self.reads):
@@ -130,29 +129,29 @@ class Slipmux:
         n = node.due(ticks_ms())
         while n:
             if node.peer is self:
-                self.send(node.out(n))
+                self.send(node.tx_view(n))
             n = node.due(ticks_ms())
 
     def take(self, _stream):  # hot
         """Serve the bytes that wait. False: there were none. Raises KeyboardInterrupt."""
         n = self._fill()
         words = self.words
-        words[slip.SLIP_AT] = 0
-        words[slip.SLIP_TEXT] = 0
-        while slip.unslip(self.chunk, n, self.frame, words):
-            if words[slip.SLIP_TEXT]:
+        words[SLIP_AT] = 0
+        words[SLIP_TEXT] = 0
+        while unslip(self.chunk, n, self.frame, words):
+            if words[SLIP_TEXT]:
                 self._pass_on(words)
             self._serve(words)
-        if words[slip.SLIP_DROPPED]:
-            self.node.counters[_FRAMES_DROPPED] += words[slip.SLIP_DROPPED]
-            words[slip.SLIP_DROPPED] = 0
-        if words[slip.SLIP_TEXT]:
+        if words[SLIP_DROPPED]:
+            self.node.counters[COUNT_FRAMES_DROPPED] += words[SLIP_DROPPED]
+            words[SLIP_DROPPED] = 0
+        if words[SLIP_TEXT]:
             self._pass_on(words)
         return n > 0
 
     def send(self, message):  # hot
         """Send a CoAP message, a buffer."""
-        value = slip.fcs16(message, len(message), _FCS_COAP) ^ 0xFFFF
+        value = fcs16(message, len(message), _FCS_COAP) ^ 0xFFFF
         self.tail[0] = value & 255
         self.tail[1] = value >> 8
         self.out[0] = END
@@ -187,45 +186,45 @@ class Slipmux:
             return self._fault("cannot be read")
 
     def _serve(self, words):  # hot
-        kind = words[slip.SLIP_KIND]
+        kind = words[SLIP_KIND]
         if kind == COAP:
-            self._message(words, words[slip.SLIP_SIZE] - _FCS_BYTES)
+            self._message(words, words[SLIP_SIZE] - _FCS_BYTES)
             return
-        words[slip.SLIP_MODE] = slip.SLIP_OUTSIDE
+        words[SLIP_MODE] = SLIP_OUTSIDE
         if kind != DIAGNOSTIC:
-            self.node.counters[_FRAMES_IGNORED] += 1
+            self.node.counters[COUNT_FRAMES_IGNORED] += 1
         elif self.text is not None:
-            self.text(memoryview(self.frame)[: words[slip.SLIP_SIZE]])
+            self.text(memoryview(self.frame)[: words[SLIP_SIZE]])
 
     def _message(self, words, n):  # hot
-        if n < 0 or slip.fcs16(self.frame, n + _FCS_BYTES, _FCS_COAP) != _FCS_GOOD:
-            words[slip.SLIP_DROPPED] += 1
+        if n < 0 or fcs16(self.frame, n + _FCS_BYTES, _FCS_COAP) != _FCS_GOOD:
+            words[SLIP_DROPPED] += 1
             return
-        words[slip.SLIP_MODE] = slip.SLIP_OUTSIDE
+        words[SLIP_MODE] = SLIP_OUTSIDE
         self.faults = 0
         n = self.node.datagram(self.frame, n, self, ticks_ms())
         if n:
-            self.send(self.node.out(n))
+            self.send(self.node.tx_view(n))
 
     def _pass_on(self, words):
         if self.text is not None:
-            self.text(memoryview(self.chunk)[: words[slip.SLIP_TEXT]])
-        words[slip.SLIP_TEXT] = 0
-        if words[slip.SLIP_BREAK]:
-            words[slip.SLIP_BREAK] = 0
+            self.text(memoryview(self.chunk)[: words[SLIP_TEXT]])
+        words[SLIP_TEXT] = 0
+        if words[SLIP_BREAK]:
+            words[SLIP_BREAK] = 0
             if self.shared:
                 raise KeyboardInterrupt
 
     def _pour(self, at, source):  # hot
         """Append bytes to the frame in `out`, written whenever it is full: its new end."""
         words = self.pouring
-        words[slip.SLIP_AT] = 0
-        words[slip.SLIP_SIZE] = len(source)
-        words[slip.SLIP_ROOM] = _OUT_BYTES
-        at = slip.slip(self.out, at, source, words)
-        while words[slip.SLIP_AT] < words[slip.SLIP_SIZE]:
+        words[SLIP_AT] = 0
+        words[SLIP_SIZE] = len(source)
+        words[SLIP_ROOM] = _OUT_BYTES
+        at = slip(self.out, at, source, words)
+        while words[SLIP_AT] < words[SLIP_SIZE]:
             self._write(at)
-            at = slip.slip(self.out, 0, source, words)
+            at = slip(self.out, 0, source, words)
         return at
 
     def _end(self, at):  # hot
@@ -264,7 +263,7 @@ class Slipmux:
 
     def _fault(self, why):
         """The line refused something."""
-        self.node.counters[_SEND_ERRORS] += 1
+        self.node.counters[COUNT_SEND_ERRORS] += 1
         self.node.last_error = "serial line: " + why
         self.faults += 1
         if self.faults >= _PATIENCE:
@@ -272,7 +271,7 @@ class Slipmux:
 
     def fault(self, error):
         """There was no room in the heap. Raises MemoryError when that does not pass."""
-        self.node.counters[_OUT_OF_MEMORY] += 1
+        self.node.counters[COUNT_OUT_OF_MEMORY] += 1
         self.node.last_error = repr(error)
         self.faults += 1
         if self.faults >= _PATIENCE:
@@ -285,3 +284,138 @@ class Slipmux:
             self.poller.unregister(self.reads)
             if self.udp is not None:
                 self.udp.unwatch(self.reads)
+
+
+# Frames on a serial line: RFC 1055, and the checksum of RFC 1662 appendix C; machine code.
+
+# What unslip() keeps of a line: how it stands, what the frame is, how long it is, how long one may
+# be; the chunk at hand: where to go on, how many bytes of text lie at its start; then counts
+SLIP_MODE = const(0)
+SLIP_KIND = const(1)  # the first byte of the frame, which is not among its bytes
+SLIP_SIZE = const(2)
+SLIP_ROOM = const(3)
+SLIP_AT = const(4)
+SLIP_TEXT = const(5)
+SLIP_WILD = const(6)  # text that is none: the rest of a frame whose start was lost
+SLIP_BREAK = const(7)  # Ctrl-C came outside of frames
+SLIP_DROPPED = const(8)  # frames that were too long or had a wrong escape
+SLIP_WORDS = const(9)
+
+# SLIP_MODE
+SLIP_OUTSIDE = const(0)
+SLIP_BEGUN = const(1)  # after an END
+SLIP_INSIDE = const(2)
+SLIP_ESCAPED = const(3)
+SLIP_SKIPPED = const(4)  # the rest of a damaged frame
+
+
+@micropython.viper
+def unslip(chunk: ptr8, n: int, frame: ptr8, w: ptr32) -> int:
+    """Take chunk[w[SLIP_AT]:n] until a frame ends: 1, and its SLIP_SIZE bytes lie in `frame`; 0
+    when the chunk ends first.
+
+    Text outside of frames is moved to the start of the chunk. The END of a frame may be the start
+    of the next one if bytes were lost, so it is the caller that says whether the frame was good,
+    with SLIP_OUTSIDE. Only the start of a long frame is kept, and one with CoAP is dropped.
+    """
+    at = w[SLIP_AT]
+    mode = w[SLIP_MODE]
+    size = w[SLIP_SIZE]
+    room = w[SLIP_ROOM]
+    text = w[SLIP_TEXT]
+    while at < n:
+        byte = chunk[at]
+        at += 1
+        if byte == 0xC0:
+            done = 0
+            if mode == SLIP_INSIDE:
+                done = 1
+            elif mode == SLIP_ESCAPED:
+                w[SLIP_DROPPED] += 1
+            mode = SLIP_BEGUN
+            w[SLIP_WILD] = 0
+            if done:
+                w[SLIP_AT] = at
+                w[SLIP_MODE] = mode
+                w[SLIP_SIZE] = size
+                w[SLIP_TEXT] = text
+                return 1
+        elif mode == SLIP_INSIDE or mode == SLIP_ESCAPED:
+            if byte == 0xDB and mode == SLIP_INSIDE:
+                mode = SLIP_ESCAPED
+                continue
+            if mode == SLIP_ESCAPED:
+                mode = SLIP_INSIDE
+                if byte == 0xDC:
+                    byte = 0xC0
+                elif byte == 0xDD:
+                    byte = 0xDB
+                else:
+                    mode = SLIP_SKIPPED
+                    w[SLIP_DROPPED] += 1
+            if size < room:
+                frame[size] = byte
+                size += 1
+            elif mode == SLIP_INSIDE and w[SLIP_KIND] == 0xA9:
+                mode = SLIP_SKIPPED
+                w[SLIP_DROPPED] += 1
+        elif mode != SLIP_SKIPPED:
+            high = byte >> 4
+            if mode == SLIP_BEGUN and (
+                byte == 0xA9 or byte == 10 or high == 6 or (high == 4 and byte & 15 > 4)
+            ):
+                mode = SLIP_INSIDE
+                w[SLIP_KIND] = byte
+                size = 0
+            elif mode == SLIP_BEGUN and byte > 127:
+                mode = SLIP_SKIPPED
+                w[SLIP_DROPPED] += 1
+            else:
+                mode = SLIP_OUTSIDE
+                if byte > 127:
+                    w[SLIP_WILD] = 1
+                elif byte == 13:
+                    w[SLIP_WILD] = 0
+                elif byte == 3 and w[SLIP_WILD] == 0:
+                    w[SLIP_BREAK] = 1
+                chunk[text] = byte
+                text += 1
+    w[SLIP_AT] = at
+    w[SLIP_MODE] = mode
+    w[SLIP_SIZE] = size
+    w[SLIP_TEXT] = text
+    return 0
+
+
+@micropython.viper
+def slip(out: ptr8, at: int, source: ptr8, w: ptr32) -> int:
+    """Escape source[w[SLIP_AT]:w[SLIP_SIZE]] into out[at:w[SLIP_ROOM]], as much as fits: its end.
+
+    With room for two bytes there is always some that fits.
+    """
+    i = w[SLIP_AT]
+    n = w[SLIP_SIZE]
+    room = w[SLIP_ROOM] - 1
+    while i < n and at < room:
+        byte = source[i]
+        i += 1
+        if byte == 0xC0 or byte == 0xDB:
+            out[at] = 0xDB
+            at += 1
+            byte = 0xDC if byte == 0xC0 else 0xDD
+        out[at] = byte
+        at += 1
+    w[SLIP_AT] = i
+    return at
+
+
+@micropython.viper
+def fcs16(buf: ptr8, n: int, value: int) -> int:
+    """Continue the frame check sequence of RFC 1662, which starts as 0xFFFF, over buf[0:n]."""
+    i = 0
+    while i < n:
+        byte = (buf[i] ^ value) & 255
+        byte = (byte ^ byte << 4) & 255
+        value = value >> 8 ^ byte << 8 ^ byte << 3 ^ byte >> 4
+        i += 1
+    return value

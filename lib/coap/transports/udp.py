@@ -18,18 +18,13 @@ import socket
 import micropython
 from micropython import const
 
-from coap.guard import turn
+from coap.codec import DATAGRAM_COUNT, MAX_MESSAGE
+from coap.extension import run_step
+from coap.numbers import COUNT_OUT_OF_MEMORY, COUNT_REOPENED, COUNT_SEND_ERRORS
 from coap.transports.group import unicast_only
 from coap.transports.polling import POLLIN as _POLLIN
 from coap.transports.polling import Poller as _Poller
 from coap.transports.polling import ticks_ms
-
-# Numbers of other files: the compiler folds only the constants of the file at hand
-_REOPENED = const(10)  # counters.REOPENED
-_SEND_ERRORS = const(11)  # counters.SEND_ERRORS
-_OUT_OF_MEMORY = const(18)  # counters.OUT_OF_MEMORY
-_LIMIT = const(62)  # scan.LIMIT
-_COUNT = const(63)  # scan.COUNT
 
 _BURST = const(16)  # datagrams that may come before due() gets its turn
 _PATIENCE = const(8)  # faults without a datagram in between until the socket is opened anew
@@ -54,10 +49,10 @@ class Udp:
     def __init__(self, node, host="0.0.0.0", port=5683):
         self.node = node
         self.datagram = node.datagram  # bound once: to look up a method takes longer
-        self.out = node.out
+        self.tx_view = node.tx_view
         self.host = host
         self.port = port
-        self.size = node.view.r[_LIMIT] + 1
+        self.size = node.view.index[MAX_MESSAGE] + 1
         self.poller = _Poller()
         self.watched = []
         self.groups = []
@@ -79,13 +74,13 @@ class Udp:
             if self.sock is None and wait_ms > _RETRY_MS:
                 wait_ms = _RETRY_MS
         self.wait_ms = wait_ms
-        turn(self)
+        run_step(self)
 
     def watch(self, stream, callback):
         """Call callback(stream) whenever `stream` can be read, from step()."""
         self.watched.append((stream, callback))
         self.poller.register(stream, _POLLIN)
-        self.node.hurry()
+        self.node.reschedule()
 
     def unwatch(self, stream):
         """Look at `stream` no more."""
@@ -103,8 +98,8 @@ class Udp:
 
     def reopen(self):
         """Open the socket anew, after a fault or when the link came back."""
-        self.node.counters[_REOPENED] += 1
-        self.node.hurry()
+        self.node.counters[COUNT_REOPENED] += 1
+        self.node.reschedule()
         try:
             self.close()
             self._open()
@@ -134,7 +129,7 @@ class Udp:
     # most 11 words of frame, so that MicroPython needs no heap for it.
 
     @micropython.native
-    def turn(self):
+    def run_step(self):
         """Serve what came, then send what is due. Raises OSError."""
         wait_ms = self.wait_ms
         burst = _BURST
@@ -158,9 +153,9 @@ class Udp:
         n = node.due(ticks_ms())
         while n:
             if node.peer is self.line:
-                self.line.send(node.out(n))  # pyright: ignore[reportAttributeAccessIssue]
+                self.line.send(node.tx_view(n))  # pyright: ignore[reportAttributeAccessIssue]
             elif self.sock is not None:
-                self.sock.sendto(node.out(n), node.peer)
+                self.sock.sendto(node.tx_view(n), node.peer)
             n = node.due(ticks_ms())
 
     @micropython.native
@@ -173,7 +168,7 @@ class Udp:
             return self._is_alive()
         n = self.datagram(buf, n, peer, ticks_ms())
         if n:
-            sock.sendto(self.out(n), peer)
+            sock.sendto(self.tx_view(n), peer)
         return True
 
     def _is_alive(self):
@@ -181,7 +176,7 @@ class Udp:
 
         To open it anew for each would let a stranger have everything dropped that waits in it.
         """
-        came = self.node.view.r[_COUNT]
+        came = self.node.view.index[DATAGRAM_COUNT]
         if came != self.empty_after:
             self.empty_after = came
             return True
@@ -202,13 +197,13 @@ class Udp:
         whoever started the node can only start it again.
         """
         node = self.node
-        datagrams = node.view.r[_COUNT]
+        datagrams = node.view.index[DATAGRAM_COUNT]
         if datagrams != self.datagrams:
             self.datagrams = datagrams
             self.faults = 0
         self.faults += 1
         if isinstance(error, MemoryError):
-            node.counters[_OUT_OF_MEMORY] += 1
+            node.counters[COUNT_OUT_OF_MEMORY] += 1
             node.last_error = repr(error)
             gc.collect()
             if self.faults >= _PATIENCE:
@@ -217,7 +212,7 @@ class Udp:
         code = error.errno
         if self.sock is not None and code in _PASSING:
             if code != _EAGAIN and code != _EAGAIN_MAC:
-                node.counters[_SEND_ERRORS] += 1
+                node.counters[COUNT_SEND_ERRORS] += 1
                 node.last_error = repr(error)
             if self.faults < _PATIENCE:
                 return
@@ -238,10 +233,3 @@ def run(node, host="0.0.0.0", port=5683):
             udp.step()
     finally:
         udp.close()
-
-
-async def serve(node, host="0.0.0.0", port=5683):
-    """Serve for ever beside other asyncio tasks."""
-    from coap.transports.aio import serve
-
-    await serve(Udp(node, host, port))

@@ -1,12 +1,13 @@
-"""The resources of the public CoAP plugtest, and some of our own: what every test asks.
+"""The conformance application: the resources of the public CoAP plugtest, and some of our own.
 
 It is also the documentation of Mote's API by example. A resource without state is a function:
 
     @node.get("large")                          core.py, blocks.py
-    def large(request, reply): ...
+    def large(request, response): ...
 
-and one with state a class with methods get, put and so on: held.py has the simplest, observing.py
-adds observers and timers, store.py resources that come and go, document.py FETCH and PATCH.
+and one with state is a class with methods get, put and so on: held.py has the simplest,
+observing.py adds observers and timers, store.py resources that come and go, document.py FETCH and
+PATCH.
 
 A node is made of the features it is to have; see make_node().
 """
@@ -15,36 +16,40 @@ from node_app import blocks, core, counters, document, links, observing, store
 
 
 def make_node(rate=0, group=False, more=()):
-    """A node with all features that the resources need, in sizes for many clients at a time.
+    """Return a node with all features that the resources need, sized for many clients at a time.
 
     rate: requests a second that each peer may send, 0 for no limit; group: answer requests to a
     multicast group too; more: features, such as those that keys.features() gives.
     """
     from coap import Node
-    from coap.block import Block
+    from coap.blockwise import Blockwise
     from coap.echo import Echo
-    from coap.link import WellKnownCore
+    from coap.link_format import WellKnownCore
+    from coap.no_response import NoResponse
     from coap.observe import Observe
-    from coap.problem import ProblemDetails
-    from coap.silence import NoResponse
+    from coap.problem_details import ProblemDetails
 
     features = [
         WellKnownCore(),
         Observe(slots=16),
-        Block(slots=4, bytes=2048),
+        Blockwise(slots=4, bytes=2048),
         Echo(),
         NoResponse(),
         ProblemDetails(),
     ]
     if rate:
-        from coap.limit import Limit
+        from coap.rate_limit import RateLimit
 
-        features.insert(0, Limit(rate, 2 * rate))  # before all others: it may narrow what they do
+        features.insert(
+            0, RateLimit(rate, 2 * rate)
+        )  # before all others: it may narrow what they do
     if group:
         from coap.multicast import Multicast
 
         features.append(Multicast())
-    return Node(*features, *more, remembered=64, peers=64, exchanges=8, promises=8, timers=12)
+    return Node(
+        *features, *more, dedup_entries=64, peers=64, exchanges=8, separate_responses=8, timers=12
+    )
 
 
 def setup(node):

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from key_folder import NODE_FILE, hold, is_on_board, using
+from oscore_keys.folder import NODE_FILE, disk_errors, is_provisioned, lock
 from setup.console import Arguments, Problem
 
 COMMANDS = (
@@ -115,9 +115,9 @@ def lock_keys(parser, file):
     # The sender sequence numbers are stored beside the file itself, not beside a link to it.
     file = file.resolve()
     try:
-        with using(file):
-            hold(file.parent if file.name == NODE_FILE else file)
-            used = is_on_board(file)
+        with disk_errors(file):
+            lock(file.parent if file.name == NODE_FILE else file)
+            used = is_provisioned(file)
     except Problem as problem:
         parser.error(f"--oscore: {problem}")
     if used:

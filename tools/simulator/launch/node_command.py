@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from fold import folded
-from setup import interpreter, micropython, plain
+from setup import interpreter, micropython
 from setup.console import ROOT
 
 SIMULATOR = ROOT / "tools" / "simulator"
@@ -55,12 +55,11 @@ def on_cpython():
 def on_micropython(heap):
     """Return (argv, environment, title) for the MicroPython found; heap: bytes, None: default."""
     found, _ = interpreter.find()
-    lib, *others, main = (folded() / path.relative_to(ROOT) for path in (*IMPORT_PATHS, NODE_MAIN))
-    if not found.viper:
-        lib = plain.copy(lib)
+    root = folded(native=found.viper)
+    *paths, main = (root / path.relative_to(ROOT) for path in (*IMPORT_PATHS, NODE_MAIN))
     size = ["-X", f"heapsize={heap}"] if heap else []
     title = "MicroPython " + ".".join(str(number) for number in found.version)
-    added = {"MICROPYPATH": joined(lib, *others, ".frozen")}
+    added = {"MICROPYPATH": joined(*paths, ".frozen")}
     return [found.path, *size, main], added, title
 
 

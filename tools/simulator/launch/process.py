@@ -2,15 +2,20 @@
 
 The child has a session of its own, so that a terminal's Ctrl-C reaches only this program. Its
 stdin is a pipe: however this program ends, the child sees the end of file and ends too.
+
+Threads read the child's outputs and signal handlers wake the main thread, both through one queue;
+other threads write to the child, so that a child that does not read blocks only them.
 """
 
+import contextlib
 import errno
 import os
+import queue
 import re
-import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from fold import FOLDED
@@ -24,6 +29,7 @@ CHUNK = 65536
 TRACEBACK = "Traceback "
 STDIN = 0
 IN_USE = re.compile(rf"EADDRINUSE|{re.escape(os.strerror(errno.EADDRINUSE))}")
+END = (None, b"")
 
 
 class NodeProcess:
@@ -35,11 +41,7 @@ class NodeProcess:
         self._ready = False
         self._in_traceback = False
         self._errors = []
-        self._to_node = b""
-        self._own_stdin_ended = not is_open(STDIN)
-        self._partial = {}
-        self._wake, self._waker = os.pipe()
-        os.set_blocking(self._waker, False)
+        self._events = queue.SimpleQueue()  # (function, line) of the outputs, END of either, None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
@@ -47,10 +49,7 @@ class NodeProcess:
         """Let _watch() return; before the node is started, end this program."""
         if self._process is None:
             raise SystemExit(0)
-        try:
-            os.write(self._waker, b"!")
-        except BlockingIOError:
-            pass  # the pipe is full of signals
+        self._events.put(None)
 
     def run(
         self,
@@ -84,7 +83,10 @@ class NodeProcess:
             )
         except OSError as error:
             raise Problem(f"cannot start {argv[0]}: {error.strerror}; run `make setup`") from None
-        os.set_blocking(self._process.stdin.fileno(), False)
+        self._start(self._read, self._process.stdout, self._line)
+        self._start(self._read, self._process.stderr, self._error_line)
+        if sys.stdin is not None:  # None: it was closed, and the descriptor may be another file
+            self._start(self._forward_stdin)
         try:
             return self._watch(url, on_ready, toggle_period_s, start_limit_s)
         except BrokenPipeError:
@@ -94,46 +96,58 @@ class NodeProcess:
         finally:
             self._end()
 
+    def _start(self, function, *arguments):
+        """Call a function in a thread that does not outlive this program."""
+        threading.Thread(target=function, args=arguments, daemon=True).start()
+
+    def _read(self, stream, use):
+        """Queue each line of an output with the function that uses it, then END."""
+        for line in stream:
+            self._events.put((use, line))
+        self._events.put(END)
+
+    def _forward_stdin(self):
+        """Write to the node what is typed, until the end of file."""
+        with contextlib.suppress(OSError):  # a terminal that was hung up, or a node that has ended
+            while chunk := os.read(STDIN, CHUNK):
+                while chunk:
+                    chunk = chunk[os.write(self._process.stdin.fileno(), chunk) :]
+
+    def _toggle(self, period_s):
+        """Write an empty line to the node periodically."""
+        with contextlib.suppress(OSError):  # the node has ended
+            while True:
+                time.sleep(period_s)
+                os.write(self._process.stdin.fileno(), b"\n")
+
     def _watch(self, url, on_ready, toggle_period_s, start_limit_s):
-        """Forward lines until a signal (return 0) or the node's end (return its exit code)."""
-        process = self._process
-        with selectors.SelectSelector() as selector:
-            self._selector = selector
-            selector.register(self._wake, selectors.EVENT_READ)
-            selector.register(process.stdout.fileno(), selectors.EVENT_READ)
-            selector.register(process.stderr.fileno(), selectors.EVENT_READ)
-            if not self._own_stdin_ended:
-                selector.register(STDIN, selectors.EVENT_READ)
-            due = time.monotonic() + start_limit_s
-            outputs = {process.stdout.fileno(), process.stderr.fileno()}
-            while outputs:
-                wait = None if due is None else max(0, due - time.monotonic())
-                for key, _ in selector.select(wait):
-                    if key.fd == self._wake:
-                        return 0
-                    if key.fd == process.stdin.fileno():
-                        self._write(b"")
-                    elif key.fd == STDIN:
-                        self._read_own_stdin()
-                    elif key.fd == process.stderr.fileno():
-                        self._read_lines(key.fd, outputs, self._error_line)
-                    elif self._read_lines(key.fd, outputs, lambda line: self._line(line, url)):
-                        due = time.monotonic() + toggle_period_s if toggle_period_s else None
-                        if on_ready:
-                            on_ready()
-                if due is not None and time.monotonic() >= due:
-                    if not self._ready:
-                        raise Problem(f"the node did not start within {start_limit_s} s")
-                    self._write(b"\n")
-                    due = time.monotonic() + toggle_period_s
-        return self._died(url)
+        """Use the outputs until a signal (return 0) or the node's end (return its exit code)."""
+        due = time.monotonic() + start_limit_s
+        outputs = 2
+        while outputs:
+            try:
+                wait_s = None if self._ready else max(0, due - time.monotonic())
+                event = self._events.get(timeout=wait_s)
+            except queue.Empty:
+                raise Problem(f"the node did not start within {start_limit_s} s") from None
+            if event is None:
+                return 0
+            use, line = event
+            if use is None:
+                outputs -= 1
+            elif use(line.decode(errors="replace").rstrip("\n"), url):
+                if on_ready:
+                    on_ready()
+                if toggle_period_s:
+                    self._start(self._toggle, toggle_period_s)
+        return self._ended(url)
 
     def _line(self, line, url):
         """Print a line of the node; return True if it says that the node listens now."""
         # MicroPython writes its tracebacks to stdout.
         if line.startswith(TRACEBACK) or self._in_traceback:
             self._in_traceback = line.startswith((TRACEBACK, " "))
-            self._error_line(line)
+            self._error_line(line, url)
             return False
         if not self._ready and line.startswith("console "):
             self.device = line.partition(" ")[2]
@@ -143,66 +157,19 @@ class NodeProcess:
             self._ready = True
             line = f"ready {url}"
             for error in self._errors:
-                self._error_line(error)
+                self._error_line(error, url)
         print(line, flush=True)
         return became_ready
 
-    def _error_line(self, line):
-        """Print a line of the node's stderr; before it is ready, keep it."""
+    def _error_line(self, line, url):
+        """Print a line of the node's stderr; before the node is ready, keep it."""
         line = line.replace(f"{ROOT / FOLDED}/", "")
         if self._ready:
             print(line, file=sys.stderr, flush=True)
         elif line.strip():
             self._errors.append(line.strip())
 
-    def _read_lines(self, descriptor, outputs, use):
-        """Read once, call `use(line)` for each whole line; return True if one call did."""
-        chunk = os.read(descriptor, CHUNK)
-        *lines, rest = (self._partial.pop(descriptor, b"") + chunk).split(b"\n")
-        if chunk:
-            self._partial[descriptor] = rest
-        else:
-            self._selector.unregister(descriptor)
-            outputs.discard(descriptor)
-            lines += [rest] if rest else []
-        used = [use(line.decode(errors="replace")) for line in lines]
-        return any(used)
-
-    def _read_own_stdin(self):
-        """Forward what was typed; after the end of file, stop reading."""
-        try:
-            chunk = os.read(STDIN, CHUNK)
-        except OSError:  # a terminal that was hung up
-            chunk = b""
-        if not chunk:
-            self._selector.unregister(STDIN)
-            self._own_stdin_ended = True
-        self._write(chunk)
-
-    def _write(self, chunk):
-        """Write to the node what its pipe accepts; read no more of our stdin until all is."""
-        pipe = self._process.stdin.fileno()
-        lagged = bool(self._to_node)
-        self._to_node += chunk
-        try:
-            self._to_node = self._to_node[os.write(pipe, self._to_node) :]
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self._to_node = b""  # the node is ending: its outputs will say why
-        lags = bool(self._to_node)
-        if lags == lagged:
-            return
-        if lags:
-            self._selector.register(pipe, selectors.EVENT_WRITE)
-            if STDIN in self._selector.get_map():
-                self._selector.unregister(STDIN)
-        else:
-            self._selector.unregister(pipe)
-            if not self._own_stdin_ended:
-                self._selector.register(STDIN, selectors.EVENT_READ)
-
-    def _died(self, url):
+    def _ended(self, url):
         """Print why the node ended by itself; return the exit code."""
         code = self._process.wait()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -223,16 +190,7 @@ class NodeProcess:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             try:
-                process.communicate(timeout=END_LIMIT_S)
+                process.wait(END_LIMIT_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-
-
-def is_open(descriptor):
-    """Return True if this file descriptor is open."""
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
+                process.wait()

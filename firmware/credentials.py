@@ -1,0 +1,176 @@
+"""The keys of a node: security contexts for OSCORE in oscore.json, and who may write without.
+
+The file is a JSON object, or a list of them, each a context. All values but `gateway` are texts in
+hexadecimal:
+
+    secret        the master secret, 16 to 32 bytes
+    salt          the master salt; may be missing
+    sender_id     of this node, at most 7 bytes
+    recipient_id  of the other end
+    id_context    at most 32 bytes; missing where there is none
+    gateway       true, also where it is missing: what this node asks of its gateway goes under
+                  the first such context
+
+`make keys` writes it and `make provision` puts it on a board. Beside it lies a file of the numbers
+that were used (see coap.oscore.sequence_numbers): without that one the keys must not be used
+again.
+"""
+
+import json
+import os
+from binascii import hexlify, unhexlify
+
+from coap.access import READ_ONLY, Access
+
+FILE = "oscore.json"
+NUMBERS = ".numbers"  # at the end of the name of the file beside it
+STEP = 256  # numbers for one write of flash
+_ENOENT = 2
+_HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
+_NEEDED = ("secret", "sender_id", "recipient_id")
+_KNOWN = _HEX + ("gateway",)
+_EXAMPLE = b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"  # of RFC 8613
+
+
+class Numbers:
+    """The store of a ledger: a file that is replaced as a whole."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def load(self):
+        """The content; None where there is no file. Raises OSError."""
+        try:
+            with open(self._path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.errno != _ENOENT:
+                raise
+            return None
+
+    def save(self, content):
+        """Write the file anew. Raises OSError."""
+        new = self._path + ".new"
+        with open(new, "wb") as file:
+            file.write(content)
+        os.rename(new, self._path)
+
+
+def features(path=FILE, say=print, default=READ_ONLY):
+    """The features for a node: without a file, or with one that is broken, it only refuses."""
+    access = Access(default)
+    try:
+        entries = load(path)
+    except ValueError as error:
+        access.status = str(error)
+        say("OSCORE: {}".format(error))
+        return [access]
+    if not entries:
+        access.status = "no keys"
+        say("OSCORE: no {}: what changes something is refused".format(path))
+        return [access]
+    from coap.oscore import Oscore
+    from coap.oscore.context import Context
+
+    contexts = []
+    for entry in entries:
+        ids = entry["sender_id"], entry["recipient_id"]
+        contexts.append(Context(entry["secret"], *ids, entry["salt"], entry["id_context"]))
+        contexts[-1].gateway = entry["gateway"]
+    oscore = Oscore(contexts, Numbers(path + NUMBERS), None, STEP)
+    if oscore.ledger.broken:
+        say("OSCORE: {}{}: {}".format(path, NUMBERS, oscore.status))
+    return [access, oscore]
+
+
+def protect(node, peer):
+    """What the node asks of its gateway goes under a context that is meant for that, if any."""
+    if node.oscore is not None:
+        for context in node.oscore.contexts:
+            if context.gateway:
+                node.oscore.bind(peer, context)
+                return
+
+
+def load(path):
+    """The contexts in the file as dicts of bytes, [] where there is no file.
+
+    Raises ValueError naming the file and the field that is wrong, never its value.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode().strip()
+    except OSError as error:
+        if error.errno != _ENOENT:
+            raise
+        return []
+    except UnicodeError:
+        raise ValueError("{}: must be JSON".format(path))
+    try:
+        return _distinct([check(entry) for entry in _entries(text)])
+    except ValueError as error:
+        raise ValueError("{}: {}".format(path, error))
+
+
+def check(entry):
+    """A context of the file as a dict of bytes. Raises ValueError naming the field."""
+    if not isinstance(entry, dict):
+        raise ValueError("must be a JSON object, or a list of them")
+    for field in entry:
+        if field not in _KNOWN:
+            raise ValueError("{}: unknown field; known are {}".format(field, ", ".join(_KNOWN)))
+    found = {"salt": b"", "id_context": None, "gateway": entry.get("gateway", True)}
+    for field in _HEX:
+        if field in entry:
+            found[field] = _bytes(field, entry[field])
+    for field in _NEEDED:
+        if field not in found:
+            raise ValueError(field + ": is missing; `make keys` writes a whole file")
+    secret = found["secret"]
+    if not 16 <= len(secret) <= 32:
+        raise ValueError("secret: must have 16 to 32 bytes")
+    if secret[:16] == _EXAMPLE or secret == secret[:1] * len(secret):
+        raise ValueError("secret: everybody knows this one; `make keys` makes one")
+    for field in ("sender_id", "recipient_id"):
+        if len(found[field]) > 7:
+            raise ValueError(field + ": has at most 7 bytes")
+    if found["sender_id"] == found["recipient_id"]:
+        raise ValueError("recipient_id: must not be the sender_id")
+    if found["id_context"] is not None and len(found["id_context"]) > 32:
+        raise ValueError("id_context: has at most 32 bytes")
+    if not isinstance(found["gateway"], bool):
+        raise ValueError("gateway: must be true or false")
+    return found
+
+
+def _distinct(entries):
+    senders = []
+    for entry in entries:
+        # zeros at the end of the salt change no key
+        salt = entry["salt"].rstrip(b"\0")
+        sender = (entry["secret"], salt, entry["id_context"], entry["sender_id"])
+        if sender in senders:
+            raise ValueError("sender_id: two contexts have it with one secret, salt, id_context")
+        senders.append(sender)
+    return entries
+
+
+def _entries(text):
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        raise ValueError("must be JSON")
+    # MicroPython 1.25 takes what ends too early for whole
+    if not text.endswith(("}", "]")):
+        raise ValueError("must be JSON")
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _bytes(field, text):
+    try:
+        value = unhexlify(text)
+        if hexlify(value).decode() == text.lower():
+            return value
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise ValueError(field + ": must be a text of hexadecimal digits, two for each byte")

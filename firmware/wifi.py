@@ -1,0 +1,146 @@
+"""The Wi-Fi link: joined, watched, and joined again after a loss, without ever blocking for long.
+
+`network` (the module) and the time come in as arguments, so a test plays a whole night of losses
+in a moment. Differences between the radios' drivers:
+
+- ESP32 and CYW43 keep their state over a soft reset, and on ESP32 connect() raises "Wifi Internal
+  Error" while an earlier attempt is under way (github.com/micropython/micropython/issues/17661):
+  every attempt starts with the radio switched off. Up to 1.25 the Pico W stays associated when it
+  is switched off (pull 17305 there), so disconnect() comes first.
+- The Pico W reads country and host name when the radio is switched on, ESP32 gives its name to
+  mDNS at the first address after power-on: both are set before anything else.
+- ESP32 reports the reason of an earlier failure until the new attempt has one of its own
+  (wifi_sta_disconn_reason in ports/esp32/network_wlan.c): no reason is believed at first.
+"""
+
+_WRAP = 0x3FFFFFFF  # time.ticks_ms() starts over at 2**30
+_SETTLE_MS = 4000  # for so long a reason may be that of the attempt before
+_JOIN_MS = 20000  # scan, handshake and DHCP: a join that takes longer is stuck
+_RETRY_MIN_MS = 1000
+_RETRY_MAX_MS = 60000
+_REASONS = (
+    ("STAT_WRONG_PASSWORD", "wrong password"),
+    ("STAT_NO_AP_FOUND", "no such network in reach"),
+    ("STAT_CONNECT_FAIL", "refused by the access point"),
+)
+
+
+class WifiLink:
+    """A station's link to one access point. poll() does everything.
+
+    access         {"ssid", "password", "country"} as config.load_secrets() gives it
+    hostname       name for DHCP and mDNS, without ".local"
+    options        keywords for WLAN.config(), by board
+    random_below   function of n, gives 0..n-1: spreads the retries of many nodes
+    say            takes a line for the log
+
+    up             True while the link has an address
+    address        that address, "" before the first one
+    joins, losses  how often the link came up and went down
+    """
+
+    step_ms = 250  # poll() that often while the link is down
+
+    def __init__(self, network, access, hostname, options=None, random_below=None, say=print):
+        self.up = False
+        self.address = ""
+        self.joins = 0
+        self.losses = 0
+        self._network = network
+        self._wlan = network.WLAN(network.WLAN.IF_STA)
+        self._access = access
+        self._hostname = hostname
+        self._options = options or {}
+        self._random_below = random_below
+        self._say = say
+        self._joining = False
+        self._since_ms = 0
+        self._wait_ms = 0  # until the next attempt
+        self._retry_ms = _RETRY_MIN_MS
+        self._reasons = [
+            (getattr(network, name), text) for name, text in _REASONS if hasattr(network, name)
+        ]
+
+    def poll(self, now_ms):
+        """Do what is due; return True while the link is up. Call it several times a second."""
+        if self.up:
+            if self._wlan.isconnected():
+                return True
+            self._lost(now_ms)
+        elif self._joining:
+            if self._wlan.isconnected():
+                return self._joined()
+            reason = self._failure(now_ms)
+            if reason:
+                self._failed(reason, now_ms)
+        if not self._joining and _elapsed_ms(now_ms, self._since_ms) >= self._wait_ms:
+            self._join(now_ms)
+        return False
+
+    def close(self):
+        """Leave the network and switch the radio off."""
+        self.up = self._joining = False
+        self._radio_off()
+
+    def _join(self, now_ms):
+        self._since_ms = now_ms
+        self._joining = True
+        try:
+            self._radio_off()
+            country = self._access["country"]
+            if country:
+                self._network.country(country)
+            self._network.hostname(self._hostname)
+            self._wlan.active(True)
+            if self._options:
+                self._wlan.config(**self._options)
+            self._wlan.connect(self._access["ssid"], self._access["password"])
+        except OSError as error:
+            self._failed(str(error), now_ms)
+
+    def _joined(self):
+        self._joining = False
+        self.up = True
+        self.joins += 1
+        self._retry_ms = _RETRY_MIN_MS
+        self.address = self._wlan.ipconfig("addr4")[0]
+        self._say("Wi-Fi: {} is {}.local".format(self.address, self._hostname))
+        return True
+
+    def _lost(self, now_ms):
+        self.up = False
+        self.losses += 1
+        self._say("Wi-Fi: link lost")
+        self._since_ms = now_ms
+        self._wait_ms = 0
+
+    def _failure(self, now_ms):
+        elapsed_ms = _elapsed_ms(now_ms, self._since_ms)
+        if elapsed_ms >= _JOIN_MS:
+            return "no answer for {} s".format(_JOIN_MS // 1000)
+        if elapsed_ms >= _SETTLE_MS:
+            status = self._wlan.status()
+            for value, text in self._reasons:
+                if status == value:
+                    return text
+        return None
+
+    def _failed(self, reason, now_ms):
+        self._joining = False
+        self._since_ms = now_ms
+        self._wait_ms = self._retry_ms
+        if self._random_below:
+            self._wait_ms += self._random_below(self._retry_ms // 2)
+        self._retry_ms = min(2 * self._retry_ms, _RETRY_MAX_MS)
+        self._say("Wi-Fi: {}; next try in {} s".format(reason, (self._wait_ms + 500) // 1000))
+
+    def _radio_off(self):
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass  # it was off already
+        self._wlan.active(False)
+
+
+def _elapsed_ms(now_ms, then_ms):
+    return (now_ms - then_ms) & _WRAP

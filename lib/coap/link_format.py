@@ -1,0 +1,217 @@
+"""Discovery: /.well-known/core in the link format, and its filters (RFC 6690)."""
+
+import micropython
+
+from coap.codec import FIELD_TOTAL, IX_ENDS, IX_URI_QUERY, LENGTH, VALUE, next_option
+from coap.extension import Extension
+from coap.numbers import LINK_FORMAT
+from coap.resource import Resource
+
+_QUERY_END = IX_ENDS + IX_URI_QUERY
+
+_PLAIN = (
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"  # pchar
+)
+
+
+class WellKnownCore(Extension):
+    """Adds /.well-known/core, which lists the node's resources; Block2 makes pieces of it."""
+
+    def attach(self, node):
+        self.node = node
+        node.add(".well-known/core", _Core())
+
+
+class _Core(Resource):
+    content_formats = (LINK_FORMAT,)
+    listed = False
+
+    def get(self, request, reply):
+        text = self.node.listing
+        if text is None:
+            text = listing(self.node)
+        if self.node.view.context and self.node.access is not None:
+            text = self.node.access.listing(text, _links)
+        if not self.node.view.has(IX_URI_QUERY):
+            return text
+        reply.write(b"")
+        _select(self.node, text, reply)
+        return None
+
+
+def _select(node, text, reply):
+    """Write those of the links that pass the filters of the request."""
+    at = 0
+    while at < len(text):
+        end = link_end(text, at, len(text))
+        if _passes(node.view, text, at, end):
+            if node.builder.fields[FIELD_TOTAL]:
+                reply.write(b",")
+            reply.write(text, at, end - at)
+        at = end + 1
+
+
+def _passes(view, text, begin, end):
+    """Does the link in text[begin:end] match every query of the request?"""
+    at = view.index[IX_URI_QUERY]
+    while at < view.index[_QUERY_END]:
+        at = next_option(view.buf, at, view.index)
+        if not links(text, begin, end, view.buf, view.index):
+            return False
+    return True
+
+
+def listing(node):
+    """The links of all that the node lists for everybody, as bytes: written anew when one of them
+    is another.
+    """
+    if node.listing is None:
+        node.listing = _links(node, False)
+    return node.listing
+
+
+def _links(node, whole):
+    """The links of all that is listed; without `whole` of what a stranger may use."""
+    shows = None if whole or node.access is None else node.access.shows
+    found = [one for one in node.resources if one.listed and one.exists]
+    return b",".join([link(one) for one in found if shows is None or shows(one)])
+
+
+def link(resource):
+    """The link of a resource as bytes: </path>;rt="...";if="...";ct=...;obs"""
+    text = "</" + _quoted(resource.path) + ">"
+    for name, value in (
+        ("rt", resource.rt),
+        ("if", resource.interface),
+        ("title", resource.title),
+    ):
+        if value:
+            text += ";" + name + '="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if resource.size is not None:
+        text += ";sz=" + str(resource.size)
+    formats = resource.content_formats
+    if formats and len(formats) == 1:
+        text += ";ct=" + str(formats[0])
+    elif formats:
+        text += ';ct="' + " ".join([str(form) for form in formats]) + '"'
+    if resource.observable:
+        text += ";obs"
+    return text.encode()
+
+
+def _quoted(path):
+    # what a URI reference can not hold is percent-encoded (RFC 3986 section 2.1)
+    out = ""
+    for byte in path.encode():
+        out += chr(byte) if byte < 128 and chr(byte) in _PLAIN else "%{:02X}".format(byte)
+    return out
+
+
+# Links as text (RFC 6690): where one ends, and whether it matches; compiled to machine code.
+
+
+@micropython.viper
+def links(link: ptr8, begin: int, n: int, query: ptr8, index: ptr32) -> int:
+    """Does the link in link[begin:n] match the filter `name=value` that step() found in `query`?
+
+    RFC 6690 section 4.1: `value*` matches a prefix, `name` alone any link that has the attribute;
+    href is the target. Attributes with short names (rt, if, ct, rel) hold words, and match by any
+    of them.
+    """
+    at = index[int(VALUE)]
+    end = at + index[int(LENGTH)]
+    if at == end:
+        return 1
+    equals = at
+    while equals < end and query[equals] != 61:
+        equals += 1
+    first = equals + 1
+    prefix = 0
+    if equals == end:
+        first = end
+        prefix = 1
+    elif end > first and query[end - 1] == 42:
+        prefix = 1
+        end -= 1
+    i = begin + 2
+    if equals - at == 4 and query[at] == 104 and query[at + 1] == 114:
+        if query[at + 2] == 101 and query[at + 3] == 102:  # href
+            i = begin + 1
+            while first < end and link[i] != 62 and link[i] == query[first]:
+                i += 1
+                first += 1
+            if first < end:
+                return 0
+            return 1 if prefix or link[i] == 62 else 0
+    words = 1 if equals - at < 4 else 0
+    while i < n and link[i] != 62:
+        i += 1
+    i += 1
+    while i < n:
+        # at the ";" before an attribute
+        i += 1
+        j = at
+        while j < equals and i < n and link[i] == query[j]:
+            i += 1
+            j += 1
+        found = 0
+        if j == equals and (i == n or link[i] == 61 or link[i] == 59):
+            found = 1
+        while i < n and link[i] != 61 and link[i] != 59:
+            i += 1
+        start = found
+        if i < n and link[i] == 61:
+            i += 1
+            stop = 59
+            if i < n and link[i] == 34:
+                stop = 34
+                i += 1
+            while i < n and link[i] != stop:
+                if start:
+                    k = i
+                    j = first
+                    while j < end and k < n and link[k] != stop:
+                        if link[k] == 92 and stop == 34:
+                            k += 1
+                        if link[k] != query[j]:
+                            break
+                        k += 1
+                        j += 1
+                    if j == end:
+                        if prefix or k == n or link[k] == stop or (words and link[k] == 32):
+                            return 1
+                start = 0
+                if link[i] == 92 and stop == 34:
+                    i += 1
+                elif link[i] == 32 and words:
+                    start = found
+                i += 1
+            if stop == 34:
+                i += 1
+        if start and first == end:
+            return 1  # nothing is asked for, and nothing is there
+    return 0
+
+
+@micropython.viper
+def link_end(text: ptr8, at: int, n: int) -> int:
+    """Where the link that begins at text[at] ends: at the comma before the next one, or at n.
+
+    The links have been written by coap.link_format: commas in targets and in quotes are theirs.
+    """
+    close = 0
+    while at < n:
+        byte = text[at]
+        if close:
+            if byte == 92 and close == 34:
+                at += 1
+            elif byte == close:
+                close = 0
+        elif byte == 44:
+            return at
+        elif byte == 60:
+            close = 62
+        elif byte == 34:
+            close = 34
+        at += 1
+    return n

@@ -1,0 +1,263 @@
+"""Registration with a resource directory, against one with a script (RFC 9176)."""
+
+from lossy_link import LossyLink
+
+import coap.resource_directory as module
+from coap.client import Client
+from coap.link_format import WellKnownCore, listing
+from coap.numbers import ACK, COUNT_HANDLER_ERRORS, DELETE, GET, POST
+from coap.resource_directory import RegistrationClient, find
+from support import cases, raises
+from support.engine import Peer, encode
+from support.features import Value, seeded
+
+HOUR_MS = 3600000
+
+
+class Script:
+    """A resource directory: keeps what it was asked, answers as it is told."""
+
+    def __init__(self, path=b"rd", **settings):
+        self.node = seeded(WellKnownCore(), Client())
+        self.node.add("s/door", Value(b"open", rt="oic.r.sensor.contact"))
+        self.wire = LossyLink()
+        self.wire.join("node", self.node)
+        self.wire.join("rd", Peer(self.wire, self.answer))
+        self.path = path
+        self.deaf = False
+        self.lost = False
+        self.refuses = 0
+        self.requests = []  # (elapsed_ms, method, path, queries, payload)
+        self.said = []
+        self.directory = RegistrationClient(self.node, "rd", "door 1", told=self.told, **settings)
+
+    def told(self, directory):
+        self.said.append((directory.registered, directory.error))
+
+    def answer(self, message):
+        if self.deaf or message.kind:
+            return None
+        path = b"/".join(message.all(11))
+        queries = message.all(15)
+        self.requests.append((self.wire.elapsed_ms, message.code, path, queries, message.payload))
+        code, options, payload = self.result(message, path)
+        return encode(ACK, code, message.mid, message.token, options, payload)
+
+    def result(self, message, path):
+        if self.refuses:
+            return self.refuses, [], b""
+        if path == b".well-known/core":
+            text = b'</x,y>;title="a,<b>",</%s>;ct=40;rt="core.rd core.x",</z>' % self.path
+            return 0x45, [(12, b"\x28")], text
+        if message.code == DELETE:
+            return 0x42, [], b""
+        if path == self.path:
+            return 0x41, [(8, b"reg"), (8, b"7"), (8, b"")], b""
+        if self.lost:
+            self.lost = False
+            return 0x84, [], b""
+        return 0x44, [], b""
+
+    def run(self, span_ms):
+        """The requests that came in this time, as (method, path)."""
+        first = len(self.requests)
+        self.wire.run(span_ms)
+        return [(method, path) for _, method, path, _, _ in self.requests[first:]]
+
+
+def test_registration_and_refresh_at_half_the_lifetime():
+    script = Script(lifetime_s=7200)
+    assert script.run(1000) == [(GET, b".well-known/core"), (POST, b"rd")]
+    _, _, _, queries, payload = script.requests[1]
+    assert queries == [b"ep=door 1", b"lt=7200"]
+    assert payload == b'</s/door>;rt="oic.r.sensor.contact";ct=0;obs'
+    assert script.said == [(True, "")] and script.directory.location == "reg/7/"
+    assert script.run(HOUR_MS - 2000) == []
+    assert script.run(2000) == [(POST, b"reg/7/")]
+    assert script.requests[2][3:] == ([], b"")
+    assert script.run(10 * HOUR_MS) == [(POST, b"reg/7/")] * 10
+
+
+def test_base_and_sector():
+    script = Script(base="coap://[2001:db8::1]", sector="hall&2")
+    script.run(1000)
+    assert script.requests[1][3][2:] == [b"base=coap://[2001:db8::1]", b"d=hall&2"]
+
+
+def test_what_the_directory_has_lost_is_registered_anew():
+    script = Script(lifetime_s=7200)
+    script.run(1000)
+    script.lost = True
+    assert script.run(HOUR_MS) == [(POST, b"reg/7/"), (POST, b"rd")]
+    assert script.directory.registered and script.run(HOUR_MS) == [(POST, b"reg/7/")]
+
+
+def test_stop_removes():
+    script = Script()
+    script.run(1000)
+    script.directory.stop()
+    assert script.run(1000) == [(DELETE, b"reg/7/")]
+    assert script.said[-1] == (False, "")
+    assert script.run(100 * HOUR_MS) == []
+
+
+def test_stop_before_it_is_registered():
+    script = Script()
+    script.deaf = True
+    script.run(500)
+    script.directory.stop()
+    assert script.node.client.free()
+    script.deaf = False
+    assert script.run(HOUR_MS) == []
+
+
+def test_new_resources_are_told():
+    script = Script()
+    script.run(1000)
+    script.node.add("s/new", Value())
+    script.directory.changed()
+    assert script.run(1000) == [(POST, b"rd")]
+    assert b"</s/new>" in script.requests[-1][4]
+
+
+def test_new_resources_end_a_pause():
+    script = Script()
+    script.deaf = True
+    script.run(24 * HOUR_MS)
+    script.deaf = False
+    script.directory.changed()
+    assert script.run(1000) == [(GET, b".well-known/core"), (POST, b"rd")]
+    assert script.said[-1] == (True, "")
+
+
+def test_new_resources_are_told_by_simple_registration():
+    script = Script(b".well-known/rd", simple=True)
+    script.run(1000)
+    script.directory.changed()
+    assert script.run(1000) == [(POST, b".well-known/rd")]
+
+
+def test_no_registration_after_stop():
+    script = Script()
+    script.run(1000)
+    script.directory.stop()
+    script.run(1000)
+    script.directory.changed()
+    assert script.run(HOUR_MS) == []
+
+
+def test_new_resources_while_it_registers():
+    script = Script()
+    script.deaf = True
+    script.run(100)
+    script.node.add("s/new", Value())
+    script.directory.changed()
+    script.deaf = False
+    script.run(10000)
+    assert b"</s/new>" in script.requests[-1][4] and script.run(HOUR_MS) == []
+
+
+def test_an_absent_directory_is_asked_again_ever_less_often():
+    script = Script()
+    script.deaf = True
+    script.run(24 * HOUR_MS)
+    assert script.said == [(False, "timeout")]
+    asked = [when for when, _, _, _ in script.wire.log]
+    assert 50 < len(asked) < 400
+    script.deaf = False
+    script.run(2 * HOUR_MS)
+    assert script.said[-1] == (True, "")
+
+
+@cases((0x80, "4.00"), (0xA3, "5.03"))
+def test_a_refusal_is_named(code, why):
+    script = Script()
+    script.refuses = code
+    script.run(1000)
+    assert script.said == [(False, why)]
+    script.refuses = 0
+    script.run(60000)
+    assert script.said[-1] == (True, "")
+
+
+def test_a_refresh_that_fails_is_tried_again():
+    script = Script(lifetime_s=7200)
+    script.run(1000)
+    script.refuses = 0xA3
+    script.run(HOUR_MS)
+    assert script.directory.registered and script.directory.error == "5.03"
+    script.refuses = 0
+    script.run(60000)
+    assert script.said[-1] == (True, "")
+
+
+def test_without_memory_it_tries_later():
+    script = Script()
+
+    def full(node):
+        raise MemoryError
+
+    kept, module.listing = module.listing, full
+    try:
+        script.run(1000)
+    finally:
+        module.listing = kept
+    assert script.said == [(False, "out of memory")] and script.node.client.free()
+    script.run(10000)
+    assert script.said[-1] == (True, "") and script.node.counters[COUNT_HANDLER_ERRORS] == 0
+
+
+def test_simple_registration():
+    script = Script(b".well-known/rd", simple=True, lifetime_s=7200)
+    assert script.run(1000) == [(POST, b".well-known/rd")]
+    assert script.requests[0][3:] == ([b"ep=door 1", b"lt=7200"], b"")
+    assert script.run(HOUR_MS) == [(POST, b".well-known/rd")]
+    assert script.said == [(True, "")]
+
+
+def test_without_a_free_request_it_tries_later():
+    script = Script()
+    for _ in range(2):
+        script.node.client.get("nobody", "x")
+    script.run(1000)
+    assert "slots" in script.said[0][1] and not script.requests
+    script.run(200000)
+    assert script.said[-1] == (True, "")
+
+
+@cases(
+    ({"ep": ""}, "1 to 63"),
+    ({"ep": "x" * 64}, "1 to 63"),
+    ({"lifetime_s": 59}, "lifetime_s"),
+    ({"lifetime_s": 1000001}, "lifetime_s"),
+)
+def test_wrong_settings(settings, says):
+    settings = dict({"ep": "x"}, **settings)
+    assert says in str(raises(ValueError, RegistrationClient, seeded(Client()), "rd", **settings))
+
+
+def test_without_a_client():
+    assert "Client" in str(raises(ValueError, RegistrationClient, seeded(), "rd", "x"))
+
+
+@cases(
+    ('</rd>;rt="core.rd"', "/rd"),
+    ("</rd>;rt=core.rd", "/rd"),
+    ("</rd>;rt=core.rd;ct=40", "/rd"),
+    ('</a>;rt="core.rd-lookup-res",</b>;rt="core.rd-lookup-ep core.rd"', "/b"),
+    ('</a>;title="\\",<x>;rt=core.rd",</b>;rt="core.rd"', "/b"),
+    ('</a>;rt="core.rdx"', None),
+    ("", None),
+    ("<", None),
+    ("</a", None),
+)
+def test_find(text, target):
+    assert find(text, "core.rd") == target
+
+
+def test_links_leave_out_what_is_not_listed():
+    node = seeded(WellKnownCore())
+    node.add("a", Value(listed=False))
+    node.add("b", Value(exists=False))
+    node.add("c", Value())
+    assert listing(node) == b"</c>;ct=0;obs"

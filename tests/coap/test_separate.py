@@ -1,0 +1,348 @@
+"""Separate responses (RFC 7252 section 5.2.2), in virtual time."""
+
+from lossy_link import LossyLink
+
+from coap import SEPARATE, CoapError
+from coap.node import Node
+from coap.numbers import (
+    ACK,
+    CHANGED,
+    CON,
+    CONTENT,
+    COUNT_DUPLICATES,
+    COUNT_GIVEN_UP,
+    COUNT_HANDLER_ERRORS,
+    COUNT_REFUSED,
+    DELETE,
+    DELETED,
+    FETCH,
+    GET,
+    INTERNAL_SERVER_ERROR,
+    NON,
+    POST,
+    PUT,
+    RST,
+    SERVICE_UNAVAILABLE,
+)
+from support import cases, raises
+from support.engine import Peer, answer, ask, due, encode, reject, request, silent, uint
+
+
+def promising(**settings):
+    """A node whose /slow answers later, and the tickets it gave."""
+    node = Node(**settings)
+    tickets = []
+
+    def slow(request, reply):
+        tickets.append(request.ticket())
+        return SEPARATE
+
+    for method in (node.get, node.put, node.post, node.delete, node.fetch):
+        method("slow")(slow)
+    return node, tickets
+
+
+def on_a_wire(reply=None, **settings):
+    node, tickets = promising(**settings)
+    wire = LossyLink()
+    wire.join("node", node)
+    return wire, node, tickets, wire.join("client", Peer(wire, reply))
+
+
+def test_empty_ack_then_a_confirmable_response():
+    wire, node, tickets, client = on_a_wire()
+    wire.send("client", "node", request(GET, "slow", mid=0x1234, token=b"tok"))
+    wire.run(5000)
+    assert len(client.got) == 1
+    message = client.got[0][1]
+    assert (message.kind, message.code, message.mid) == (ACK, 0, 0x1234)
+    assert (message.token, message.options, message.payload) == (b"", [], b"")
+    assert node.respond(tickets[0], b"at last") is True
+    wire.run(200000)
+    assert len(client.got) == 2  # it was acknowledged
+    message = client.got[1][1]
+    assert (message.kind, message.code, message.token) == (CON, CONTENT, b"tok")
+    assert (message.options, message.payload) == ([(12, b"")], b"at last")
+    assert node.separate.open_count == 0 and node.messaging.open_count == 0
+
+
+def test_a_non_request_gets_a_non_response():
+    wire, node, tickets, client = on_a_wire()
+    wire.send("client", "node", request(GET, "slow", NON, 0x1234, b"tok"))
+    wire.run(5000)
+    assert client.got == []
+    node.respond(tickets[0], b"at last")
+    wire.run(200000)
+    assert len(client.got) == 1
+    message = client.got[0][1]
+    assert (message.kind, message.code, message.token) == (NON, CONTENT, b"tok")
+    assert message.mid != 0x1234
+    assert node.separate.open_count == 0
+
+
+def test_a_response_given_at_once_follows_the_ack():
+    node = Node()
+
+    @node.get("slow")
+    def slow(request, reply):
+        node.respond(request.ticket(), b"quick")
+        return SEPARATE
+
+    message = ask(node, request(GET, "slow"))
+    assert (message.kind, message.code) == (ACK, 0)
+    sent = due(node, 0)
+    assert [(peer, one.kind, one.payload) for peer, one in sent] == [("peer", CON, b"quick")]
+
+
+def test_an_empty_token():
+    node, tickets = promising()
+    ask(node, request(GET, "slow", token=b""))
+    node.respond(tickets[0], b"x")
+    assert due(node, 0)[0][1].token == b""
+
+
+def test_the_longest_token_and_payload():
+    node, tickets = promising(token_max=32)
+    ask(node, request(GET, "slow", token=bytes(range(32))))
+    node.respond(tickets[0], bytes(1024), content_format=65000, max_age_s=1 << 24, etag=bytes(8))
+    message = due(node, 0)[0][1]
+    assert message.token == bytes(range(32)) and message.payload == bytes(1024)
+    assert message.options == [(4, bytes(8)), (12, uint(65000)), (14, uint(1 << 24))]
+
+
+def test_a_response_that_is_too_long():
+    node, tickets = promising(room=64)
+    ask(node, request(GET, "slow"))
+    assert "64" in str(raises(ValueError, node.respond, tickets[0], bytes(65)))
+    assert node.respond(tickets[0], bytes(64))
+
+
+@cases((GET, CONTENT), (FETCH, CONTENT), (POST, CHANGED), (PUT, CHANGED), (DELETE, DELETED))
+def test_default_codes(method, code):
+    for out, payload in (
+        (None, b""),
+        (b"done", b"done"),
+        ("d\u00e9j\u00e0", b"d\xc3\xa9j\xc3\xa0"),
+    ):
+        node, tickets = promising()
+        ask(node, request(method, "slow"))
+        node.respond(tickets[0], out)
+        message = due(node, 0)[0][1]
+        assert (message.code, message.payload) == (code, payload)
+
+
+def test_a_code_as_response():
+    node, tickets = promising()
+    ask(node, request(PUT, "slow"))
+    node.respond(tickets[0], SERVICE_UNAVAILABLE, max_age_s=30)
+    message = due(node, 0)[0][1]
+    assert (message.code, message.options) == (SERVICE_UNAVAILABLE, [(14, b"\x1e")])
+
+
+def test_content_format_of_a_response():
+    node, tickets = promising()
+    ask(node, request(GET, "slow"))
+    node.respond(tickets[0], b"{}", content_format=50)
+    assert due(node, 0)[0][1].uint(12) == 50
+
+
+# Retransmission
+
+
+def test_a_response_is_retransmitted_and_given_up():
+    wire, node, tickets, client = on_a_wire(silent)
+    wire.send("client", "node", request(GET, "slow", token=b"tok"))
+    wire.run(10)
+    node.respond(tickets[0], b"answer")
+    wire.run(120000)
+    responses = [message for _, message in client.got[1:]]
+    assert len(responses) == 5
+    for message in responses:
+        assert (message.kind, message.token, message.payload) == (CON, b"tok", b"answer")
+        assert message.mid == responses[0].mid
+    assert node.counters[COUNT_GIVEN_UP] == 1
+    assert node.separate.open_count == 0 and node.messaging.open_count == 0
+
+
+def test_a_response_that_is_rejected_is_not_repeated():
+    wire, node, tickets, client = on_a_wire(reject)
+    wire.send("client", "node", request(GET, "slow"))
+    wire.run(10)
+    node.respond(tickets[0], b"answer")
+    wire.run(120000)
+    assert len(client.got) == 2
+    assert node.separate.open_count == 0
+
+
+def test_a_response_reaches_the_client_over_a_bad_wire():
+    for seed in range(1, 9):
+        wire = LossyLink(loss_pct=40, duplicate_pct=20, delay_ms=(1, 300), seed=seed)
+        node, tickets = promising(max_retransmit=8)
+        wire.join("node", node)
+        client = wire.join("client", Peer(wire))
+        wire.send("client", "node", request(GET, "slow", token=b"t"))
+        while not tickets:
+            wire.run(2000)
+            wire.send("client", "node", request(GET, "slow", token=b"t"))
+        wire.run(1000)
+        for ticket in tickets:
+            node.respond(ticket, b"answer")
+        wire.run(900000)
+        payloads = {message.payload for _, message in client.got if message.code == CONTENT}
+        assert payloads == {b"answer"}
+        assert node.separate.open_count == 0
+
+
+# Duplicates of the request
+
+
+@cases((GET,), (POST,))
+def test_a_repeat_gets_the_empty_ack_again(method):
+    node, tickets = promising()
+    data = request(method, "slow", mid=0x4321)
+    ack = bytes((0x60, 0, 0x43, 0x21))
+    for _ in range(3):
+        assert answer(node, data) == ack
+    assert len(tickets) == 1
+    assert node.counters[COUNT_DUPLICATES] == 2
+    # while the response is under way as well
+    node.respond(tickets[0], b"x")
+    assert len(due(node, 0)) == 1
+    assert answer(node, data) == ack
+    assert len(tickets) == 1
+    assert len(due(node, 0)) == 0
+
+
+def test_a_repeated_non_is_silent():
+    for method in (GET, POST):
+        node, tickets = promising()
+        data = request(method, "slow", NON)
+        assert answer(node, data) is None
+        assert answer(node, data) is None
+        assert len(tickets) == 1
+
+
+def test_the_same_mid_of_another_client_is_another_promise():
+    node, tickets = promising()
+    data = request(GET, "slow")
+    ask(node, data, "one")
+    ask(node, data, "two")
+    assert len(tickets) == 2
+    node.respond(tickets[1], b"2")
+    node.respond(tickets[0], b"1")
+    assert sorted([(peer, message.payload) for peer, message in due(node, 0)]) == [
+        ("one", b"1"),
+        ("two", b"2"),
+    ]
+
+
+def test_other_requests_are_served_meanwhile():
+    node, tickets = promising()
+    node.get("fast")(lambda request, reply: b"x")
+    ask(node, request(GET, "slow"))
+    assert ask(node, request(GET, "fast")).payload == b"x"
+    assert ask(node, request(GET, "nowhere")).code == 0x84
+    node.respond(tickets[0], b"slow")
+    assert ask(node, request(GET, "fast")).payload == b"x"
+
+
+# Tickets
+
+
+def test_a_ticket_is_good_for_one_response():
+    node, tickets = promising()
+    ask(node, request(GET, "slow"))
+    assert node.respond(tickets[0], b"one") is True
+    assert node.respond(tickets[0], b"two") is False
+    sent = due(node, 0)
+    assert [message.payload for _, message in sent] == [b"one"]
+    answer(node, encode(ACK, 0, sent[0][1].mid))
+    assert node.respond(tickets[0], b"three") is False
+    # nor is it good for the promise that follows in its place
+    ask(node, request(GET, "slow"))
+    assert tickets[0] != tickets[1]
+    assert node.respond(tickets[0], b"four") is False
+    assert node.respond(tickets[1], b"five") is True
+
+
+def test_so_many_promises():
+    node, tickets = promising(separate_responses=2)
+    for _ in range(2):
+        assert ask(node, request(GET, "slow")).code == 0
+    message = ask(node, request(GET, "slow"))
+    assert (message.kind, message.code) == (ACK, SERVICE_UNAVAILABLE)
+    assert message.uint(14) == 5
+    assert ask(node, request(GET, "slow", NON)).code == SERVICE_UNAVAILABLE
+    assert node.counters[COUNT_REFUSED] == 2
+    node.respond(tickets[0], b"x")
+    answer(node, encode(ACK, 0, due(node, 0)[0][1].mid))
+    assert ask(node, request(GET, "slow")).code == 0
+
+
+def test_more_responses_than_exchanges():
+    wire, node, tickets, client = on_a_wire(separate_responses=4, exchanges=1)
+    for i in range(4):
+        wire.send("client", "node", request(GET, "slow", token=bytes((i,))))
+    wire.run(10)
+    for i in range(4):
+        node.respond(tickets[i], b"%d" % i)
+    wire.run(1000)
+    responses = [message for _, message in client.got if message.code]
+    assert [(message.token[0], message.payload) for message in responses] == [
+        (i, b"%d" % i) for i in range(4)
+    ]
+    assert node.separate.open_count == 0
+
+
+def test_a_promise_that_is_not_kept():
+    wire, node, tickets, client = on_a_wire()
+    wire.send("client", "node", request(GET, "slow", token=b"tok"))
+    wire.run(240000)
+    assert len(client.got) == 1
+    wire.run(10000)
+    message = client.got[1][1]
+    assert (message.kind, message.code, message.token) == (CON, SERVICE_UNAVAILABLE, b"tok")
+    assert node.respond(tickets[0], b"too late") is False
+    assert node.separate.open_count == 0
+
+
+def test_later_without_a_ticket_is_an_error():
+    node = Node()
+    node.get("slow")(lambda request, reply: SEPARATE)
+    assert ask(node, request(GET, "slow")).code == INTERNAL_SERVER_ERROR
+    assert "ticket" in node.last_error
+    assert node.counters[COUNT_HANDLER_ERRORS] == 1
+
+
+def test_a_ticket_of_a_request_that_was_answered_is_void():
+    node = Node()
+    tickets = []
+
+    @node.get("changes-its-mind")
+    def answers(request, reply):
+        tickets.append(request.ticket())
+        return b"after all"
+
+    @node.get("fails")
+    def fails(request, reply):
+        tickets.append(request.ticket())
+        raise CoapError(0x80)
+
+    assert ask(node, request(GET, "changes-its-mind")).payload == b"after all"
+    assert ask(node, request(GET, "fails")).code == 0x80
+    assert node.separate.open_count == 0
+    for ticket in tickets:
+        assert node.respond(ticket, b"x") is False
+    assert due(node, 300000) == []
+
+
+def test_nothing_but_the_client_s_rst_or_ack_ends_a_response():
+    node, tickets = promising()
+    ask(node, request(GET, "slow"), "client")
+    node.respond(tickets[0], b"x")
+    mid = due(node, 0)[0][1].mid
+    answer(node, encode(RST, 0, mid), "another")
+    answer(node, encode(ACK, 0, mid), "another")
+    assert len(due(node, 3000)) == 1
+    answer(node, encode(RST, 0, mid), "client")
+    assert due(node, 100000) == []

@@ -1,0 +1,90 @@
+"""Requests that tasks wait for, between two nodes on the machine's own sockets."""
+
+import asyncio
+import os
+
+from coap.blockwise import Blockwise
+from coap.client import Client
+from coap.node import Node
+from coap.transports.aio import answer_to, serve_udp
+from coap.transports.udp import Udp, peer
+from support.features import text
+
+
+def opened(node):
+    """(transport, port) on a free port."""
+    for _ in range(20):
+        low, high = os.urandom(2)
+        port = 42000 + (low | high << 8) % 8000
+        try:
+            return Udp(node, "127.0.0.1", port), port
+        except OSError:
+            pass
+    raise AssertionError("no free port")
+
+
+async def between(work):
+    """Run work(client, address) beside a node that asks and one that answers."""
+    server = Node(Blockwise(), ack_timeout_ms=100)
+    server.get("v")(lambda request, reply: b"open")
+    server.get("long")(lambda request, reply: text(3000))
+    node = Node(Client(2), ack_timeout_ms=100)
+    server_udp, port = opened(server)
+    node_udp, _ = opened(node)
+    tasks = [asyncio.create_task(serve_udp(udp)) for udp in (server_udp, node_udp)]
+    try:
+        return await asyncio.wait_for(work(node.client, peer("127.0.0.1", port)), 10)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+
+def test_answers():
+    async def work(client, address):
+        short = await answer_to(client.get(address, "v"))
+        assert (str(short), short.code, short.payload) == ("2.05", 0x45, b"open")
+        long = await answer_to(client.get(address, "long"))
+        assert long.payload == text(3000)
+        missing = await answer_to(client.get(address, "nothing"))
+        assert str(missing) == "4.04" and missing.payload == b""
+        assert not client.used
+
+    asyncio.run(between(work))
+
+
+def test_two_at_a_time():
+    async def work(client, address):
+        first, second = await asyncio.gather(
+            answer_to(client.get(address, "v")), answer_to(client.get(address, "long"))
+        )
+        assert first.payload == b"open" and second.payload == text(3000)
+
+    asyncio.run(between(work))
+
+
+def test_nobody_answers():
+    async def work(client, _address):
+        call = client.get(peer("127.0.0.1", 9), "v")
+        call.limit_ms = 200
+        answer = await answer_to(call)
+        assert str(answer) == "timeout" and answer.code == 0
+
+    asyncio.run(between(work))
+
+
+def test_a_cancelled_task_cancels_its_request():
+    async def work(client, _address):
+        call = client.get(peer("127.0.0.1", 9), "v")
+        try:
+            await asyncio.wait_for(answer_to(call), 0.2)
+        except asyncio.TimeoutError:
+            assert not client.used
+            return
+        raise AssertionError("it was answered")
+
+    asyncio.run(between(work))

@@ -1,0 +1,1 @@
+"""OSCORE keys of nodes: made here, provisioned on boards, shared with the gateway."""
