@@ -102,5 +102,5 @@ class _Mailbox(Resource):
         super().__init__()
         self._gateway = gateway
 
-    def post(self, request, reply):
+    def post(self, request, response):
         self._gateway.take_report(decode_cbor(request.payload_bytes()))

@@ -66,7 +66,7 @@ class Simulation:
         self.access_point = AccessPoint(clock, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_draws = self.access_point.radio_draws
         self.gateway = Gateway(clock, self.access_point, NODE_NAME)
-        self.boots = self.splits_payload = self.brownouts = self.restarts = self.safe_modes = 0
+        self.boots = self.cuts = self.brownouts = self.restarts = self.safe_modes = 0
         self.outages = 0
         self.unwatched = []
         self.blind = []
@@ -112,7 +112,7 @@ class Simulation:
             except SimulationEnd:
                 break
             except PowerCut:
-                self.splits_payload += 1
+                self.cuts += 1
                 self._lose_power(is_cut=True)
                 cause, wake_reason, sleep = POWER_ON, 0, None
             except Brownout:
