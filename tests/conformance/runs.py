@@ -13,8 +13,8 @@ _guard = Lock()
 
 
 class Runs:
-    """Runs (check, target) pairs in the background: targets and topics side by side, the checks of
-    a topic one after the other.
+    """Runs (check, target) pairs in the background: targets side by side, and of each target the
+    checks of different resources.
 
     What is hostile goes first: a node may lose its socket over it, and what comes then, and these
     clients do not retransmit.
@@ -56,21 +56,21 @@ class Runs:
         futures = {check: self.results[check, target] for check in checks}
         try:
             target.start()
-            topics = defaultdict(list)
+            groups = defaultdict(list)
             for check in checks:
-                topics[check.topic].append(check)
-            self._run_topic(target, topics.pop("hostile", ()), futures)
-            workers = 1 if target.one_by_one else len(topics) or 1
+                groups["hostile" if check.topic == "hostile" else check.locks].append(check)
+            self._run_group(target, groups.pop("hostile", ()), futures)
+            workers = 1 if target.one_by_one else len(groups) or 1
             with ThreadPoolExecutor(workers) as pool:
-                for topic in topics.values():
-                    pool.submit(self._run_topic, target, topic, futures)
+                for group in groups.values():
+                    pool.submit(self._run_group, target, group, futures)
         except BaseException as error:  # of pytest.fail() too
             self.problems[target] = error
         finally:
             for future in futures.values():
                 future.cancel()  # where it is not done
 
-    def _run_topic(self, target, checks, futures):
+    def _run_group(self, target, checks, futures):
         for check in checks:
             if self.ended:
                 futures[check].cancel()

@@ -259,7 +259,7 @@ def test_core_10_token_of_eight_bytes(plugtest, client):
 def test_core_31_ping(plugtest, client):
     with observing(f"{plugtest.url}/obs-non", more=["-K", "1"]) as listener:
         listener.until(lambda: [m for m in listener.messages if m.type == "RST"])
-    exchange = listener.messaging
+    exchange = listener.exchange
     pings = [m for m in exchange.messages if (m.way, m.type, m.code) == ("sent", "CON", "0.00")]
     resets = [m.mid for m in exchange.messages if m.type == "RST"]
     assert pings and pings[0].mid in resets, exchange.transcript
@@ -284,7 +284,7 @@ def test_block_01_02_06_sizes(plugtest, client):
 def test_obs_12_deregistration(plugtest, client):
     with observing(f"{plugtest.url}/obs") as listener:
         pass
-    exchange = listener.messaging
+    exchange = listener.exchange
     last = [m for m in exchange.messages if m.way == "sent" and m.code == "GET"][-1]
     assert last.option("Observe") == ["1"], exchange.transcript
 
@@ -297,7 +297,7 @@ def test_obs_13_large(plugtest, client):
     with observing(url) as listener:
         put(CLIENTS["aiocoap"], url, body)
         listener.until(lambda: blocks(listener).count("1/_/1024") > 1)
-    found = blocks(listener.messaging)
+    found = blocks(listener.exchange)
     for part in (found[:2], found[-2:]):
-        assert part == ["0/M/1024", "1/_/1024"], listener.messaging.transcript
-    assert listener.messaging.payload.endswith(body[1024:]), listener.messaging.transcript
+        assert part == ["0/M/1024", "1/_/1024"], listener.exchange.transcript
+    assert listener.exchange.payload.endswith(body[1024:]), listener.exchange.transcript

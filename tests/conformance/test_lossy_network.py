@@ -123,10 +123,10 @@ def rebooted(node):
                 client.until(lambda: resets(client))
             else:
                 time.sleep(SILENCE_S)
-        strange = [m.mid for m in client.messaging.distinct if m.payload == "for nobody"]
-        assert strange == resets(client.messaging), client.messaging.transcript
+        strange = [m.mid for m in client.exchange.distinct if m.payload == "for nobody"]
+        assert strange == resets(client.exchange), client.exchange.transcript
         heard.append(len(strange))
-    assert heard == [1, 0], client.messaging.transcript
+    assert heard == [1, 0], client.exchange.transcript
 
 
 def resets(exchange):

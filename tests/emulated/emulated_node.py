@@ -66,7 +66,7 @@ class Asker:
 
     def get(self, path):
         """The payload of a GET that one datagram answers."""
-        answer = self.messaging(1, path_options(path))
+        answer = self.exchange(1, path_options(path))
         assert answer[1] == CONTENT, (path, answer)
         return answer[answer.index(b"\xff", 6) + 1 :]
 

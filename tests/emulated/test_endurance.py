@@ -93,7 +93,7 @@ def _load(askers, numbers):
 
 
 def _ask(asker, method, options, code):
-    answer = asker.messaging(method, options, OBSERVER)
+    answer = asker.exchange(method, options, OBSERVER)
     assert answer[1] == code, (method, options, answer)
 
 

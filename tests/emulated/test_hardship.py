@@ -53,7 +53,7 @@ def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
     pico.repl().start(ON_THE_CONSOLE)
     with Asker(pico) as asker:
         _await_node(pico, asker)
-        assert asker.messaging(GET, path_options("/s/hr"))[1] != NOT_FOUND
+        assert asker.exchange(GET, path_options("/s/hr"))[1] != NOT_FOUND
         pico.set_realtime(True)
         with PseudoTerminal(pico.console) as cable:
             told = run_make("config", f"DEV={cable.device}", text="attic\ndoor\n")
@@ -68,7 +68,7 @@ def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
             assert RESTARTED in said and b"safe mode:" not in said
             settings = json.loads(asker.get("/config"))
             assert (settings["name"], settings["app"]) == ("attic", "door")
-            assert asker.messaging(GET, path_options("/s/hr"))[1] == NOT_FOUND
+            assert asker.exchange(GET, path_options("/s/hr"))[1] == NOT_FOUND
 
 
 def test_three_fast_resets_are_safe_mode(pico):

@@ -159,8 +159,8 @@ def listed(pico):
 
 def test_without_keys_what_changes_something_is_refused(pico):
     with Asker(pico) as asker:
-        assert asker.messaging(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
-        assert asker.messaging(GET, path_options("/secret"))[1] == UNAUTHORIZED
+        assert asker.exchange(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
+        assert asker.exchange(GET, path_options("/secret"))[1] == UNAUTHORIZED
         assert b"oscore: no keys\n" in asker.get("/diag")
         assert json.loads(asker.get("/config"))["heartbeat_s"]
     assert b"OSCORE: no oscore.json: what changes something is refused" in pico.console.read()
@@ -179,7 +179,7 @@ def test_make_provision(pico, keys):
     assert "The board has the keys of door-1" in printed
     with Asker(pico) as asker:
         assert b"oscore: 1 contexts\n" in asker.get("/diag")
-        assert asker.messaging(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
+        assert asker.exchange(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
 
 
 def test_aiocoap_with_keys(live, keys):

@@ -30,7 +30,7 @@ def test_from_power_on_to_the_first_answer(wired, record_property):
 
 def test_an_observer_hears_of_each_edge(wired):
     with Asker(wired) as asker:
-        answer = asker.messaging(1, REGISTER)
+        answer = asker.exchange(1, REGISTER)
         assert answer[1] == 0x45 and answer.endswith(b"\xffclosed")
         for level in (1, 0, 1):
             wired.pin(14, level)

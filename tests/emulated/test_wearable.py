@@ -84,7 +84,7 @@ def test_the_other_chips_of_a_wearable(wired, asker):
 
 def _value(asker, path):
     """The payload of a sensor's GET; None when it has no value, which is 5.03."""
-    answer = asker.messaging(1, path_options(path))
+    answer = asker.exchange(1, path_options(path))
     if answer[1] == UNAVAILABLE:
         return None
     assert answer[1] == CONTENT, (path, answer)

@@ -127,7 +127,7 @@ def listening(url, non=False, more=(), ended=signal.SIGINT):
             process.kill()
             process.wait()
         exchange = exchange_of(command, Path(printed.name).read_bytes(), file.read())
-        listener.messaging = answered(exchange, 0 if code == -ended else code)
+        listener.exchange = answered(exchange, 0 if code == -ended else code)
 
 
 def observing(url, more=(), **options):

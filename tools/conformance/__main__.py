@@ -3,8 +3,8 @@
     python tools/conformance [--servers NAME,...] [--only TOPIC,...] [--no-clients]
 
 Runs tests/conformance, which prints a matrix: section of the RFC, behaviour, result of each
-server; then why what failed did. Exit code 1 when Mote fails anything, 2 when nothing could be
-checked.
+server; then why what failed did. Exit code 1 when Mote fails anything or a server does not
+run, 2 when nothing could be checked.
 """
 
 import argparse
@@ -50,9 +50,10 @@ def parse(argv):
 
 
 def names_of(known):
-    """Return a parser of names separated by commas."""
+    """Return a function that checks names separated by commas."""
 
     def parse_names(text):
+        """Return the text. Raises ArgumentTypeError for an unknown name."""
         for name in text.split(","):
             if name not in known:
                 raise argparse.ArgumentTypeError(f"no '{name}': take of {', '.join(known)}")

@@ -1,7 +1,6 @@
-"""The plugtest's resources on aiocoap, as one writes them for it. Arguments: HOST PORT.
+"""The plugtest's resources on aiocoap. Arguments: HOST PORT.
 
-What aiocoap leaves to its applications (preconditions, ETags, Accept) is done here, the rest is
-aiocoap's own.
+Preconditions, ETags and Accept, which aiocoap leaves to its applications, are done here.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ NO_FORMAT = 65535
 
 
 class Constant(resource.Resource):
-    """Always the same, with link attributes."""
+    """A constant payload, with link attributes."""
 
     def __init__(self, payload, **attributes):
         super().__init__()
@@ -28,14 +27,16 @@ class Constant(resource.Resource):
         self.attributes = attributes
 
     def get_link_description(self):
+        """Return the link attributes."""
         return self.attributes
 
     async def render_get(self, request):
+        """Serve GET."""
         return Message(payload=self.payload, content_format=0)
 
 
 class Held(resource.ObservableResource):
-    """GET gives what was put."""
+    """GET returns the payload of the last PUT."""
 
     def __init__(self, payload=None, form=0):
         super().__init__()
@@ -43,13 +44,16 @@ class Held(resource.ObservableResource):
         self.form = form
 
     def tag(self):
+        """Return the ETag."""
         return hashlib.sha256(bytes([self.form]) + self.payload).digest()[:8]
 
     def hold(self, payload, form=0):
+        """Take a new state and notify the observers."""
         self.payload, self.form = payload, form
         self.updated_state()
 
     async def render_get(self, request):
+        """Serve GET."""
         if self.payload is None:
             raise NotFound
         response = Message(code=CONTENT, payload=self.payload, content_format=self.form)
@@ -59,6 +63,7 @@ class Held(resource.ObservableResource):
         return response
 
     async def render_put(self, request):
+        """Serve PUT."""
         there = self.payload is not None
         if request.opt.if_none_match and there:
             raise PreconditionFailed
@@ -71,19 +76,23 @@ class Held(resource.ObservableResource):
         return Message(code=CHANGED if there else CREATED)
 
     async def render_delete(self, request):
+        """Serve DELETE."""
         self.payload = None
         self.updated_state(Message(code=aiocoap.NOT_FOUND))
         return Message(code=DELETED)
 
 
 class Test(Held):
+    """POST names a location."""
+
     async def render_post(self, request):
+        """Serve POST."""
         path = ["location1", "location2", "location3"]
         return Message(code=CREATED, location_path=path)
 
 
 class Clock(Held):
-    """Changes by itself."""
+    """Changes every PERIOD_S."""
 
     def __init__(self, size=0):
         super().__init__(b"tick 0")
@@ -91,43 +100,60 @@ class Clock(Held):
         self.tick(0)
 
     def tick(self, number):
+        """Take the next state, and come again also if an observer is gone."""
+        asyncio.get_running_loop().call_later(PERIOD_S, self.tick, number + 1)
         if self.payload is not None:
             text = f"tick {number}"
             self.hold(text.ljust(self.size, ".").encode())
-        asyncio.get_running_loop().call_later(PERIOD_S, self.tick, number + 1)
 
 
 class Counter(resource.Resource):
+    """GET returns how many POST requests there were."""
+
     def __init__(self):
         super().__init__()
         self.value = 0
 
     async def render_get(self, request):
+        """Serve GET."""
         return Message(payload=str(self.value).encode(), content_format=0)
 
     async def render_post(self, request):
+        """Serve POST."""
         self.value += 1
         return Message()
 
 
 class Query(resource.Resource):
+    """GET returns the queries, a line for each."""
+
     async def render_get(self, request):
+        """Serve GET."""
         return Message(payload="\n".join(request.opt.uri_query or ["no query"]).encode())
 
 
 class Separate(resource.Resource):
+    """GET responds after SEPARATE_S, in a message of its own."""
+
     async def render_get(self, request):
+        """Serve GET."""
         await asyncio.sleep(SEPARATE_S)
         return Message(payload=b"answered separately", content_format=0)
 
 
 class LocationQuery(resource.Resource):
+    """POST returns a location with two queries."""
+
     async def render_post(self, request):
+        """Serve POST."""
         return Message(code=CREATED, location_query=["first=1", "second=2"])
 
 
 class MultiFormat(resource.Resource):
+    """GET returns the temperature in the format that the client accepts."""
+
     async def render_get(self, request):
+        """Serve GET."""
         accept = request.opt.accept
         form = 0 if accept is None else int(accept)
         if form not in FORMS:
@@ -136,18 +162,24 @@ class MultiFormat(resource.Resource):
 
 
 class LargePost(resource.Resource):
+    """POST returns its payload."""
+
     async def render_post(self, request):
+        """Serve POST."""
         form = request.opt.content_format
         return Message(code=CHANGED, payload=request.payload, content_format=form)
 
 
 class LargeCreate(resource.Resource):
+    """POST creates a resource with the payload."""
+
     def __init__(self, site):
         super().__init__()
         self.site = site
         self.number = 0
 
     async def render_post(self, request):
+        """Serve POST."""
         path = ["large-create", str(self.number)]
         self.number += 1
         self.site.add_resource(path, Held(request.payload))
@@ -155,22 +187,25 @@ class LargeCreate(resource.Resource):
 
 
 class Document(resource.Resource):
-    """RFC 8132 with text alone: enough to see that the methods arrive."""
+    """FETCH and iPATCH (RFC 8132) of a fixed text: enough to show that the methods arrive."""
 
     async def render_get(self, request):
+        """Serve GET."""
         return Message(payload=b'{"a":1,"b":2}', content_format=50)
 
     async def render_fetch(self, request):
+        """Serve FETCH."""
         if request.opt.content_format != 0:
             raise UnsupportedContentFormat
         return Message(payload=b"2", content_format=50)
 
     async def render_ipatch(self, request):
+        """Serve iPATCH."""
         return Message()
 
 
 async def serve(host, port):
-    """Serve for ever."""
+    """Serve until the process is ended."""
     site = resource.Site()
     found = site.get_resources_as_linkheader
     for path, served in (

@@ -1,7 +1,4 @@
-"""The checks, one module a topic. Modules run side by side, the checks of one after the other.
-
-Each function says in its decorator what it shows; there is nothing more to say of it.
-"""
+"""The checks, one module a topic. The decorator of each says what it shows."""
 
 from . import block, extensions, group, hostile, link, message, methods, observe, options, patience
 

@@ -5,7 +5,12 @@ from conformance.checks.observe import ABANDONED_S, LAST_RETRANSMISSION_S, Obser
 
 
 @check(
-    "7641 4.5", "client off: notifications end for good", "obs-abandoned", "OBS_05", alone=False
+    "7641 4.5",
+    "client off: notifications end for good",
+    "obs-abandoned",
+    "OBS_05",
+    alone=False,
+    slow=True,
 )
 def abandoned(subject, obs):
     client = subject.client()

@@ -1,12 +1,13 @@
-"""The resources of the public CoAP plugtest, and some of our own: what every test asks.
+"""The conformance application: the resources of the public CoAP plugtest, and some of our own.
 
 It is also the documentation of Mote's API by example. A resource without state is a function:
 
     @node.get("large")                          core.py, blocks.py
-    def large(request, reply): ...
+    def large(request, response): ...
 
-and one with state a class with methods get, put and so on: held.py has the simplest, observing.py
-adds observers and timers, store.py resources that come and go, document.py FETCH and PATCH.
+and one with state is a class with methods get, put and so on: held.py has the simplest,
+observing.py adds observers and timers, store.py resources that come and go, document.py FETCH and
+PATCH.
 
 A node is made of the features it is to have; see make_node().
 """
@@ -15,7 +16,7 @@ from node_app import blocks, core, counters, document, links, observing, store
 
 
 def make_node(rate=0, group=False, more=()):
-    """A node with all features that the resources need, in sizes for many clients at a time.
+    """Return a node with all features that the resources need, sized for many clients at a time.
 
     rate: requests a second that each peer may send, 0 for no limit; group: answer requests to a
     multicast group too; more: features, such as those that keys.features() gives.

@@ -14,18 +14,20 @@ _CREATED = 4  # that are kept
 class Created(Held):
     """A resource that a POST has created."""
 
-    def delete(self, request, reply):
+    def delete(self, request, response):
+        """Remove the resource."""
         self.node.remove(self.path)
 
 
 class Creator(Resource):
-    """POST creates a resource below this one; the oldest gives way when there are too many."""
+    """POST creates a resource below this one, and removes the oldest when there are too many."""
 
     def __init__(self):
         super().__init__()
         self.number = 0
 
-    def post(self, request, reply):
+    def post(self, request, response):
+        """Create a resource with the payload; the response names its location."""
         name = str(self.number)
         oldest = f"{self.path}/{self.number - _CREATED}"
         self.number += 1
@@ -33,20 +35,22 @@ class Creator(Resource):
             self.node.remove(oldest)
         created = self.node.add(self.path + "/" + name, Created())
         created.hold(request.payload_bytes(), request.content_format)
-        reply.location(self.path, name)
+        response.location(self.path, name)
 
 
 def setup(node):
+    """Add the resources to the node."""
     node.add("large-update", Held(b"put here up to 2048 bytes"))
     node.add("large-create", Creator())
 
     @node.get("large", size=_LINES * len(_LINE % 0))
-    def large(request, reply):
-        # written whole for each block; what lies outside of it is only counted
+    def large(request, response):
+        """Write the whole text; the engine keeps the part that is in the block."""
         for i in range(_LINES):
-            reply.write((_LINE % i).encode())
+            response.write((_LINE % i).encode())
 
     @node.post("large-post")
-    def large_post(request, reply):
-        reply.content_format = request.content_format
+    def large_post(request, response):
+        """Return the payload of the request."""
+        response.content_format = request.content_format
         return request.payload

@@ -1,11 +1,11 @@
-"""Counters: a request that is executed twice, or should not have been, shows."""
+"""Counters, which show a request that was executed twice or should not have been."""
 
 from coap import Resource
 from coap.numbers import CBOR, JSON, TEXT
 
 
 class Counter(Resource):
-    """POST adds one, GET tells how many there were."""
+    """GET returns how many POST requests there were."""
 
     content_formats = (TEXT, JSON, CBOR)
 
@@ -13,20 +13,23 @@ class Counter(Resource):
         super().__init__()
         self.value = 0
 
-    def get(self, request, reply):
-        reply.number(self.value)
+    def get(self, request, response):
+        """Return the count."""
+        response.number(self.value)
 
-    def post(self, request, reply):
+    def post(self, request, response):
+        """Add one and return the count."""
         self.value = (self.value + 1) & 0x3FFFFFFF
-        reply.number(self.value)
+        response.number(self.value)
 
 
 class GuardedCounter(Counter):
-    """The engine answers a POST with 4.01 and an Echo value until one brings it (RFC 9175)."""
+    """The engine rejects a POST without a current Echo value: 4.01 and such a value (RFC 9175)."""
 
     echo = True
 
 
 def setup(node):
+    """Add the counters to the node."""
     node.add("counter", Counter())
     node.add("echo-required", GuardedCounter())

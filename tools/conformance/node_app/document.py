@@ -18,7 +18,7 @@ _BYTES = 512
 
 
 class Document(Resource):
-    """FETCH with a member's name as text gives its value; PATCH and iPATCH take a merge patch.
+    """FETCH with a member's name as text returns its value; PATCH and iPATCH take a merge patch.
 
     A patch is applied as a whole or not at all.
     """
@@ -29,19 +29,22 @@ class Document(Resource):
         super().__init__()
         self.keep(members)
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Return the whole document."""
         return self.text
 
-    def fetch(self, request, reply):
+    def fetch(self, request, response):
+        """Return the value of the member that the payload names."""
         if request.content_format not in (None, TEXT):
             raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
         name = decoded(request.payload_bytes())
         if name not in self.members:
             raise CoapError(UNPROCESSABLE_ENTITY, "no such member")
-        reply.etag = b""  # of the whole, not of this part
+        response.etag = b""  # of the whole, not of this part
         return json.dumps(self.members[name])
 
-    def ipatch(self, request, reply):
+    def ipatch(self, request, response):
+        """Apply a merge patch (RFC 7396)."""
         if request.content_format != MERGE_PATCH_JSON:
             raise CoapError(UNSUPPORTED_CONTENT_FORMAT)
         patch = parsed(decoded(request.payload_bytes()))
@@ -49,12 +52,12 @@ class Document(Resource):
             raise CoapError(UNPROCESSABLE_ENTITY, "the document stays an object")
         self.keep(merged(self.members, patch))
 
-    def patch(self, request, reply):
-        # merge patches are idempotent: the same, but remembered as PATCH demands
-        self.ipatch(request, reply)
+    def patch(self, request, response):
+        """Apply a merge patch; the engine deduplicates PATCH, which need not be idempotent."""
+        self.ipatch(request, response)
 
     def keep(self, members):
-        """Take a new state. The order of members is theirs by name on every interpreter."""
+        """Take new members; the text has them in the order of their names."""
         parts = [json.dumps(name) + ":" + json.dumps(members[name]) for name in sorted(members)]
         text = ("{" + ",".join(parts) + "}").encode()
         if len(text) > _BYTES:
@@ -66,7 +69,7 @@ class Document(Resource):
 
 
 def merged(target, patch):
-    """RFC 7396: what `patch` makes of `target`, which stays as it is."""
+    """Return `target` with `patch` applied (RFC 7396); `target` itself does not change."""
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -79,7 +82,7 @@ def merged(target, patch):
 
 
 def decoded(payload):
-    """Text of a payload; 4.00 when it is none."""
+    """Return the text of a payload. Raises CoapError 4.00 when it is not UTF-8."""
     try:
         return payload.decode()
     except UnicodeError:
@@ -87,7 +90,7 @@ def decoded(payload):
 
 
 def parsed(text):
-    """The value of JSON text; 4.00 for anything else."""
+    """Return the value of JSON text. Raises CoapError 4.00 for anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
@@ -98,4 +101,5 @@ def parsed(text):
 
 
 def setup(node):
+    """Add the document to the node."""
     node.add("fetch", Document({"a": 1, "b": 2}))

@@ -3,16 +3,16 @@
 from node_app.held import Held
 
 _PERIOD_MS = 5000
-_PUMPING_MS = 500  # an acknowledgement may take longer: newer states replace those in flight
+_PUMPING_MS = 500  # an ACK may take longer: then a newer state replaces the one in flight
 _LARGE = 1536  # bytes: more than a block
 _SIZES = (16, _LARGE, 400, 2000)  # in turns; some need blocks and others do not
 
 
 class Clock(Held):
-    """Changes every period_ms; the state that a PUT brings lasts one period.
+    """Changes every period_ms; the state of a PUT lasts one period.
 
-    confirmable: True: all notifications are CON; False: only those by which the node sees that the
-    client is still there. sizes: of its states, in turns.
+    confirmable: False: notifications are NON, but for those that check that the client is still
+    there. sizes: bytes of its states, in turns.
     """
 
     observable = True
@@ -27,19 +27,20 @@ class Clock(Held):
         self.timer = None
         self.tick(0)
 
-    def put(self, request, reply):
-        code = super().put(request, reply)
+    def put(self, request, response):
+        """Replace or create the state, and restart the period."""
+        code = super().put(request, response)
         self.wind()
         return code
 
     def wind(self):
-        """Start the period anew."""
+        """Restart the period."""
         if self.timer:
             self.node.cancel(self.timer)
         self.timer = self.node.every(self.period_ms, self.tick)
 
     def tick(self, now_ms):
-        """The next state, as text."""
+        """Take the next state, a text."""
         text = f"tick {self.ticks}"
         size = self.sizes[self.ticks % len(self.sizes)]
         self.ticks += 1
@@ -49,13 +50,15 @@ class Clock(Held):
 class RemovableClock(Clock):
     """DELETE ends the observations with 4.04; a PUT brings the resource back."""
 
-    def delete(self, request, reply):
+    def delete(self, request, response):
+        """Remove the state and stop the timer."""
         self.node.cancel(self.timer)
         self.timer = None
         self.drop()
 
 
 def setup(node):
+    """Add the resources to the node and start their timers."""
     for path, clock in (
         ("obs", RemovableClock()),
         ("obs-non", Clock(confirmable=False)),

@@ -15,13 +15,13 @@ from coap.numbers import (
 from node_app.held import Held
 from node_app.links import Index
 
-_SLOTS = 64
+_ENTRIES = 64
 _BYTES = 64
 _NAME_BYTES = 32
 
 
 class Entry(Held):
-    """One that is there."""
+    """A resource that a PUT has created."""
 
     observable = True
 
@@ -29,17 +29,19 @@ class Entry(Held):
         super().__init__()
         self.store = store
 
-    def put(self, request, reply):
+    def put(self, request, response):
+        """Replace the state."""
         check_size(request)
-        return super().put(request, reply)
+        return super().put(request, response)
 
-    def delete(self, request, reply):
+    def delete(self, request, response):
+        """Remove the entry."""
         self.node.remove(self.path)
         self.store.used -= 1
 
 
 class Store(Index):
-    """Lists its entries, and serves the paths below its own that no entry has: PUT creates it."""
+    """Lists its entries. A PUT to another path below its own creates an entry."""
 
     prefix = True
     conditional = True  # If-Match is about an entry, not about the list
@@ -48,35 +50,40 @@ class Store(Index):
         super().__init__()
         self.used = 0
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Write the links of the entries."""
         if len(request.path()) > 1:
             raise CoapError(NOT_FOUND)
         if not request.satisfies_if_match(self.etag):
             raise CoapError(PRECONDITION_FAILED)
-        super().get(request, reply)
+        super().get(request, response)
 
-    def put(self, request, reply):
+    def put(self, request, response):
+        """Create an entry."""
         path = self.new_path(request)
         if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
         check_size(request)
-        if self.used == _SLOTS:
-            raise CoapError(SERVICE_UNAVAILABLE, "all slots are taken")
+        if self.used == _ENTRIES:
+            raise CoapError(SERVICE_UNAVAILABLE, "all entries are taken")
         try:
             entry = self.node.add(path, Entry(self))
         except ValueError:
-            raise CoapError(CONFLICT, "choose another name")  # its hash is that of another path
+            raise CoapError(
+                CONFLICT, "choose another name"
+            )  # its hash equals that of another path
         self.used += 1
         entry.hold(request.payload_bytes(), request.content_format)
         return CREATED
 
-    def delete(self, request, reply):
+    def delete(self, request, response):
+        """Accept the removal of an entry that does not exist (RFC 7252 section 5.8.4)."""
         self.new_path(request)
         if not request.satisfies_if_match(None):
             raise CoapError(PRECONDITION_FAILED)
 
     def new_path(self, request):
-        """The path of the entry that is asked for. It is not there, or it would answer itself."""
+        """Return the path of an entry that does not exist yet."""
         segments = request.path()
         if len(segments) == 1:
             raise CoapError(METHOD_NOT_ALLOWED)
@@ -89,10 +96,11 @@ class Store(Index):
 
 
 def check_size(request):
-    """4.13 for what does not fit into a slot."""
+    """Raise CoapError 4.13 for a payload that does not fit into an entry."""
     if request.payload_length > _BYTES:
         raise CoapError(REQUEST_ENTITY_TOO_LARGE, "an entry has at most 64 bytes")
 
 
 def setup(node):
+    """Add the store to the node."""
     node.add("store", Store())
