@@ -1,4 +1,4 @@
-"""/diag and /diag/log: what they tell, in whole and block by block; and the count of resets."""
+"""/diag and /diag/log: their contents, whole and block-wise; the count of resets."""
 
 import json
 import os

@@ -44,12 +44,12 @@ def test_the_example_answers(interpreter, tmp_path):
         node.wait()
 
 
-def test_the_example_is_ten_lines_and_names_no_extension():
+def test_the_example_is_ten_lines_and_names_no_feature():
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 10
     first_screen = "\n".join(README.splitlines()[:40])
-    extensions = re.findall(r"^class (\w+)\(Extension\)", lib_text(), re.MULTILINE)
-    assert len(extensions) > 5
-    for name in extensions:
+    features = re.findall(r"^class (\w+)\(Extension\)", lib_text(), re.MULTILINE)
+    assert len(features) > 5
+    for name in features:
         assert not re.search(rf"\b{name}\(", first_screen), name
 
 
@@ -70,4 +70,4 @@ def test_every_file_that_it_points_to_exists():
 
 
 def lib_text():
-    return "\n".join(path.read_text() for path in (ROOT / "lib/coap").rglob("*.py"))
+    return "\n".join(path.read_text() for path in (ROOT / "lib/coap").glob("*.py"))
