@@ -267,8 +267,8 @@ class Node(NodeBase):
         for feature in self.features:
             feature.rejected(view)
 
-    def process_stored(self, buf, n, peer, context):  # hot
-        """Process the stored request buf[0:n] of `peer` as if it came now, as for a notification.
+    def process_stored(self, buf, n, context):  # hot
+        """Process the stored request buf[0:n] of `view.peer` as if it came now.
 
         Return the length of the response in tx, to which the caller gives its MID. context: the
         number of the security context under which the request came, 0 for none; the response is
@@ -276,7 +276,6 @@ class Node(NodeBase):
         """
         view = self.view
         view.buf = buf
-        view.peer = peer
         parse(buf, n, view.index, self.route_table)
         view.index[DATAGRAM_COUNT] -= 1  # counted when it came
         return process_as(self, view, context, True)

@@ -359,6 +359,7 @@ class Observe(Extension):
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
         view.uses_identity = False
+        view.peer = self.peers[i]
         n = self._process(i, i * _WORDS)
         self.notifying = -1
         if self.node.conditions is not None:
@@ -371,9 +372,7 @@ class Observe(Extension):
 
     def _process(self, i, at):  # hot
         words = self.words
-        return self.node.process_stored(
-            self.requests[i], words[at], self.peers[i], words[at + _CONTEXT]
-        )
+        return self.node.process_stored(self.requests[i], words[at], words[at + _CONTEXT])
 
     def _seal(self, i, mid, n):
         context = self.words[i * _WORDS + _CONTEXT]
