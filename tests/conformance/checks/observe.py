@@ -18,7 +18,7 @@ RETRANSMITTED_S = 3.2  # ACK_TIMEOUT * ACK_RANDOM_FACTOR is over by then
 
 
 class Observation:
-    """An observation of one resource."""
+    """An observation of one resource, from its registration on."""
 
     def __init__(self, client, path, kind=CON, **parts):
         self.client = client
@@ -32,7 +32,7 @@ class Observation:
         self.form = self.first.uint(CONTENT_FORMAT)
 
     def next(self, seconds=PERIOD_S, acknowledge=True):
-        """The next notification, checked."""
+        """Return the next notification, checked."""
         message = self.client.notification(self.token, seconds, acknowledge)
         want(message is not None, f"no notification within {seconds} s")
         want_code(message, "2.05")
@@ -45,7 +45,7 @@ class Observation:
         return message
 
     def ended(self, seconds=1.0):
-        """No notification comes any more, though the resource changes."""
+        """Check that no notification comes any more, though the resource changes."""
         message = self.client.notification(self.token, seconds)
         want(message is None, "a notification after the end", message)
 
@@ -78,20 +78,20 @@ def non(subject, obs):
     observation.close()
 
 
-@check("7641 3.3.1", "registered anew by the same token: one observation", "obs", "OBS_04")
+@check("7641 3.3.1", "registered again by the same token: one observation", "obs", "OBS_04")
 def again(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
     request = client.request("GET", obs, token=observation.token, observe=0)
     response = client.response(client.send(request))
-    want(response.uint(OBSERVE) is not None, "not registered anew", response)
+    want(response.uint(OBSERVE) is not None, "not registered again", response)
     change(subject, obs, b"for one")
     observation.next(2)
     observation.ended(SILENCE_S)
     observation.close()
 
 
-@check("7641 4.5", "client off: retransmissions tell the newest state", "obs", "OBS_05")
+@check("7641 4.5", "client off: retransmissions carry the newest state", "obs", "OBS_05")
 def newest(subject, obs):
     client = subject.client()
     observation = Observation(client, obs)
@@ -101,7 +101,7 @@ def newest(subject, obs):
     change(subject, obs, b"newer")
     second = client.notification(observation.token, 4, acknowledge=False)
     want(second is not None, "no retransmission")
-    want(second.payload == b"newer", "the retransmission tells the older state", second)
+    want(second.payload == b"newer", "the retransmission carries the older state", second)
     want(second.uint(OBSERVE) != first.uint(OBSERVE), "its number is the older one", second)
     client.acknowledge(second)
     observation.close()
@@ -154,7 +154,7 @@ def other_format(subject, obs, _):
     observation.ended()
 
 
-@check("7641 4.2", "a PUT is told with its payload", "obs", plugtest="OBS_09")
+@check("7641 4.2", "the notification of a PUT has its payload", "obs", plugtest="OBS_09")
 def updated(subject, obs):
     observation = Observation(subject.client(), obs)
     for payload in (b"one", b"two", b"three"):
@@ -259,7 +259,7 @@ def not_observable(subject, path):
     want(response.uint(OBSERVE) is None, "registered", response)
 
 
-@check("7641 4.1", "an error registers nobody", "store")
+@check("7641 4.1", "an error is no registration", "store")
 def error(subject, store):
     client = subject.client()
     name = f"{store}/absent"
@@ -272,7 +272,7 @@ def error(subject, store):
     client.ask("DELETE", name)
 
 
-@check("7641 4.2", "observers of one name hear of that name alone", "store")
+@check("7641 4.2", "a change of one name notifies its observers only", "store")
 def by_name(subject, store):
     client = subject.client()
     names = [f"{store}/one", f"{store}/two"]
