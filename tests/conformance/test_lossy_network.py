@@ -108,7 +108,7 @@ def lost_of_observation(node):
 
 
 def rebooted(node):
-    """A client ends without deregistering; the next one on its port ends the observation by RST."""
+    """A client dies; the next one on its port ends the observation by RST."""
     url, port = f"{node.url}/store/rebooted", str(free_port())
     aiocoapclient.request(url, PUT, b"at first", content_format=0)
     with observing(url, more=["-p", port], ended=signal.SIGKILL):
