@@ -60,6 +60,12 @@ def change(subject, path, payload, content_format=TEXT, code="2.04"):
     want_code(response, code)
 
 
+def undisturbed(subject, path):
+    """Return an Observation that begins after a PUT, which restarts the resource's own period."""
+    change(subject, path, b"at first")
+    return Observation(subject.client(), path)
+
+
 @check("7641 3.2", "CON notifications, numbers go up", "obs-clock", plugtest="OBS_01")
 def con(subject, obs):
     observation = Observation(subject.client(), obs)
@@ -80,8 +86,8 @@ def non(subject, obs):
 
 @check("7641 3.3.1", "registered again by the same token: one observation", "obs", "OBS_04")
 def again(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     request = client.request("GET", obs, token=observation.token, observe=0)
     response = client.response(client.send(request))
     want(response.uint(OBSERVE) is not None, "not registered again", response)
@@ -93,8 +99,8 @@ def again(subject, obs):
 
 @check("7641 4.5", "client off: retransmissions carry the newest state", "obs", "OBS_05")
 def newest(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"older")
     first = client.notification(observation.token, 2, acknowledge=False)
     want(first is not None and first.payload == b"older", "no notification", first)
@@ -109,8 +115,8 @@ def newest(subject, obs):
 
 @check("7641 3.6", "RST ends the observation", "obs", plugtest="OBS_06")
 def reset(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"one")
     client.reset(observation.next(2, acknowledge=False))
     change(subject, obs, b"two")
@@ -119,8 +125,8 @@ def reset(subject, obs):
 
 @check("7641 3.6", "RST to a NON notification ends it too", "obs-non")
 def reset_non(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"one")
     client.reset(observation.next(2, acknowledge=False))
     change(subject, obs, b"two")
@@ -129,8 +135,8 @@ def reset_non(subject, obs):
 
 @check("7641 3.2", "DELETE: 4.04 without Observe is the last", ("obs", "obs-delete"), "OBS_07")
 def deleted(subject, obs, _):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     want_code(subject.client().ask("DELETE", obs), "2.02")
     last = client.notification(observation.token, 2)
     absent = client.ask("GET", obs)
@@ -144,8 +150,8 @@ def deleted(subject, obs, _):
 
 @check("7641 4.2", "another Content-Format: 4.06 is the last", ("obs", "obs-format"), "OBS_08")
 def other_format(subject, obs, _):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"{}", JSON)
     last = client.notification(observation.token, 2)
     change(subject, obs, b"text again")
@@ -156,7 +162,7 @@ def other_format(subject, obs, _):
 
 @check("7641 4.2", "the notification of a PUT has its payload", "obs", plugtest="OBS_09")
 def updated(subject, obs):
-    observation = Observation(subject.client(), obs)
+    observation = undisturbed(subject, obs)
     for payload in (b"one", b"two", b"three"):
         change(subject, obs, payload)
         message = observation.next(2)
@@ -166,8 +172,8 @@ def updated(subject, obs):
 
 @check("7641 3.6", "a plain GET does not end it", "obs", plugtest="OBS_10")
 def plain_get(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     response = client.ask("GET", obs)
     want_code(response, "2.05")
     want(response.uint(OBSERVE) is None, "Observe in a plain response", response)
@@ -179,8 +185,8 @@ def plain_get(subject, obs):
 
 @check("7641 4.5.1", "one CON notification at a time", "obs", plugtest="OBS_11")
 def one_at_a_time(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     times = []
     end = subject.clock.now_s() + 4.5
     change(subject, obs, b"0")
@@ -199,8 +205,8 @@ def one_at_a_time(subject, obs):
 
 @check("7641 3.6", "Observe 1 ends it: 2.05 without Observe", "obs", plugtest="OBS_12")
 def deregister(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     response = client.ask("GET", obs, token=observation.token, observe=1)
     want_code(response, "2.05")
     want(response.uint(OBSERVE) is None, "Observe in the response", response)
@@ -245,7 +251,8 @@ def pumping(subject, obs):
 
 @check("7641 2", "several observers of one resource", "obs")
 def several(subject, obs):
-    observations = [Observation(subject.client(), obs, kind) for kind in (CON, NON, CON)]
+    observations = [undisturbed(subject, obs)]
+    observations += [Observation(subject.client(), obs, kind) for kind in (NON, CON)]
     change(subject, obs, b"to all")
     for observation in observations:
         want(observation.next(2).payload == b"to all", "another state")
