@@ -28,10 +28,7 @@ from coap.codec import (
     UNSAFE,
     copy,
 )
-from coap.numbers import (
-    BAD_OPTION,
-    CLOCK_HALF,
-    CLOCK_MASK,
+from coap.counters import (
     COUNT_DUPLICATES,
     COUNT_GIVEN_UP,
     COUNT_MALFORMED,
@@ -40,8 +37,8 @@ from coap.numbers import (
     COUNT_REFUSED,
     COUNT_RESPONSES_EVICTED,
     COUNT_RETRANSMISSIONS,
-    SERVICE_UNAVAILABLE,
 )
+from coap.numbers import BAD_OPTION, CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
 
 # scan.UNSAFE, blocks of a request: scan.BLOCK1, and what is told from a replay: scan.OSCORE
 _ONCE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE

@@ -26,9 +26,10 @@ from coap.codec import (
     copy,
     parse,
 )
+from coap.counters import COUNT_GROUP_DROPPED
 from coap.extension import Extension
 from coap.messaging import random16
-from coap.numbers import CLOCK_HALF, CLOCK_MASK, COUNT_GROUP_DROPPED
+from coap.numbers import CLOCK_HALF, CLOCK_MASK
 
 _ONCE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
 

@@ -59,6 +59,7 @@ from coap.codec import (
     write_content,
     write_empty,
 )
+from coap.counters import COUNT_TOO_LONG, COUNTER_NAMES
 from coap.extension import Extension, call_handler
 from coap.message import MessageView
 from coap.messaging import MessageLayer
@@ -68,8 +69,6 @@ from coap.numbers import (
     CLOCK_HALF,
     CLOCK_MASK,
     CONTENT,
-    COUNT_TOO_LONG,
-    COUNTER_NAMES,
     INTERNAL_SERVER_ERROR,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,

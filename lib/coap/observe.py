@@ -38,17 +38,10 @@ from coap.codec import (
     same_request,
     same_token,
 )
+from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
 from coap.extension import Extension, with_context
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
-from coap.numbers import (
-    CLOCK_MASK,
-    COUNT_OBSERVERS_EVICTED,
-    COUNT_OBSERVERS_REFUSED,
-    FETCH,
-    GET,
-    INTERNAL_SERVER_ERROR,
-    NOT_ACCEPTABLE,
-)
+from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: nobody

@@ -9,6 +9,7 @@ from array import array
 from micropython import const
 
 from coap.codec import ABSENT, FLAGS, IX_NO_RESPONSE, MID, TYPE
+from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED
 from coap.message import MessageBuilder
 from coap.numbers import (
     CLOCK_HALF,
@@ -16,8 +17,6 @@ from coap.numbers import (
     CON,
     CONTENT,
     CONTENT_FORMAT,
-    COUNT_DUPLICATES,
-    COUNT_REFUSED,
     ETAG,
     MAX_AGE,
     NON,

@@ -24,8 +24,8 @@ from conformance.oscore_client import Keys
 from emulator.pico import Pico
 from fold import counterpart
 from host import device
-from oscore_keys import folder as key_folder
-from oscore_keys import make as make_keys
+from keys import folder as key_folder
+from keys import make as make_keys
 from setup import firmware
 from setup.console import Problem
 

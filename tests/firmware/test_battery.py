@@ -1,5 +1,6 @@
-"""Lives of a node on a battery with keys: no sequence number is ever used twice, and what it keeps
-over a sleep fits the memory that an ESP32 has for it.
+"""Wakes of a node on a battery with keys: no sequence number is used twice.
+
+What it retains over sleep fits the memory that an ESP32 has for it.
 """
 
 import json

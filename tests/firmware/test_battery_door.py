@@ -1,4 +1,4 @@
-"""The parts of a node that sleeps, as sleeper.py puts them together; `make sim-week` runs them."""
+"""The parts of a sleeping door as its runner assembles them; `make sim-week` runs them."""
 
 import board
 from machine import clock

@@ -1,4 +1,4 @@
-"""What a waking node says on a wire: its report, its observers, and who is forgotten."""
+"""The report session of a wake: the report, the observers, and which are dropped."""
 
 from battery import STRIKES, ReportSession
 from coap.client import Client

@@ -1,4 +1,4 @@
-"""What the contact did: /s/contact/events, and the pack that a report carries."""
+"""The contact's events: /s/contact/events, and the SenML pack of a report."""
 
 import json
 

@@ -1,5 +1,6 @@
-"""Lives of a door and of a wearable on a battery, as their runners put them together: settings
-prove good, observers know how long a value lasts, and sensors are looked at no more than needed.
+"""Wakes of a door and of a wearable on a battery, as their runners assemble them.
+
+Settings are confirmed, Max-Age exceeds the heartbeat, sensors are read no more than needed.
 """
 
 import os

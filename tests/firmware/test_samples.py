@@ -1,4 +1,4 @@
-"""What a wearable on a battery tells of its rows: numbers, what is missing, and no more."""
+"""Reports of a wearable on a battery: row numbers, evicted rows, gaps."""
 
 import board
 from machine import clock

@@ -1,4 +1,4 @@
-"""A life of a sleeping node, on a clock of ours: what it tells, and when it gives up."""
+"""Wake cycles of a door in virtual time: what is reported, and when an attempt ends."""
 
 import power.event_log as j
 from power.event_log import PIN, POWER_ON, RESET, TIMER

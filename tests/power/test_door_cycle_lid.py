@@ -1,4 +1,4 @@
-"""The lid of a sleeping node's housing: every edge of it is numbered and told like the door's."""
+"""The lid switch of a sleeping node: its edges are numbered and reported like the door's."""
 
 import power.event_log as j
 from power.event_log import PIN, POWER_ON, TIMER

@@ -1,4 +1,4 @@
-"""When the power comes back to a node whose memory has kept: a Pico's clock begins anew then."""
+"""Power returns to a node whose memory was retained while its clock restarted (a Pico)."""
 
 from power.event_log import POWER_ON, RESET, TIMER
 from support import cases

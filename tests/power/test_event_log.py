@@ -1,4 +1,4 @@
-"""The event journal: numbers, what falls out, what a report takes, and its bytes."""
+"""The event log: numbers, evictions, batches, acknowledgements and its encoded state."""
 
 from power.event_log import (
     AWAKE,

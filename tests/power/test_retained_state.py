@@ -1,4 +1,4 @@
-"""Images that outlive a sleep: torn at every byte, every bit flipped, in any memory."""
+"""Retained state: torn writes, flipped bits, each kind of memory, number reservation."""
 
 import os
 

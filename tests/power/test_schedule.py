@@ -1,4 +1,4 @@
-"""When a sleeping node acts: heartbeats, pauses, rest, and clocks that are set or wrap."""
+"""The wake schedule: heartbeats, back-off, rate limit, and clocks that are set or wrap."""
 
 from power.schedule import WakeSchedule
 from support import cases

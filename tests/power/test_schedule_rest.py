@@ -1,5 +1,6 @@
-"""How a door goes to sleep, and how it wakes on a chip whose sleep returns, as a Pico's does: a
-move at the last moment, and the contact's debounce.
+"""How a door falls asleep and how it wakes on a chip whose sleep returns (RP2).
+
+An edge at the last moment before sleep, and the contact's debounce after it.
 """
 
 import machine

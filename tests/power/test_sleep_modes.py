@@ -1,4 +1,4 @@
-"""What the chips want: which call arms the pin, why the chip woke, and how it sleeps."""
+"""Sleep drivers of the ESP32 and RP2: armed wake sources, wake reasons, sleep."""
 
 from power.sleep_modes import AWAKE, PIN, POWER_ON, RESET, TIMER, Esp32DeepSleep, Rp2LightSleep
 from support import cases

@@ -1,4 +1,4 @@
-"""A wearable's life on a clock of ours: when its radio wakes, and when it does not."""
+"""Wake cycles of a wearable in virtual time: when the radio is switched on."""
 
 from power.retained_state import DoubleBuffer
 from power.schedule import WakeSchedule

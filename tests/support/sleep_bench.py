@@ -1,4 +1,4 @@
-"""A door's node that sleeps, on a clock of ours, and the memory between its lives."""
+"""A sleeping door in virtual time, and the memory between its wakes."""
 
 from power.door_cycle import DoorCycle
 from power.event_log import PIN, POWER_ON, EventLog

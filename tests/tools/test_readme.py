@@ -47,7 +47,7 @@ def test_the_example_answers(interpreter, tmp_path):
 def test_the_example_is_ten_lines_and_names_no_feature():
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 10
     first_screen = "\n".join(README.splitlines()[:40])
-    features = re.findall(r"^class (\w+)\(Feature\)", lib_text(), re.MULTILINE)
+    features = re.findall(r"^class (\w+)\(Extension\)", lib_text(), re.MULTILINE)
     assert len(features) > 5
     for name in features:
         assert not re.search(rf"\b{name}\(", first_screen), name

@@ -30,6 +30,7 @@ from coap.codec import (
     copy,
     equal,
 )
+from coap.counters import COUNT_DECRYPT_FAILED, COUNT_TOO_LONG
 from coap.extension import Extension, with_context
 from coap.messaging import DEDUP_FIRST, DEDUP_STEP
 from coap.numbers import (
@@ -37,8 +38,6 @@ from coap.numbers import (
     BAD_REQUEST,
     CLOCK_HALF,
     CLOCK_MASK,
-    COUNT_DECRYPT_FAILED,
-    COUNT_TOO_LONG,
     ECHO,
     INTERNAL_SERVER_ERROR,
     REQUEST_ENTITY_TOO_LARGE,

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from oscore_keys.folder import NODE_FILE, disk_errors, is_provisioned, lock
+from keys.folder import NODE_FILE, disk_errors, is_provisioned, lock
 from setup.console import Arguments, Problem
 
 COMMANDS = (
