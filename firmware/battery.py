@@ -118,7 +118,7 @@ class BatteryNode:
             failed=lambda failures: roll_back(self._machine, trial, failures),
         )
         if secure is not None:
-            secure.ledger.void = life.keep
+            secure.sequence_store.invalidate = life.keep
         try:
             life.run()
         except KeyboardInterrupt:
@@ -249,7 +249,7 @@ class ReportSession:
         newest: nothing was used up after that. Else the exact sequence numbers are not taken.
         """
         if self._node.oscore is not None:
-            self._node.oscore.ledger.exact = newest
+            self._node.oscore.sequence_store.is_latest = newest
         if not self._node.restore(blob[1:]):
             return False
         self._strikes = min(blob[0], STRIKES)

@@ -443,7 +443,7 @@ class Observe(Extension):
     def _group(self, view, i, n):
         """The number of those who asked the same as observer i in the n bytes that are kept."""
         index = view.index
-        if index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
+        if view.context or index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
             return 0
         if index[CODE] != GET or index[OPTIONS_START] > 12:
             return 0

@@ -30,9 +30,9 @@ class Told:
         return self.all[0]
 
 
-def asking(*features, slots=2, **settings):
+def asking(*features, requests=2, **settings):
     """A node with a client: (node, client, told)."""
-    client = Client(slots)
+    client = Client(requests)
     return seeded(client, *features, **settings), client, Told()
 
 

@@ -3,7 +3,7 @@
     oscore = Oscore([Context(secret, b"\\x01", b"\\x02")], flash, retained)
     node = Node(*usual(), Access(READ_ONLY), oscore)
 
-What comes under OSCORE is taken out of its envelope and goes through the node as any request does;
+What comes under OSCORE is taken out of its protector and goes through the node as any request does;
 view.context says under which context, 0 for none. Its message has the OSCORE option still, so that
 who keeps it, as Observe does, can have its answers protected later. The contexts of the node's own
 requests are those of their peers: oscore.bind(peer, context).
@@ -21,6 +21,7 @@ from coap.codec import (
     IX_ECHO,
     IX_OBSERVE,
     IX_OSCORE,
+    IX_UNKNOWN,
     MAX_MESSAGE,
     OPTIONS_START,
     REQUEST,
@@ -44,20 +45,12 @@ from coap.numbers import (
     REQUEST_ENTITY_TOO_LARGE,
     UNAUTHORIZED,
 )
-from coap.oscore.aead import (
-    EARLIER,
-    HIGHEST_HIGH,
-    HIGHEST_LOW,
-    RECENT,
-    WINDOW_VALID,
-    accept,
-    is_fresh,
-)
 from coap.oscore.protection import (
     CONTEXT_AT,
     CONTEXT_LENGTH,
     KID_AT,
     KID_LENGTH,
+    PIV_BYTES,
     PIV_HIGH,
     PIV_LENGTH,
     PIV_LOW,
@@ -69,7 +62,6 @@ _ONCE = UNSAFE | 1 << IX_BLOCK1
 # The numbers of framing.py and cipher.py
 
 
-_PIV = const(6)  # bytes of a Partial IV and its length
 _NAME = const(4)  # bytes of a context's fingerprint
 _CHALLENGE = const(8)  # bytes of an Echo value
 _FRESH_MS = const(30000)  # a request that returns an older one is not fresh
@@ -102,30 +94,30 @@ class Oscore(Extension):
     def __init__(self, contexts=(), flash=None, retained=None, step=256):
         self.contexts = list(contexts)
         for i, context in enumerate(self.contexts):
-            context.number = i + 1  # view.context, while it is in use
+            context.index = i + 1  # view.context, while it is in use
             for other in self.contexts[:i]:
                 # the IV comes of all that the key comes of, but the id
-                if other.iv == context.iv and other.sender_id == context.sender_id:
+                if other.common_iv == context.common_iv and other.sender_id == context.sender_id:
                     raise ValueError("two contexts share a sender key")
-        self.ledger = SequenceStore(self.contexts, flash, retained, step)
-        if self.ledger.broken:
+        self.sequence_store = SequenceStore(self.contexts, flash, retained, step)
+        if self.sequence_store.broken:
             self.contexts = []
         self.peers = []  # pairs: a peer, and the context of what is sent to it
-        self.asking = None  # what only a node with requests of its own needs
+        self.client_protection = None  # what only a node with requests of its own needs
         self.why = _UNKNOWN
         self.again = False  # the request at hand was served before
         self.code = 0  # of the last answer, inside
 
     def attach(self, node):
         self.node = node
-        self.envelope = Protector(node)
-        self.fields = self.envelope.fields
+        self.protector = Protector(node)
+        self.fields = self.protector.fields
         node.oscore = self
 
     @property
     def status(self):
         """In words, for /diag."""
-        if self.ledger.broken:
+        if self.sequence_store.broken:
             return "sequence numbers lost: make new keys"
         return "{} contexts".format(len(self.contexts)) if self.contexts else "no keys"
 
@@ -136,10 +128,10 @@ class Oscore(Extension):
         """
         if context not in self.contexts:
             raise ValueError("bind a context that was given to Oscore()")
-        if self.asking is None:
+        if self.client_protection is None:
             from coap.oscore.client import ClientProtection
 
-            self.asking = ClientProtection(self)
+            self.client_protection = ClientProtection(self)
         # no dict: an address is a bytearray on some ports
         self.peers = [pair for pair in self.peers if pair[0] != peer]
         self.peers.append((peer, context))
@@ -153,13 +145,13 @@ class Oscore(Extension):
 
     def retain(self):
         """A deep sleep begins now: keep what must be exact. Raises OSError."""
-        self.ledger.retain()
+        self.sequence_store.retain()
 
     def state(self):
-        return self.ledger.carried
+        return self.sequence_store.snapshot
 
     def restore(self, part):
-        self.ledger.recover(part)
+        self.sequence_store.restore(part)
 
     def name_of(self, number):
         """What tells a context from any other after a restart, when it may have another number."""
@@ -169,17 +161,17 @@ class Oscore(Extension):
         """Raises ValueError when there is no such context any more."""
         return [one.fingerprint[:_NAME] for one in self.contexts].index(name) + 1
 
-    def prepare(self, call, peer):
+    def begin_request(self, call, peer):
         """A call to `peer` begins: it is protected where the peer has a context."""
         call.context = self.context_of(peer)
         if call.context is not None:
-            self.asking.begin(call)
+            self.client_protection.begin(call)
 
     def due(self, now_ms):
         """Forget the Echo values that are too old, before the clock comes round."""
         for context in self.contexts:
-            if (now_ms - context.challenged_ms) & CLOCK_MASK > _FRESH_MS:
-                context.challenge = b""
+            if (now_ms - context.echo_made_ms) & CLOCK_MASK > _FRESH_MS:
+                context.echo_value = b""
         return 0
 
     def wait_ms(self, now_ms):
@@ -192,13 +184,13 @@ class Oscore(Extension):
         context = self._open(view)
         if context is None:
             return self._refuse(view, self.why)
-        if not context.window[WINDOW_VALID] and not self._is_fresh(view, context):
+        if not context.window.valid and not self._is_fresh(view, context):
             return self._challenge(view, context)
-        if self.ledger.kept and not self.ledger.spend():
-            self.node.last_error = self.ledger.error
+        if self.sequence_store.snapshot_valid and not self.sequence_store.mark_used():
+            self.node.last_error = self.sequence_store.error
             return 0
-        accept(context.window, self.fields[PIV_HIGH], self.fields[PIV_LOW])
-        n = with_context(self.node, context.number, 0)
+        context.window.accept(self.fields[PIV_HIGH], self.fields[PIV_LOW])
+        n = with_context(self.node, context.index, 0)
         if not n or not self.node.tx[1]:
             return n
         if view.index[TYPE] and self.node.tx[1] == BAD_OPTION:
@@ -215,15 +207,15 @@ class Oscore(Extension):
         self.again = True
         context = self._open(view)
         self.again = False
-        if context is None or not self._is_kept(self.envelope.piv, replies, at + 2):
+        if context is None or not self._is_kept(self.protector.request_piv, replies, at + 2):
             return 0
         replies[at + 2] -= _REPEAT
-        if not context.window[WINDOW_VALID]:
+        if not context.window.valid:
             return self._challenge(view, context)
         if view.index[FLAGS] & _ONCE or replies[at + 1] >= BAD_REQUEST:
             at = self.node.write_code(replies[at + 1])
         else:
-            at = with_context(self.node, context.number, 0)
+            at = with_context(self.node, context.index, 0)
             if not at or not self.node.tx[1]:
                 return at
         return self._seal(context, view.index[OPTIONS_START], at, 1)
@@ -237,7 +229,7 @@ class Oscore(Extension):
         """Put SHORT bytes at replies[at] that stand for the answer that was given last."""
         replies[at] = 0  # no message begins with it
         replies[at + 1] = self.code
-        copy(replies, at + 2, self.envelope.piv, 0, _PIV)
+        copy(replies, at + 2, self.protector.request_piv, 0, PIV_BYTES)
         replies[at + 2] |= _REPEATS
         return CACHED_STUB_BYTES
 
@@ -247,33 +239,37 @@ class Oscore(Extension):
         """Protect the answer in tx[0:n] to the request at hand, which was kept: its length."""
         view = self.node.view
         context = self.contexts[number - 1]
-        self.envelope.read(view)
-        self.envelope.read_piv(view)
-        self.envelope.bind(context, context.recipient_id)
+        if not self.protector.read_stored_piv(view):
+            return 0
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
         return self._seal(context, view.index[OPTIONS_START], n, 1)
 
     def keep(self, view):
         """What late() needs to answer the request at hand; None when it is not protected."""
-        return (view.context, bytes(self.envelope.piv)) if view.context else None
+        return (view.context, bytes(self.protector.request_piv)) if view.context else None
 
     def late(self, kept, n):
         """Protect the separate response in tx[0:n]: its length."""
         context = self.contexts[kept[0] - 1]
-        copy(self.envelope.piv, 0, kept[1], 0, _PIV)
-        self.envelope.bind(context, context.recipient_id)
+        copy(self.protector.request_piv, 0, kept[1], 0, PIV_BYTES)
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
         return self._seal(context, header(self.node.tx), n, 1)
 
     def _open(self, view):  # hot
         """Take the request at hand out: its context; None: `why` says why not."""
-        envelope = self.envelope
-        fields = envelope.fields
+        protector = self.protector
+        fields = protector.fields
         if view.index[SIZE] > view.index[MAX_MESSAGE]:
             self.why = _TOO_LONG
             return None
-        if not envelope.read(view) or not fields[PIV_LENGTH] or fields[KID_LENGTH] == ABSENT:
+        if (
+            not protector.read_option(view)
+            or not fields[PIV_LENGTH]
+            or fields[KID_LENGTH] == ABSENT
+        ):
             self.why = _MALFORMED
             return None
-        envelope.read_piv(view)
+        protector.read_piv(self.protector.request_piv, view.buf)
         self.why = _UNKNOWN
         i = len(self.contexts)
         while i:
@@ -298,18 +294,21 @@ class Oscore(Extension):
         return equal(buf, fields[CONTEXT_AT], context.id_context, 0, n) == 1
 
     def _take_out(self, context, view, fields):  # hot
-        if context.window[WINDOW_VALID] and not self.again:
-            if not is_fresh(context.window, fields[PIV_HIGH], fields[PIV_LOW]):
+        if context.window.valid and not self.again:
+            if not context.window.is_fresh(fields[PIV_HIGH], fields[PIV_LOW]):
                 self.why = _REPLAY
                 return False
         self.why = _FORGED
-        self.envelope.bind(context, context.recipient_id)
-        n = self.envelope.open(context, view)
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
+        n = self.protector.decrypt(context, view)
         if n:
-            self.envelope.unwrap(view, n, 1)
+            self.protector.restore_inner(view, n, True)
             # the sender is whom we know, yet what it says may be no request
-            n = view.index[FLAGS] & (REQUEST | 1 << IX_OSCORE) == REQUEST | 1 << IX_OSCORE
-            view.index[FLAGS] |= 1 << IX_OSCORE
+            flags = view.index[FLAGS]
+            n = flags & REQUEST
+            if flags >> IX_OSCORE & 1:
+                flags |= 1 << IX_UNKNOWN  # one inside has no meaning
+            view.index[FLAGS] = flags | 1 << IX_OSCORE
         return n
 
     def _seal(self, context, start, n, fresh):  # hot
@@ -317,15 +316,15 @@ class Oscore(Extension):
         its own, else that of its request, which then must not be answered again.
         """
         self.code = self.node.tx[1]
-        self.envelope.length = 0
-        if fresh and not self.envelope.answer_anew(context):
-            self.node.last_error = self.ledger.error
+        self.protector.option_length = 0
+        if fresh and not self.protector.set_new_piv(context):
+            self.node.last_error = self.sequence_store.error
             return 0
-        n = self.envelope.seal(context, start, n)
+        n = self.protector.protect(context, start, n)
         if not n:
             self.node.counters[COUNT_TOO_LONG] += 1
             self.node.tx[1] = self.code = INTERNAL_SERVER_ERROR
-            n = self.envelope.seal(context, start, start)
+            n = self.protector.protect(context, start, start)
         return n
 
     # Errors (section 8.2), and the Echo after a loss of the window (Appendix B.1.2)
@@ -343,15 +342,12 @@ class Oscore(Extension):
     def _is_fresh(self, view, context):
         """Does the request at hand return our Echo? Then the window begins with it."""
         self.due(view.now_ms)
-        if not context.challenge or not view.has_value(IX_ECHO, context.challenge):
+        if not context.echo_value or not view.has_value(IX_ECHO, context.echo_value):
             return False
         self.node.messaging.mark_verified(view.peer)
-        context.challenge = b""
+        context.echo_value = b""
         fields = self.fields
-        context.window[HIGHEST_HIGH] = fields[PIV_HIGH]
-        context.window[HIGHEST_LOW] = fields[PIV_LOW]
-        context.window[RECENT] = context.window[EARLIER] = 0xFFFF
-        context.window[WINDOW_VALID] = 1
+        context.window.restart(fields[PIV_HIGH], fields[PIV_LOW])
         return True
 
     def _challenge(self, view, context):
@@ -361,24 +357,24 @@ class Oscore(Extension):
         now_ms = view.now_ms
         high = self.fields[PIV_HIGH]
         low = self.fields[PIV_LOW]
-        if is_fresh(context.window, high, low):
-            accept(context.window, high, low)
-        elif (now_ms - context.told_ms) & CLOCK_MASK < _PAUSE_MS:
+        if context.window.is_fresh(high, low):
+            context.window.accept(high, low)
+        elif (now_ms - context.challenged_ms) & CLOCK_MASK < _PAUSE_MS:
             exchange = self.node.messaging
             exchange.dedup[DEDUP_FIRST + DEDUP_STEP * exchange.dedup_entry] = (
                 ABSENT  # it may ask again
             )
             return 0
-        context.told_ms = now_ms
+        context.challenged_ms = now_ms
         # whoever gets it has half of the time at least
-        if not context.challenge or (now_ms - context.challenged_ms) & CLOCK_MASK > _FRESH_MS >> 1:
+        if not context.echo_value or (now_ms - context.echo_made_ms) & CLOCK_MASK > _FRESH_MS >> 1:
             # the number makes it another one each time, the rest keeps it from being guessed
-            seed = self.node.entropy + context.fingerprint + b"%d" % context.next
-            context.challenge = sha256(seed).digest()[:_CHALLENGE]
-            context.challenged_ms = now_ms
+            seed = self.node.entropy + context.fingerprint + b"%d" % context.sequence_number
+            context.echo_value = sha256(seed).digest()[:_CHALLENGE]
+            context.echo_made_ms = now_ms
         builder = self.node.builder
         builder.set_code(UNAUTHORIZED)
-        builder.extra_options = [(ECHO, context.challenge)]
+        builder.extra_options = [(ECHO, context.echo_value)]
         n = builder.finish(view)
         builder.reset()
         return self._seal(context, view.index[OPTIONS_START], n, 1)
