@@ -1,11 +1,25 @@
 """The emulated Pico under MicroPython: buses, pins, lines, sleep, resets, memory."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from chips.lsm6dsox import Lsm6dsox
 from chips.max30102 import Max30102
 from chips.tmp117 import Tmp117
 
+from emulator import dependencies
+
+CORE_CHECK = Path(__file__).with_name("core_check.mjs")
+STATES = 2  # of registers, flags and memory for each opcode
 EVERY_BYTE = bytes(range(256))
+
+
+def test_every_opcode_does_what_it_does_in_rp2040js_or_should():
+    argv = [dependencies.node(), CORE_CHECK, str(STATES)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    last = f"{65536 * STATES} instructions, 0 differ\n"
+    assert (done.returncode, done.stdout) == (0, last), done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiocoap
 import pytest
-from emulated_node import HOST, LINK_LIMIT_MS, Asker
+from pico_client import HOST, await_node
 
 from emulator import run
 from emulator.pico import Pico
@@ -31,9 +31,7 @@ def live(image):
     with Pico(image) as pico:
         pico.wiring = run.Wiring(pico)
         pico.power()
-        assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
-        with Asker(pico) as asker:
-            asker.wait_for("/s/contact", b"closed")
+        await_node(pico)
         pico.url = f"coap://{HOST}:{pico.udp_port}"
         pico.set_realtime(True)
         yield pico

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from emulated_node import LINK_LIMIT_MS, Asker, path_options
+from pico_client import LINK_LIMIT_MS, PicoClient, path_options
 
 from emulator import run
 from emulator.pico import Pico
@@ -58,23 +58,23 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
         pico.power()
         pico.repl().start(START)
         assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
-        askers = [Asker(pico) for _ in range(CLIENTS)]
+        clients = [PicoClient(pico) for _ in range(CLIENTS)]
         try:
-            askers[0].wait_for("/s/contact", b"closed")
+            clients[0].wait_for("/s/contact", b"closed")
             pico.run_ms(LOGGED_MS)
             for number in range(TWO_BYTES):
                 for kind in BEGIN, END:
-                    _ask(askers[number % CLIENTS], *kind)
-            _load(askers, range(WARM))
+                    _ask(clients[number % CLIENTS], *kind)
+            _load(clients, range(WARM))
             warm_bytes = _heap_free(pico)
             began, began_ms = time.monotonic(), pico.now_ms
-            _load(askers, range(WARM, REQUESTS))
+            _load(clients, range(WARM, REQUESTS))
             took_ms = (pico.now_ms - began_ms) / (REQUESTS - WARM)
             end_bytes = _heap_free(pico)
-            diag = askers[0].get("/diag").decode()
+            diag = clients[0].get("/diag").decode()
         finally:
-            for asker in askers:
-                asker.__exit__()
+            for client in clients:
+                client.__exit__()
         print(
             f"{REQUESTS:,} requests, {took_ms:.1f} ms of its time each, "
             f"{time.monotonic() - began:.0f} s here; "
@@ -87,13 +87,13 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
         assert end_bytes == warm_bytes
 
 
-def _load(askers, numbers):
+def _load(clients, numbers):
     for number in numbers:
-        _ask(askers[number // len(KINDS) % CLIENTS], *KINDS[number % len(KINDS)])
+        _ask(clients[number // len(KINDS) % CLIENTS], *KINDS[number % len(KINDS)])
 
 
-def _ask(asker, method, options, code):
-    answer = asker.exchange(method, options, OBSERVER)
+def _ask(client, method, options, code):
+    answer = client.request(method, options, OBSERVER)
     assert answer[1] == code, (method, options, answer)
 
 

@@ -4,7 +4,14 @@ import json
 import re
 
 import pytest
-from emulated_node import LINK_LIMIT_MS, Asker, path_options, run_make
+from pico_client import (
+    LINK_LIMIT_MS,
+    PicoClient,
+    await_node,
+    path_options,
+    power_cycle,
+    run_make,
+)
 
 from emulator import run
 from emulator.pseudo_terminal import PseudoTerminal
@@ -51,48 +58,47 @@ def pico(make_pico, tmp_path):
 
 def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
     pico.repl().start(ON_THE_CONSOLE)
-    with Asker(pico) as asker:
-        _await_node(pico, asker)
-        assert asker.exchange(GET, path_options("/s/hr"))[1] != NOT_FOUND
+    with PicoClient(pico) as client:
+        await_node(pico)
+        assert client.request(GET, path_options("/s/hr"))[1] != NOT_FOUND
         pico.set_realtime(True)
-        with PseudoTerminal(pico.console) as cable:
-            told = run_make("config", f"DEV={cable.device}", text="attic\ndoor\n")
+        with PseudoTerminal(pico.console) as terminal:
+            told = run_make("config", f"DEV={terminal.device}", text="attic\ndoor\n")
         assert "attic is configured; another application begins at its next start" in told
         pico.set_realtime(False)
-        for restart in (pico.reset, lambda: _power_cycle(pico)):
+        for restart in (pico.reset, lambda: power_cycle(pico)):
             pico.console.read()
             pico.link_up = False
             restart()
-            _await_node(pico, asker)
+            await_node(pico)
             said = pico.console.read()
             assert RESTARTED in said and b"safe mode:" not in said
-            settings = json.loads(asker.get("/config"))
+            settings = json.loads(client.get("/config"))
             assert (settings["name"], settings["app"]) == ("attic", "door")
-            assert asker.exchange(GET, path_options("/s/hr"))[1] == NOT_FOUND
+            assert client.request(GET, path_options("/s/hr"))[1] == NOT_FOUND
 
 
 def test_three_fast_resets_are_safe_mode(pico):
     pico.repl().exec(CONFIGURED)
-    with Asker(pico) as asker:
-        for resets in (2, 3):
-            for _ in range(resets):
-                pico.console.read()
-                pico.link_up = False
-                pico.reset()
-                pico.console.read_until(RESTARTED, LINK_LIMIT_MS)
-            _await_node(pico, asker)
-            said = pico.console.read()
-            assert (b"safe mode: 3 fast resets" in said) == (resets == 3), said
-            pico.run_ms(CALM_MS)
+    for resets in (2, 3):
+        for _ in range(resets):
+            pico.console.read()
+            pico.link_up = False
+            pico.reset()
+            pico.console.read_until(RESTARTED, LINK_LIMIT_MS)
+        await_node(pico)
+        said = pico.console.read()
+        assert (b"safe mode: 3 fast resets" in said) == (resets == 3), said
+        pico.run_ms(CALM_MS)
 
 
 def test_what_the_door_did_can_be_asked_for(pico):
-    with Asker(pico) as asker:
-        _await_node(pico, asker)
+    with PicoClient(pico) as client:
+        await_node(pico)
         for level in (1, 0, 1):
             pico.pin(run.load_board().REED_PIN, level)
             pico.run_ms(1000)
-        events = json.loads(asker.get("/s/contact/events"))
+        events = json.loads(client.get("/s/contact/events"))
     values = {record["n"]: record for record in events}
     assert values["contact_n"]["v"] == 3 and values["lost"]["v"] == 0
     told = [values[f"contact/{number}"] for number in (1, 2, 3)]
@@ -102,8 +108,8 @@ def test_what_the_door_did_can_be_asked_for(pico):
 
 def test_the_watchdog_bites_when_the_loop_hangs_and_not_before(pico):
     pico.repl().start(HANG % HANGS_AFTER_MS)
-    with Asker(pico) as asker:
-        _await_node(pico, asker)
+    with PicoClient(pico) as client:
+        await_node(pico)
         boots = list(pico.boots)
         said = pico.console.read_until(b"hanging", HANGS_AFTER_MS + 1000)
         assert b"safe mode:" not in said
@@ -114,16 +120,5 @@ def test_the_watchdog_bites_when_the_loop_hangs_and_not_before(pico):
         assert pico.boots[len(boots) :] == ["watchdog"]
         # It counts from when it was last fed: within a step of the loop, a quarter of a second.
         assert WATCHDOG_MS - 300 <= pico.now_ms - hung_ms <= WATCHDOG_MS + 20
-        _await_node(pico, asker)
-        assert re.search(rb"reset: watchdog\n", asker.get("/diag"))
-
-
-def _await_node(pico, asker):
-    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
-    asker.wait_for("/s/contact", b"closed")
-
-
-def _power_cycle(pico):
-    pico.power(False)
-    pico.run_ms(100)
-    pico.power()
+        await_node(pico)
+        assert re.search(rb"reset: watchdog\n", client.get("/diag"))

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from emulated_node import Asker, making, run_make
+from pico_client import PicoClient, making, run_make
 
 from emulator.pseudo_terminal import PseudoTerminal
 from host import deploy, device
@@ -28,8 +28,8 @@ def plugged(make_pico):
     pico.power()
     assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS)
     pico.set_realtime(True)
-    with PseudoTerminal(pico.console) as cable:
-        yield pico, cable.device
+    with PseudoTerminal(pico.console) as terminal:
+        yield pico, terminal.device
 
 
 def mpremote(dev, source):
@@ -42,7 +42,8 @@ def boots(pico, count):
 
 def test_what_is_deployed_goes_before_what_is_frozen(plugged, tmp_path, monkeypatch, capfd):
     pico, dev = plugged
-    chosen = ("config.py", "coap/link.py")  # the frozen rest stays: a cable takes minutes for all
+    # The rest stays frozen: copying all takes minutes.
+    chosen = ("config.py", "coap/link_format.py")
     modules = [module for module in deploy.sources() if str(module[0]) in chosen]
     monkeypatch.setattr(deploy, "sources", lambda: modules)
     deploy.deploy(device.find_board(BOARD), dev, stage=tmp_path)
@@ -57,8 +58,8 @@ def test_make_deploy_copies_everything_and_the_node_runs_from_it(plugged):
     run_make("deploy", f"BOARD={BOARD}", f"DEV={dev}", limit_s=DEPLOY_LIMIT_S)
     assert boots(pico, 2) and pico.boots[-1] == "software"
     assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS)
-    with Asker(pico) as asker:
-        asker.wait_for("/s/contact", b"open")  # nothing is wired to its pin
+    with PicoClient(pico) as client:
+        client.wait_for("/s/contact", b"open")  # nothing is wired to its pin
     assert mpremote(dev, FROM_FILES) == "startup.mpy /lib/coap/node.mpy"
 
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import aiocoap
 import pytest
 from aiocoap.oscore import NotAProtectedMessage
-from emulated_node import HOST, LINK_LIMIT_MS, Asker, path_options, run_make
+from pico_client import (
+    HOST,
+    LINK_LIMIT_MS,
+    PicoClient,
+    await_node,
+    path_options,
+    power_cycle,
+    run_make,
+)
 
 from emulator import run
 from emulator.pico import Pico
@@ -48,7 +56,7 @@ import gc, time
 from binascii import unhexlify
 from coap.access import READ_ONLY, Access
 from coap.oscore.context import Context
-from coap.presets import usual
+from coap.presets import default_extensions
 from coap.node import Node
 from coap.oscore import Oscore
 def free():
@@ -63,7 +71,7 @@ for i in range(4):
     kept.append(make(i))
     found.append(before - free())
 before = free()
-node = Node(*usual(), Access(READ_ONLY), Oscore(kept))
+node = Node(*default_extensions(), Access(READ_ONLY), Oscore(kept))
 answer = b"open"
 node.get("s/door", content_format=0)(lambda request, reply: answer)
 whole = before - free()
@@ -116,26 +124,14 @@ def restart(pico, how=None):
     await_node(pico)
 
 
-def power_cycle(pico):
-    pico.power(False)
-    pico.run_ms(100)
-    pico.power()
-
-
-def await_node(pico):
-    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
-    with Asker(pico) as asker:
-        asker.wait_for("/s/contact", b"closed")
-
-
 def provision(pico, keys, *more):
     """`make provision`; what it printed. The node answers again afterwards."""
     boots = len(pico.boots)
     pico.set_realtime(True)
-    with PseudoTerminal(pico.console) as cable:
+    with PseudoTerminal(pico.console) as terminal:
         pico.link_up = False
         printed = run_make(
-            "provision", "NODE=door-1", f"KEYS={keys}", f"DEV={cable.device}", *more
+            "provision", "NODE=door-1", f"KEYS={keys}", f"DEV={terminal.device}", *more
         )
         assert pico.run_until(lambda: len(pico.boots) > boots, BOOTS_MS)
     pico.set_realtime(False)
@@ -158,11 +154,11 @@ def listed(pico):
 
 
 def test_without_keys_what_changes_something_is_refused(pico):
-    with Asker(pico) as asker:
-        assert asker.exchange(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
-        assert asker.exchange(GET, path_options("/secret"))[1] == UNAUTHORIZED
-        assert b"oscore: no keys\n" in asker.get("/diag")
-        assert json.loads(asker.get("/config"))["heartbeat_s"]
+    with PicoClient(pico) as client:
+        assert client.request(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
+        assert client.request(GET, path_options("/secret"))[1] == UNAUTHORIZED
+        assert b"oscore: no keys\n" in client.get("/diag")
+        assert json.loads(client.get("/config"))["heartbeat_s"]
     assert b"OSCORE: no oscore.json: what changes something is refused" in pico.console.read()
 
 
@@ -177,9 +173,9 @@ def test_make_provision(pico, keys):
     node = json.loads((keys / "door-1" / "oscore.json").read_text())
     assert node["secret"] not in printed and node["salt"] not in printed
     assert "The board has the keys of door-1" in printed
-    with Asker(pico) as asker:
-        assert b"oscore: 1 contexts\n" in asker.get("/diag")
-        assert asker.exchange(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
+    with PicoClient(pico) as client:
+        assert b"oscore: 1 contexts\n" in client.get("/diag")
+        assert client.request(PUT, path_options("/config") + b"\xff{}")[1] == UNAUTHORIZED
 
 
 def test_aiocoap_with_keys(live, keys):
@@ -259,12 +255,12 @@ def test_a_recording_is_worth_nothing_after_a_loss_of_power(pico, keys):
         taped = [data for way, data in relay.passed if way == "request"][-1]
         requests(keys / "door-1", relay.url, changes(45))
     restart(pico, lambda: power_cycle(pico))
-    with Asker(pico) as asker:
+    with PicoClient(pico) as client:
         for _ in range(2):
-            asker.send(taped)
-            answer = decode(asker.receive())
+            client.send(taped)
+            answer = decode(client.receive())
             assert answer.code == CHANGED and answer.all(OSCORE), "the challenge, protected"
-        assert json.loads(asker.get("/config"))["heartbeat_s"] == 45
+        assert json.loads(client.get("/config"))["heartbeat_s"] == 45
     pico.set_realtime(True)
     assert codes(requests(keys / "door-1", pico.url, changes(46))) == ["2.04"]
 

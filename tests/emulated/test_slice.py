@@ -3,7 +3,7 @@
 import re
 import time
 
-from emulated_node import LINK_LIMIT_MS, Asker
+from pico_client import LINK_LIMIT_MS, PicoClient
 
 FIRST_GET_LIMIT_MS = 7000
 LEAST_HEAP_BYTES = 110_000
@@ -16,10 +16,10 @@ def test_from_power_on_to_the_first_answer(wired, record_property):
     wired.power()
     assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
     link_ms = wired.now_ms
-    with Asker(wired) as asker:
-        asker.wait_for("/s/contact", b"closed")
+    with PicoClient(wired) as client:
+        client.wait_for("/s/contact", b"closed")
         first_ms, wall_s = wired.now_ms, time.monotonic() - began
-        heap = int(re.search(rb"heap_free: (\d+) B", asker.get("/diag"))[1])
+        heap = int(re.search(rb"heap_free: (\d+) B", client.get("/diag"))[1])
     took = f"link after {link_ms:.0f} ms, answer after {first_ms:.0f} ms of its time"
     print(f"{took}, {wall_s:.1f} s here; {heap:,} bytes of heap free")
     record_property("first_get_ms", round(first_ms))
@@ -29,19 +29,19 @@ def test_from_power_on_to_the_first_answer(wired, record_property):
 
 
 def test_an_observer_hears_of_each_edge(wired):
-    with Asker(wired) as asker:
-        answer = asker.exchange(1, REGISTER)
+    with PicoClient(wired) as client:
+        answer = client.request(1, REGISTER)
         assert answer[1] == 0x45 and answer.endswith(b"\xffclosed")
         for level in (1, 0, 1):
             wired.pin(14, level)
-            told = asker.receive(3000)
+            told = client.receive(3000)
             assert told[4:6] == answer[4:6] and told.endswith(b"\xff" + CONTACT[level])
             if told[0] >> 4 & 3 == 0:  # a CON wants its ACK
-                asker.send(b"\x60\x00" + told[2:4])
+                client.send(b"\x60\x00" + told[2:4])
 
 
 def test_a_sensor_on_i2c(wired):
-    with Asker(wired) as asker:
-        asker.wait_for("/s/temp", b"36.60")
+    with PicoClient(wired) as client:
+        client.wait_for("/s/temp", b"36.60")
         wired.wiring.command("temp 38.5")
-        asker.wait_for("/s/temp", b"38.50")
+        client.wait_for("/s/temp", b"38.50")

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
-from emulated_node import LINK_LIMIT_MS, Asker
+from pico_client import LINK_LIMIT_MS, PicoClient
 
 from emulator import run
 from host import deploy, device
@@ -26,9 +26,9 @@ def test_both_applications_run_from_files(make_pico, tmp_path):
     pico.link_up = False
     pico.reset()
     assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
-    with Asker(pico) as asker:
-        asker.wait_for("/s/contact", b"closed")
-        asker.wait_for("/s/temp", b"36.60")
+    with PicoClient(pico) as client:
+        client.wait_for("/s/contact", b"closed")
+        client.wait_for("/s/temp", b"36.60")
     python = pico.repl()
     assert python.exec(FOUND) == "startup.mpy /lib/coap/node.mpy\n"
     free_bytes = int(python.exec(FREE))

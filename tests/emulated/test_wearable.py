@@ -3,7 +3,7 @@
 import pytest
 from chips.lis3dh import Lis3dh
 from chips.max30205 import Max30205
-from emulated_node import CONTENT, LINK_LIMIT_MS, Asker, path_options
+from pico_client import CONTENT, LINK_LIMIT_MS, PicoClient, path_options
 
 pytestmark = pytest.mark.emulated
 PULSE_LIMIT_MS = 60_000
@@ -12,35 +12,35 @@ PULSE_OFF = 3  # beats a minute
 
 
 @pytest.fixture(scope="module")
-def asker(wired):
+def client(wired):
     wired.power()
     assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
-    with Asker(wired) as asker:
-        asker.wait_for("/s/contact", b"closed")
-        yield asker
+    with PicoClient(wired) as client:
+        client.wait_for("/s/contact", b"closed")
+        yield client
 
 
-def test_temperature(wired, asker):
-    asker.wait_for("/s/temp", b"36.60")
+def test_temperature(wired, client):
+    client.wait_for("/s/temp", b"36.60")
     wired.wiring.command("temp 39.25")
-    asker.wait_for("/s/temp", b"39.25")
+    client.wait_for("/s/temp", b"39.25")
 
 
-def test_steps_and_acceleration(wired, asker):
-    asker.wait_for("/s/steps", b"0")
+def test_steps_and_acceleration(wired, client):
+    client.wait_for("/s/steps", b"0")
     wired.wiring.command("steps 1234")
-    asker.wait_for("/s/steps", b"1234")
-    x, y, z = (float(axis) for axis in asker.get("/s/accel").split())
+    client.wait_for("/s/steps", b"1234")
+    x, y, z = (float(axis) for axis in client.get("/s/accel").split())
     assert abs(x) < 0.01 and abs(y) < 0.01 and abs(z - 1) < 0.01
 
 
-def test_pulse_and_oxygen_come_out_of_the_light(wired, asker):
+def test_pulse_and_oxygen_come_out_of_the_light(wired, client):
     wired.wiring.command("hr 96")
     wired.wiring.command("spo2 95")
     end_ms = wired.now_ms + PULSE_LIMIT_MS
     while True:
         wired.run_ms(2000)
-        rate, saturation = _value(asker, "/s/hr"), _value(asker, "/s/spo2")
+        rate, saturation = _value(client, "/s/hr"), _value(client, "/s/spo2")
         if rate and saturation:
             rate, saturation = float(rate), float(saturation)
             if abs(rate - 96) <= PULSE_OFF and abs(saturation - 95) <= 2:
@@ -48,22 +48,22 @@ def test_pulse_and_oxygen_come_out_of_the_light(wired, asker):
         assert wired.now_ms < end_ms, (rate, saturation)
 
 
-def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, asker):
+def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, client):
     chip = wired.wiring.temperature
     wired.i2c_remove(0, chip.address)
-    assert _value(asker, "/s/temp") is None
-    assert _value(asker, "/s/steps") == b"1234"
+    assert _value(client, "/s/temp") is None
+    assert _value(client, "/s/steps") == b"1234"
     wired.i2c(0, chip)
-    asker.wait_for("/s/temp", b"39.25")
+    client.wait_for("/s/temp", b"39.25")
 
 
-def test_the_lid(wired, asker):
-    asker.wait_for("/s/tamper", b"ok")
+def test_the_lid(wired, client):
+    client.wait_for("/s/tamper", b"ok")
     wired.wiring.command("tamper on")
-    asker.wait_for("/s/tamper", b"tampered")
+    client.wait_for("/s/tamper", b"tampered")
 
 
-def test_the_other_chips_of_a_wearable(wired, asker):
+def test_the_other_chips_of_a_wearable(wired, client):
     """A MAX30205 and a LIS3DH, which counts no steps, where the usual ones were."""
     wiring = wired.wiring
     for chip in (wiring.temperature, wiring.motion):
@@ -75,16 +75,16 @@ def test_the_other_chips_of_a_wearable(wired, asker):
     wired.link_up = False
     wired.reset()
     assert wired.run_until(lambda: wired.link_up, LINK_LIMIT_MS), wired.console.read()
-    asker.wait_for("/s/contact", b"closed")
+    client.wait_for("/s/contact", b"closed")
     wired.run_ms(2000)
-    asker.wait_for("/s/temp", b"38.13")
-    asker.wait_for("/s/accel", b"-0.500 0.250 0.750")
-    assert _value(asker, "/s/steps") is None
+    client.wait_for("/s/temp", b"38.13")
+    client.wait_for("/s/accel", b"-0.500 0.250 0.750")
+    assert _value(client, "/s/steps") is None
 
 
-def _value(asker, path):
+def _value(client, path):
     """The payload of a sensor's GET; None when it has no value, which is 5.03."""
-    answer = asker.exchange(1, path_options(path))
+    answer = client.request(1, path_options(path))
     if answer[1] == UNAVAILABLE:
         return None
     assert answer[1] == CONTENT, (path, answer)

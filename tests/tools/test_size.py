@@ -65,16 +65,16 @@ def test_a_table_sums_up_and_marks_what_is_missing(capsys):
 
 def test_groups_of_files(groups):
     assert 0 < groups["least"] < groups["all"]
-    assert {"coap.observe", "coap.block", "coap.oscore", "coap.directory", "senml"} < {*groups}
+    assert {"coap.observe", "coap.blockwise", "coap.oscore", "coap.resource_directory"} < {*groups}
     assert all(size > 0 for size in groups.values())
-    assert "coap/scan.py" in flash.imported("coap.node")
-    assert "coap/block.py" not in flash.imported("coap.node")
+    assert "coap/codec.py" in flash.imported("coap.node")
+    assert "coap/blockwise.py" not in flash.imported("coap.node")
 
 
 def test_steps_of_the_heap(steps):
     sums = heap.sums(steps)
     assert steps["import coap.node"] > 0
-    assert steps["unload coap.defaults"] < 0, "what only the start needs is given back"
+    assert steps["unload coap.presets"] < 0, "what only the start needs is given back"
     assert sums["made"] == steps["node"] + steps["settings"] + steps["resources"]
     assert sums["all"] == sums["modules"] + sums["made"] == sum(steps.values())
 
@@ -89,7 +89,7 @@ def test_what_the_probe_prints_is_parsed():
 def test_symbols_of_a_firmware_are_those_of_files(tmp_path):
     with pytest.raises(Problem, match="make firmware BOARD=PICO_EMU"):
         flash.frozen(tmp_path / "firmware.elf")
-    name = "const_obj_table_data_coap_scan"
-    assert flash.SYMBOL.match(f"10033f94 000003b0 r {name}")[2] == "coap_scan"
+    name = "const_obj_table_data_coap_codec"
+    assert flash.SYMBOL.match(f"10033f94 000003b0 r {name}")[2] == "coap_codec"
     name = "fun_data_coap_observe_Observe__attend"
     assert flash.SYMBOL.match(f"10033f94 000003b0 t {name}")[2].startswith("coap_observe")

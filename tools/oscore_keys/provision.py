@@ -110,7 +110,7 @@ def check(folder):
     if new not in gateway_folders(folder):
         raise Problem(unusable(folder, f"The gateway's end of {folder.name}'s keys is gone"))
     try:
-        importlib.import_module("keys").load(str(folder / NODE_FILE))
+        importlib.import_module("credentials").load(str(folder / NODE_FILE))
     except ValueError as error:
         raise Problem(unusable(folder, error)) from None
     return new

@@ -127,5 +127,5 @@ def frozen_modules(machine):
 def test_files():
     """Return the tests of the engine, what they import, and what runs them."""
     found = sorted(path for path in (ROOT / TESTS).glob("*.py") if path.stem not in LEFT_OUT)
-    found += [ROOT / "tests" / "slots.py", ROOT / "tests" / "plugin" / "runner.py"]
+    found += [ROOT / "tests" / "plugin" / "runner.py"]
     return found + sorted(SUPPORT.glob("*.py")) + sorted(SHIMS.glob("*.py"))

@@ -12,8 +12,8 @@ from setup.interpreter import find
 ARCH = "armv6m"
 ELF = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.elf"
 LIB = ROOT / "lib"
-EXTENSION = re.compile(r"^class \w+\((Feature|Extension)\)", re.MULTILINE)
-MORE = ("coap.directory", "senml")  # optional as well, but no extensions
+EXTENSION = re.compile(r"^class \w+\(Extension\)", re.MULTILINE)
+MORE = ("coap.resource_directory", "senml")  # optional as well, but no extensions
 # What mpy-tool calls the data of a frozen module: its path, escaped.
 KINDS = "fun_data|const_obj_table_data|const_qstr_table_data|const_obj|children|frozen_module"
 SYMBOL = re.compile(rf"\S+ ([0-9a-f]+) \w (?:{KINDS}|proto_fun|raw_code)_(\S+)$")
@@ -87,5 +87,5 @@ def frozen(elf=ELF):
 
 
 def escaped(path):
-    """Return a module's path as it stands in symbols: coap_scan for coap/scan.py."""
+    """Return a module's path as it stands in symbols: coap_codec for coap/codec.py."""
     return path.removesuffix(".py").replace("/", "_")

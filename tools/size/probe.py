@@ -6,23 +6,23 @@ import sys
 
 REQUESTS = 1  # requests of the node's own at a time: the client is there too
 MODULES = (
-    "coap.scan",
+    "coap.codec",
     "coap.message",
+    "coap.messaging",
     "coap.resource",
-    "coap.exchange",
     "coap.node",
     "coap.transports.udp",
-    "coap.link",
-    "coap.conditions",
+    "coap.link_format",
+    "coap.conditional_observe",
     "coap.observe",
-    "coap.block",
-    "coap.silence",
+    "coap.blockwise",
+    "coap.no_response",
     "coap.client",
-    "coap.defaults",
+    "coap.presets",
     "senml",
     "config",
-    "apps.diag",
-    "apps.common",
+    "apps.diagnostics",
+    "apps.device",
     "apps.door",
 )
 
@@ -59,8 +59,8 @@ def run(board):
     step.done("settings")
     sys.modules["apps.door"].setup(node, board, settings)
     step.done("resources")
-    sys.modules["unload"].unload("coap.defaults")  # as startup.py does
-    step.done("unload coap.defaults")
+    sys.modules["unload"].unload("coap.presets")  # as startup.py does
+    step.done("unload coap.presets")
     return node, settings
 
 
@@ -68,4 +68,4 @@ def made(board):
     """Return a node with the board's sizes."""
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS
-    return sys.modules["coap.defaults"].for_board(slots, board.RECV_MAX)
+    return sys.modules["coap.presets"].node_for_board(slots, board.RECV_MAX)

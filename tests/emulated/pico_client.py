@@ -1,4 +1,7 @@
-"""Asking a node on an emulated Pico in virtual time: a busy computer makes it slow, not silent."""
+"""A client of a node on an emulated Pico in virtual time, and commands of the Makefile.
+
+Time limits are of the Pico's time, so a busy computer can make it slow but not silent.
+"""
 
 import contextlib
 import os
@@ -13,15 +16,16 @@ from setup.console import ROOT
 HOST = "127.0.0.1"
 LINK_LIMIT_MS = 25_000
 STEP_MS = 5
-PATIENCE_MS = 500  # of the Pico's time, for one answer
+RESPONSE_LIMIT_MS = 500
 TRIES = 10
+GET = 1
 CONTENT = 0x45
-LONGEST = 1500
+MAX_DATAGRAM_BYTES = 1500
 MAKE_LIMIT_S = 300
 
 
-class Asker:
-    """A client of a Pico: plain datagrams, and time that passes while it waits for them."""
+class PicoClient:
+    """Exchanges datagrams with a Pico, whose time passes while this waits for them."""
 
     def __init__(self, pico):
         self.pico = pico
@@ -39,47 +43,61 @@ class Asker:
         """Send one datagram."""
         self.sock.send(datagram)
 
-    def receive(self, limit_ms=PATIENCE_MS):
-        """The next datagram; None when the Pico sends none within `limit_ms` of its time."""
+    def receive(self, limit_ms=RESPONSE_LIMIT_MS):
+        """Return the next datagram; None when the Pico sends none within `limit_ms`."""
         end_ms = self.pico.now_ms + limit_ms
         while self.pico.now_ms < end_ms:
             self.pico.run_ms(STEP_MS)
             time.sleep(0)  # the way over the loopback interface takes none of the Pico's time
             try:
-                return self.sock.recv(LONGEST)
+                return self.sock.recv(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
                 pass
         return None
 
-    def exchange(self, head, options, token=None):
-        """Send a CON of this code, with this token or a new one; return what its ACK says."""
+    def request(self, code, options, token=None):
+        """Send a CON with a new MID, and a new token by default; return the response."""
         token = token or os.urandom(2)
-        request = bytes((0x42, head)) + os.urandom(2) + token + options
+        request = bytes((0x42, code)) + os.urandom(2) + token + options
         for _ in range(TRIES):
             self.send(request)
-            answer = self.receive()
-            while answer is not None and answer[4:6] != token:
-                answer = self.receive()
-            if answer is not None:
-                return answer
-        return pytest.fail(f"no answer; the console: {self.pico.console.read()!r}")
+            response = self.receive()
+            while response is not None and response[4:6] != token:
+                response = self.receive()
+            if response is not None:
+                return response
+        return pytest.fail(f"no response; the console: {self.pico.console.read()!r}")
 
     def get(self, path):
-        """The payload of a GET that one datagram answers."""
-        answer = self.exchange(1, path_options(path))
-        assert answer[1] == CONTENT, (path, answer)
-        return answer[answer.index(b"\xff", 6) + 1 :]
+        """Return the payload of a 2.05 response in one datagram to a GET."""
+        response = self.request(GET, path_options(path))
+        assert response[1] == CONTENT, (path, response)
+        return response[response.index(b"\xff", 6) + 1 :]
 
     def wait_for(self, path, wanted, limit_ms=10_000):
-        """GET until the payload is `wanted`; the test fails after `limit_ms`."""
+        """GET until the payload is `wanted`; fail the test after `limit_ms`."""
         end_ms = self.pico.now_ms + limit_ms
         while (payload := self.get(path)) != wanted:
             assert self.pico.now_ms < end_ms, (path, payload)
             self.pico.run_ms(100)
 
 
+def await_node(pico):
+    """Let a Pico run until its link is up and its node responds."""
+    assert pico.run_until(lambda: pico.link_up, LINK_LIMIT_MS), pico.console.read()
+    with PicoClient(pico) as client:
+        client.wait_for("/s/contact", b"closed")
+
+
+def power_cycle(pico):
+    """Switch the supply off for a moment."""
+    pico.power(False)
+    pico.run_ms(100)
+    pico.power()
+
+
 def path_options(path):
-    """The Uri-Path options, the first of a message; each segment is shorter than 13 bytes."""
+    """Return the Uri-Path options of a message without options before; short segments only."""
     options = b""
     for segment in path.encode().strip(b"/").split(b"/"):
         options += bytes(((0 if options else 0xB) << 4 | len(segment),)) + segment
@@ -87,7 +105,7 @@ def path_options(path):
 
 
 def run_make(*words, text="", limit_s=MAKE_LIMIT_S):
-    """What a command of the Makefile prints, with `text` typed; the test fails when it does."""
+    """Run a command of the Makefile with `text` as its input; return what it prints."""
     done = subprocess.run(
         ["make", *words],
         cwd=ROOT,
@@ -102,7 +120,7 @@ def run_make(*words, text="", limit_s=MAKE_LIMIT_S):
 
 @contextlib.contextmanager
 def making(*words):
-    """A command of the Makefile while it runs; what it prints is its stdout."""
+    """Start a command of the Makefile, whose `stdout` is what it prints; end it at last."""
     with subprocess.Popen(
         ["make", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as command:
