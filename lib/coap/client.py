@@ -93,6 +93,7 @@ class Client(Extension):
 
     def __init__(self, requests=2, response_timeout_ms=93000, dedup_entries=8):
         self.response_timeout_ms = response_timeout_ms
+        self.szx = 6  # the block size to begin with (RFC 7959 section 2.2)
         self.requests = [ClientRequest(self) for _ in range(requests)]
         self.active_count = 0
         self.tokens = Tokens()
@@ -104,7 +105,6 @@ class Client(Extension):
         self.node = node
         self.writer = node.separate.writer
         self.reassembly = Reassembly(self)
-        self.szx = 6
         while self.szx and 16 << self.szx > node.view.index[MAX_PAYLOAD]:
             self.szx -= 1
         node.client = self
@@ -300,8 +300,7 @@ class Client(Extension):
             i -= 1
             request = self.requests[i]
             if request.state == FREE:
-                request.begin(peer, method, options, self.szx)
-                request.response_timeout_ms = self.response_timeout_ms
+                request.begin(peer, method, options)
                 if self.node.oscore is not None:
                     self.node.oscore.begin_request(request, peer)
                 self.active_count += 1
@@ -346,23 +345,29 @@ class Client(Extension):
 
     def _nstart_wait_ms(self, request, now_ms):  # hot
         """Return how long NSTART delays the request; CLOCK_MASK: until an exchange ends."""
-        messaging = self.node.messaging
-        if request.confirmable:
-            if not messaging.has_free_exchange():
-                return CLOCK_MASK
-            busy = 0  # the message layer orders it among the other exchanges
-        else:
-            busy = self._exchange_count(messaging, request.peer)
+        busy = 0
+        if not request.confirmable:
+            busy = self._exchange_count(self.node.messaging, request.peer)
+        elif not self.node.messaging.has_free_exchange():
+            return CLOCK_MASK  # else the message layer orders it among the other exchanges
+        i = len(self.requests)
+        while i:
+            i -= 1
+            if self._outstanding_ms(self.requests[i], request.peer, now_ms):
+                busy += 1
+        if busy < self.node.messaging.nstart:
+            return 0
+        return self._next_free_ms(request.peer, now_ms)
+
+    def _next_free_ms(self, peer, now_ms):  # hot
         nearest = CLOCK_MASK
         i = len(self.requests)
         while i:
             i -= 1
-            left = self._outstanding_ms(self.requests[i], request.peer, now_ms)
-            if left:
-                busy += 1
-                if left < nearest:
-                    nearest = left
-        return 0 if busy < messaging.nstart else nearest
+            left = self._outstanding_ms(self.requests[i], peer, now_ms)
+            if 0 < left < nearest:
+                nearest = left
+        return nearest
 
     def _exchange_count(self, messaging, peer):  # hot
         count = 0

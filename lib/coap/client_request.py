@@ -86,10 +86,9 @@ class ClientRequest:
         self.etag = bytearray(_ETAG_BYTES)  # of the response whose blocks are fetched
         self.context = None  # the security context of the peer, None for plain CoAP
         self.oscore_state = None  # what coap.oscore.client keeps of the request
-        self.response_timeout_ms = 0
         self.sent_ms = self.deadline_ms = 0  # last send or ACK; end of the wait for a response
         self.notified_ms = self.stale_ms = 0  # last notification; when its Max-Age has passed
-        self.begin(None, 0, (), 6)
+        self.begin(None, 0, ())
         self.clear()
 
     def clear(self):  # hot
@@ -105,8 +104,8 @@ class ClientRequest:
         self.observe_number = ABSENT  # Observe value of the last notification
         self.etag_length = -1  # -1: no block was received
 
-    def begin(self, peer, method, options, szx):  # hot
-        """Start a request to `peer`; szx: the block size to begin with (RFC 7959 section 2.2)."""
+    def begin(self, peer, method, options):  # hot
+        """Start a request to `peer` with the defaults of the client."""
         self.peer = peer
         self.method = method
         self.options = options
@@ -115,7 +114,8 @@ class ClientRequest:
         self.content_format = self.accept = ABSENT
         self.timeout_ms = 0
         self.began_ms = -1
-        self.szx1 = self.szx2 = self.max_szx = szx
+        self.response_timeout_ms = self.client.response_timeout_ms
+        self.szx1 = self.szx2 = self.max_szx = self.client.szx
         self.observe_value = ABSENT  # REGISTER, DEREGISTER, or ABSENT for no Observe option
         self.retries = 0  # of transfers whose blocks did not fit together
         self.restart()
@@ -170,9 +170,7 @@ class ClientRequest:
         writer.begin(kind, self.method, mid, self.token)
         self._write_options(writer, self.options)
         if self.fields[_BLOCK1] != ABSENT:
-            left = len(self.payload) - self.sent
-            size = 16 << self.szx1
-            writer.payload(self.payload, self.sent, left if left < size else size)
+            self._write_block(writer, 16 << self.szx1)
         elif self._has_payload(len(self.payload), self.offset > 0):
             writer.payload(self.payload)
         return writer.n
@@ -196,6 +194,10 @@ class ClientRequest:
         # RFC 7959 section 2.7: the next block of the response is asked for without the request's
         # payload, except that a FETCH has no meaning without it
         return not is_next_block or (self.method == FETCH and length <= 16 << self.szx1)
+
+    def _write_block(self, writer, size):  # hot
+        left = len(self.payload) - self.sent
+        writer.payload(self.payload, self.sent, left if left < size else size)
 
     def _write_options(self, writer, options):  # hot
         i = 0

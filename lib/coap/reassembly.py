@@ -118,16 +118,11 @@ class Reassembly:
 
     def _on_block2(self, request, view, value):  # hot
         """Handle a block of the response; value: of its Block2 option."""
-        szx = value & 7
-        size = 16 << szx
-        length = view.index[SIZE] - view.index[PAYLOAD]
-        if szx == 7 or (value >> 4) << (szx + 4) != request.offset:
-            self.fail(request, BROKEN)
-        elif length > size or (value & 8 and length != size):
+        if not _fits(value, request.offset, view.index[SIZE] - view.index[PAYLOAD]):
             self.fail(request, BROKEN)
         elif request.is_same_etag(view):
-            if szx < request.max_szx:
-                request.szx2 = szx
+            if value & 7 < request.max_szx:
+                request.szx2 = value & 7
             self._collect(request, view, value & 8 != 0)
         else:
             # the representation has changed: fetch it from the start
@@ -187,3 +182,11 @@ class Reassembly:
         """Have the request sent again for its next block."""
         request.state = READY
         self.node.reschedule()
+
+
+def _fits(value, offset, length):  # hot
+    """Return True if a block with this Block2 value and payload length continues at `offset`."""
+    szx = value & 7
+    if szx == 7 or (value >> 4) << (szx + 4) != offset:
+        return False
+    return length == 16 << szx or (length < 16 << szx and not value & 8)

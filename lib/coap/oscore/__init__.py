@@ -302,7 +302,7 @@ class Oscore(Extension):
         self.protector.set_aad_and_nonce(context, context.recipient_id)
         n = self.protector.decrypt(context, view)
         if n:
-            self.protector.restore_inner(view, n, True)
+            self.protector.restore_request(view, n)
             # the sender is whom we know, yet what it says may be no request
             flags = view.index[FLAGS]
             n = flags & REQUEST

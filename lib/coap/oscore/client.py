@@ -15,7 +15,18 @@ from coap.client_request import (
     TOKEN_BYTES,
     UNPROTECTED,
 )
-from coap.codec import CODE, FLAGS, IX_ECHO, IX_OBSERVE, IX_OSCORE, NOT_REQUEST, TOKEN, copy, equal
+from coap.codec import (
+    CODE,
+    FLAGS,
+    IX_ECHO,
+    IX_OBSERVE,
+    IX_OSCORE,
+    NOT_REQUEST,
+    OPTIONS_START,
+    TOKEN,
+    copy,
+    equal,
+)
 from coap.numbers import ECHO, UNAUTHORIZED
 from coap.oscore.aead import TAG_BYTES
 from coap.oscore.protection import PIV_BYTES, PIV_HIGH, PIV_LENGTH, PIV_LOW, write_piv
@@ -68,46 +79,40 @@ class ClientProtection:
         A retransmission is the same to the byte, unless the application has changed the payload.
         Return its length, -1 if it is too long, 0 if there is no sequence number.
         """
-        protector = self.protector
-        state = request.oscore_state
-        key = request.context.sender_key
-        m = 0
-        if is_retransmission:
-            m = self._split(request, n)
-            # another plaintext must not be sent with the same nonce
-            is_retransmission = m and equal(state.mac, 0, key.mac_state, 0, TAG_BYTES)
-        if not is_retransmission:
-            number = request.context.next_sequence_number()
-            if number < 0:
+        n = self.protector.split(_OPTIONS_START, n, PIV_BYTES + len(request.context.option_tail))
+        if not n:
+            return -1
+        if not (is_retransmission and self._is_same(request, n)):
+            if not self._set_new_piv(request):
                 self.node.last_error = self.sequence_store.error
                 return 0
-            write_piv(state.piv, number)
-            if m:
-                # tx is split already; the option may get longer, for which _OVERHEAD has room
-                self._prepare(request)
-                protector.aead.compute_mac(key, m)
-            else:
-                m = self._split(request, n)
-            copy(state.mac, 0, key.mac_state, 0, TAG_BYTES)
-            if request.observing and equal(
-                request.token, 0, request.observe_token, 0, TOKEN_BYTES
-            ):
-                copy(state.observe_piv, 0, state.piv, 0, PIV_BYTES)
-                state.nonce_free = True
-        return protector.encrypt(request.context, m) if m else -1
+            self._compute_mac(request, n)
+            copy(request.oscore_state.mac, 0, request.context.sender_key.mac_state, 0, TAG_BYTES)
+        return self.protector.encrypt(request.context, n)
 
-    def _prepare(self, request):  # hot
+    def _is_same(self, request, n):  # hot
+        """Return True if the plaintext is the one sent before: no other may use its nonce."""
+        self._compute_mac(request, n)
+        return equal(
+            request.oscore_state.mac, 0, request.context.sender_key.mac_state, 0, TAG_BYTES
+        )
+
+    def _set_new_piv(self, request):  # hot
+        state = request.oscore_state
+        number = request.context.next_sequence_number()
+        if number < 0:
+            return False
+        write_piv(state.piv, number)
+        if request.observing and equal(request.token, 0, request.observe_token, 0, TOKEN_BYTES):
+            copy(state.observe_piv, 0, state.piv, 0, PIV_BYTES)
+            state.nonce_free = True
+        return True
+
+    def _compute_mac(self, request, n):  # hot
         copy(self.protector.request_piv, 0, request.oscore_state.piv, 0, PIV_BYTES)
         self.protector.set_aad_and_nonce(request.context, request.context.sender_id)
         self.protector.write_request_option(request.context)
-
-    def _split(self, request, n):  # hot
-        """Split the request in tx[0:n] and compute its MAC; return the length of the plaintext."""
-        self._prepare(request)
-        m = self.protector.split(_OPTIONS_START, n)
-        if m:
-            self.protector.aead.compute_mac(request.context.sender_key, m)
-        return m
+        self.protector.aead.compute_mac(request.context.sender_key, n)
 
     def unprotect_response(self, request, view):  # hot
         """Unprotect a message that may be the response to `request`.
@@ -142,20 +147,21 @@ class ClientProtection:
         return equal(view.buf, view.index[TOKEN], request.token, 0, TOKEN_BYTES)
 
     def _decrypt(self, request, view, request_piv):  # hot
-        protector = self.protector
-        context = request.context
-        if not protector.read_option(view):
+        if not self.protector.read_option(view):
             return False
-        copy(protector.request_piv, 0, request_piv, 0, PIV_BYTES)
-        protector.set_aad_and_nonce(context, context.sender_id)
-        if protector.fields[PIV_LENGTH]:
-            protector.read_piv(self.response_piv, view.buf)
-            protector.set_nonce(context, context.recipient_id, self.response_piv)
-        n = protector.decrypt(context, view)
+        copy(self.protector.request_piv, 0, request_piv, 0, PIV_BYTES)
+        self._set_nonce(request.context, view.buf)
+        n = self.protector.decrypt(request.context, view)
         if not n:
             return False
-        protector.restore_inner(view, n, False)
+        self.protector.restore_inner(view, n, view.index[OPTIONS_START])
         return view.index[FLAGS] & NOT_REQUEST and view.index[CODE] >= _FIRST_RESPONSE
+
+    def _set_nonce(self, context, buf):  # hot
+        self.protector.set_aad_and_nonce(context, context.sender_id)
+        if self.protector.fields[PIV_LENGTH]:
+            self.protector.read_piv(self.response_piv, buf)
+            self.protector.set_nonce(context, context.recipient_id, self.response_piv)
 
     def _claim_nonce(self, state):
         """Return True if the response has a nonce of its own, or first uses the registration's.

@@ -41,7 +41,7 @@ PIV_BYTES = const(6)
 _MAX_PIV = const(5)
 _OPTION_BYTES = const(48)  # longest value of an OSCORE option that is written
 # The most that a message grows by, beside that value: code, marker, tag, header of the OSCORE
-# option, a second Observe, and deltas that get longer where Uri-Host and Uri-Port are left out
+# option, a second Observe, and a delta that gets longer where Uri-Host and Uri-Port are left out
 _OVERHEAD = const(20)
 
 # Cells of Protector.fields: what parse_option() finds in the value of an OSCORE option
@@ -70,6 +70,7 @@ class Protector:
         self.node = node
         self.tx = node.tx
         self.aead = Aead(max(node.view.index[MAX_MESSAGE], len(node.tx)))
+        self.message = self.aead.blocks
         self.fields = array("i", [0] * FIELDS)
         self.request_piv = bytearray(PIV_BYTES)
         self.option = bytearray(_OPTION_BYTES)
@@ -101,24 +102,26 @@ class Protector:
 
         Return the length of the plaintext, or 0 if it is forged or empty.
         """
-        at = view.index[PAYLOAD]
-        n = self.aead.decrypt(context.recipient_key, view.buf, at, view.index[SIZE] - at)
+        n = view.index[SIZE] - view.index[PAYLOAD]
+        n = self.aead.decrypt(context.recipient_key, view.buf, view.index[PAYLOAD], n)
         return n if n > 0 else 0
 
-    def restore_inner(self, view, n, is_request):  # hot
-        """Make the plaintext of n bytes the message in `view`: header and token of the outer one,
-        code, options and payload of the plaintext; for a request, the Partial IV as option 0.
+    def restore_request(self, view, n):  # hot
+        """Make the plaintext of n bytes the message in `view`, with request_piv as option 0."""
+        at = view.index[OPTIONS_START]
+        copy(self.message, at, self.request_piv, 0, PIV_BYTES)  # what is too much is overwritten
+        self.restore_inner(view, n, at + 1 + self.request_piv[0])
+
+    def restore_inner(self, view, n, at):  # hot
+        """Make the plaintext of n bytes the message in `view`; at: where its options begin.
+
+        Header and token are those of the outer message.
         """
-        message = self.aead.blocks
-        end = view.index[OPTIONS_START]
-        copy(message, 0, view.buf, 0, end)
-        message[1] = self.aead.text[0]
-        if is_request:
-            copy(message, end, self.request_piv, 0, 1 + self.request_piv[0])
-            end += 1 + self.request_piv[0]
-        copy(message, end, self.aead.text, 1, n - 1)
-        view.buf = message
-        parse(message, end + n - 1, view.index, self.node.route_table)
+        copy(self.message, 0, view.buf, 0, view.index[OPTIONS_START])
+        self.message[1] = self.aead.text[0]
+        copy(self.message, at, self.aead.text, 1, n - 1)
+        view.buf = self.message
+        parse(self.message, at + n - 1, view.index, self.node.route_table)
         view.index[DATAGRAM_COUNT] -= 1  # the outer message was counted
 
     # Both ways
@@ -152,13 +155,13 @@ class Protector:
         copy(option, end, context.option_tail, 0, len(context.option_tail))
         self.option_length = end + len(context.option_tail)
 
-    def split(self, start, n):  # hot
-        """Split tx[0:n], options from `start` on, into plaintext and outer message.
+    def split(self, start, n, option_bytes):  # hot
+        """Split the message tx[0:n], options from `start` on, into plaintext and outer message.
 
-        Return the length of the plaintext, or 0 if the protected message would be too long: then
+        option_bytes: how long the value of the OSCORE option may become. Return the length of the plaintext, or 0 if the protected message would be too long: then
         tx is unchanged.
         """
-        if n + self.option_length + _OVERHEAD > len(self.tx):
+        if n + option_bytes + _OVERHEAD > len(self.tx):
             return 0
         return split_message(self.tx, start, n, self.aead.text, self.fields)
 
@@ -167,20 +170,23 @@ class Protector:
 
         Return its length.
         """
-        tx = self.tx
-        length = self.option_length
         m = self.aead.encrypt(context.sender_key, m)
-        n = self.fields[_OUTER_END]
-        n = write_option_header(tx, n, OSCORE - self.fields[_OUTER_NUMBER], length)
-        copy(tx, n, self.option, 0, length)
-        n += length
-        tx[n] = 0xFF
-        copy(tx, n + 1, self.aead.text, 0, m)
-        return n + 1 + m
+        n = self._write_option(self.fields[_OUTER_END])
+        copy(self.tx, n, self.aead.text, 0, m)
+        return n + m
+
+    def _write_option(self, n):  # hot
+        """Write the OSCORE option and the payload marker at tx[n]; return their end."""
+        delta = OSCORE - self.fields[_OUTER_NUMBER]
+        n = write_option_header(self.tx, n, delta, self.option_length)
+        copy(self.tx, n, self.option, 0, self.option_length)
+        n += self.option_length
+        self.tx[n] = 0xFF
+        return n + 1
 
     def protect(self, context, start, n):  # hot
         """Protect tx[0:n], options from `start` on; return its length, 0 if it is too long."""
-        m = self.split(start, n)
+        m = self.split(start, n, self.option_length)
         if not m:
             return 0
         self.aead.compute_mac(context.sender_key, m)
