@@ -2,7 +2,7 @@
 
 MicroPython folds const() only within one module: an imported constant takes memory and is looked
 up at each use. In the copies made here its value stands in its place: of
-`from coap.scan import CODE` and `r[CODE]` remain `pass` and `r[50]`. Line numbers stay.
+`from coap.codec import CODE` and `r[CODE]` remain `pass` and `r[50]`. Line numbers stay.
 
 - A constant is what a module binds once, at its top level, by `NAME = const(integers)`, or, in
   capitals, by an expression of other constants (MicroPython's const() takes no imported ones).

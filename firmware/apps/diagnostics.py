@@ -10,7 +10,8 @@ from micropython import const
 import senml
 from coap import Resource
 from coap.codec import DATAGRAM_COUNT
-from coap.numbers import COUNTER_NAMES, SENML_CBOR, SENML_JSON, TEXT
+from coap.counters import COUNTER_NAMES
+from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
 
 _LINES = const(8)
 _LINE_MAX = const(80)  # bytes

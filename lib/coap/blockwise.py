@@ -48,15 +48,13 @@ from coap.codec import (
     hash_option,
     select_block2,
 )
+from coap.counters import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED, COUNT_TOO_LONG
 from coap.extension import Extension, call_handler
 from coap.numbers import (
     BAD_REQUEST,
     CLOCK_HALF,
     CLOCK_MASK,
     CONTINUE,
-    COUNT_BLOCKS_EVICTED,
-    COUNT_BLOCKS_REFUSED,
-    COUNT_TOO_LONG,
     INTERNAL_SERVER_ERROR,
     REQUEST_ENTITY_INCOMPLETE,
     REQUEST_ENTITY_TOO_LARGE,

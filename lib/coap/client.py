@@ -58,13 +58,13 @@ from coap.codec import (
     copy,
     equal,
 )
+from coap.counters import COUNT_NO_EXCHANGE
 from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import (
     CLOCK_HALF,
     CLOCK_MASK,
     CON,
-    COUNT_NO_EXCHANGE,
     DELETE,
     FETCH,
     GET,

@@ -28,10 +28,7 @@ from coap.codec import (
     UNSAFE,
     copy,
 )
-from coap.numbers import (
-    BAD_OPTION,
-    CLOCK_HALF,
-    CLOCK_MASK,
+from coap.counters import (
     COUNT_DUPLICATES,
     COUNT_GIVEN_UP,
     COUNT_MALFORMED,
@@ -40,8 +37,8 @@ from coap.numbers import (
     COUNT_REFUSED,
     COUNT_RESPONSES_EVICTED,
     COUNT_RETRANSMISSIONS,
-    SERVICE_UNAVAILABLE,
 )
+from coap.numbers import BAD_OPTION, CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
 
 # scan.UNSAFE, blocks of a request: scan.BLOCK1, and what is told from a replay: scan.OSCORE
 _ONCE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
@@ -188,7 +185,7 @@ class MessageLayer:
             and view.index[FLAGS] >> IX_OSCORE & 1
             and self._is_secure()
         ):
-            n = self.node.oscore.shorten(
+            n = self.node.oscore.write_stub(
                 self.cached_responses, self.dedup_entry * self.cached_response_bytes
             )
         else:
@@ -302,7 +299,7 @@ class MessageLayer:
         n = self.dedup[DEDUP_FIRST + DEDUP_STEP * entry + 2] & (DEDUP_NON - 1)
         entry *= self.cached_response_bytes
         if n and self.cached_responses[entry] == 0:
-            return self.node.oscore.repeat(view, self.cached_responses, entry)
+            return self.node.protected_request(view, entry)
         copy(self.node.tx, 0, self.cached_responses, entry, n)
         return n
 

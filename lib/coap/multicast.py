@@ -26,9 +26,10 @@ from coap.codec import (
     copy,
     parse,
 )
+from coap.counters import COUNT_GROUP_DROPPED
 from coap.extension import Extension
 from coap.messaging import random16
-from coap.numbers import CLOCK_HALF, CLOCK_MASK, COUNT_GROUP_DROPPED
+from coap.numbers import CLOCK_HALF, CLOCK_MASK
 
 _ONCE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
 
@@ -144,10 +145,9 @@ class Multicast(Extension):
     def _answer(self, i, at):
         node = self.node
         view = node.view
-        view.buf = self.requests[i]
         view.peer = self.peers[i]
         view.group = True
-        n = node.process_stored(self.words[at])
+        n = node.process_stored(self.requests[i], self.words[at], 0)
         view.group = False
         self.words[at] = 0
         self.waiting -= 1

@@ -8,7 +8,8 @@ import sys
 from micropython import const
 
 from coap.codec import CODE, MAX_PAYLOAD
-from coap.numbers import COUNT_HANDLER_ERRORS, SERVICE_UNAVAILABLE
+from coap.counters import COUNT_HANDLER_ERRORS
+from coap.numbers import SERVICE_UNAVAILABLE
 from coap.resource import CoapError, ResourceTable
 from coap.response import DEFAULT_CODES
 

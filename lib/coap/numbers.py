@@ -89,58 +89,6 @@ SENML_JSON = const(110)
 SENML_CBOR = const(112)
 PROBLEM_DETAILS = const(257)
 
-
-# What a node counts, for /diag: an index into node.counters a fact, each since start.
-#
-# How many datagrams came is counted by scan(): node.view.r[scan.COUNT], modulo 2**30.
-
 # Time: milliseconds modulo 2**30, compared by signed difference
 CLOCK_MASK = const(0x3FFFFFFF)
 CLOCK_HALF = const(0x20000000)
-
-COUNT_MALFORMED = const(0)  # format errors
-COUNT_DUPLICATES = const(1)  # repeats answered from memory or dropped
-COUNT_RETRANSMISSIONS = const(2)
-COUNT_GIVEN_UP = const(3)  # confirmable messages that nobody acknowledged
-COUNT_NO_EXCHANGE = const(4)  # confirmable messages that found no free slot
-COUNT_RESPONSES_EVICTED = const(5)  # remembered replies lost to newer ones while alive
-COUNT_PEERS_EVICTED = const(6)
-COUNT_REFUSED = const(7)  # 5.03 because a table was full of others
-COUNT_HANDLER_ERRORS = const(8)  # exceptions in handlers and timers
-COUNT_TOO_LONG = const(9)  # requests and replies that did not fit
-COUNT_REOPENED = const(10)  # sockets opened anew
-COUNT_SEND_ERRORS = const(11)
-COUNT_OBSERVERS_REFUSED = const(12)  # registrations answered without Observe
-COUNT_OBSERVERS_EVICTED = const(13)  # strangers that made room for a verified peer
-COUNT_BLOCKS_REFUSED = const(14)  # transfers that found no room
-COUNT_RATE_LIMITED = const(15)  # requests beyond a peer's rate
-COUNT_GROUP_DROPPED = const(16)  # requests to a group beyond what can be answered later
-COUNT_BLOCKS_EVICTED = const(17)  # transfers and kept answers that made room for others
-COUNT_OUT_OF_MEMORY = const(18)  # datagrams that found no room in the heap
-COUNT_FRAMES_DROPPED = const(19)  # damaged ones on a serial line
-COUNT_FRAMES_IGNORED = const(20)  # IP on a serial line
-COUNT_DECRYPT_FAILED = const(21)  # OSCORE requests: forged, replayed, malformed, no context
-COUNTER_NAMES = (
-    "malformed",
-    "duplicates",
-    "retransmissions",
-    "given_up",
-    "no_exchange",
-    "replies_pushed_out",
-    "peers_pushed_out",
-    "refused",
-    "handler_errors",
-    "too_long",
-    "reopened",
-    "send_errors",
-    "observers_refused",
-    "observers_pushed_out",
-    "blocks_refused",
-    "limited",
-    "group_dropped",
-    "blocks_pushed_out",
-    "out_of_memory",
-    "frames_dropped",
-    "frames_ignored",
-    "not_opened",
-)

@@ -38,17 +38,10 @@ from coap.codec import (
     same_request,
     same_token,
 )
-from coap.extension import Extension, with_context
+from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
+from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
-from coap.numbers import (
-    CLOCK_MASK,
-    COUNT_OBSERVERS_EVICTED,
-    COUNT_OBSERVERS_REFUSED,
-    FETCH,
-    GET,
-    INTERNAL_SERVER_ERROR,
-    NOT_ACCEPTABLE,
-)
+from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: nobody
@@ -267,7 +260,7 @@ class Observe(Extension):
             try:
                 peer = node.unpack_peer(part[named:start])
                 if part[at + 2]:
-                    node.view.context = node.oscore.number_of(part[at + 3 : named])
+                    node.view.context = node.oscore.index_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
                 node.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
             except (ValueError, AttributeError):
@@ -356,12 +349,11 @@ class Observe(Extension):
     def _send(self, i, mid):  # hot
         """Write the notification for observer i; it is confirmable when it has an exchange."""
         view = self.node.view
-        view.buf = self.requests[i]
-        view.peer = self.peers[i]
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
         view.uses_identity = False
-        n = with_context(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
+        view.peer = self.peers[i]
+        n = self._process(i, i * _WORDS)
         self.notifying = -1
         if self.node.conditions is not None:
             self.node.conditions.told(i, self.resources[i])
@@ -371,11 +363,15 @@ class Observe(Extension):
             n = self.node.write_code(INTERNAL_SERVER_ERROR)
         return self._seal(i, mid, n)
 
+    def _process(self, i, at):  # hot
+        words = self.words
+        return self.node.process_stored(self.requests[i], words[at], words[at + _CONTEXT])
+
     def _seal(self, i, mid, n):
         context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
         self._note(i, i * _WORDS, n)
-        return self.node.oscore.answer(context, n) if context else n
+        return self.node.oscore.protect_notification(context, n) if context else n
 
     def _stamp(self, i, mid, tx):  # hot
         at = i * _WORDS

@@ -10,8 +10,9 @@ from array import array
 from micropython import const
 
 from coap.codec import FIELD_LIMIT, FIELD_MAX_AGE, REQUEST, TYPE
+from coap.counters import COUNT_RATE_LIMITED
 from coap.extension import Extension
-from coap.numbers import CLOCK_MASK, COUNT_RATE_LIMITED, TOO_MANY_REQUESTS
+from coap.numbers import CLOCK_MASK, TOO_MANY_REQUESTS
 
 _SMALL = const(64)  # payload that keeps an answer within 136 bytes
 

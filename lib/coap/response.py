@@ -33,12 +33,12 @@ from coap.codec import (
     write_cbor_number,
     write_decimal,
 )
+from coap.counters import COUNT_TOO_LONG
 from coap.message import MessageBuilder
 from coap.numbers import (
     CBOR,
     CHANGED,
     CONTENT,
-    COUNT_TOO_LONG,
     CREATED,
     DELETED,
     ETAG,

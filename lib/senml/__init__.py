@@ -53,6 +53,23 @@ _HEX = b"0123456789abcdef"
 _NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-:./_"
 _FIRST_CHARS = const(62)  # those of them that a name may begin with
 
+# The ints of a pack that is being written
+_FORM = const(0)  # CBOR or JSON
+_FIRST = const(1)  # no record has been begun
+_LEFT = const(2)  # records that are still to come
+_AT = const(3)  # where the next record goes in the scratch
+_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
+_STATE = const(5)
+
+# Where in the scratch things lie: the base time from 0 on
+_TIME_AT = const(28)
+_START = const(56)  # of records
+_FULL = const(120)  # from here on they must be given to the sink; room for a record is behind it
+
+_CBOR = const(0)  # forms, as they index what is spelled in both
+_JSON = const(1)
+_ENTRIES = const(5)  # where what opening() is given as base and names has its bytes
+
 _len = len
 _type = type  # found at once: the names that are built in are searched one by one
 
@@ -331,23 +348,6 @@ def _entries(*texts):
 
 
 # How a record of a SenML pack begins, compiled to machine code (RFC 8428 sections 5 and 6).
-
-# The ints of a pack that is being written
-_FORM = const(0)  # CBOR or JSON
-_FIRST = const(1)  # no record has been begun
-_LEFT = const(2)  # records that are still to come
-_AT = const(3)  # where the next record goes in the scratch
-_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
-_STATE = const(5)
-
-# Where in the scratch things lie: the base time from 0 on
-_TIME_AT = const(28)
-_START = const(56)  # of records
-_FULL = const(120)  # from here on they must be given to the sink; room for a record is behind it
-
-_CBOR = const(0)  # forms, as they index what is spelled in both
-_JSON = const(1)
-_ENTRIES = const(5)  # where what opening() is given as base and names has its bytes
 
 
 @micropython.viper

@@ -4,7 +4,8 @@ import sys
 
 from coap import Resource
 from coap.blockwise import Blockwise
-from coap.numbers import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED, FETCH, GET, NON, POST, PUT
+from coap.counters import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED
+from coap.numbers import FETCH, GET, NON, POST, PUT
 from coap.resource import SEPARATE, CoapError
 from support import cases
 from support.engine import ask, due, encode, request

@@ -4,19 +4,8 @@ from lossy_link import LossyLink
 
 from coap import SEPARATE, CoapError
 from coap.codec import ABSENT
-from coap.numbers import (
-    CON,
-    COUNT_GIVEN_UP,
-    COUNT_HANDLER_ERRORS,
-    COUNT_NO_EXCHANGE,
-    DELETE,
-    FETCH,
-    GET,
-    NON,
-    POST,
-    PUT,
-    SENML_CBOR,
-)
+from coap.counters import COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_NO_EXCHANGE
+from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR
 from support import cases, raises
 from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
 from support.engine import Peer, ask, due, encode, silent

@@ -6,23 +6,16 @@ locked an allocation is a MemoryError.
 
 from coap import Resource
 from coap.blockwise import Blockwise
-from coap.link_format import WellKnownCore
-from coap.multicast import Multicast
-from coap.no_response import NoResponse
-from coap.numbers import (
-    ACK,
-    CON,
+from coap.counters import (
     COUNT_BLOCKS_REFUSED,
     COUNT_DUPLICATES,
     COUNT_RATE_LIMITED,
     COUNT_RETRANSMISSIONS,
-    FETCH,
-    GET,
-    NON,
-    POST,
-    PUT,
-    RST,
 )
+from coap.link_format import WellKnownCore
+from coap.multicast import Multicast
+from coap.no_response import NoResponse
+from coap.numbers import ACK, CON, FETCH, GET, NON, POST, PUT, RST
 from coap.observe import Observe
 from coap.rate_limit import RateLimit
 from support import allocated, cases, locked

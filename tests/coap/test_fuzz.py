@@ -1,6 +1,6 @@
 """A slice of `make fuzz`: random and mutated datagrams against a node with all features."""
 
-from coap.numbers import (
+from coap.counters import (
     COUNT_BLOCKS_REFUSED,
     COUNT_DUPLICATES,
     COUNT_GROUP_DROPPED,

@@ -4,22 +4,14 @@ The node serves /a (GET "ok", PUT and POST counted). After every input it must s
 """
 
 from coap import CoapError, Node
-from coap.node import Node as Bare
-from coap.numbers import (
-    ACK,
-    CHANGED,
-    CON,
-    CONTENT,
+from coap.counters import (
     COUNT_HANDLER_ERRORS,
     COUNT_MALFORMED,
     COUNT_PEERS_EVICTED,
     COUNT_RESPONSES_EVICTED,
-    GET,
-    NON,
-    POST,
-    PUT,
-    RST,
 )
+from coap.node import Node as Bare
+from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST, PUT, RST
 from support import cases, hexbytes
 from support.engine import answer, ask, decode, encode, get, request
 

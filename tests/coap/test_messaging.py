@@ -2,12 +2,7 @@
 
 from lossy_link import LossyLink
 
-from coap.node import Node
-from coap.numbers import (
-    ACK,
-    CHANGED,
-    CON,
-    CONTENT,
+from coap.counters import (
     COUNT_DUPLICATES,
     COUNT_GIVEN_UP,
     COUNT_NO_EXCHANGE,
@@ -15,13 +10,9 @@ from coap.numbers import (
     COUNT_REFUSED,
     COUNT_RESPONSES_EVICTED,
     COUNT_RETRANSMISSIONS,
-    GET,
-    NON,
-    POST,
-    PUT,
-    RST,
-    SERVICE_UNAVAILABLE,
 )
+from coap.node import Node
+from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST, PUT, RST, SERVICE_UNAVAILABLE
 from support import cases
 from support.engine import (
     Peer,

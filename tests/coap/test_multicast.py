@@ -1,21 +1,10 @@
 """Requests to a group (RFC 7252 section 8): who answers, when, and when not."""
 
 from coap.blockwise import Blockwise
+from coap.counters import COUNT_GROUP_DROPPED
 from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
-from coap.numbers import (
-    ACK,
-    CLOCK_MASK,
-    CON,
-    COUNT_GROUP_DROPPED,
-    DELETE,
-    FETCH,
-    GET,
-    NON,
-    POST,
-    PUT,
-    RST,
-)
+from coap.numbers import ACK, CLOCK_MASK, CON, DELETE, FETCH, GET, NON, POST, PUT, RST
 from coap.observe import Observe
 from coap.resource import SEPARATE, CoapError
 from support import cases

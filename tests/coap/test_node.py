@@ -1,6 +1,7 @@
 """The request/response layer: RFC 7252 section 5 as a client sees it."""
 
 from coap import CoapError, Node, Resource
+from coap.counters import COUNT_HANDLER_ERRORS, COUNT_TOO_LONG
 from coap.node import Node as Bare
 from coap.numbers import (
     ACK,
@@ -10,8 +11,6 @@ from coap.numbers import (
     CON,
     CONFLICT,
     CONTENT,
-    COUNT_HANDLER_ERRORS,
-    COUNT_TOO_LONG,
     CREATED,
     DELETE,
     DELETED,
@@ -487,6 +486,7 @@ def test_what_was_removed_leaves_the_others_alone():
     first, second = node.add("a", Thing()), node.add("b", Thing())
     first.exists = False  # told to the table by changed()
     node.remove("a")
+    assert get(node, "b").code == CONTENT
     table = bytes(node.route_table)
     for first.exists in (True, False):
         first.changed()

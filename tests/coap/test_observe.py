@@ -3,18 +3,9 @@
 import gc
 
 from coap.blockwise import Blockwise
+from coap.counters import COUNT_GIVEN_UP, COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
 from coap.no_response import NoResponse
-from coap.numbers import (
-    CLOCK_MASK,
-    CON,
-    COUNT_GIVEN_UP,
-    COUNT_OBSERVERS_EVICTED,
-    COUNT_OBSERVERS_REFUSED,
-    FETCH,
-    GET,
-    NON,
-    POST,
-)
+from coap.numbers import CLOCK_MASK, CON, FETCH, GET, NON, POST
 from coap.observe import Observe
 from coap.resource import SEPARATE
 from support import cases, raises

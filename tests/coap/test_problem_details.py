@@ -6,6 +6,7 @@ from coap.numbers import GET, PUT
 from coap.problem_details import ProblemDetails, problem
 from coap.resource import CoapError
 from support import cases
+from support.cbor import decode_cbor
 from support.engine import ask, request
 from support.features import (
     ACCEPT,
@@ -46,42 +47,11 @@ def put(node, path="fails", why="short", accept=257, options=(), payload=b""):
     return ask(node, request(PUT, path, options=options, payload=payload))
 
 
-def cbor(data):
-    """The data item in all of `data`: maps, integers and texts of definite length."""
-    value, at = _item(data, 0)
-    assert at == len(data), data
-    return value
-
-
-def _item(data, at):
-    major, n = data[at] >> 5, data[at] & 31
-    at += 1
-    if n > 23:
-        size = 1 << (n - 24)
-        assert n < 28
-        n = int.from_bytes(data[at : at + size], "big")
-        assert n > (23 if size == 1 else (1 << 4 * size) - 1), "not the shortest"
-        at += size
-    if major == 0:
-        return n, at
-    if major == 1:
-        return -1 - n, at
-    if major == 3:
-        assert at + n <= len(data)
-        return data[at : at + n].decode(), at + n
-    assert major == 5, data
-    found = {}
-    for _ in range(n):
-        key, at = _item(data, at)
-        found[key], at = _item(data, at)
-    return found, at
-
-
 @cases(*sorted(WHY))
 def test_an_error_is_a_map_of_title_and_code(why):
     message = put(serving(), why=why)
     assert (message.code, message.uint(CONTENT_FORMAT), message.uint(MAX_AGE)) == (0xA3, 257, 9)
-    details = cbor(message.payload)
+    details = decode_cbor(message.payload)
     assert details.pop(-4) == 0xA3
     title = details.pop(-1, "")
     assert details == {}
@@ -99,7 +69,7 @@ def test_the_bytes():
 def test_errors_of_the_engine(method, path, code):
     message = ask(serving(), request(method, path, options=[option(ACCEPT, 257)]))
     assert (message.code, message.uint(CONTENT_FORMAT)) == (code, 257)
-    assert cbor(message.payload) == {-4: code}
+    assert decode_cbor(message.payload) == {-4: code}
 
 
 def test_who_accepts_something_else_gets_text():
@@ -121,9 +91,9 @@ def test_an_answer_of_blocks_is_no_problem():
     node = serving(ProblemDetails(), Blockwise(bytes=1024))
     message = put(node, "v", options=[option(SIZE1, 5000), block(BLOCK1, 0, 1)], payload=b"x" * 64)
     assert (message.code, message.uint(SIZE1), message.uint(BLOCK1)) == (0x8D, 1024, 0x0A)
-    assert cbor(message.payload) == {-4: 0x8D}
+    assert decode_cbor(message.payload) == {-4: 0x8D}
     message = put(node, options=[block(BLOCK2, 0, 0, 0)], why="23")
-    assert cbor(message.payload) == {-4: 0xA3, -1: "x" * 23}
+    assert decode_cbor(message.payload) == {-4: 0xA3, -1: "x" * 23}
 
 
 @cases("umlauts", "256", "short")
@@ -131,7 +101,7 @@ def test_a_small_message_holds_a_whole_map(why):
     node = Node(ProblemDetails(), room=64)
     node.put("fails")(serving().resource_at("fails").handlers[PUT])
     message = put(node, why=why)
-    details = cbor(message.payload)
+    details = decode_cbor(message.payload)
     assert len(message.payload) <= 64 and WHY[why].startswith(details[-1]) and details[-1]
 
 

@@ -1,7 +1,8 @@
 """The rate limit and the amplification limit: strangers are held down, the others go on."""
 
 from coap.blockwise import Blockwise
-from coap.numbers import ACK, CLOCK_MASK, CON, COUNT_RATE_LIMITED, DELETE, GET, NON, POST, PUT
+from coap.counters import COUNT_RATE_LIMITED
+from coap.numbers import ACK, CLOCK_MASK, CON, DELETE, GET, NON, POST, PUT
 from coap.observe import Observe
 from coap.rate_limit import RateLimit
 from support import cases

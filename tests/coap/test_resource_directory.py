@@ -4,8 +4,9 @@ from lossy_link import LossyLink
 
 import coap.resource_directory as module
 from coap.client import Client
+from coap.counters import COUNT_HANDLER_ERRORS
 from coap.link_format import WellKnownCore, listing
-from coap.numbers import ACK, COUNT_HANDLER_ERRORS, DELETE, GET, POST
+from coap.numbers import ACK, DELETE, GET, POST
 from coap.resource_directory import RegistrationClient, find
 from support import cases, raises
 from support.engine import Peer, encode

@@ -3,16 +3,13 @@
 from lossy_link import LossyLink
 
 from coap import SEPARATE, CoapError
+from coap.counters import COUNT_DUPLICATES, COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_REFUSED
 from coap.node import Node
 from coap.numbers import (
     ACK,
     CHANGED,
     CON,
     CONTENT,
-    COUNT_DUPLICATES,
-    COUNT_GIVEN_UP,
-    COUNT_HANDLER_ERRORS,
-    COUNT_REFUSED,
     DELETE,
     DELETED,
     FETCH,

@@ -1,7 +1,7 @@
 """The application's deadlines, in virtual time."""
 
+from coap.counters import COUNT_HANDLER_ERRORS
 from coap.node import Node
-from coap.numbers import COUNT_HANDLER_ERRORS
 from support import raises
 
 WRAP = 1 << 30

@@ -1,4 +1,4 @@
-"""When the observers of a batch hear of it: once all of its rows are new to them."""
+"""When observers of /s/batch are notified: once all rows are new to them."""
 
 from apps import device
 from apps.batch import ROWS, Batch

@@ -1,6 +1,4 @@
-"""Files that are broken or can not be written lead to safe mode, never to one restart after
-another.
-"""
+"""Broken or unwritable files lead to safe mode, not to endless restarts."""
 
 import os
 

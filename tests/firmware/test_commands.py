@@ -1,4 +1,4 @@
-"""The simulator's lines and options: what a person types, and what they hear back."""
+"""The simulator's commands and options, and their responses."""
 
 import board
 import node_main

@@ -1,4 +1,4 @@
-"""Settings and Wi-Fi access: what is taken, what is refused, and what a power cut leaves."""
+"""Settings and Wi-Fi credentials: accepted and refused values, power cuts during save."""
 
 import json
 import os

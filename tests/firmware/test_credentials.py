@@ -1,4 +1,4 @@
-"""The keys of a node: what the file may say, what a node without it does, its numbers in flash."""
+"""OSCORE keys of a node: the key file, a node without it, sequence numbers in flash."""
 
 import json
 import os

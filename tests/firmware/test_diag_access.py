@@ -1,4 +1,4 @@
-"""Who may read /diag: it is many times as long as the request for it, and tells how a node is."""
+"""Who may read /diag: the response is much longer than the request and tells the node's state."""
 
 import json
 import os

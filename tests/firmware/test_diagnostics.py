@@ -1,4 +1,4 @@
-"""/diag and /diag/log: what they tell, in whole and block by block; and the count of resets."""
+"""/diag and /diag/log: their contents, whole and block-wise; the count of resets."""
 
 import json
 import os
@@ -12,16 +12,8 @@ from apps import door, resets
 from apps.diagnostics import Log
 from coap import Node
 from coap.access import READ_ONLY, Access
-from coap.numbers import (
-    CBOR,
-    COUNT_MALFORMED,
-    COUNT_RETRANSMISSIONS,
-    COUNTER_NAMES,
-    JSON,
-    SENML_CBOR,
-    SENML_JSON,
-    TEXT,
-)
+from coap.counters import COUNT_MALFORMED, COUNT_RETRANSMISSIONS, COUNTER_NAMES
+from coap.numbers import CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
 from coap.oscore import Oscore
 from coap.oscore.context import Context
 from config import Settings

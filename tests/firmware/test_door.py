@@ -1,4 +1,4 @@
-"""The door: its resources as a client sees them, /config, and no allocation."""
+"""The door's resources as a client sees them, /config, and no allocation."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A node at its gateway's resource directory: which address, which name, and when it registers."""
+"""Registration with the gateway's resource directory: address, endpoint name, times."""
 
 from lossy_link import LossyLink
 

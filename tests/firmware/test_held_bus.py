@@ -1,4 +1,4 @@
-"""A wearable that was reset in the middle of a transfer: a chip still holds the bus."""
+"""A wearable reset in the middle of an I2C transfer: a chip still holds the bus."""
 
 import board
 from machine import bus, clock, wire

@@ -1,4 +1,4 @@
-"""How boards are reached: the link and the line that a board.py asks for, PPP, /wifi."""
+"""How boards are reached: the link and serial line that board.py names, PPP, /wifi."""
 
 import json
 import os

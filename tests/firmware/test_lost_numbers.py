@@ -1,4 +1,4 @@
-"""Numbers that are lost: keys whose file of numbers is missing, events whose count began again."""
+"""Lost numbers: keys without their file of sequence numbers, restarted event numbers."""
 
 import json
 import os

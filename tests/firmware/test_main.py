@@ -1,4 +1,4 @@
-"""main() as a whole, on a board of fakes: who gets the REPL, who serves, who starts anew."""
+"""main() as a whole on fake boards: REPL, service, restarts, safe mode."""
 
 import os
 import sys

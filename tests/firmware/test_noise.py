@@ -1,4 +1,4 @@
-"""Noise of an ADC and of a body at rest: observers are not told of what has not changed."""
+"""ADC noise and a body at rest: unchanged values do not notify observers."""
 
 import board
 import machine

@@ -1,4 +1,4 @@
-"""Nobody is locked out: the window, safe mode, settings on trial, the watchdog."""
+"""Recovery: the wait for Ctrl-C, safe mode, settings on trial, the watchdog."""
 
 import os
 

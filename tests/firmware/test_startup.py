@@ -1,4 +1,4 @@
-"""From power-on to a serving node: the window, the settings, the loop around the link, the end."""
+"""From power-on to a serving node: settings, the loop around the link, the end."""
 
 import os
 import sys

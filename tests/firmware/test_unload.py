@@ -1,4 +1,4 @@
-"""Modules that are needed for a moment leave nothing behind."""
+"""Modules that are needed only at the start are unloaded, and their memory freed."""
 
 import gc
 import sys

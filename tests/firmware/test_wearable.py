@@ -1,4 +1,4 @@
-"""The wearable: its resources as a client sees them, sensors that fail, and no allocation."""
+"""The wearable's resources as a client sees them, failing sensors, and no allocation."""
 
 import json
 

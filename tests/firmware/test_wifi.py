@@ -1,4 +1,4 @@
-"""The Wi-Fi link on fake radios: nights of losses in no time, and every driver's habits."""
+"""The Wi-Fi link on fake radios in virtual time, with the quirks of each driver."""
 
 from support import cases
 from support.fake_radio import (

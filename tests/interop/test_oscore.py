@@ -20,9 +20,9 @@ from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import Node, default_extensions
 from coap.transports.udp import Udp, peer
-from oscore_keys import make as make_keys
-from oscore_keys.make import note_provisioned
-from oscore_keys.provision import check
+from keys import make as make_keys
+from keys.make import note_provisioned
+from keys.provision import check
 from power.report import Report
 from setup import packages
 

@@ -1,4 +1,4 @@
-"""A cell that sags when the radio starts: the node does not empty it by trying for ever."""
+"""A cell that sags when the radio starts: retries must not drain it."""
 
 import battery_door
 from config import Settings

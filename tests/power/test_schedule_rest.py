@@ -1,5 +1,6 @@
-"""How a door goes to sleep, and how it wakes on a chip whose sleep returns, as a Pico's does: a
-move at the last moment, and the contact's debounce.
+"""How a door falls asleep and how it wakes on a chip whose sleep returns (RP2).
+
+An edge at the last moment before sleep, and the contact's debounce after it.
 """
 
 import machine
@@ -120,5 +121,5 @@ def test_ever_bouncing_contact_is_left_unarmed(bounces, gpio):
     door = Door([START_MS + 1000 * i for i in range(40)], bounces, gpio)
     lived(door)
     assert None in [level for _, level in door.slept]
-    assert UNSTEADY in [fault[0] for fault in door.cycle.journal.faults]
+    assert UNSTEADY in [fault[0] for fault in door.cycle.log.faults]
     assert len(door.reports) < 36

@@ -1,4 +1,4 @@
-"""An access point that stays while the network behind it changes: joins work, reports do not."""
+"""The access point stays while the network behind it changes: joins work, reports fail."""
 
 from power.event_log import TIMER
 from power.wifi_fast import FastJoin

@@ -1,4 +1,4 @@
-"""Joining in a second: the orders of calls that each port wants, and the way back to a scan."""
+"""Fast Wi-Fi join: the order of driver calls per port, and the fall-back to a scan."""
 
 from power.wifi_fast import FAILED, JOINING, UP, FastJoin, best, packed
 from support import cases

@@ -1,4 +1,4 @@
-"""SenML packs: the examples of RFC 8428, borders, misuse, and no allocation."""
+"""SenML packs: the examples of RFC 8428, limits, misuse, and no allocation."""
 
 from coap import Resource
 from coap.blockwise import Blockwise

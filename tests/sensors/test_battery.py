@@ -1,4 +1,4 @@
-"""Battery: millivolts through the divider on either kind of ADC, and percent by chemistry."""
+"""Battery: millivolts through the divider on either kind of ADC, percent by chemistry."""
 
 import machine
 from machine import ADC, Pin, wire

@@ -1,4 +1,4 @@
-"""The I2C chips against their register models, and a bus that fails."""
+"""Drivers of the I2C chips against register models, and on a failing bus."""
 
 import machine
 from chips import lis3dh, lsm6dsox, max30102, max30205, tmp117

@@ -1,4 +1,4 @@
-"""The supervised loop: four states by voltage, on either kind of ADC."""
+"""The supervised tamper loop: four states by voltage, on either kind of ADC."""
 
 import machine
 from machine import ADC, Pin, wire

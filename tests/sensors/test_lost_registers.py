@@ -1,5 +1,6 @@
-"""Sensors that lose their registers in a brown-out and still answer on the bus: each driver
-notices that, starts its chip again, and no counter jumps.
+"""Sensors that lose their registers in a brown-out but still respond on the bus.
+
+Each driver notices that and initialises its chip again; no counter jumps.
 """
 
 import machine

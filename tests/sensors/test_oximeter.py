@@ -1,4 +1,4 @@
-"""The light of the oximeter: on while there is a finger, else a glimpse now and then."""
+"""The oximeter's light: on while there is a finger, else short probes."""
 
 import machine
 from chips.max30102 import Max30102

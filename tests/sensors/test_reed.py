@@ -1,4 +1,4 @@
-"""Reed: debounced without a timer, both edges counted, nothing allocated."""
+"""Reed contact: debouncing without a timer, edge counts, no allocation."""
 
 import machine
 from machine import Pin, clock, wire

@@ -1,4 +1,4 @@
-"""A bus that a chip holds is clocked free; one that is free is left alone but for a stop."""
+"""Release of an I2C bus that a chip holds: clocks until SDA is free, then a stop."""
 
 from sensors.driver import release
 from support import cases

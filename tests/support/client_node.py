@@ -1,4 +1,4 @@
-"""What the tests of the client share: a node that asks, and what it was told."""
+"""A node with a client, and a record of the responses it gets, for tests of the client."""
 
 from coap.client import Client
 from coap.numbers import ACK, CON, NON, RST

@@ -1,4 +1,4 @@
-"""What the engine's tests share: messages made and read by hand, and peers with a script.
+"""CoAP messages encoded and decoded by a codec of the tests' own, and scripted peers.
 
 Nothing here uses the engine's own parser or writer, for these are what is tested.
 """

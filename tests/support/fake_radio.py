@@ -1,4 +1,4 @@
-"""Fake `network` modules with the habits of the two radios, driven by a clock of ours."""
+"""Fake `network` modules with the quirks of the ESP32 and Pico W radios, in virtual time."""
 
 UP = "up"
 WRONG_PASSWORD = "wrong password"

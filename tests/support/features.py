@@ -1,4 +1,4 @@
-"""What the tests of the features share: their options, and nodes with something to ask for."""
+"""Options, nodes and resources that the tests of the extensions share."""
 
 from coap import Resource
 from coap.node import Node

@@ -11,12 +11,12 @@ from array import array
 
 from coap import Resource
 from coap.blockwise import Blockwise
+from coap.counters import COUNT_HANDLER_ERRORS, COUNTER_NAMES
 from coap.echo import Echo
 from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
 from coap.no_response import NoResponse
 from coap.node import Node
-from coap.numbers import COUNT_HANDLER_ERRORS, COUNTER_NAMES
 from coap.observe import Observe
 from coap.problem_details import ProblemDetails
 from coap.rate_limit import RateLimit

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from host.device import Problem
-from oscore_keys import make as tool
+from keys import make as tool
 
 
 def is_refused(folder):

@@ -11,8 +11,8 @@ import pytest
 from aiocoap.oscore import FilesystemSecurityContext
 
 from host.device import Problem
-from oscore_keys import make as tool
-from oscore_keys import provision as put_keys
+from keys import make as tool
+from keys import provision as put_keys
 from setup.console import ROOT
 from support.ports import free_port
 
@@ -186,7 +186,7 @@ def test_what_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "keys").write_text("a file")
     command = [
         sys.executable,
-        "tools/oscore_keys",
+        "tools/keys",
         "make",
         "--node",
         "a",

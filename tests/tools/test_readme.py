@@ -47,7 +47,7 @@ def test_the_example_answers(interpreter, tmp_path):
 def test_the_example_is_ten_lines_and_names_no_feature():
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 10
     first_screen = "\n".join(README.splitlines()[:40])
-    features = re.findall(r"^class (\w+)\(Feature\)", lib_text(), re.MULTILINE)
+    features = re.findall(r"^class (\w+)\(Extension\)", lib_text(), re.MULTILINE)
     assert len(features) > 5
     for name in features:
         assert not re.search(rf"\b{name}\(", first_screen), name
@@ -71,3 +71,11 @@ def test_every_file_that_it_points_to_exists():
 
 def lib_text():
     return "\n".join(path.read_text() for path in (ROOT / "lib/coap").glob("*.py"))
+
+
+def test_each_tool_is_in_the_list_of_tools():
+    tools = ROOT / "tools"
+    text = (tools / "README.md").read_text()
+    listed = set(re.findall(r"`([\w.]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", text, re.M))))
+    skipped = ("README.md", "__pycache__")
+    assert listed == {path.name for path in tools.iterdir() if path.name not in skipped}

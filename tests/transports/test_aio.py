@@ -7,8 +7,9 @@ import socket
 import time
 
 from coap import SEPARATE
+from coap.counters import COUNT_REOPENED
 from coap.node import Node
-from coap.numbers import ACK, CON, CONTENT, COUNT_REOPENED, GET
+from coap.numbers import ACK, CON, CONTENT, GET
 from coap.transports.aio import serve as serve_node
 from coap.transports.aio import serve_udp
 from coap.transports.udp import Udp

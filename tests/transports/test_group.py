@@ -4,10 +4,11 @@ import os
 import socket
 import time
 
+from coap.counters import COUNT_HANDLER_ERRORS, COUNT_REOPENED
 from coap.link_format import WellKnownCore
 from coap.multicast import Multicast
 from coap.node import Node
-from coap.numbers import CON, COUNT_HANDLER_ERRORS, COUNT_REOPENED, GET, NON
+from coap.numbers import CON, GET, NON
 from coap.transports.group import ALL_NODES, Group
 from coap.transports.udp import Udp
 from support import cases, raises

@@ -6,19 +6,9 @@ import coap.transports.slipmux as slip
 import coap.transports.slipmux as slipmux_module
 from coap import SEPARATE, Resource
 from coap.codec import MAX_MESSAGE
+from coap.counters import COUNT_FRAMES_DROPPED, COUNT_FRAMES_IGNORED, COUNT_SEND_ERRORS
 from coap.node import Node
-from coap.numbers import (
-    ACK,
-    CON,
-    CONTENT,
-    COUNT_FRAMES_DROPPED,
-    COUNT_FRAMES_IGNORED,
-    COUNT_SEND_ERRORS,
-    GET,
-    NON,
-    POST,
-    RST,
-)
+from coap.numbers import ACK, CON, CONTENT, GET, NON, POST, RST
 from coap.observe import Observe
 from coap.transports.slipmux import Slipmux
 from support import allocated, cases, locked, only, raises, retained

@@ -10,19 +10,9 @@ import time
 
 import coap.transports.udp as udp_module
 from coap import SEPARATE
+from coap.counters import COUNT_GIVEN_UP, COUNT_REOPENED, COUNT_SEND_ERRORS
 from coap.node import Node
-from coap.numbers import (
-    ACK,
-    CHANGED,
-    CON,
-    CONTENT,
-    COUNT_GIVEN_UP,
-    COUNT_REOPENED,
-    COUNT_SEND_ERRORS,
-    GET,
-    NON,
-    POST,
-)
+from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST
 from coap.rate_limit import RateLimit
 from coap.transports.udp import Udp, run
 from support import cases, expected_failure, only, raises, retained

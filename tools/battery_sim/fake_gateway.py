@@ -5,8 +5,9 @@ Runs on MicroPython.
 
 from fake_wifi import NODE_HOST
 
-from coap import CoapError, Node, Resource
-from coap.numbers import BAD_REQUEST
+from coap import Node, Resource
+from coap.numbers import SENML_CBOR
+from support.cbor import decode_cbor
 
 ADDRESS = ("192.168.1.2", 5683)
 ROW_NAMES = ("hr", "spo2", "steps", "temp")
@@ -95,54 +96,11 @@ class Gateway:
 
 
 class _Mailbox(Resource):
-    accepts = (112,)
+    accepts = (SENML_CBOR,)
 
     def __init__(self, gateway):
         super().__init__()
         self._gateway = gateway
 
-    def post(self, request, reply):
-        try:
-            records, end = decode_cbor(request.payload_bytes(), 0)
-        except (IndexError, ValueError):
-            raise CoapError(BAD_REQUEST)
-        if end != request.payload_length:
-            raise CoapError(BAD_REQUEST)
-        self._gateway.take_report(records)
-
-
-def decode_cbor(data, at):
-    """Return (value, end) of the CBOR item at offset `at`; the types that SenML packs use.
-
-    Raises IndexError for a truncated item, ValueError for another type.
-    """
-    major, n = data[at] >> 5, data[at] & 31
-    at += 1
-    if n > 23 and major != 7:
-        size = 1 << (n - 24)
-        n = int.from_bytes(data[at : at + size], "big")
-        at += size
-    if major == 0:
-        return n, at
-    if major == 1:
-        return -1 - n, at
-    if major == 3:
-        return data[at : at + n].decode(), at + n
-    if major == 4:
-        items = []
-        for _ in range(n):
-            value, at = decode_cbor(data, at)
-            items.append(value)
-        return items, at
-    if major == 5:
-        found = {}
-        for _ in range(n):
-            key, at = decode_cbor(data, at)
-            found[key], at = decode_cbor(data, at)
-        return found, at
-    if major == 6 and n == 4:  # decimal fraction
-        (exponent, mantissa), at = decode_cbor(data, at)
-        return mantissa * 10**exponent, at
-    if major == 7 and n in (20, 21):
-        return n == 21, at
-    raise ValueError("no CBOR type of a report")
+    def post(self, request, response):
+        self._gateway.take_report(decode_cbor(request.payload_bytes()))

@@ -2,31 +2,26 @@
 
 The node is awake for moments only, so the observer registers when it sees a report pass, until
 the registration is acknowledged. It never registers again: notifications arrive because the node
-keeps its observers over sleep. Messages are built by hand. Runs on MicroPython.
+keeps its observers over sleep. Runs on MicroPython.
 """
 
 from fake_wifi import NODE_HOST
 
+from coap.numbers import ACK, CON, CONTENT, GET, OBSERVE
+from support.engine import decode, encode, request
+
 ADDRESS = ("192.168.1.9", 40000)
 NODE = (NODE_HOST, 5683)
 TOKEN = b"\x07"
-REGISTER = b"\x41\x01\x12\x34" + TOKEN + b"\x60"  # CON GET with Observe 0
-EMPTY_ACK = b"\x60\0"
-ACK, CON = 2, 0
-CONTENT = 0x45
 
 
 class Observer:
     """notifications: [(when_ms, observe value, text, is confirmable)], each MID once."""
 
     def __init__(self, clock, access_point, path):
-        self._request = REGISTER
-        delta = 5  # Uri-Path is option 11, Observe option 6
-        for part in path.split("/"):
-            self._request += bytes((delta << 4 | len(part),)) + part.encode()
-            delta = 0
         self.registered = False
         self.notifications = []
+        self._registration = request(GET, path, token=TOKEN, options=((OBSERVE, b""),))
         self._clock = clock
         self._access_point = access_point
         self._mids = []
@@ -35,25 +30,23 @@ class Observer:
     def on_report(self):
         """Register, if not done yet: a report has passed, so the node is awake."""
         if not self.registered:
-            self._send(self._request)
+            self._send(self._registration)
 
     def receive(self, data, peer):
         """Take the response to the registration, or acknowledge a notification and keep it."""
-        kind, mid = data[0] >> 4 & 3, bytes(data[2:4])
-        if data[1] != CONTENT or data[4:5] != TOKEN:
+        message = decode(data)
+        if message.code != CONTENT or message.token != TOKEN:
             return
-        if kind == ACK:
-            self.registered = data[5:6] in (b"\x60", b"\x61", b"\x62", b"\x63")  # has Observe
+        if message.kind == ACK:
+            self.registered = message.uint(OBSERVE) is not None
             return
-        if kind == CON:
-            self._send(EMPTY_ACK + mid)
-        if mid in self._mids:
+        if message.kind == CON:
+            self._send(encode(ACK, 0, message.mid))
+        if message.mid in self._mids:
             return
-        self._mids.append(mid)
-        length = data[5] & 15
-        value = int.from_bytes(data[6 : 6 + length], "big")
-        text = data[data.find(b"\xff") + 1 :].decode()
-        self.notifications.append((self._clock.now_ms, value, text, kind == CON))
+        self._mids.append(message.mid)
+        entry = (message.uint(OBSERVE), message.payload.decode(), message.kind == CON)
+        self.notifications.append((self._clock.now_ms,) + entry)
 
     def summary(self):
         """Return the counts as a dict; stale: Observe values that do not rise (RFC 7641 3.4)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_mpy import compile_file, sources
-from fold import counterpart
+from fold import counterpart, folded
 from host.device import ROOT, Problem
 from setup import console, interpreter
 
@@ -53,9 +53,11 @@ def build(folder=BUILD):
             (Path("boards", board, "board.py"), counterpart(ROOT / "boards" / board / "board.py"))
         )
     with console.lock("battery_sim", folder):
+        wanted = set()
         for path, file in modules:
             as_source = path.name in ("boot.py", "main.py") or platform.machine() != "x86_64"
             made = target / (path if as_source else path.with_suffix(".mpy"))
+            wanted.add(made)
             if made.exists() and made.stat().st_mtime > file.stat().st_mtime:
                 continue
             made.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,9 @@ def build(folder=BUILD):
                 shutil.copyfile(file, made)
             else:
                 compile_file(file, path, made, "x64")
+        for path in target.rglob("*.*py"):
+            if path not in wanted:
+                path.unlink()  # of a module that is gone: it would hide a missing import
     return target
 
 
@@ -75,6 +80,8 @@ def simulate(firmware, seed, scenario):
     program, _ = interpreter.find()
     settings = {**SETTINGS, "app": scenario.app, "heartbeat_s": scenario.heartbeat_s}
     options = {
+        "tests": str(folded() / "tests"),
+        "simulator": str(folded() / "tools" / "simulator"),
         "firmware": str(firmware),
         "board": str(firmware / "boards" / BOARDS[scenario.chip]),
         "app": scenario.app,

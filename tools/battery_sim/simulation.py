@@ -3,7 +3,7 @@
     micropython simulation.py < OPTIONS
 
 OPTIONS: a JSON object (an argument may have 255 bytes at most)
-    firmware, board   folders with the firmware and with board.py
+    tests, simulator, firmware, board   folders for sys.path; board has board.py
     app               "door" or "wearable"
     seed, hours       of the random numbers; the simulated span
     chip              as in fake_modules.py
@@ -20,9 +20,8 @@ import json
 import sys
 
 OPTIONS = json.load(sys.stdin)
-SIMULATOR = sys.argv[0][: -len("simulation.py")] + "../simulator"
-for folder in (SIMULATOR, OPTIONS["firmware"], OPTIONS["board"]):
-    sys.path.insert(0, folder)
+for name in ("tests", "simulator", "firmware", "board"):
+    sys.path.insert(0, OPTIONS[name])
 
 import machine  # noqa: E402
 from clock import Brownout, Clock, DeepSleep, PowerCut, SimulationEnd  # noqa: E402
@@ -67,7 +66,7 @@ class Simulation:
         self.access_point = AccessPoint(clock, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_draws = self.access_point.radio_draws
         self.gateway = Gateway(clock, self.access_point, NODE_NAME)
-        self.boots = self.splits_payload = self.brownouts = self.restarts = self.safe_modes = 0
+        self.boots = self.cuts = self.brownouts = self.restarts = self.safe_modes = 0
         self.outages = 0
         self.unwatched = []
         self.blind = []
@@ -113,7 +112,7 @@ class Simulation:
             except SimulationEnd:
                 break
             except PowerCut:
-                self.splits_payload += 1
+                self.cuts += 1
                 self._lose_power(is_cut=True)
                 cause, wake_reason, sleep = POWER_ON, 0, None
             except Brownout:

@@ -10,6 +10,7 @@ import { Peer } from './ppp.mjs'
 import { Uart } from './uart.mjs'
 import { Console } from './usb.mjs'
 
+const SEED = 1
 const ADC_FULL_SCALE_MV = 3300
 const ADC_MAX = 4095
 const ADC_CHANNELS = 5
@@ -24,10 +25,9 @@ export class Board {
     this.emit = emit
     this.chip = null // without power
     this.passedNanos = 0 // with earlier chips, and without power
-    this.boots = 0
     this.flash = new Flash(options.flash)
     this.flash.install(options.image)
-    this.random = randomBits(options.seed)
+    this.random = randomBits(SEED)
     this.pins = new Pins((pin, level) => emit({ event: 'pin', pin, level }))
     this.requestI2c = (event, onReply) => {
       this.onReply = onReply
@@ -89,12 +89,11 @@ export class Board {
   }
 
   start(before, reason) {
-    const { bootrom, id, pppUart, pppBaud } = this.options
+    const { bootrom, pppUart, pppBaud } = this.options
     const onReset = (why) => {
       this.resetReason = why
     }
-    this.chip = makeChip({ bootrom, flash: this.flash, id, random: this.random, before, onReset })
-    this.boots++
+    this.chip = makeChip({ bootrom, flash: this.flash, random: this.random, before, onReset })
     this.softwareI2c.reset()
     this.pins.attach(this.chip)
     this.chip.adc.channelValues = this.adc

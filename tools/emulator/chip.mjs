@@ -21,7 +21,7 @@ const FIRST_INSTRUCTION = 0x10000000 // the second boot stage, at the start of f
 // onReset(reason) is called when its program or its watchdog resets it: "software" or "watchdog".
 // The next chip then gets this one as `before`: rp2040js has no reset, and on hardware the scratch
 // registers of the watchdog and its reason survive one.
-export function makeChip({ bootrom, flash, id, random, before, onReset }) {
+export function makeChip({ bootrom, flash, random, before, onReset }) {
   const chip = new RP2040(new SimulationClock())
   chip.logger = new ConsoleLogger(LogLevel.Error, false)
   chip.logger.error = () => {} // reads of unaligned addresses etc. are the program's matter
@@ -34,7 +34,7 @@ export function makeChip({ bootrom, flash, id, random, before, onReset }) {
   // This pin has a pull-up, which rp2040js lacks: the BOOTSEL button would seem pressed.
   chip.qspi[CHIP_SELECT].padValue |= INPUT_ENABLE
   chip.qspi[CHIP_SELECT].setInputValue(true)
-  setUniqueId(chip, id)
+  setUniqueId(chip)
   chip.dead = false
   const watchdog = chip.peripherals[WATCHDOG]
   if (before) {

@@ -16,6 +16,7 @@ const PROGRAM = 3
 const SSI = 0x18000
 const SSI_DR0 = 0x60
 const READ_UNIQUE_ID = 0x4b
+const UNIQUE_ID = [0xe6, 0x61, 0x4c, 0x31, 0x1b, 0x5c, 0x1e, 0x2d]
 const ID_OFFSET = 5 // the command and four idle bytes precede the number
 // UF2, the format of files that are copied to a Pico's drive
 const UF2_BLOCK = 512
@@ -111,7 +112,7 @@ function copy(bytes, offset, flash, path) {
 
 // Lets the flash chip return a serial number of 8 bytes, which is machine.unique_id(). Corrects
 // rp2040js, whose stub returns zeros or ones to each command.
-export function setUniqueId(chip, id) {
+export function setUniqueId(chip) {
   const ssi = chip.peripherals[SSI]
   const write = ssi.writeUint32.bind(ssi)
   let position = -1
@@ -120,7 +121,7 @@ export function setUniqueId(chip, id) {
     if (offset !== SSI_DR0) return
     if (position < 0 && (value & 0xff) === READ_UNIQUE_ID) position = 0
     if (position < 0) return
-    ssi.dr0 = position < ID_OFFSET ? 0 : id[position - ID_OFFSET]
-    position = position + 1 < ID_OFFSET + id.length ? position + 1 : -1
+    ssi.dr0 = position < ID_OFFSET ? 0 : UNIQUE_ID[position - ID_OFFSET]
+    position = position + 1 < ID_OFFSET + UNIQUE_ID.length ? position + 1 : -1
   }
 }

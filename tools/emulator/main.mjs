@@ -54,7 +54,6 @@ const commands = {
   usb: ({ data }) => pacing.input(() => board.toConsole(Buffer.from(data, LATIN1))),
   time: () => board.nanos / 1e6,
   realtime: ({ on }) => pacing.setRealtime(on),
-  counters: () => ({ boots: board.boots, ...board.nat.counters, ppp: board.peer?.counters ?? null }),
   run: ({ ms }, id) => pacing.run(ms, () => emit({ id, value: board.nanos / 1e6 })),
 }
 

@@ -24,7 +24,6 @@ export class Nat {
   // moment of the node's time. onTrouble(text): gets the errors of the bound socket.
   constructor({ send, input, onTrouble }) {
     Object.assign(this, { send, input, onTrouble })
-    this.counters = { malformed: 0, unserved: 0, toGuest: 0, toHost: 0, lost: 0 }
     this.sockets = new Map() // by the node's port
     this.insideOf = new Map([['127.0.0.1', HOST.join('.')]])
     this.outsideOf = new Map([[HOST.join('.'), '127.0.0.1']])
@@ -46,29 +45,19 @@ export class Nat {
     })
   }
 
-  // Forwards an IPv4 packet of the node.
+  // Forwards an IPv4 packet of the node; drops it when it is no UDP datagram to this computer.
   receive(packet) {
     const datagram = readUdp(packet)
-    if (typeof datagram === 'string') {
-      this.counters[datagram]++
-      return
-    }
-    const address = this.outsideOf.get(datagram.to)
-    if (datagram.from !== GUEST.join('.') || address === undefined || datagram.toPort === 0) {
-      this.counters.unserved++
-      return
-    }
-    this.counters.toHost++
-    this.socketOf(datagram.fromPort).send(datagram.data, datagram.toPort, address, (error) => {
-      if (error) this.counters.lost++
-    })
+    const address = datagram && this.outsideOf.get(datagram.to)
+    if (!address || datagram.from !== GUEST.join('.') || datagram.toPort === 0) return
+    this.socketOf(datagram.fromPort).send(datagram.data, datagram.toPort, address, () => {})
   }
 
   socketOf(guestPort) {
     let socket = this.sockets.get(guestPort)
     if (socket === undefined) {
       socket = this.makeSocket(guestPort)
-      socket.on('error', () => this.counters.lost++)
+      socket.on('error', () => {}) // the datagram is lost
       socket.bind(0, '127.0.0.1')
     }
     return socket
@@ -78,16 +67,10 @@ export class Nat {
     const socket = dgram.createSocket('udp4')
     socket.on('message', (data, sender) => {
       const from = this.inside(sender.address)
-      if (from === null) {
-        this.counters.lost++
-        return
-      }
+      if (from === null) return
       const to = GUEST.join('.')
       const datagram = { from, fromPort: sender.port, to, toPort: guestPort, data }
-      this.input(() => {
-        const sent = this.send(writeUdp(datagram, this.identification++))
-        this.counters[sent ? 'toGuest' : 'lost']++
-      })
+      this.input(() => this.send(writeUdp(datagram, this.identification++)))
     })
     this.sockets.set(guestPort, socket)
     this.closeOldSockets()
@@ -116,20 +99,20 @@ export class Nat {
   }
 }
 
-// Returns { from, fromPort, to, toPort, data }, or the name of the counter for other packets.
+// Returns { from, fromPort, to, toPort, data }, or null for other and malformed packets.
 function readUdp(packet) {
-  if (packet.length < IPV4_HEADER || packet[0] >> 4 !== 4) return 'malformed'
+  if (packet.length < IPV4_HEADER || packet[0] >> 4 !== 4) return null
   const header = (packet[0] & 15) * 4
   const total = packet.readUInt16BE(2)
-  if (header < IPV4_HEADER || total < header || total > packet.length) return 'malformed'
-  if (checksum(packet.subarray(0, header)) !== 0) return 'malformed'
-  if (packet[9] !== UDP || packet.readUInt16BE(6) & FRAGMENT) return 'unserved'
+  if (header < IPV4_HEADER || total < header || total > packet.length) return null
+  if (checksum(packet.subarray(0, header)) !== 0) return null
+  if (packet[9] !== UDP || packet.readUInt16BE(6) & FRAGMENT) return null
   const udp = packet.subarray(header, total)
-  if (udp.length < UDP_HEADER) return 'malformed'
+  if (udp.length < UDP_HEADER) return null
   const length = udp.readUInt16BE(4)
-  if (length < UDP_HEADER || length > udp.length) return 'malformed'
+  if (length < UDP_HEADER || length > udp.length) return null
   const withoutChecksum = udp.readUInt16BE(6) === 0
-  if (!withoutChecksum && udpChecksum(packet, udp.subarray(0, length)) !== 0) return 'malformed'
+  if (!withoutChecksum && udpChecksum(packet, udp.subarray(0, length)) !== 0) return null
   return {
     from: [...packet.subarray(12, 16)].join('.'),
     to: [...packet.subarray(16, 20)].join('.'),

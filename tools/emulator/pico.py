@@ -10,7 +10,6 @@ from emulator.serial_line import Repl, Stream
 from setup.console import Problem
 
 COAP_PORT = 5683
-UNIQUE_ID = bytes.fromhex("e6614c311b5c1e2d")
 PINS = 30
 FIRST_ADC_PIN = 26
 LAST_ADC_PIN = 29
@@ -34,8 +33,6 @@ class Pico:
             one; the firmware has it over PPP on UART `ppp_uart` (None: no PPP, that UART is free).
         udp_host: the address that has the port.
         ppp_baud: speed of what PPP sends to the firmware; None for the one that the firmware set.
-        seed: of the random numbers that the chip's ring oscillator gives.
-        unique_id: the 8 bytes of machine.unique_id().
 
     Attributes:
         console: Stream of the USB serial line.
@@ -60,8 +57,6 @@ class Pico:
         udp_host="127.0.0.1",
         ppp_uart=1,
         ppp_baud=None,
-        seed=1,
-        unique_id=UNIQUE_ID,
     ):
         if not Path(firmware).is_file():
             raise Problem(f"there is no firmware {firmware}: run `make firmware BOARD=PICO_EMU`")
@@ -87,8 +82,6 @@ class Pico:
             "pppUart": ppp_uart,
             "pppBaud": ppp_baud,
             "udp": {"host": udp_host, "port": udp_port, "guestPort": COAP_PORT},
-            "seed": seed,
-            "id": list(unique_id),
         }
         self._process = Process(options, self._handle)
         self.pid = self._process.pid
@@ -138,7 +131,7 @@ class Pico:
         """
         self._process.call("run", RESULT_LIMIT_S + span_ms * MAX_S_PER_MS, ms=span_ms)
 
-    def run_until(self, condition, limit_ms=5000, step_ms=STEP_MS):
+    def run_until(self, condition, limit_ms=5000):
         """Let the Pico run until condition() is true; return False after `limit_ms`."""
         if self.realtime:
             end = time.monotonic() + limit_ms / 1000
@@ -151,8 +144,8 @@ class Pico:
         while not condition():
             if left_ms <= 0:
                 return False
-            self.run_ms(min(step_ms, left_ms))
-            left_ms -= step_ms
+            self.run_ms(min(STEP_MS, left_ms))
+            left_ms -= STEP_MS
         return True
 
     # Wires
@@ -197,10 +190,6 @@ class Pico:
         """Return a raw REPL on the console, once USB is connected; the program is interrupted."""
         self.run_until(lambda: self.usb_connected, limit_ms)
         return Repl(self.console, limit_ms)
-
-    def counters(self):
-        """Return {name: count} of boots, and of packets in the PPP peer and the network."""
-        return self._process.call("counters")
 
     @staticmethod
     def _check_pin(number):

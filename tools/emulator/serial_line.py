@@ -3,7 +3,6 @@
 SHOWN_BYTES = 200  # of other output, in an error
 INTERRUPT = b"\r\x03\x03"
 RAW = b"\x01"
-FRIENDLY = b"\x02"
 END = b"\x04"
 PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 
@@ -94,17 +93,3 @@ class Repl:
         if error:
             raise ReplError(error.decode(errors="replace").strip())
         return output.decode(errors="replace").replace("\r\n", "\n")
-
-    def interrupt(self, limit_ms=10_000):
-        """Press Ctrl-C; return what the source had printed, "" when it was interrupted."""
-        self._console.write(b"\x03")
-        try:
-            return self.finish(limit_ms)
-        except ReplError as error:
-            if "KeyboardInterrupt" not in str(error):
-                raise
-            return ""
-
-    def leave(self):
-        """Return to the friendly REPL."""
-        self._console.write(FRIENDLY)

@@ -22,8 +22,8 @@ import time
 from array import array
 from collections import OrderedDict
 
+from coap.counters import COUNTER_NAMES
 from coap.message import MessageView
-from coap.numbers import COUNTER_NAMES
 from coap.transports.polling import POLLIN, Poller
 from coap.transports.slipmux import Slipmux
 from host.device import Problem, baud_rate, check_ports

@@ -49,12 +49,12 @@ slipmux: setup
 
 ## keys: make a node's OSCORE keys and its gateway's credentials [NODE=name ROTATE=1 HOST= KEYS=folder]
 keys: setup
-	@$(VENV_PYTHON) tools/oscore_keys make --node "$$NODE" --keys "$$KEYS" \
+	@$(VENV_PYTHON) tools/keys make --node "$$NODE" --keys "$$KEYS" \
 		$(if $(call yes,ROTATE),--rotate) $(if $(call typed,HOST),--host "$$HOST")
 
 ## provision: copy a node's OSCORE keys to its board [NODE=name DEV= REPLACE=1 KEYS=folder DRY_RUN=1]
 provision: setup
-	@$(VENV_PYTHON) tools/oscore_keys provision --node "$$NODE" --keys "$$KEYS" \
+	@$(VENV_PYTHON) tools/keys provision --node "$$NODE" --keys "$$KEYS" \
 		$(if $(call yes,REPLACE),--replace) $(device_args)
 
 ## discover: list the nodes on the network and their resources [HOST= PORT= GROUP= IFACE= WAIT=s]

@@ -158,8 +158,8 @@ class Protector:
     def split(self, start, n, option_bytes):  # hot
         """Split the message tx[0:n], options from `start` on, into plaintext and outer message.
 
-        option_bytes: how long the value of the OSCORE option may become. Return the length of the plaintext, or 0 if the protected message would be too long: then
-        tx is unchanged.
+        option_bytes: how long the value of the OSCORE option may become. Return the length of the
+        plaintext, or 0 if the protected message would be too long: then tx is unchanged.
         """
         if n + option_bytes + _OVERHEAD > len(self.tx):
             return 0

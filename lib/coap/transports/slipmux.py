@@ -15,13 +15,13 @@ import micropython
 from micropython import const
 
 from coap.codec import MAX_MESSAGE
-from coap.extension import run_step
-from coap.numbers import (
+from coap.counters import (
     COUNT_FRAMES_DROPPED,
     COUNT_FRAMES_IGNORED,
     COUNT_OUT_OF_MEMORY,
     COUNT_SEND_ERRORS,
 )
+from coap.extension import run_step
 from coap.transports.polling import POLLIN, Poller, ticks_ms
 
 END = 0xC0

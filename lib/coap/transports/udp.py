@@ -19,8 +19,8 @@ import micropython
 from micropython import const
 
 from coap.codec import DATAGRAM_COUNT, MAX_MESSAGE
+from coap.counters import COUNT_OUT_OF_MEMORY, COUNT_REOPENED, COUNT_SEND_ERRORS
 from coap.extension import run_step
-from coap.numbers import COUNT_OUT_OF_MEMORY, COUNT_REOPENED, COUNT_SEND_ERRORS
 from coap.transports.group import unicast_only
 from coap.transports.polling import POLLIN as _POLLIN
 from coap.transports.polling import Poller as _Poller

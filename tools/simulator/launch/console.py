@@ -65,11 +65,13 @@ class Console:
         return found
 
     def table(self, links):
-        """Return a line for each resource: path, present value, type."""
+        """Return a line for each resource, cut to the terminal: path, present value, type."""
+        width = shutil.get_terminal_size(fallback=(1000, 0)).columns
         with_values = self.app != "plugtest"  # there, a GET may take seconds
         rows = [(path, self.value(path) if with_values else "", kind) for path, kind in links]
         wide = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-        return [f"  {row[0]:{wide[0]}}  {row[1]:{wide[1]}}  {row[2]}".rstrip() for row in rows]
+        lines = [f"  {row[0]:{wide[0]}}  {row[1]:{wide[1]}}  {row[2]}" for row in rows]
+        return [line[:width].rstrip() for line in lines]
 
     def value(self, path):
         """Return the present value as text that fits into a column."""

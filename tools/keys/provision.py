@@ -5,11 +5,11 @@ start at 0 a second time: nonces would repeat, which reveals what they protect. 
 present keys until the new ones have arrived completely; then the gateway uses the new ones too.
 """
 
-import importlib
 from pathlib import Path
 
+import credentials
 from host.device import Problem, add_device_arguments, check_ports, mpremote, run, shown
-from oscore_keys.folder import (
+from keys.folder import (
     FOLDER,
     NODE_FILE,
     NUMBERS,
@@ -22,7 +22,7 @@ from oscore_keys.folder import (
     provisioned_ids,
     unusable,
 )
-from oscore_keys.make import note_provisioned, remove_others, write_credentials
+from keys.make import note_provisioned, remove_others, write_credentials
 from setup.console import Arguments
 
 # Prints the id of the keys on the board, False if there are none.
@@ -110,7 +110,7 @@ def check(folder):
     if new not in gateway_folders(folder):
         raise Problem(unusable(folder, f"The gateway's end of {folder.name}'s keys is gone"))
     try:
-        importlib.import_module("credentials").load(str(folder / NODE_FILE))
+        credentials.load(str(folder / NODE_FILE))
     except ValueError as error:
         raise Problem(unusable(folder, error)) from None
     return new

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from host.device import Problem, shown, write_private
-from oscore_keys.folder import (
+from keys.folder import (
     CLIENT,
     FOLDER,
     GATEWAY,

@@ -1,4 +1,4 @@
-"""Run a tool for OSCORE keys: `python3 tools/oscore_keys make|provision --node NAME`."""
+"""Run a tool for OSCORE keys: `python3 tools/keys make|provision --node NAME`."""
 
 import importlib
 import sys
@@ -16,7 +16,7 @@ def work(argv):
     """Run the tool named first with the other arguments. Raise Problem if there is none."""
     if not argv or argv[0] not in TOOLS:
         raise Problem(f"name a tool: {' or '.join(TOOLS)}")
-    importlib.import_module(f"oscore_keys.{argv[0]}").work(argv[1:])
+    importlib.import_module(f"keys.{argv[0]}").work(argv[1:])
 
 
 if __name__ == "__main__":
