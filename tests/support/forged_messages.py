@@ -17,7 +17,7 @@ PAYLOAD = b"lock"
 
 
 def target(*features, **settings):
-    """Return a node with keys and extensions (none given: the usual ones); `done`: PUT payloads."""
+    """Return a node with keys and these extensions or the usual ones; done: PUT payloads."""
     keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
     node = Node(*(features or default_extensions()), Access(READ_ONLY), keys, **settings)
     node.seed(b"entropy!")
