@@ -74,7 +74,7 @@ def test_several_security_contexts():
 def test_node_without_keys_refuses_changes():
     remove()
     node = node_of()
-    assert node.said == ["OSCORE: no keys-test.json: what changes something is refused"]
+    assert node.said == ["OSCORE: no keys-test.json: requests that change anything are refused"]
     assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
     assert ask(node, request(GET, "s")).code == CONTENT
     assert node.oscore is None and node.access.status == "no keys"

@@ -258,7 +258,7 @@ def test_bytes_for_ppp_are_fed_from_the_steps_of_udp():
 
     chain = Chain()
     chain.run(20)
-    chain.link.attend(FakeUdp())
+    chain.link.attach(FakeUdp())
     assert watched[0][0] == "uart"
     while not chain.ppp.isconnected():
         watched[0][1]("uart")
@@ -438,8 +438,8 @@ def test_log_lines_go_over_a_dedicated_serial_line():
     said = []
     line = Line([])
     line.say = said.append
-    tell = startup.teller(Node(), line)
+    tell = startup.make_logger(Node(), line)
     tell("up")
     line.shared = True
-    assert startup.teller(Node(), line) is print
+    assert startup.make_logger(Node(), line) is print
     assert said == ["up"]
