@@ -22,7 +22,8 @@ _DEFAULTS = (  # of literals only, so that it stays in flash
     ("alert", ""),
 )
 # The same order as _DEFAULTS
-_JSON = '{"name":"%s","kind":"%s","heartbeat_s":%d,"gateway":"%s","app":"%s","power":"%s","alert":"%s"}'
+_JSON = """{"name":"%s","kind":"%s","heartbeat_s":%d,"gateway":"%s",\
+"app":"%s","power":"%s","alert":"%s"}"""
 
 
 class Settings:
