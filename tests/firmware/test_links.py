@@ -233,7 +233,7 @@ def test_ppp_is_tried_again_after_a_refusal_and_after_a_loss():
     chain.run(100)
     chain.ppp.state, chain.ppp.needs = -5, 3  # lwIP gave up
     assert not chain.run(1000)
-    assert chain.ppp.log == ["connect"] and "no answer (error 5)" in chain.lines[0]
+    assert chain.ppp.log == ["connect"] and "no response (error 5)" in chain.lines[0]
     assert chain.run(2000) and chain.ppp.log == ["connect", "connect"]
     chain.ppp.state, chain.ppp.needs = -9, 3
     assert not chain.run(1000)
