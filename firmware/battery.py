@@ -1,6 +1,7 @@
-"""What a door and a wearable on a battery have in common: clock, charge, node, report and wiring.
+"""What a door and a wearable on a battery have in common: clock, meter, node, reporter, wiring.
 
-See sleeper.py and napper.py, which run them.
+battery_door.py and battery_wearable.py build a BatteryNode, add their application to its node and
+call run(), which puts together the arguments of lib/power's cycles.
 """
 
 import sys
@@ -16,46 +17,48 @@ from coap.transports import address
 from coap.transports.udp import Udp, peer
 from power.event_log import CLOCK_MASK
 from power.report import Report
-from power.retained_state import DoubleBuffer, best
+from power.retained_state import DoubleBuffer, memory_of
 from power.schedule import WakeSchedule
 from power.wifi_fast import FastJoin
 from unload import unload
 
-OBSERVERS = 4  # more would not fit beside the journal in an ESP32's RTC memory
-CONTEXTS = 6  # of OSCORE: nor would these, see power/__init__.py
+OBSERVERS = 4  # more would not fit beside the event log in an ESP32's RTC memory
+CONTEXTS = 6  # of OSCORE, for the same reason: see power/__init__.py
 STATE_FILE = "state"
 REPORT_MS = 20000
 LINGER_MS = 3000  # for each request that the gateway has queued
-ACK_TIMEOUT_MS = 1000  # RFC 7252 section 4.8.1 allows no less; it is the radio that waits
+ACK_TIMEOUT_MS = 1000  # the shortest that RFC 7252 section 4.8.1 allows: the radio is on meanwhile
+STRIKES = 3  # wakes in a row after which an observer that does not acknowledge is dropped
 
 
 class Clock:
-    """Time as lib/power wants it."""
+    """The time in the form that lib/power expects."""
 
     def __init__(self):
         self.ticks_ms = time.ticks_ms
         self.sleep_ms = time.sleep_ms
 
     def seconds(self):
+        """Return seconds of a clock that goes on in sleep, modulo 2**30."""
         return int(time.time()) & CLOCK_MASK
 
 
 class BatteryMeter:
-    """What is left in the battery, and how far the radio pulls it down. resource: /s/batt or None.
+    """Measure the battery at rest and under the radio's load. resource: /s/batt or None.
 
-    The percentage is that of the battery at rest: measured while the radio is off.
+    pct: charge in percent, measured while the radio is off; None without a battery to measure.
     """
 
     def __init__(self, resource):
-        self.pct = None  # percent, None without a battery that is measured
+        self.pct = None
         self._resource = resource
 
-    def measure(self, sending):
-        """Look at the battery; `sending`: the radio does."""
+    def measure(self, is_sending):
+        """Sample the battery; is_sending: the radio sends at this moment."""
         if self._resource is None:
             return
         battery = self._resource.battery
-        if sending:
+        if is_sending:
             battery.note_load()
         else:
             battery.note_rest()
@@ -63,12 +66,15 @@ class BatteryMeter:
 
 
 class BatteryNode:
-    """The parts that both have, for lib/power. The application is added to `node` before parts().
+    """The parts that every node on a battery has.
 
-    machine: the module; access: to the Wi-Fi; name: of the node on the network.
+    Add the application to `node`, make its duty cycle with make_cycle(), and run() that.
+
+    machine: the module; access: to the Wi-Fi; name: of the node on the network; trial: of settings
+    that have not reached the gateway yet.
     """
 
-    def __init__(self, board, machine, settings, access, name):
+    def __init__(self, board, machine, settings, access, name, trial):
         self.watchdog = recovery.Watchdog(machine, sys.platform)
         self.clock = Clock()
         self.report = make_report(settings, name)
@@ -80,60 +86,147 @@ class BatteryNode:
         self._settings = settings
         self._access = access
         self._name = name
+        self._trial = trial
 
-    def parts(self, chip, journal, pack, told=()):
-        """What DutyCycle works with. chip: of power.sleep_modes; journal: an EventLog;
-        pack(offer, charge_pct): the report; told: resources, see Talk.
+    def make_cycle(self, cycle_class, sleep_mode, log, pack, observed=(), **own):
+        """Return a DoorCycle or WearableCycle of this node.
+
+        pack(batch, battery_pct) returns the payload of a report; observed: resources whose
+        observers are notified at each report; own: further arguments of the cycle.
         """
         node = self.node
-        board = self._board
-        charge = BatteryMeter(node.resource_at("s/batt"))
-        network = network_module()
-        options = board.WIFI_OPTIONS
+        meter = BatteryMeter(node.resource_at("s/batt"))
         say = node.resource_at("diag/log").say
-        link = FastJoin(network, self._access, self._name, sys.platform, options, say)
-
-        def packed(offer):
-            return pack(offer, charge.pct)
-
-        return {
-            "clock": self.clock,
-            "chip": chip,
-            "link": link,
-            "talk": ReportSession(node, self.report, lambda: Udp(node), packed, told),
-            "journal": journal,
-            "pace": WakeSchedule(self._settings.heartbeat_s),
-            "slots": DoubleBuffer(best(self._machine, STATE_FILE)),
-            "feed": self.watchdog.feed,
-            "measure": charge.measure,
-        }
-
-    def live(self, kind, parts, trial):
-        """Live as a `kind`, a power.duty_cycle.Life, until Ctrl-C; trial: of the settings."""
-        secure = self.node.oscore
-        life = kind(
-            parts,
-            say=self.node.resource_at("diag/log").say,
-            told=trial.passed,
-            failed=lambda failures: roll_back(self._machine, trial, failures),
+        options = self._board.WIFI_OPTIONS
+        cycle = cycle_class(
+            clock=self.clock,
+            sleep_mode=sleep_mode,
+            link=FastJoin(network_module(), self._access, self._name, sys.platform, options, say),
+            reporter=ReportSession(node, self.report, Udp, pack, meter, observed),
+            log=log,
+            schedule=WakeSchedule(self._settings.heartbeat_s),
+            memory=DoubleBuffer(memory_of(self._machine, STATE_FILE)),
+            feed=self.watchdog.feed,
+            measure=meter.measure,
+            say=say,
+            on_reported=self._trial.passed,
+            on_failed=self._on_failed,
+            **own,
         )
-        if secure is not None:
-            secure.ledger.void = life.keep
+        if node.oscore is not None:
+            node.oscore.ledger.void = cycle.write_state
+        return cycle
+
+    def run(self, cycle):
+        """Run a cycle until Ctrl-C; on a chip that wakes with a reset, until its first sleep."""
         try:
-            life.run()
+            cycle.run()
         except KeyboardInterrupt:
             self.watchdog.stop()
             raise
 
+    def _on_failed(self, failures):
+        roll_back(self._machine, self._trial, failures)
+
+
+class ReportSession:
+    """What a node does while its radio is on: report, then notify observers.
+
+    transport(node): makes what has step(max_ms) and close(); pack(batch, battery_pct): the payload
+    of a report; meter: a BatteryMeter; observed: the resources that call changed() at each report,
+    others do so themselves.
+
+    The report goes first. Observers are notified when it is on its way, confirmably, since their
+    addresses are not verified after a restart. An observer that has not acknowledged in STRIKES
+    wakes in a row is dropped: otherwise it would cost seconds of radio at every wake.
+    """
+
+    def __init__(self, node, report, transport, pack, meter, observed):
+        self._node = node
+        self._report = report
+        self._make_transport = transport
+        self._pack = pack
+        self._meter = meter
+        self._observed = observed
+        self._transport = None
+        self._must_notify = False
+        self._strikes = 0  # wakes in a row in which an observer did not acknowledge
+        node.pack_peer, node.unpack_peer = address.pack, address.unpack
+
+    def open(self):
+        """Open the transport: the link is up. Raises OSError."""
+        messaging = self._node.messaging
+        mid = messaging.mid
+        self._transport = self._make_transport(self._node)
+        if mid:
+            messaging.mid = mid  # the transport seeded the node: go on with the retained MIDs
+
+    def close(self):
+        """Close the transport: the link goes down. A report under way has failed."""
+        self._report.stop()
+        self._drop_silent_observers()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if self._node.oscore is not None:
+            self._node.oscore.retain()  # nothing is sent or received until the link is up again
+
+    def send(self, batch, on_done):
+        """Report a batch; on_done(is_acknowledged) is called once."""
+        self._must_notify = True
+        payload = self._pack(batch, self._meter.pct)
+        self._report.send(payload, lambda report: on_done(report.released))
+
+    def step(self, max_ms):
+        """Send and receive for at most max_ms. Raises OSError."""
+        self._transport.step(max_ms)
+        if self._must_notify:
+            self._must_notify = False
+            for resource in self._observed:
+                resource.changed()
+            self._transport.step(0)
+
+    def is_waiting(self):
+        """Return True if a response, an ACK or a queued request is still to come."""
+        return self._must_notify or self._report.busy or self._node.messaging.open_count > 0
+
+    def state(self):
+        """Return what must outlive a sleep, as bytes."""
+        return bytes((self._strikes,)) + self._node.state()
+
+    def restore(self, blob, is_latest=True):
+        """Restore what state() returned. Return False if it is not usable.
+
+        is_latest: no newer state was lost. Otherwise the exact sequence numbers are not trusted.
+        """
+        if self._node.oscore is not None:
+            self._node.oscore.ledger.exact = is_latest
+        if not self._node.restore(blob[1:]):
+            return False
+        self._strikes = min(blob[0], STRIKES)
+        return True
+
+    def _drop_silent_observers(self):
+        messaging = self._node.messaging
+        late = [i for i, owner in enumerate(messaging.owners) if isinstance(owner, Observe)]
+        self._strikes = self._strikes + 1 if late else 0
+        if self._strikes >= STRIKES:
+            self._strikes = 0
+            for i in late:
+                owner = messaging.owners[i]
+                if owner is not None:  # ending the first exchange may have ended the next one too
+                    messaging.close_exchange(i)
+                    owner.on_exchange_done(i, GIVEN_UP)
+
 
 def make_report(settings, name):
-    """The report to the gateway of the settings."""
+    """Return the Report to the gateway that the settings name."""
     receiver = peer(*gateway.address(settings.gateway))
     return Report(receiver, gateway.endpoint(settings.name, name), REPORT_MS, LINGER_MS)
 
 
 def make_node(board, report, say=print):
-    """The node of a board that sleeps: its tables and keys, and a request of its own at a time."""
+    """Return a node with the tables and keys of a board that sleeps, and one request at a time."""
     sizes = dict(board.SLOTS)
     observers = min(sizes.pop("observers"), OBSERVERS)
     blocks = sizes.pop("blocks")
@@ -141,128 +234,34 @@ def make_node(board, report, say=print):
     sizes.pop("requests", 0)
     from coap.presets import default_extensions
 
-    features = default_extensions(observers, blocks, block_bytes, requests=1)
+    extensions = default_extensions(observers, blocks, block_bytes, requests=1)
     room = board.RECV_MAX - 128
-    features += credentials.features(credentials.FILE, say)
+    extensions += credentials.features(credentials.FILE, say)
     unload("coap.presets")
-    return Node(*features, report, room=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
+    return Node(*extensions, report, room=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
 
 
 def network_module():
-    """Only a node that has a radio imports it."""
+    """Return the module `network`, which only a board with a radio has."""
     import network
 
     return network
 
 
 def roll_back(machine, trial, failures):
-    """Settings that never reached the gateway give way."""
+    """Go back to the last good settings if the present ones never reached the gateway."""
     if failures >= recovery.TRIAL_FAILURES and trial.failed():
         machine.reset()
 
 
 def too_many_keys():
-    """Why what is kept of the keys over a sleep would not fit; "" when it does."""
+    """Return why the retained part of the security contexts would not fit, "" if it does."""
     try:
         contexts = len(credentials.load(credentials.FILE))
     except ValueError:
-        return ""  # the node starts without keys, and says why
+        return ""  # the node starts without keys, and reports the reason
     if contexts <= CONTEXTS:
         return ""
     return "{}: a node on a battery has room for {} contexts, not {}".format(
         credentials.FILE, CONTEXTS, contexts
     )
-
-
-# What a node that is awake for a moment has to say: its report, and news for its observers.
-#
-# The report goes first. Observers hear once it is on its way, by CON, for after a restart their
-# addresses are not verified; one that has not acknowledged in three wakes is forgotten, or it
-# would
-# cost a few seconds of radio at every wake for ever.
-
-STRIKES = 3
-
-
-class ReportSession:
-    """node: with a power.report.Report; open_transport: makes what has step(ms) and close().
-
-    pack(offer): the payload of a report; told: the resources that observers hear of at each one;
-    others tell their changes themselves.
-    """
-
-    def __init__(self, node, report, open_transport, pack, told):
-        self._node = node
-        self._report = report
-        self._open_transport = open_transport
-        self._pack = pack
-        self._told = told
-        self._transport = None
-        self._owed = False  # to observers
-        self._strikes = 0  # wakes in a row in which somebody did not acknowledge
-        self.datagrams = 0
-        node.pack_peer, node.unpack_peer = address.pack, address.unpack
-
-    def open(self):
-        """The link is up. Raises OSError."""
-        exchange = self._node.messaging
-        mid = exchange.mid
-        self._transport = self._open_transport()
-        if mid:
-            exchange.mid = mid  # the transport has seeded the node: go on with those we had
-
-    def close(self):
-        """The link goes down; a report that is still under way has failed."""
-        self._report.stop()
-        self._strike()
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
-        if self._node.oscore is not None:
-            self._node.oscore.retain()  # nothing is sent or taken until the link is up again
-
-    def send(self, offer, on_done):
-        """Report what a journal offers; on_done(taken) is called once."""
-        self._owed = True
-        self._report.send(self._pack(offer), lambda report: on_done(report.released))
-
-    def step(self, max_ms):
-        """Send and take what there is. Raises OSError."""
-        self._transport.step(max_ms)
-        if self._owed:
-            self._owed = False
-            for resource in self._told:
-                resource.changed()
-            self._transport.step(0)
-
-    def waiting(self):
-        """Is there a reason to stay awake?"""
-        return self._owed or self._report.busy or self._node.messaging.open_count > 0
-
-    def state(self):
-        """What must outlive a sleep, as bytes."""
-        return bytes((self._strikes,)) + self._node.state()
-
-    def restore(self, blob, newest=True):
-        """Go on from what state() gave. False: it is not usable.
-
-        newest: nothing was used up after that. Else the exact sequence numbers are not taken.
-        """
-        if self._node.oscore is not None:
-            self._node.oscore.ledger.exact = newest
-        if not self._node.restore(blob[1:]):
-            return False
-        self._strikes = min(blob[0], STRIKES)
-        return True
-
-    def _strike(self):
-        exchange = self._node.messaging
-        late = [slot for slot, owner in enumerate(exchange.owners) if isinstance(owner, Observe)]
-        self._strikes = self._strikes + 1 if late else 0
-        if self._strikes >= STRIKES:
-            self._strikes = 0
-            for slot in late:
-                owner = exchange.owners[slot]
-                if owner is not None:  # the first one's end may have been the second one's
-                    exchange.close_exchange(slot)
-                    owner.on_exchange_done(slot, GIVEN_UP)

@@ -1,6 +1,6 @@
-"""A door or window on a battery: the application of the settings, asleep nearly all the time.
+"""A door or window on a battery: runs the door's application in a DoorCycle.
 
-Puts together what lib/power/cycle.py needs. Runs instead of the service of startup.py.
+startup.py calls run() instead of the mains node when the settings say "power": "battery".
 """
 
 import sys
@@ -16,34 +16,36 @@ NUMBERS_FILE = "numbers"
 
 
 def run(board, machine, settings, access, name, trial):
-    """Live; on a chip that wakes with a reset, until the first sleep."""
+    """Run until Ctrl-C; on a chip that wakes with a reset, until the first sleep."""
     from apps import door
 
-    common = BatteryNode(board, machine, settings, access, name)
-    seconds = common.clock.seconds
-    beat_s = settings.heartbeat_s
-    journal = EventLog()
-    told = door.setup_asleep(common.node, board, settings, journal, seconds)
-    for resource in told:
-        resource.max_age_s = beat_s + beat_s // 10 + 60
-    contact = told[0].reed
-    lid = told[1].reed if len(told) > 1 else None
+    battery_node = BatteryNode(board, machine, settings, access, name, trial)
+    seconds = battery_node.clock.seconds
+    heartbeat_s = settings.heartbeat_s
+    log = EventLog()
+    observed = door.setup_asleep(battery_node.node, board, settings, log, seconds)
+    for resource in observed:
+        resource.max_age_s = heartbeat_s + heartbeat_s // 10 + 60
+    contact = observed[0].reed
+    lid = observed[1].reed if len(observed) > 1 else None
 
-    def pack(offer, charge_pct):
-        return door_events.report(journal, offer, seconds(), charge_pct, beat_s)
+    def pack(batch, battery_pct):
+        return door_events.report(log, batch, seconds(), battery_pct, heartbeat_s)
 
-    feed = common.watchdog.feed
     pins = (contact.pin, lid and lid.pin, board.TAMPER_PIN)
-    how = chip(machine, pins, feed, common.clock.ticks_ms)
-    parts = common.parts(how, journal, pack, told)
-    parts["contact"] = contact
-    parts["lid"] = lid
-    parts["reserve"] = NumberReservation(NUMBERS_FILE)
-    common.live(DoorCycle, parts, trial)
+    mode = sleep_mode(machine, pins, battery_node.watchdog.feed, battery_node.clock.ticks_ms)
+    reservation = NumberReservation(NUMBERS_FILE)
+    cycle = battery_node.make_cycle(
+        DoorCycle, mode, log, pack, observed, contact=contact, lid=lid, reservation=reservation
+    )
+    battery_node.run(cycle)
 
 
-def chip(machine, pins, feed, ticks_ms):
-    """How this board sleeps. pins: the contact's, the lid's or None, and the number of that."""
+def sleep_mode(machine, pins, feed, ticks_ms):
+    """Return the sleep mode of this board.
+
+    pins: (the contact's Pin, the lid's Pin or None, the lid's GPIO number).
+    """
     pin, lid_pin, lid_gpio = pins
     if sys.platform == "rp2":
         return Rp2LightSleep(machine, ticks_ms, pin, feed, lid_pin)

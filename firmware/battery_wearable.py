@@ -1,6 +1,6 @@
-"""A wearable on a battery: its radio is off nearly all the time, its core for most of it.
+"""A wearable on a battery: runs the wearable's application in a WearableCycle.
 
-Puts together what lib/power/nap.py needs. Runs instead of the service of startup.py.
+startup.py calls run() instead of the mains node when the settings say "power": "battery".
 """
 
 import sys
@@ -16,25 +16,26 @@ NUMBERS_FILE = "rows"
 
 
 def run(board, machine, settings, access, name, trial):
-    """Live until Ctrl-C."""
-    common = BatteryNode(board, machine, settings, access, name)
-    node = common.node
+    """Run until Ctrl-C."""
+    battery_node = BatteryNode(board, machine, settings, access, name, trial)
+    node = battery_node.node
     worn = wearable.setup(node, board, settings)
     worn.by_hand()
     rows = Rows(worn.batch, NumberReservation(NUMBERS_FILE))
+    ticks_ms = battery_node.clock.ticks_ms
 
-    def pack(offer, charge_pct):
-        return rows.pack(offer, common.clock.ticks_ms(), charge_pct, settings.heartbeat_s)
+    def pack(batch, battery_pct):
+        return rows.pack(batch, ticks_ms(), battery_pct, settings.heartbeat_s)
 
-    how = chip(machine, common.watchdog.feed, common.clock.ticks_ms)
-    parts = common.parts(how, rows, pack)
-    parts["worn"] = worn
-    parts["timers"] = node.timers
-    common.live(WearableCycle, parts, trial)
+    mode = sleep_mode(machine, battery_node.watchdog.feed, ticks_ms)
+    cycle = battery_node.make_cycle(
+        WearableCycle, mode, rows, pack, wearable=worn, timers=node.timers
+    )
+    battery_node.run(cycle)
 
 
-def chip(machine, feed, ticks_ms):
-    """How this board naps."""
+def sleep_mode(machine, feed, ticks_ms):
+    """Return the sleep mode of this board between two fillings of the FIFO."""
     if sys.platform == "rp2":
         return Rp2LightSleep(machine, ticks_ms, None, feed)
     return Esp32LightSleep(machine)

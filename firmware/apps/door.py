@@ -44,17 +44,17 @@ class Contact(Resource):
     rt = "oic.r.sensor.contact urn:oma:lwm2m:ext:3200"
     interface = "core.s"
     observable = True
-    source = 0  # in the journal
+    source = 0  # in the event log
     _told = None  # made for the first who asks
 
-    def __init__(self, reed, journal, asleep, name, text_open, text_closed):
+    def __init__(self, reed, log, asleep, name, text_open, text_closed):
         super().__init__()
         self._state = device.PACK.field(name)
         self._count = device.PACK.field(name + "_n", "count")
         self.reed = reed
-        self._journal = journal
+        self._log = log
         self._asleep = asleep
-        self._edges = reed.edges  # that are in the journal
+        self._edges = reed.edges  # that are in the event log
         self._text_open = text_open
         self._text_closed = text_closed
 
@@ -96,7 +96,7 @@ class Contact(Resource):
     def moves(self):
         """How often it has moved, modulo 2**30; of a door that sleeps the number of its events."""
         if self._asleep:
-            return self._journal.lid_moves if self.source else self._journal.number
+            return self._log.lid_moves if self.source else self._log.number
         return self.reed.edges
 
     def value(self):
@@ -104,21 +104,21 @@ class Contact(Resource):
         return 1 if self.reed.is_open() else 0
 
     def check(self):
-        """Tell journal and observers when the contact has moved; for a timer."""
+        """Record a move of the contact and notify observers; called by a timer."""
         reed = self.reed
         if reed.poll():
             edges = reed.edges - self._edges & CLOCK_MASK
             self._edges = reed.edges
-            self._journal.catch_up(self.value(), edges, AWAKE | self.source, _seconds())
+            self._log.record_many(self.value(), edges, AWAKE | self.source, _seconds())
             self.changed()
 
 
 class Door(Contact):
     """The contact that the node is there for; its title says what it watches."""
 
-    def __init__(self, reed, journal, asleep, settings):
+    def __init__(self, reed, log, asleep, settings):
         self._settings = settings
-        super().__init__(reed, journal, asleep, "contact", b"open", b"closed")
+        super().__init__(reed, log, asleep, "contact", b"open", b"closed")
 
     @property
     def title(self):
@@ -131,8 +131,8 @@ class Lid(Contact):
     source = LID
     title = "lid of the housing"
 
-    def __init__(self, reed, journal, asleep):
-        super().__init__(reed, journal, asleep, "tamper", b"tampered", b"ok")
+    def __init__(self, reed, log, asleep):
+        super().__init__(reed, log, asleep, "tamper", b"tampered", b"ok")
 
 
 def setup(node, board, settings):
@@ -146,21 +146,21 @@ def setup(node, board, settings):
     node.every(_POLL_MS, poll)
 
 
-def setup_asleep(node, board, settings, journal, seconds):
+def setup_asleep(node, board, settings, log, seconds):
     """Add them to a node that sleeps, which polls the contacts itself: the door, and perhaps the
     lid.
     """
-    return _add(node, board, settings, journal, seconds, True)
+    return _add(node, board, settings, log, seconds, True)
 
 
-def _add(node, board, settings, journal, seconds, asleep):
+def _add(node, board, settings, log, seconds, asleep):
     device.setup(node, board, settings)
-    door = node.add("s/contact", Door(_reed(board.REED_PIN), journal, asleep, settings))
-    node.add("s/contact/events", Events(journal, seconds))
+    door = node.add("s/contact", Door(_reed(board.REED_PIN), log, asleep, settings))
+    node.add("s/contact/events", Events(log, seconds))
     lid = _lid(board)
     if lid is None:
         return (door,)
-    return (door, node.add("s/tamper", Lid(lid, journal, asleep)))
+    return (door, node.add("s/tamper", Lid(lid, log, asleep)))
 
 
 def _lid(board):

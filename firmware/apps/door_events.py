@@ -1,4 +1,4 @@
-"""What the contact did: /s/contact/events for who asks, and the report for who is told.
+"""What the contact did: the resource /s/contact/events, and the report of a node on a battery.
 
 A report is one SenML pack in CBOR:
 
@@ -9,10 +9,10 @@ A report is one SenML pack in CBOR:
     contact_n   only with events: the number of the last; the others have those before it
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
-    lost        events that were pushed out before they were told; "unknown" when memory was lost
-                or the contact was not watched, so that nobody can say how many are missing
+    lost        events that were pushed out before they were reported; "unknown" when memory was
+                lost or the contact was not watched, so that the count is not known
 
-A receiver knows a repeat by its number, and a gap between two packs by theirs.
+A receiver recognises a repeat by its number, and a gap between two packs by their numbers.
 """
 
 from micropython import const
@@ -28,9 +28,8 @@ _REPORT_MAX = const(512)  # bytes
 
 
 class Events(Resource):
-    """The events that are kept, each as contact/NUMBER with its age and contact/NUMBER/wake with
-    what made the node look, those of the lid as tamper/NUMBER; `?since=n` leaves out n and those
-    before it.
+    """The kept events, each as contact/NUMBER with its age, and contact/NUMBER/wake with what made
+    the node look; those of the lid as tamper/NUMBER. `?since=n` leaves out n and those before it.
     """
 
     content_formats = (SENML_JSON, SENML_CBOR)
@@ -39,23 +38,24 @@ class Events(Resource):
     title = "edges of the contact"
     multicast = False
 
-    def __init__(self, journal, seconds):
+    def __init__(self, log, seconds):
         super().__init__()
-        self._journal = journal
+        self._log = log
         self._seconds = seconds
-        self._taken = ()  # the blocks of one answer belong together
+        self._events = ()  # of one response: its blocks belong together
         self._now_s = 0
 
-    def get(self, request, reply):
-        if not reply.offset:
+    def get(self, request, response):
+        """Write the pack into the response, block by block."""
+        if not response.offset:
             self._now_s = self._seconds()
-            self._taken = self._since(_number(request.query("since")))
-        journal = self._journal
+            self._events = self._since(_number(request.query("since")))
+        log = self._log
         pack = device.PACK
-        pack.begin(reply, reply.content_format, 2 * len(self._taken) + 2)
-        pack.number(pack.field("contact_n", "count"), journal.number)
-        write_lost(pack, journal.dropped, journal.blanks)
-        for number, when_s, what in self._taken:
+        pack.begin(response, response.content_format, 2 * len(self._events) + 2)
+        pack.number(pack.field("contact_n", "count"), log.number)
+        write_lost(pack, log.dropped, log.gaps)
+        for number, when_s, what in self._events:
             age_s = (self._now_s - when_s) & CLOCK_MASK
             age_s = age_s if age_s < _HALF else 0
             name = "{}/{}".format("tamper" if what >> 1 & LID else "contact", number)
@@ -64,22 +64,22 @@ class Events(Resource):
         pack.end()
 
     def _since(self, since):
-        events = self._journal.events
+        events = self._log.events
         if since is None:
             return tuple(events)
         return tuple([event for event in events if 0 < (event[0] - since) & CLOCK_MASK < _HALF])
 
 
-def report(journal, offer, now_s, charge_pct, beat_s):
-    """The pack that tells what a journal offers, as bytes; charge_pct may be None."""
-    first, last, dropped, blanks = offer
-    told = (last - first + 1) & CLOCK_MASK
-    events = [event for event in journal.events if (event[0] - first) & CLOCK_MASK < told]
+def report(log, batch, now_s, battery_pct, heartbeat_s):
+    """Return the report of a batch of the event log, as bytes; battery_pct may be None."""
+    first, last, dropped, gaps = batch
+    count = (last - first + 1) & CLOCK_MASK
+    events = [event for event in log.events if (event[0] - first) & CLOCK_MASK < count]
     pack = device.PACK
     sink = senml.Buffer(bytearray(_REPORT_MAX))
-    is_off = not events and journal.lid == 1
+    is_off = not events and log.lid == 1
     records = len(events) + 1 if events else 2 + is_off
-    records += (charge_pct is not None) + (dropped > 0 or blanks > 0)
+    records += (battery_pct is not None) + (dropped > 0 or gaps > 0)
     state = pack.field("contact")
     lid = pack.field("tamper")
     pack.begin(sink, senml.CBOR, records)
@@ -90,21 +90,21 @@ def report(journal, offer, now_s, charge_pct, beat_s):
     if events:
         pack.number(pack.field("contact_n", "count"), last)
     else:
-        pack.boolean(state, journal.level == 1)
+        pack.boolean(state, log.level == 1)
         if is_off:
             pack.boolean(lid, True)
-        pack.number(pack.field("beat", "s"), beat_s)
-    if charge_pct is not None:
-        pack.number(pack.field("batt", "%EL"), charge_pct)
-    if dropped or blanks:
-        write_lost(pack, dropped, blanks)
+        pack.number(pack.field("beat", "s"), heartbeat_s)
+    if battery_pct is not None:
+        pack.number(pack.field("batt", "%EL"), battery_pct)
+    if dropped or gaps:
+        write_lost(pack, dropped, gaps)
     pack.end()
     return bytes(sink.buf[: sink.n])
 
 
-def write_lost(pack, dropped, blanks, time_s=0):
-    """The record that says how many events are missing: never 0 when nobody knows."""
-    if blanks:
+def write_lost(pack, dropped, gaps, time_s=0):
+    """Write the record `lost`: how many events are missing, "unknown" after a gap."""
+    if gaps:
         pack.string(pack.field("lost"), "unknown", time_s)
     else:
         pack.number(pack.field("lost", "count"), dropped, 0, time_s)

@@ -1,4 +1,4 @@
-"""What a wearable on a battery reports: the oldest rows of its batch, as an errand offers them.
+"""What a wearable on a battery reports: the oldest rows of its batch.
 
 A report is one SenML pack in CBOR:
 
@@ -6,10 +6,10 @@ A report is one SenML pack in CBOR:
     row_n                   the number of the last of these rows; the others have those before it
     batt                    percent left, where a battery is measured
     beat                    only without rows: seconds until the next report at the latest
-    lost                    rows that were pushed out before they were told; "unknown" when the
-                            node was without power or was reset, and nobody can say how many
+    lost                    rows that were pushed out before they were reported; "unknown" when
+                            the node was reset or without power, so that the count is not known
 
-Numbers of rows are never used twice: a receiver knows a repeat by them.
+No number of a row is used twice: a receiver recognises a repeat by it.
 """
 
 from micropython import const
@@ -24,55 +24,58 @@ _REPORT_MAX = const(1024)  # bytes
 
 
 class Rows:
-    """batch: apps.batch.Batch; reserve: the NumberReservation that keeps its numbers unique."""
+    """Rows that wait for a report.
 
-    def __init__(self, batch, reserve):
-        self.blanks = 0  # how often nobody knows what is missing
+    batch: apps.batch.Batch; reservation: the NumberReservation that keeps its numbers unique.
+    """
+
+    def __init__(self, batch, reservation):
+        self.gaps = 0  # how often it is unknown what is missing
         self._batch = batch
-        self._reserve = reserve
+        self._reservation = reservation
         batch.keep(KEPT)
-        if reserve.limit >= 0:
-            batch.number = reserve.limit
-            self.blanks = 1
+        if reservation.limit >= 0:
+            batch.number = reservation.limit
+            self.gaps = 1
 
-    def owes(self):
-        """Is there a full pack, a row that can not wait, or a loss that nobody was told?"""
+    def has_pending(self):
+        """Return True for a full pack, an urgent row, or a loss that was not reported."""
         batch = self._batch
-        return batch.rows >= ROWS or batch.urgent >= 0 or batch.dropped > 0 or self.blanks > 0
+        return batch.rows >= ROWS or batch.urgent >= 0 or batch.dropped > 0 or self.gaps > 0
 
-    def offer(self):
-        """What a report made now tells: (number after its rows, rows lost, blanks).
+    def pending_batch(self):
+        """Return what the next report contains: (number after its rows, rows lost, gaps).
 
-        Raises OSError when the numbers can not be kept.
+        Raises OSError if the numbers cannot be reserved.
         """
         batch = self._batch
-        self._reserve.cover(batch.number)
-        return batch.number - max(batch.rows - ROWS, 0), batch.dropped, self.blanks
+        self._reservation.reserve(batch.number)
+        return batch.number - max(batch.rows - ROWS, 0), batch.dropped, self.gaps
 
-    def release(self, offer):
-        """That much has been taken."""
-        until, dropped, blanks = offer
+    def acknowledge(self, pending):
+        """Note that the receiver has this batch."""
+        until, dropped, gaps = pending
         batch = self._batch
         batch.release(until)
         batch.dropped = max(batch.dropped - dropped, 0)
-        self.blanks -= blanks
+        self.gaps -= gaps
 
-    def pack(self, offer, now_ms, charge_pct, beat_s):
-        """The report as bytes; charge_pct may be None."""
-        until, dropped, blanks = offer
+    def pack(self, pending, now_ms, battery_pct, heartbeat_s):
+        """Return the report of a batch as bytes; battery_pct may be None."""
+        until, dropped, gaps = pending
         batch = self._batch
         pack = device.PACK
         sink = senml.Buffer(bytearray(_REPORT_MAX))
-        more = 1 + (charge_pct is not None) + (dropped > 0 or blanks > 0)
+        more = 1 + (battery_pct is not None) + (dropped > 0 or gaps > 0)
         now_s = batch.uptime_s(now_ms)
         time_s = batch.begin(sink, senml.CBOR, now_s, more)
         if batch.rows:
             pack.number(pack.field("row_n", "count"), until, 0, time_s)
         else:
-            pack.number(pack.field("beat", "s"), beat_s)
-        if charge_pct is not None:
-            pack.number(pack.field("batt", "%EL"), charge_pct, 0, time_s)
-        if dropped or blanks:
-            write_lost(pack, dropped, blanks, time_s)
+            pack.number(pack.field("beat", "s"), heartbeat_s)
+        if battery_pct is not None:
+            pack.number(pack.field("batt", "%EL"), battery_pct, 0, time_s)
+        if dropped or gaps:
+            write_lost(pack, dropped, gaps, time_s)
         pack.end()
         return bytes(sink.buf[: sink.n])

@@ -73,15 +73,17 @@ def call_callback(function, argument, node):
 
 
 @micropython.native
-def with_context(node, context, n):
-    """Answer the request at hand, or the one of n bytes that was kept, as one that came under a
-    security context; whatever happens, the next one has not.
+def process_as(node, view, context, is_stored):
+    """Process the request in `view` under a security context, 0 for none; return the length of
+    the response in tx. Whatever happens, the next request is a new one without context.
     """
-    node.view.context = context
     try:
-        return node.process_stored(n) if n else node._request(node.view)
+        view.context = context
+        view.is_stored = is_stored
+        return node._request(view)
     finally:
-        node.view.context = 0
+        view.context = 0
+        view.is_stored = False
 
 
 @micropython.native

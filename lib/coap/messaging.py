@@ -299,7 +299,7 @@ class MessageLayer:
         n = self.dedup[DEDUP_FIRST + DEDUP_STEP * entry + 2] & (DEDUP_NON - 1)
         entry *= self.cached_response_bytes
         if n and self.cached_responses[entry] == 0:
-            return self.node.oscore.repeat(view, self.cached_responses, entry)
+            return self.node.protected_request(view, entry)
         copy(self.node.tx, 0, self.cached_responses, entry, n)
         return n
 

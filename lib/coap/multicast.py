@@ -145,10 +145,9 @@ class Multicast(Extension):
     def _answer(self, i, at):
         node = self.node
         view = node.view
-        view.buf = self.requests[i]
         view.peer = self.peers[i]
         view.group = True
-        n = node.process_stored(self.words[at])
+        n = node.process_stored(self.requests[i], self.words[at], 0)
         view.group = False
         self.words[at] = 0
         self.waiting -= 1

@@ -60,7 +60,7 @@ from coap.codec import (
     write_empty,
 )
 from coap.counters import COUNT_TOO_LONG, COUNTER_NAMES
-from coap.extension import Extension, call_handler
+from coap.extension import Extension, call_handler, process_as
 from coap.message import MessageView
 from coap.messaging import MessageLayer
 from coap.node_base import NodeBase
@@ -266,16 +266,18 @@ class Node(NodeBase):
         for feature in self.features:
             feature.rejected(view)
 
-    def process_stored(self, n):
-        """Answer the request of n bytes that was put into `view.buf`, kept from `view.peer`, as if
-        it came now: the length of the answer in tx.
+    def process_stored(self, buf, n, context):  # hot
+        """Process the stored request buf[0:n] of `view.peer` as if it came now.
+
+        Return the length of the response in tx, to which the caller gives its MID. context: the
+        number of the security context under which the request came, 0 for none; the response is
+        not protected.
         """
-        parse(self.view.buf, n, self.view.index, self.route_table)
-        self.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
-        self.view.is_stored = True
-        n = self._request(self.view)
-        self.view.is_stored = False
-        return n
+        view = self.view
+        view.buf = buf
+        parse(buf, n, view.index, self.route_table)
+        view.index[DATAGRAM_COUNT] -= 1  # counted when it came
+        return process_as(self, view, context, True)
 
     def update_message_mask(self):
         """Settle which messages pass the message layer: all, while any of them may be a repeat."""
@@ -331,6 +333,9 @@ class Node(NodeBase):
         return len(out) - n
 
     def _missing(self, view):  # hot
+        if not self.route_table[0] and self.resources:
+            self.find_route(view)
+            return self._request(view)
         if self.prefixes or view.index[FLAGS] & self.option_mask:
             return self._check(view)
         return self.write_code(NOT_FOUND)
@@ -363,7 +368,7 @@ class Node(NodeBase):
         if out & 1 << IX_PROXY:
             out = PROXYING_NOT_SUPPORTED
         elif out & 1 << IX_OSCORE and self.oscore is not None and not view.context:
-            return self.oscore.request(view)
+            return self.protected_request(view, -1)
         elif out & self.refuse:
             out = BAD_OPTION
         else:
@@ -380,6 +385,22 @@ class Node(NodeBase):
         if index[FLAGS] & _KNOWN:
             view.reset()
         return n
+
+    def protected_request(self, view, stub):  # hot
+        """Serve a request under OSCORE: unprotect, request, protect (RFC 8613 section 8).
+
+        stub: -1; for a duplicate, where in `messaging.cached_responses` the stub of its response
+        lies. Return the length of the response in tx.
+        """
+        oscore = self.oscore
+        context = oscore.unprotect_request(view, stub)
+        if context is None:
+            return oscore.refuse(view)
+        if oscore.repeated_code:
+            n = self.write_code(oscore.repeated_code)
+        else:
+            n = process_as(self, view, context.number, False)
+        return oscore.protect_response(view, context, n)
 
     def _refusal(self, view, resource):  # hot
         """Why the request must not reach its handler, as a code; 0: it may."""

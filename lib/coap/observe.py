@@ -39,7 +39,7 @@ from coap.codec import (
     same_token,
 )
 from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
-from coap.extension import Extension, with_context
+from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 
@@ -349,12 +349,11 @@ class Observe(Extension):
     def _send(self, i, mid):  # hot
         """Write the notification for observer i; it is confirmable when it has an exchange."""
         view = self.node.view
-        view.buf = self.requests[i]
-        view.peer = self.peers[i]
         self.words[i * _WORDS + _NEW] = 0
         self.notifying = i
         view.uses_identity = False
-        n = with_context(self.node, self.words[i * _WORDS + _CONTEXT], self.words[i * _WORDS])
+        view.peer = self.peers[i]
+        n = self._process(i, i * _WORDS)
         self.notifying = -1
         if self.node.conditions is not None:
             self.node.conditions.told(i, self.resources[i])
@@ -363,6 +362,10 @@ class Observe(Extension):
             self.node.separate.cancel(view)
             n = self.node.write_code(INTERNAL_SERVER_ERROR)
         return self._seal(i, mid, n)
+
+    def _process(self, i, at):  # hot
+        words = self.words
+        return self.node.process_stored(self.requests[i], words[at], words[at + _CONTEXT])
 
     def _seal(self, i, mid, n):
         context = self.words[i * _WORDS + _CONTEXT]

@@ -10,14 +10,18 @@ from micropython import const
 
 from coap.codec import (
     ANY_FORMAT,
+    DATAGRAM_COUNT,
     FIELD_CONTENT_FORMAT,
     FIELD_ETAG,
     FIELD_MAX_AGE,
     FIELDS,
+    FLAGS,
     NOT_PLAIN,
     ROUTE_ANY,
     ROUTE_LIMIT,
+    SIZE,
     clear_fields,
+    parse,
     path_has_prefix,
 )
 from coap.message import MessageBuilder
@@ -165,52 +169,64 @@ class Resource:
             self.node.changed(self)
 
 
-# Which resource a path names, by a hash and then byte by byte (RFC 7252 5.10.1, 6.4).
+# Which resource a path names: by a hash, then byte by byte (RFC 7252 sections 5.10.1 and 6.4).
 
-_MOST = const(255)  # routes of a node
+_RESOURCES_MAX = const(255)  # parse() counts them in a byte
+_ROUTES_BYTES_MAX = const(0xFFFF)  # the table names places in itself by two bytes
+_ROUTE_BYTES = const(9)  # of a route, beside its path
 
 
 class ResourceTable:
-    """The resources of a node; a Node is one."""
+    """The resources of a node, and the table in which parse() finds them; Node inherits from it.
 
-    challenge = None  # set by the feature Echo
+    The table is built when it is needed: at the first request, and at the first one after add() or
+    remove(). Until then parse() searches an empty table, which costs a request that is served from
+    the finished one nothing.
+    """
+
+    challenge = None  # set by the extension Echo
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
-        self.listing = None  # by coap.link_format; None when it must be written anew
-        self.route_table = route_table(())  # of their routes
-        self.prefixes = ()  # those that serve what lies below them, the longest path first
+        self.listing = None  # by coap.link_format; None when it must be written again
+        self.route_table = b"\0"
+        self.prefixes = ()  # resources that also serve the paths below their own, longest first
 
     def add(self, path, resource):
-        """Serve `resource` at `path`, segments separated by "/" and none in front."""
+        """Serve `resource` at `path`, segments separated by "/" without a leading slash.
+
+        Return the resource. Raise ValueError for a path that is taken or too long, and for a
+        resource that this node can not serve.
+        """
         if path.startswith("/"):
             raise ValueError("a path begins without a slash: write " + path[1:])
         if resource.echo and self.challenge is None:
             raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
         if self.resource_at(path):
             raise ValueError("/" + path + " is taken")
-        if len(self.resources) == _MOST:
-            raise ValueError("a node has at most %d resources" % _MOST)
+        if len(self.resources) == _RESOURCES_MAX:
+            raise ValueError("a node has at most %d resources" % _RESOURCES_MAX)
+        _check_length([one.path for one in self.resources] + [path])
         resource.bind(self, path)
-        self._list(self.resources + [resource])
+        self._set_resources(self.resources + [resource])
         if resource.prefix:
             found = list(self.prefixes) + [resource]
             self.prefixes = sorted(found, key=lambda one: -len(one.path))
         return resource
 
     def remove(self, path):
-        """Serve `path` no more: its observers are told by a last 4.04. Handlers may call it.
+        """Stop serving `path`: its observers get a last 4.04. Handlers may call it.
 
-        Raises ValueError when nothing is there.
+        Raise ValueError when nothing is served there.
         """
         resource = self.resource_at(path)
         if resource is None:
             raise ValueError("nothing is served at /" + path)
-        self._list([other for other in self.resources if other is not resource])
+        self._set_resources([other for other in self.resources if other is not resource])
         if resource.prefix:
             self.prefixes = [other for other in self.prefixes if other is not resource]
         resource.node.changed(resource)
-        resource.node = None  # its place in the table is another's
+        resource.node = None
 
     def get(self, path, **attributes):
         """Decorator: the function answers GET for `path`; attributes are those of Resource."""
@@ -241,18 +257,19 @@ class ResourceTable:
         return self._route(path, IPATCH, attributes)
 
     def resource_at(self, path):
-        """The resource at `path`, None when there is none."""
+        """Return the resource at `path`, None when there is none."""
         for resource in self.resources:
             if resource.path == path:
                 return resource
         return None
 
     def match(self, view):  # hot
-        """The resource that the request at hand names, None when there is none."""
+        """Return the resource that the request names, None when there is none."""
+        if not self.route_table[0]:
+            self.find_route(view)
         found = view.index[ROUTE_ANY]
-        return self.resources[found] if found < ROUTE_LIMIT else self._above(view)
-
-    def _above(self, view):  # hot
+        if found < ROUTE_LIMIT:
+            return self.resources[found]
         i = 0
         while i < len(self.prefixes):
             if path_has_prefix(view.buf, view.index, self.route_table, self.prefixes[i].route):
@@ -260,27 +277,43 @@ class ResourceTable:
             i += 1
         return None
 
-    def update_route(self, resource):
-        """What makes a request for `resource` plain is another, and so may be its link."""
-        accept = resource.plain_accept()
-        self.listing = None
-        at = resource.route
-        self.route_table[at + 2] = accept >> 8
-        self.route_table[at + 3] = accept & 255
-        takes = resource.plain_format()
-        at += 4 + (self.route_table[at] << 8 | self.route_table[at + 1])
-        self.route_table[at] = takes >> 8
-        self.route_table[at + 1] = takes & 255
+    def find_route(self, view):
+        """Build the table, and find in it the route of the request."""
+        self.build_routes()
+        flags = view.index[FLAGS]
+        parse(view.buf, view.index[SIZE], view.index, self.route_table)
+        view.index[FLAGS] = flags  # under OSCORE they are not quite those of the message
+        view.index[DATAGRAM_COUNT] -= 1
 
-    def _list(self, resources):
+    def build_routes(self):
+        """Build the table in which parse() finds the resources."""
+        resources = self.resources
         self.route_table = route_table(
             [(one.path, one.plain_accept(), one.plain_format()) for one in resources]
         )
+        at = len(resources)
+        for one in resources:
+            one.route = self.route_table[at + 1] << 8 | self.route_table[at + 2]
+            at += 2
+
+    def update_route(self, resource):
+        """Write into the table which requests for `resource` are plain."""
+        self.listing = None
+        if not self.route_table[0]:
+            return
+        accept = resource.plain_accept()
+        at = resource.route
+        self.route_table[at + 2] = accept >> 8
+        self.route_table[at + 3] = accept & 255
+        content_format = resource.plain_format()
+        at += 4 + (self.route_table[at] << 8 | self.route_table[at + 1])
+        self.route_table[at] = content_format >> 8
+        self.route_table[at + 1] = content_format & 255
+
+    def _set_resources(self, resources):
         self.resources = resources
         self.listing = None
-        at = len(resources)
-        for i, one in enumerate(resources):
-            one.route = self.route_table[at + 2 * i + 1] << 8 | self.route_table[at + 2 * i + 2]
+        self.route_table = b"\0"
 
     def _route(self, path, method, attributes):
         resource = self.resource_at(path)
@@ -300,43 +333,54 @@ class ResourceTable:
 
 
 def route_table(routes):
-    """What scan() finds routes in, for [(path, plain Accept, plain Content-Format)].
+    """Return the table of [(path, plain Accept, plain Content-Format)] that parse() searches.
 
-    How many there are; a byte of each one's hash; two bytes each: where it lies. A route is the
-    length of its path as it is sent, the Accept, the path, and the Content-Format: two bytes each.
+    It holds the number of routes, a byte for the hash of each, two bytes for the place of each,
+    and the routes. A route is the length of its Uri-Path options, the Accept, the options, and the
+    Content-Format; each number has two bytes.
     """
     places = bytearray(1 + 3 * len(routes))
     places[0] = len(routes)
-    parts = []
+    parts = [b""]
     at = len(places)
-    for i, (path, accept, takes) in enumerate(routes):
-        options, value = _options(path)
+    for i, (path, accept, content_format) in enumerate(routes):
+        options, value = _path_options(path)
         places[1 + i] = value
         places[1 + len(routes) + 2 * i] = at >> 8
         places[2 + len(routes) + 2 * i] = at & 255
         parts.append(bytes((len(options) >> 8, len(options) & 255, accept >> 8, accept & 255)))
         parts.append(options)
-        parts.append(bytes((takes >> 8, takes & 255)))
+        parts.append(bytes((content_format >> 8, content_format & 255)))
         at += 6 + len(options)
-    if at > 0xFFFF:
-        raise ValueError("the paths of all resources have at most 64 KiB")
-    return bytearray(bytes(places) + b"".join(parts))
+    parts[0] = bytes(places)
+    return bytearray(b"".join(parts))
 
 
-def _options(path):
-    """The Uri-Path options of a path, and the hash that scan() gives to them."""
-    room = bytearray(3 * len(path.encode()) + 8)
-    writer = MessageBuilder(room).resume(0)
+def _path_options(path):
+    """Return the Uri-Path options of a path and the hash that parse() computes for them."""
+    options = b""
     value = 0
+    delta = URI_PATH << 4
     for segment in path.split("/") if path else ():
         segment = segment.encode()
-        if len(segment) > 255:
-            raise ValueError("a path segment has at most 255 bytes: shorten " + path)
-        writer.option(URI_PATH, segment)
-        value = (value * 33 ^ len(segment)) & 255
+        n = len(segment)
+        options += bytes((delta | n,) if n < 13 else (delta | 13, n - 13)) + segment
+        delta = 0
+        value = (value * 33 ^ n) & 255
         for byte in segment:
             value = (value * 33 ^ byte) & 255
-    return bytes(room[: writer.n]), value
+    return options, value
+
+
+def _check_length(paths):
+    """Raise ValueError when the last of the paths, or all together, are too long for the table."""
+    for segment in paths[-1].split("/"):
+        if len(segment.encode()) > 255:
+            raise ValueError("a path segment has at most 255 bytes: shorten " + paths[-1])
+    # an upper bound: each segment has at most 2 bytes beside its own
+    text = "/".join(paths)
+    if len(text.encode()) + text.count("/") + _ROUTE_BYTES * len(paths) + 1 > _ROUTES_BYTES_MAX:
+        raise ValueError("the paths of all resources have at most 64 KiB")
 
 
 def _describe(resource, attributes):

@@ -1,216 +1,219 @@
-"""One life of a door's node: wake, look, tell, linger, save, sleep.
+"""The duty cycle of a door or window on a battery.
 
-    wake -> read the pin -> restore -> join -> report -> linger -> save -> arm -> sleep
+    wake -> read the pins -> restore -> join -> report -> linger -> save -> arm the pins -> sleep
 
-What it works with is that of life.py, and:
+Beside what duty_cycle.py lists it needs:
 
-    contact    is_open(), poll(), edges, open_level; see sensors.reed
-    lid        the same of the housing, where it is watched, else None
-    chip       reason(), sleep(span_ms, level, lid_level)
-    reserve    of its module
+    contact      is_open(), poll(), edges, open_level, pin: see sensors.reed
+    lid          the same for the housing, None where it is not watched
+    sleep_mode   wake_reason(), woken_by_lid(), sleep(span_ms, level, lid_level)
+    reservation  a NumberReservation, for the numbers of events
 
-What failed is in the journal.
+Failures are recorded in the event log, which is reported.
 """
 
 from micropython import const
 
-import power.event_log as j
 from power import retained_state
 from power.duty_cycle import DutyCycle
-from power.sleep_modes import PIN, POWER_ON, RESET
+from power.event_log import AWAKE, LID, MEMORY_LOST, MEMORY_TORN, PIN, POWER_ON, RESET, UNSTEADY
 
 _MASK = const(0x3FFFFFFF)
 _SETTLE_MS = const(30)
-_SKIP = const(16)  # numbers left out when an image that was lost may have used them
+_SKIPPED_NUMBERS = const(16)  # a lost image may have used as many
 _PARTS = const(4)
 
 
 class DoorCycle(DutyCycle):
-    """As Life."""
+    """Cycle of a node that wakes for an edge of its contact or lid, or for a heartbeat."""
 
-    def __init__(self, parts, say=print, told=None, failed=None, **limits):
-        super().__init__(parts, say, told, failed, **limits)
-        self.contact = parts["contact"]
-        self.lid = parts.get("lid")
-        self.reserve = parts["reserve"]
-        self._edges = 0  # of the contact that are in the journal
+    def __init__(self, contact, lid, reservation, **parts):
+        super().__init__(**parts)
+        self.contact = contact
+        self.lid = lid
+        self.reservation = reservation
+        self._edges = 0  # edges of the contact that are in the log
         self._lid_edges = 0
 
     def run(self):
-        """Live for ever; on a chip whose deep sleep ends in a reset, until the first sleep."""
-        self.restore(self.chip.reason())
+        """Run for ever; on a chip whose deep sleep ends in a reset, until the first sleep."""
+        self.restore(self.sleep_mode.wake_reason())
         while True:
             self.wake()
             self.rest()
 
-    # Waking
+    # After a start
 
     def restore(self, reason):
-        """Take up what was kept, and what the pin says: the first thing after a start."""
-        self.errand.begin()
+        """Restore the retained state and record what the pins show. Call it once, first."""
+        self.radio.begin()
         now_s = self.clock.seconds()
-        parts = self.recall(_PARTS)
-        known = parts is not None and self.journal.restore(parts[1])
-        if known:
-            if not self.pace.restore(parts[0]):
-                self.pace.begin(now_s)
-            self.resume(parts[2], parts[3])
+        parts = self.load_state(_PARTS)
+        is_known = parts is not None and self.log.restore(parts[1])
+        if is_known:
+            if not self.schedule.restore(parts[0]):
+                self.schedule.start(now_s)
+            self.restore_link(parts[2], parts[3])
         else:
-            self._forget(now_s)
-        if self.slots.damaged:
-            self.journal.skip(_SKIP)
-            self.journal.blank(self.journal.level)
-            self.journal.fault(j.MEMORY_TORN, now_s)
-        self._look(reason, now_s, known)
-        self.save()
+            self._start_without_state(now_s)
+        if self.memory.is_damaged:
+            self.log.skip_numbers(_SKIPPED_NUMBERS)
+            self.log.mark_gap(self.log.level)
+            self.log.record_fault(MEMORY_TORN, now_s)
+        self._record_wake(reason, now_s, is_known)
+        self.save_state()
 
-    def _forget(self, now_s):
-        """Nothing was kept: the first start, or the memory has had no power."""
-        journal = self.journal
-        self.pace.begin(now_s)
-        if self.reserve.limit >= 0:
-            journal.number = journal.released = self.reserve.limit
-            journal.blank()
-            journal.fault(j.MEMORY_LOST, now_s)
+    def _start_without_state(self, now_s):
+        """Start from the reserved numbers: first start ever, or the memory lost its power."""
+        log = self.log
+        self.schedule.start(now_s)
+        if self.reservation.limit >= 0:
+            log.number = log.acknowledged = self.reservation.limit
+            log.mark_gap()
+            log.record_fault(MEMORY_LOST, now_s)
 
-    def _look(self, reason, now_s, known):
-        """What the pins say of the time in which nobody watched."""
-        journal = self.journal
+    def _record_wake(self, reason, now_s, is_known):
+        """Record what the pins show of the time in which the node did not watch them."""
+        log = self.log
         level = self._level()
-        changed = journal.level >= 0 and level != journal.level
-        is_lids = self._look_at_lid(reason, now_s)
-        if reason in (POWER_ON, RESET) and known:
-            journal.blank(journal.level)  # for how long was it off?
-            journal.rebase(now_s)
-            self.pace.begin(now_s)
-        if changed:
-            journal.note(level, reason, now_s)
-        elif reason == PIN and journal.level >= 0 and not is_lids:
-            journal.catch_up(level, 2, PIN, now_s)  # it was quicker than the start
-        journal.level = level
-        if reason == PIN and self.pace.edge(now_s):
-            journal.fault(j.UNSTEADY, now_s)
-        if self.pace.look(now_s):
-            journal.blank(level)
+        has_changed = log.level >= 0 and level != log.level
+        was_lid = self._record_lid(reason, now_s)
+        if reason in (POWER_ON, RESET) and is_known:
+            log.mark_gap(log.level)  # nobody knows for how long it was off
+            log.clock_changed(now_s)
+            self.schedule.start(now_s)
+        if has_changed:
+            log.record(level, reason, now_s)
+        elif reason == PIN and log.level >= 0 and not was_lid:
+            log.record_many(level, 2, PIN, now_s)  # it moved back before the node had started
+        log.level = level
+        if reason == PIN and self.schedule.count_wake(now_s):
+            log.record_fault(UNSTEADY, now_s)
+        if self.schedule.rest_is_over(now_s):
+            log.mark_gap(level)
         self._edges = self.contact.edges
 
-    def _look_at_lid(self, reason, now_s):
-        """The same for the lid. Was it the lid that has woken the node?
+    def _record_lid(self, reason, now_s):
+        """Record what the lid did meanwhile. Return True if the lid woke the node.
 
-        Where the chip can not tell and the lid is as it was, it was the contact: a door that shuts
-        again within the start is common, a lid that does so is not.
+        Where the chip cannot tell which pin woke it and the lid is as it was, the contact is taken
+        for the cause: a door that shuts again during the start is common, a lid that does so is
+        not.
         """
-        journal, lid = self.journal, self.lid
+        log, lid = self.log, self.lid
         if lid is None:
             return False
         level = 1 if lid.is_open() else 0
-        moved = journal.lid >= 0 and level != journal.lid
-        woke = reason == PIN and self.chip.by_lid()
-        if woke is None:  # one source for both, which can wait for one level only
-            woke = moved and self._awaited() == self._awaited_of_lid()
-        if moved:
-            journal.note(level, reason | j.LID, now_s)
-        elif woke and journal.lid >= 0:
-            journal.catch_up(level, 2, PIN | j.LID, now_s)
-        journal.lid = level
+        has_moved = log.lid >= 0 and level != log.lid
+        was_lid = reason == PIN and self.sleep_mode.woken_by_lid()
+        if was_lid is None:  # one wake source serves both pins, at one level only
+            was_lid = has_moved and self._wake_level() == self._lid_wake_level()
+        if has_moved:
+            log.record(level, reason | LID, now_s)
+        elif was_lid and log.lid >= 0:
+            log.record_many(level, 2, PIN | LID, now_s)
+        log.lid = level
         self._lid_edges = lid.edges
-        return woke
+        return was_lid
 
-    def watch(self):
-        """Note what contact and lid did since the last look; saved at once."""
+    # Awake
+
+    def poll_sensors(self):
+        """Record what contact and lid did since the last call, and save it at once."""
         self.feed()
-        moved = self.contact.poll()
-        if moved:
+        has_moved = self.contact.poll()
+        if has_moved:
             edges = (self.contact.edges - self._edges) & _MASK
             self._edges = self.contact.edges
-            self.journal.catch_up(self._level(), edges, j.AWAKE, self.clock.seconds())
+            self.log.record_many(self._level(), edges, AWAKE, self.clock.seconds())
         lid = self.lid
         if lid is not None and lid.poll():
-            moved = True
+            has_moved = True
             edges = (lid.edges - self._lid_edges) & _MASK
             self._lid_edges = lid.edges
             level = 1 if lid.is_open() else 0
-            self.journal.catch_up(level, edges, j.AWAKE | j.LID, self.clock.seconds())
-        if moved:
-            self.save()
-
-    def _level(self):
-        return 1 if self.contact.is_open() else 0
-
-    # Telling
+            self.log.record_many(level, edges, AWAKE | LID, self.clock.seconds())
+        if has_moved:
+            self.save_state()
 
     def wake(self):
-        """Tell what there is to tell, if it is time to."""
-        self.watch()
+        """Report what is pending, or a heartbeat, unless a pause after a failure is on."""
+        self.poll_sensors()
         now_s = self.clock.seconds()
-        if not self.pace.may_try(now_s):
+        if not self.schedule.may_try(now_s):
             return
-        if not self.owes() and not self.pace.beat_due(now_s):
+        if not self.has_pending() and not self.schedule.heartbeat_is_due(now_s):
             return
-        what = self.errand.run()
-        if what:
-            self.journal.fault(what, self.clock.seconds())
-            self.vain(what)
+        fault = self.radio.run()
+        if fault:
+            self.log.record_fault(fault, self.clock.seconds())
+            self.on_failed(fault)
 
-    def owes(self):
-        """Is there something that nobody has taken?"""
-        return self.journal.pending or self.journal.dropped or self.journal.blanks
+    def has_pending(self):
+        """Return True if events, or the fact that some are missing, are not yet acknowledged."""
+        return self.log.pending or self.log.dropped or self.log.gaps
 
-    def taken(self):
-        """A report was released; for the errand."""
-        super().taken()
-        self.save()
+    def on_reported(self):
+        """Note that the receiver acknowledged a report, and save that."""
+        super().on_reported()
+        self.save_state()
 
-    # Sleeping
+    # Asleep
 
-    def keep(self):
-        """As in Life."""
-        self.reserve.cover(self.journal.number)
-        self.slots.save(
+    def write_state(self):
+        """Write the retained image. Raises OSError or ValueError."""
+        self.reservation.reserve(self.log.number)
+        self.memory.save(
             retained_state.pack(
-                self.pace.state(), self.journal.state(), self.link.state(), self.talk.state()
+                self.schedule.state(), self.log.state(), self.link.state(), self.reporter.state()
             )
         )
 
     def rest(self):
-        """Sleep until there is something to do; the contact may have moved meanwhile."""
-        self.watch()
+        """Sleep until there is something to do; return at once if the contact just moved."""
+        self.poll_sensors()
         now_s = self.clock.seconds()
-        waiting = self.owes()
-        if waiting and self.pace.may_try(now_s):
-            return  # it moved after the report: tell that first
-        span_ms = self.pace.sleep_s(now_s, waiting) * 1000
-        self.save()
-        if self.pace.resting:
-            self.chip.sleep(span_ms, None)
+        is_pending = self.has_pending()
+        if is_pending and self.schedule.may_try(now_s):
+            return
+        span_ms = self.schedule.sleep_s(now_s, is_pending) * 1000
+        self.save_state()
+        if self.schedule.is_resting:
+            self.sleep_mode.sleep(span_ms, None)
         else:
-            self.chip.sleep(span_ms, self._awaited(), self._awaited_of_lid())
+            self.sleep_mode.sleep(span_ms, self._wake_level(), self._lid_wake_level())
         self.clock.sleep_ms(_SETTLE_MS)  # a level that has just come has to last the debounce
-        self.errand.begin()
-        if self.pace.look(self.clock.seconds()):
-            self.journal.blank(self._level())
-        if self._has_moved() and self.pace.edge(self.clock.seconds()):
-            self.journal.fault(j.UNSTEADY, self.clock.seconds())
+        self.radio.begin()
+        if self.schedule.rest_is_over(self.clock.seconds()):
+            self.log.mark_gap(self._level())
+        if self._has_moved() and self.schedule.count_wake(self.clock.seconds()):
+            self.log.record_fault(UNSTEADY, self.clock.seconds())
+
+    def _level(self):
+        return 1 if self.contact.is_open() else 0
 
     def _has_moved(self):
-        self.contact.is_open()  # an edge counts when somebody looks and the level has lasted
-        moved = self.contact.edges != self._edges
+        self.contact.is_open()  # the driver counts an edge when it is asked and the level lasted
+        has_moved = self.contact.edges != self._edges
         lid = self.lid
         if lid is not None:
             lid.is_open()
-            moved = moved or lid.edges != self._lid_edges
-        return moved
+            has_moved = has_moved or lid.edges != self._lid_edges
+        return has_moved
 
-    def _awaited(self):
-        """The level that the journal does not know: a contact that just moved wakes at once."""
-        return _other(self.contact, self.journal.level)
+    def _wake_level(self):
+        """Return the level of the contact's pin that differs from the log.
 
-    def _awaited_of_lid(self):
-        """Likewise; None where no pin tells of the lid."""
+        A contact that moved after it was read is at that level already and wakes the chip at once.
+        """
+        return _other_level(self.contact, self.log.level)
+
+    def _lid_wake_level(self):
+        """Return the same for the lid; None where no pin shows the lid."""
         if self.lid is None or self.lid.pin is None:
             return None
-        return _other(self.lid, self.journal.lid)
+        return _other_level(self.lid, self.log.lid)
 
 
-def _other(contact, level):
+def _other_level(contact, level):
     return 1 - contact.open_level if level else contact.open_level

@@ -1,18 +1,23 @@
-"""What the lives of a door (cycle.py) and of a wearable (nap.py) have in common.
+"""One duty cycle of a node on a battery: wake, use the radio, save, sleep.
 
-All that they work with comes in, so a test runs it on a clock of its own:
+DutyCycle is the base of DoorCycle and WearableCycle. RadioSession switches the radio on, reports,
+lingers for queued requests and switches it off again. Everything that they need is passed in, so
+that a test runs them on a clock of its own:
 
-    clock      ticks_ms(), sleep_ms(ms), and seconds(), which goes on in sleep
-    chip       sleep(span_ms, level, ...); see power.sleep_modes
-    link       start(), poll(), stop(), state(), restore(); see power.wifi_fast
-    talk       open(), send(offer, on_done), step(ms), waiting(), close(), state(), and
-               restore(blob, newest): the node with its report and observers, see firmware/talk.py
-    journal    offer(), release(offer): what there is to tell
-    pace, slots: of their modules
-    measure    measure(sending), called before the radio is switched on, and while it sends
-    feed       calms the watchdog; called by a loop that is alive, and nowhere else
+    clock       ticks_ms(), sleep_ms(ms), and seconds(), which goes on while the node sleeps
+    sleep_mode  sleep(span_ms, level, ...): see power.sleep_modes
+    link        start(), poll(), stop(), state(), restore(): see power.wifi_fast
+    reporter    open(), send(batch, on_done), step(max_ms), is_waiting(), close(), state() and
+                restore(blob, is_latest): the node with its report and observers, see
+                firmware/battery.py
+    log         pending_batch() and acknowledge(batch): what is to be reported
+    schedule    a WakeSchedule
+    memory      a DoubleBuffer: what outlives a sleep
+    feed        feeds the watchdog; called only by a loop that makes progress
+    measure     measure(is_sending): called before the radio is switched on, and while it sends
 
-Whatever the network does, a wake ends (errand.py), and after a failure the pause grows (pace.py).
+A wake always ends, whatever the network does: each step has a time limit, and after a failure the
+pause until the next attempt grows.
 """
 
 from micropython import const
@@ -21,190 +26,195 @@ from power import retained_state
 from power.event_log import AWAKE_TOO_LONG, FAULTS, JOIN_FAILED, REPORT_FAILED
 from power.wifi_fast import FAILED, UP
 
-
-class DutyCycle:
-    """limits: join_ms, report_ms, linger_ms and awake_ms, see errand.py.
-
-    told() is called when a report was taken; failed(failures) when so many wakes in a row were in
-    vain; say takes a line for the log.
-    """
-
-    def __init__(self, parts, say=print, told=None, failed=None, **limits):
-        self.clock = parts["clock"]
-        self.chip = parts["chip"]
-        self.link = parts["link"]
-        self.talk = parts["talk"]
-        self.journal = parts["journal"]
-        self.pace = parts["pace"]
-        self.slots = parts["slots"]
-        self.feed = parts["feed"]
-        self.say = say
-        self.told = told
-        self.failed = failed
-        self.errand = RadioSession(parts, self, say, **limits)
-
-    def recall(self, count):
-        """The parts of what was kept last, where there are so many; None: nothing is known."""
-        image = self.slots.load()
-        return None if image is None else retained_state.unpack(image, count)
-
-    def resume(self, link, talk):
-        """Link and talk go on from their parts. What a newer image that was lost has used up must
-        not be used again.
-        """
-        self.link.restore(link)
-        self.talk.restore(talk, not self.slots.damaged)
-
-    def vain(self, what):
-        """An errand has failed."""
-        now_s = self.clock.seconds()
-        self.pace.failed(now_s)
-        self.say("{}; next try in {} s".format(FAULTS[what], self.pace.sleep_s(now_s, True)))
-        if self.failed is not None:
-            self.failed(self.pace.failures)
-
-    def taken(self):
-        """A report was released; for the errand."""
-        self.pace.told(self.clock.seconds())
-        if self.told is not None:
-            self.told()
-
-    def keep(self):
-        """Keep what a reset would lose; each kind of life has its own parts.
-
-        Raises OSError, or ValueError for what does not fit.
-        """
-        raise NotImplementedError
-
-    def save(self):
-        """Keep everything. What does not fit or can not be written is lost with the next reset."""
-        try:
-            self.keep()
-        except (OSError, ValueError) as error:
-            self.say("state: {}".format(error))
-
-
-# One errand of the radio: join, report until nothing is left to tell, linger, and off again.
-#
-# Whatever the network does it ends: after `join_ms` without a link, `report_ms` without an answer,
-# and `awake_ms` after begin() in all. `linger_ms` is for what observers and queued requests take
-# once the report is out. Used by a door (cycle.py) and by a wearable (nap.py), which own it:
-#
-#     owner.watch()   called all the time, for time goes by: the sensors, the watchdog
-#     owner.owes()    is there more to tell?
-#     owner.taken()   a report was released
-
 _MASK = const(0x3FFFFFFF)
 _STEP_MS = const(20)
 
 
-class RadioSession:
-    """parts: clock, link, talk and measure as life.py has them; and journal, of which only
-    offer() and release(offer) are used.
+class DutyCycle:
+    """Common part of the cycles of a door and of a wearable.
+
+    say(text) takes a line for the log; on_reported() is called after each acknowledged report;
+    on_failed(failures) after a failed one, with the number of failures in a row. limits: those of
+    RadioSession.
     """
 
     def __init__(
         self,
-        parts,
-        owner,
+        clock,
+        sleep_mode,
+        link,
+        reporter,
+        log,
+        schedule,
+        memory,
+        feed,
+        measure,
         say=print,
-        join_ms=18000,
-        report_ms=20000,
-        linger_ms=8000,
-        awake_ms=45000,
+        on_reported=None,
+        on_failed=None,
+        **limits,
     ):
-        self.owner = owner
-        self.clock = parts["clock"]
-        self.link = parts["link"]
-        self.talk = parts["talk"]
-        self.journal = parts["journal"]
-        self.measure = parts["measure"]
+        self.clock = clock
+        self.sleep_mode = sleep_mode
+        self.link = link
+        self.reporter = reporter
+        self.log = log
+        self.schedule = schedule
+        self.memory = memory
+        self.feed = feed
+        self.measure = measure
         self.say = say
+        self._reported = on_reported
+        self._failed = on_failed
+        self.radio = RadioSession(self, **limits)
+
+    def load_state(self, count):
+        """Return the `count` parts of the newest retained image, None if there is none."""
+        image = self.memory.load()
+        return None if image is None else retained_state.unpack(image, count)
+
+    def restore_link(self, link, reporter):
+        """Restore link and reporter from their parts of the image.
+
+        When a newer image was lost, the reporter must not reuse numbers that may have been used.
+        """
+        self.link.restore(link)
+        self.reporter.restore(reporter, not self.memory.is_damaged)
+
+    def on_failed(self, fault):
+        """Note that the radio session ended with `fault`, an index into event_log.FAULTS."""
+        now_s = self.clock.seconds()
+        self.schedule.on_failed(now_s)
+        self.say("{}; next try in {} s".format(FAULTS[fault], self.schedule.sleep_s(now_s, True)))
+        if self._failed is not None:
+            self._failed(self.schedule.failures)
+
+    def on_reported(self):
+        """Note that the receiver acknowledged a report."""
+        self.schedule.on_reported(self.clock.seconds())
+        if self._reported is not None:
+            self._reported()
+
+    def write_state(self):
+        """Write the retained image. Subclasses choose its parts.
+
+        Raises OSError when it cannot be written, ValueError when it does not fit.
+        """
+        raise NotImplementedError
+
+    def save_state(self):
+        """Write the retained image; log an error instead of raising it.
+
+        What cannot be written is lost at the next reset.
+        """
+        try:
+            self.write_state()
+        except (OSError, ValueError) as error:
+            self.say("state: {}".format(error))
+
+
+class RadioSession:
+    """Join the network, report until nothing is pending, linger, switch the radio off.
+
+    The session ends after `join_ms` without a link, after `report_ms` without a response, and in
+    any case `awake_ms` after begin(). `linger_ms` limits the time for observers and queued
+    requests after the last report. The cycle that owns the session provides:
+
+        poll_sensors()   called all the time, so that no edge and no sample is lost
+        has_pending()    return True if there is more to report
+        on_reported()    called after each acknowledged report
+    """
+
+    def __init__(self, cycle, join_ms=18000, report_ms=20000, linger_ms=8000, awake_ms=45000):
+        self.cycle = cycle
         self.join_ms = join_ms
         self.report_ms = report_ms
         self.linger_ms = linger_ms
         self.awake_ms = awake_ms
         self._began_ms = self._sent_ms = 0
-        self._done = self._taken = False  # the report is over; it was taken
-        self._offer = None
+        self._is_done = self._is_acknowledged = False
+        self._batch = None
 
     def begin(self):
-        """The node has woken."""
-        self._began_ms = self.clock.ticks_ms()
+        """Start to count `awake_ms`: the node has just woken."""
+        self._began_ms = self.cycle.clock.ticks_ms()
 
     def run(self):
-        """Tell what there is to tell: 0, or the fault that the journal has a number for."""
-        self.measure(False)
-        what = 0
+        """Report everything that is pending. Return 0, or the fault's index in FAULTS."""
+        self.cycle.measure(False)
+        fault = 0
         if not self._join():
-            what = JOIN_FAILED
-        elif not self._tell():
-            what = REPORT_FAILED
-        self.link.stop()
-        return AWAKE_TOO_LONG if what and self._awake_ms() >= self.awake_ms else what
+            fault = JOIN_FAILED
+        elif not self._report():
+            fault = REPORT_FAILED
+        self.cycle.link.stop()
+        return AWAKE_TOO_LONG if fault and self._awake_ms() >= self.awake_ms else fault
 
     def _join(self):
-        since_ms = self.clock.ticks_ms()
+        cycle, clock, link = self.cycle, self.cycle.clock, self.cycle.link
+        since_ms = clock.ticks_ms()
         try:
-            self.link.start(since_ms, self.clock.seconds())
+            link.start(since_ms, clock.seconds())
             while self._elapsed_ms(since_ms) < self.join_ms:
-                now_ms = self.clock.ticks_ms()
-                how = self.link.poll(now_ms, self.clock.seconds())
-                if how == UP:
+                now_ms = clock.ticks_ms()
+                status = link.poll(now_ms, clock.seconds())
+                if status == UP:
                     return True
-                if how == FAILED:
-                    self.link.start(now_ms, self.clock.seconds())
-                self.clock.sleep_ms(_STEP_MS)
-                self.owner.watch()
+                if status == FAILED:
+                    link.start(now_ms, clock.seconds())
+                clock.sleep_ms(_STEP_MS)
+                cycle.poll_sensors()
         except OSError as error:
-            self.say("Wi-Fi: {}".format(error))
+            cycle.say("Wi-Fi: {}".format(error))
         return False
 
-    def _tell(self):
+    def _report(self):
+        reporter = self.cycle.reporter
         try:
-            self.talk.open()
-            return self._talk()
+            reporter.open()
+            return self._exchange(reporter)
         except OSError as error:
-            self.say("CoAP: {}".format(error))
+            self.cycle.say("CoAP: {}".format(error))
             return False
         finally:
-            self.talk.close()
+            reporter.close()
 
-    def _talk(self):
-        """Report until nothing is left to tell, and answer what was waiting. False: no answer."""
+    def _exchange(self, reporter):
+        """Send reports, answer queued requests. Return False if a report was not acknowledged."""
+        cycle = self.cycle
         self._send()
-        self.talk.step(0)
-        self.measure(True)  # the radio is sending
+        reporter.step(0)
+        cycle.measure(True)
         while self._awake_ms() < self.awake_ms:
-            self.talk.step(_STEP_MS)
-            self.owner.watch()
-            if not self._done:
+            reporter.step(_STEP_MS)
+            cycle.poll_sensors()
+            if not self._is_done:
                 if self._elapsed_ms(self._sent_ms) >= self.report_ms:
                     return False
-            elif not self._taken:
+            elif not self._is_acknowledged:
                 return False
-            elif self.owner.owes():
+            elif cycle.has_pending():
                 self._send()
-            elif not self.talk.waiting() or self._elapsed_ms(self._sent_ms) >= self.linger_ms:
+            elif not reporter.is_waiting() or self._elapsed_ms(self._sent_ms) >= self.linger_ms:
                 return True
-        return self._done and self._taken
+        return self._is_done and self._is_acknowledged
 
     def _send(self):
-        self._offer = self.journal.offer()
-        self._done = self._taken = False
-        self._sent_ms = self.clock.ticks_ms()
-        self.talk.send(self._offer, self._answered)
+        self._batch = self.cycle.log.pending_batch()
+        self._is_done = self._is_acknowledged = False
+        self._sent_ms = self.cycle.clock.ticks_ms()
+        self.cycle.reporter.send(self._batch, self._on_report_done)
 
-    def _answered(self, taken):
-        self._done = True
-        self._taken = taken
-        if taken:
-            self.journal.release(self._offer)
-            self._sent_ms = self.clock.ticks_ms()  # lingering counts from here
-            self.owner.taken()
+    def _on_report_done(self, is_acknowledged):
+        self._is_done = True
+        self._is_acknowledged = is_acknowledged
+        if is_acknowledged:
+            self.cycle.log.acknowledge(self._batch)
+            self._sent_ms = self.cycle.clock.ticks_ms()  # lingering counts from here
+            self.cycle.on_reported()
 
     def _elapsed_ms(self, since_ms):
-        return (self.clock.ticks_ms() - since_ms) & _MASK
+        return (self.cycle.clock.ticks_ms() - since_ms) & _MASK
 
     def _awake_ms(self):
         return self._elapsed_ms(self._began_ms)

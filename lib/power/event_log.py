@@ -1,51 +1,50 @@
-"""The event journal of a contact and its lid: every edge in order, until somebody has taken it.
+"""The event log of a contact and its lid: every edge in order, until the receiver acknowledged it.
 
-Events are numbered from 1, modulo 2**30, and a number is never used twice, so that a receiver
-knows a repeat from something new and sees what is missing. The newest are kept in a ring. What
-falls out of it before it was released is counted (`dropped`); when nobody can say how much is
-missing, because memory was lost or the contact was not watched, that is counted too (`blanks`),
-and never taken for zero.
+Events are numbered from 1, modulo 2**30, and no number is used twice, so a receiver recognises a
+repeat and sees what is missing. The newest events are kept in a ring. An event that is pushed out
+of the ring before it was acknowledged is counted (`dropped`). When it is unknown how much is
+missing, because memory was lost or the contact was not watched, that is counted too (`gaps`); it
+is never reported as zero.
 
-    journal = Journal()
-    journal.note(1, PIN, now_s)           it opened
-    journal.catch_up(1, 3, PIN, now_s)    three edges since, the last one to level 1
-    journal.note(1, PIN | LID, now_s)     the lid of the housing was taken off
-    offer = journal.offer()               what a report tells ...
-    journal.release(offer)                ... and has told, once its 2.04 is there
+    log = EventLog()
+    log.record(1, PIN, now_s)           the contact opened
+    log.record_many(1, 3, PIN, now_s)   three edges since, the last one to level 1
+    log.record(1, PIN | LID, now_s)     the lid of the housing was taken off
+    batch = log.pending_batch()         what the next report contains
+    log.acknowledge(batch)              once its 2.04 has arrived
 
-state() is a journal as bytes and restore() takes them back; whoever keeps them sees to CRC and
-torn writes (power.retained_state). All of it: a head of 24 bytes, 9 for each event, 5 for each
-fault. The
-ring lies in memory as it does in there, so an event that is noted takes none.
+state() returns the log as bytes, restore() takes them back: a head of 24 bytes, 9 for each event,
+5 for each fault. power.retained_state adds a CRC and survives torn writes. The ring has the same
+layout in memory, so recording an event allocates nothing.
 
 Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences
-matter; a clock that was set back makes an event happen "now", unless rebase() is told of it.
+matter. If the clock was set back, an event appears to happen now unless clock_changed() is called.
 """
 
 from micropython import const
 
-CLOCK_MASK = 0x3FFFFFFF
+CLOCK_MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 
-# Why the contact was looked at when the edge was seen
-AWAKE = 0  # the node was awake: an interrupt, or the main loop
-PIN = 1  # the edge itself woke the node
-TIMER = 2  # the contact was found changed at a planned wake
-POWER_ON = 3  # ... or at power-on
-RESET = 4  # ... or after a reset
+# What made the node look at the contact
+AWAKE = const(0)  # it was awake: an interrupt, or the main loop
+PIN = const(1)  # the edge itself woke the node
+TIMER = const(2)  # the contact was found changed at a planned wake
+POWER_ON = const(3)  # ... or at power-on
+RESET = const(4)  # ... or after a reset
 REASONS = ("awake", "pin", "timer", "power-on", "reset")
 
-LID = 8  # beside the reason: it was the lid that moved
+LID = const(8)  # added to the reason: the lid moved, not the contact
 
-# What went wrong; the oldest of these is overwritten
-JOIN_FAILED = 1
-REPORT_FAILED = 2
-AWAKE_TOO_LONG = 3
-UNSTEADY = 4  # the contact moved so often that it was left alone for a while
-MEMORY_LOST = 5
-MEMORY_TORN = 6
-ROLLED_BACK = 7  # the settings
-WATCHDOG = 8
+# Faults; when all places are taken the oldest is overwritten
+JOIN_FAILED = const(1)
+REPORT_FAILED = const(2)
+AWAKE_TOO_LONG = const(3)
+UNSTEADY = const(4)  # the contact moved so often that it was left alone for a while
+MEMORY_LOST = const(5)
+MEMORY_TORN = const(6)
+ROLLED_BACK = const(7)  # the settings
+WATCHDOG = const(8)
 FAULTS = (
     "",
     "join failed",
@@ -67,42 +66,44 @@ _REASON = const(7)  # without LID
 
 
 class EventLog:
-    """slots: events kept, at most 255; fault_slots: failures kept.
+    """The ring of events and the list of faults.
 
-    number    of the last event; 0: none yet
-    released  the last number that somebody has taken
-    kept      events in the ring
-    dropped   events that fell out before they were released
-    blanks    how often nobody knows what is missing
-    level     of the contact after its last event; -1 while it is not known
-    lid       likewise of the lid; lid_moves: how often that has moved, modulo 2**30
-    faults    what failed, oldest first: (what, seconds)
+    capacity: events kept, 1 to 255; fault_capacity: faults kept, 0 to 255.
+
+    number        of the last event; 0: none yet
+    acknowledged  the last number that the receiver has acknowledged
+    kept          events in the ring
+    dropped       events pushed out of the ring before they were acknowledged
+    gaps          how often it is unknown what is missing
+    level         of the contact after its last event; -1: unknown
+    lid           the same for the lid; lid_moves: how often the lid moved, modulo 2**30
+    faults        [(fault, seconds)], oldest first
     """
 
-    def __init__(self, slots=32, fault_slots=8):
-        if not (1 <= slots <= 255 and 0 <= fault_slots <= 255):
-            raise ValueError("slots: 1 to 255; fault_slots: 0 to 255")
-        self.slots = slots
-        self.fault_slots = fault_slots
-        self.number = self.released = 0
-        self.dropped = self.blanks = 0
+    def __init__(self, capacity=32, fault_capacity=8):
+        if not (1 <= capacity <= 255 and 0 <= fault_capacity <= 255):
+            raise ValueError("capacity: 1 to 255; fault_capacity: 0 to 255")
+        self.capacity = capacity
+        self.fault_capacity = fault_capacity
+        self.number = self.acknowledged = 0
+        self.dropped = self.gaps = 0
         self.level = self.lid = -1
         self.lid_moves = 0
         self.kept = 0
         self.faults = []
-        self._ring = bytearray(_EVENT * slots)
-        self._first = 0  # where the oldest is, in events
+        self._ring = bytearray(_EVENT * capacity)
+        self._first = 0  # index of the oldest event
 
     @property
     def events(self):
-        """Those that are kept, oldest first: (number, seconds, reason << 1 | level)."""
+        """Return [(number, seconds, reason << 1 | level)] of the kept events, oldest first."""
         ring = self._ring
         places = [self._place(i) for i in range(self.kept)]
         return [(_get(ring, at), _get(ring, at + 4), ring[at + 8]) for at in places]
 
     @property
     def pending(self):
-        """How many of the events that are kept nobody has taken."""
+        """Return how many kept events are not acknowledged."""
         count = 0
         i = self.kept
         while i:
@@ -111,12 +112,10 @@ class EventLog:
                 count += 1
         return count
 
-    # Writing
-
-    def note(self, level, reason, now_s):
-        """The contact, or with LID the lid, has changed to `level`: the number of the event."""
-        if self.kept == self.slots:
-            self._push_out()
+    def record(self, level, reason, now_s):
+        """Record that the contact, or with LID the lid, changed to `level`; return the number."""
+        if self.kept == self.capacity:
+            self._evict_oldest()
         self.number = (self.number + 1) & CLOCK_MASK
         at = self._place(self.kept)
         self.kept += 1
@@ -130,30 +129,31 @@ class EventLog:
             self.level = level
         return self.number
 
-    def catch_up(self, level, edges, reason, now_s):
-        """`edges` of them have happened, and the contact, or the lid, is at `level` now."""
+    def record_many(self, level, edges, reason, now_s):
+        """Record `edges` changes; the contact, or with LID the lid, is at `level` now."""
         while edges > 0:
             edges -= 1
-            self.note(level ^ edges & 1, reason, now_s)
+            self.record(level ^ edges & 1, reason, now_s)
 
-    def blank(self, level=-1):
-        """Nobody knows what happened since the last event; the contact is at `level` now."""
-        self.blanks = (self.blanks + 1) & 0xFFFF
+    def mark_gap(self, level=-1):
+        """Record that events since the last one are unknown; the contact is at `level` now."""
+        self.gaps = (self.gaps + 1) & 0xFFFF
         self.level = level
 
-    def skip(self, numbers):
-        """Leave out so many numbers, for they may have been used before memory was lost."""
+    def skip_numbers(self, numbers):
+        """Leave out numbers that may have been used before memory was lost."""
         self.number = (self.number + numbers) & CLOCK_MASK
 
-    def fault(self, what, now_s):
-        """Something failed."""
-        if len(self.faults) == self.fault_slots:
+    def record_fault(self, fault, now_s):
+        """Record a fault, an index into FAULTS."""
+        if len(self.faults) == self.fault_capacity:
             self.faults.pop(0)
-        self.faults.append((what, now_s & CLOCK_MASK))
+        self.faults.append((fault, now_s & CLOCK_MASK))
 
-    def rebase(self, now_s):
-        """The power is back, and on a Pico the clock began anew. If what is kept lies ahead, the
-        newest of it happened now, at the latest, and the rest as long before as it did.
+    def clock_changed(self, now_s):
+        """Shift the kept times if they lie ahead of a clock that started again from 0.
+
+        The newest event or fault is then assumed to have happened now; distances are kept.
         """
         times = [when_s for _, when_s in self.faults]
         if self.kept:
@@ -166,68 +166,61 @@ class EventLog:
             _put(self._ring, at, (_get(self._ring, at) - ahead_s) & CLOCK_MASK)
         self.faults = [(what, (when_s - ahead_s) & CLOCK_MASK) for what, when_s in self.faults]
 
-    # Reporting
+    def pending_batch(self, most=8):
+        """Return what the next report contains: (first, last, dropped, gaps), `most` events.
 
-    def offer(self, most=8):
-        """What a report made now may tell: (first, last, dropped, blanks), at most so many events.
-
-        The numbers first to last follow upon each other; last is before first when there is no
-        event to tell.
+        The numbers first to last are consecutive; without an event last is first - 1.
         """
         first, last = (self.number + 1) & CLOCK_MASK, self.number
-        told = 0
+        count = 0
         for i in range(self.kept):
             number = _get(self._ring, self._place(i))
-            if self._is_new(number) and told < most:
-                if told and number != (last + 1) & CLOCK_MASK:
+            if self._is_new(number) and count < most:
+                if count and number != (last + 1) & CLOCK_MASK:
                     break
-                if not told:
+                if not count:
                     first = number
                 last = number
-                told += 1
-        return first, last, self.dropped, self.blanks
+                count += 1
+        return first, last, self.dropped, self.gaps
 
-    def release(self, offer):
-        """That much has been taken; what came since has not."""
-        _, last, dropped, blanks = offer
+    def acknowledge(self, batch):
+        """Note that the receiver has this batch; later events stay pending."""
+        _, last, dropped, gaps = batch
         if self._is_new(last):
-            self.released = last
+            self.acknowledged = last
         self.dropped = max(self.dropped - dropped, 0)
-        self.blanks = (self.blanks - blanks) & 0xFFFF
-
-    # Reading
+        self.gaps = (self.gaps - gaps) & 0xFFFF
 
     def event(self, number, now_s):
-        """(level, reason, age in seconds) of an event that is kept; None for any other."""
+        """Return (level, reason, age in s) of a kept event, None for any other number."""
         for other, when_s, what in self.events:
             if other == number:
                 return what & 1, what >> 1, age_s(when_s, now_s)
         return None
 
     def _is_new(self, number):
-        return 0 < (number - self.released) & CLOCK_MASK < _HALF
+        return 0 < (number - self.acknowledged) & CLOCK_MASK < _HALF
 
     def _place(self, i):
-        """Where the i-th of the events is in the ring, the oldest being the first."""
-        return (self._first + i) % self.slots * _EVENT
+        """Return the offset in the ring of the i-th event, the oldest being 0."""
+        return (self._first + i) % self.capacity * _EVENT
 
-    def _push_out(self):
+    def _evict_oldest(self):
         if self._is_new(_get(self._ring, self._place(0))):
             self.dropped = (self.dropped + 1) & CLOCK_MASK
-        self._first = (self._first + 1) % self.slots
+        self._first = (self._first + 1) % self.capacity
         self.kept -= 1
 
-    # Across a sleep
-
     def state(self):
-        """All of it as bytes."""
+        """Return the whole log as bytes."""
         end = _HEAD + _EVENT * self.kept
         out = bytearray(end + _FAULT * len(self.faults))
         out[0] = _VERSION
         out[1] = self.kept
         out[2] = len(self.faults)
         out[3] = (self.level & _UNSEEN) | (self.lid & _UNSEEN) << 2
-        numbers = (self.number, self.released, self.dropped, self.blanks, self.lid_moves)
+        numbers = (self.number, self.acknowledged, self.dropped, self.gaps, self.lid_moves)
         for i, value in enumerate(numbers):
             _put(out, 4 + 4 * i, value)
         for i in range(self.kept):
@@ -239,12 +232,17 @@ class EventLog:
         return bytes(out)
 
     def restore(self, blob):
-        """Go on from what state() gave. False: it is not usable, and nothing has changed."""
+        """Restore what state() returned. Return False, changing nothing, if it is not usable."""
         if len(blob) < _HEAD or blob[0] != _VERSION:
             return False
         kept, failed, level, lid = blob[1], blob[2], blob[3] & 3, blob[3] >> 2
         end = _HEAD + _EVENT * kept
-        if kept > self.slots or failed > self.fault_slots or level == 2 or lid not in (0, 1, 3):
+        if (
+            kept > self.capacity
+            or failed > self.fault_capacity
+            or level == 2
+            or lid not in (0, 1, 3)
+        ):
             return False
         if len(blob) != end + _FAULT * failed:
             return False
@@ -252,7 +250,7 @@ class EventLog:
         faults = [(blob[at + 4], _get(blob, at)) for at in range(end, len(blob), _FAULT)]
         if max(numbers) > CLOCK_MASK or not _are_good(blob, end, faults):
             return False
-        self.number, self.released, self.dropped, self.blanks, self.lid_moves = numbers
+        self.number, self.acknowledged, self.dropped, self.gaps, self.lid_moves = numbers
         self.level = -1 if level == _UNSEEN else level
         self.lid = -1 if lid == _UNSEEN else lid
         self._first = 0
@@ -276,13 +274,13 @@ def _are_good(blob, end, faults):
 
 
 def age_s(then_s, now_s):
-    """Seconds since then; 0 when that would lie ahead, for somebody has set the clock."""
+    """Return the seconds since then_s; 0 if that lies ahead because the clock was set."""
     age = (now_s - then_s) & CLOCK_MASK
     return age if age < _HALF else 0
 
 
 def _ahead_s(when_s, now_s):
-    """Seconds until then; 0 for the past."""
+    """Return the seconds until when_s; 0 if that is past."""
     return age_s(now_s, when_s)
 
 

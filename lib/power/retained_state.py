@@ -1,8 +1,20 @@
-"""Two places for one image, written in turn: a write that is torn leaves the image before it.
+"""State that outlives a sleep or a loss of power.
 
-A slot is a head of 10 bytes and the image: a mark, a sequence number (2 bytes), the length (2), a
-CRC-32 over sequence number, length and image (4), and the mark again, inverted. The first image
-goes into both, so that an empty slot beside another one is known to be a loss.
+DoubleBuffer writes one image in turn to two places, so a torn write leaves the image before it.
+BackupRegisters, RtcMemory and StateFiles are such places, memory_of() chooses among them. pack()
+and unpack() put several parts into one image. NumberReservation makes sure that a number is never
+used twice, even when the memory that counts it is lost.
+
+A place holds a head of 10 bytes and the image: a mark, a sequence number (2 bytes), the length
+(2), a CRC-32 over sequence number, length and image (4), and the inverted mark. The first image is
+written to both places: from then on an empty place beside a full one means a loss.
+
+What the ports offer:
+
+- machine.mem_backup(), since MicroPython 1.29, is a memoryview: 2048 bytes on ESP32, kept in deep
+  sleep and over a reset; about 28 bytes on RP2, too few for an image.
+- machine.RTC().memory() on ESP32 is the same RTC memory, as one string of bytes.
+- A file is replaced as a whole: the new one is written beside it and renamed.
 """
 
 import json
@@ -11,26 +23,30 @@ from binascii import crc32
 
 from micropython import const
 
+RTC_BYTES = 2048
+FILE_SLOT_BYTES = 2048
+
 _HEAD = const(10)
 _MARK = const(0xA7)
+_MASK = const(0x3FFFFFFF)
 
 
 class DoubleBuffer:
-    """memory: has slot_bytes, read(i) and write(i, bytes) for i = 0, 1; see memory.py.
+    """Load and save an image in two places of `memory`: BackupRegisters, RtcMemory or StateFiles.
 
-    damaged: load() found but one of them whole, and what was in the other may have been newer.
+    is_damaged: load() found only one place valid, so a newer image may have been lost.
     """
 
     def __init__(self, memory):
         self.memory = memory
-        self.room = memory.slot_bytes - _HEAD  # bytes of the longest image
-        self.damaged = False
+        self.image_max = memory.slot_bytes - _HEAD  # bytes
+        self.is_damaged = False
         self._sequence = 0
         self._next = 0
 
     def load(self):
-        """The newest image that is whole, None where there is none."""
-        self.damaged = False
+        """Return the newest valid image, None if there is none."""
+        self.is_damaged = False
         first, second = self._read(0), self._read(1)
         newest = first
         self._next = 1
@@ -41,44 +57,44 @@ class DoubleBuffer:
             self._sequence = 0
             return None
         if first is None or second is None:
-            self.damaged = True
+            self.is_damaged = True
         self._sequence = newest[0]
         return newest[1]
 
     def save(self, image):
-        """Write the image over the older one. Raises ValueError when it is too long for a slot."""
+        """Write the image over the older one. Raises ValueError if it is too long, or OSError."""
         n = len(image)
-        if n > self.room:
-            raise ValueError("an image has at most {} bytes, not {}".format(self.room, n))
+        if n > self.image_max:
+            raise ValueError("an image has at most {} bytes, not {}".format(self.image_max, n))
         if self._sequence == 0:
             self._write(image, n)
         self._write(image, n)
 
     def _write(self, image, n):
         sequence = (self._sequence + 1) & 0xFFFF
-        told = bytes((sequence >> 8, sequence & 255, n >> 8, n & 255))
-        check = _check(told, image)
-        self.memory.write(self._next, bytes((_MARK,)) + told + check + b"\x58" + image)
+        head = bytes((sequence >> 8, sequence & 255, n >> 8, n & 255))
+        check = _check(head, image)
+        self.memory.write(self._next, bytes((_MARK,)) + head + check + b"\x58" + image)
         self._sequence = sequence
         self._next ^= 1
 
     def _read(self, i):
-        """(sequence number, image) in slot i, or None."""
+        """Return (sequence number, image) of place i, None if it is not valid."""
         data = self.memory.read(i)
         if not any(data[:_HEAD]):
             return None  # nothing was ever written
-        told = bytes(data[1:5])
-        n = told[2] << 8 | told[3] if len(told) == 4 else self.room + 1
-        if data[0] == _MARK and n <= self.room and len(data) >= _HEAD + n:
+        head = bytes(data[1:5])
+        n = head[2] << 8 | head[3] if len(head) == 4 else self.image_max + 1
+        if data[0] == _MARK and n <= self.image_max and len(data) >= _HEAD + n:
             image = bytes(data[_HEAD : _HEAD + n])
-            if bytes(data[5:9]) == _check(told, image) and data[9] == _MARK ^ 0xFF:
-                return told[0] << 8 | told[1], image
-        self.damaged = True
+            if bytes(data[5:9]) == _check(head, image) and data[9] == _MARK ^ 0xFF:
+                return head[0] << 8 | head[1], image
+        self.is_damaged = True
         return None
 
 
-def _check(told, image):
-    value = crc32(image, crc32(told))
+def _check(head, image):
+    value = crc32(image, crc32(head))
     return bytes((value >> 24 & 255, value >> 16 & 255, value >> 8 & 255, value & 255))
 
 
@@ -86,35 +102,25 @@ def _is_newer(sequence, other):
     return 0 < (sequence - other) & 0xFFFF < 0x8000
 
 
-# Where an image outlives a sleep: RTC memory where there is some, else files.
-#
-# - machine.mem_backup() is a memoryview since MicroPython 1.29: 2048 bytes on ESP32, which keeps
-# it
-#   in deep sleep and over a reset; some 28 on RP2, which is too little for anything here.
-# - machine.RTC().memory() is the same RTC memory on an ESP32 before that, as one string of bytes.
-# - A file takes the place of the one before as a whole: it is written beside it and renamed.
-
-RTC_BYTES = 2048
-FILE_SLOT_BYTES = 2048
-
-
 class BackupRegisters:
-    """A memoryview of bytes, in two halves."""
+    """The halves of a memoryview of bytes."""
 
     def __init__(self, view):
         self.slot_bytes = len(view) // 2
         self._view = view
 
     def read(self, i):
+        """Return the bytes of half i."""
         return bytes(self._view[i * self.slot_bytes : (i + 1) * self.slot_bytes])
 
     def write(self, i, data):
+        """Write `data` to the start of half i."""
         at = i * self.slot_bytes
         self._view[at : at + len(data)] = data
 
 
 class RtcMemory:
-    """machine.RTC().memory(), in two halves. What is there of other sizes is not ours: empty."""
+    """The halves of machine.RTC().memory(). Content of another length is not ours: empty."""
 
     slot_bytes = RTC_BYTES // 2
 
@@ -122,11 +128,12 @@ class RtcMemory:
         self._rtc = rtc
 
     def read(self, i):
+        """Return the bytes of half i."""
         data = self._all()
         return bytes(data[i * self.slot_bytes : (i + 1) * self.slot_bytes])
 
     def write(self, i, data):
-        # the half that is not written stays the same to the bit, however far the copying gets
+        """Write `data` to the start of half i; the other half keeps every bit meanwhile."""
         new = self._all()
         at = i * self.slot_bytes
         new[at : at + len(data)] = data
@@ -138,7 +145,7 @@ class RtcMemory:
 
 
 class StateFiles:
-    """Two files, `path` with 0 and 1 at its end. A flash that is full or broken: OSError."""
+    """Two files: `path` + "0" and `path` + "1"."""
 
     slot_bytes = FILE_SLOT_BYTES
 
@@ -146,6 +153,7 @@ class StateFiles:
         self._paths = (path + "0", path + "1")
 
     def read(self, i):
+        """Return the content of file i, b"" if it cannot be read."""
         try:
             with open(self._paths[i], "rb") as file:
                 return file.read(self.slot_bytes)
@@ -153,6 +161,7 @@ class StateFiles:
             return b""
 
     def write(self, i, data):
+        """Replace file i. Raises OSError if the flash is full or broken."""
         replace(self._paths[i], data)
 
 
@@ -163,8 +172,8 @@ def replace(path, data):
     os.rename(path + ".new", path)
 
 
-def best(machine, path):
-    """The memory that a board has for the images."""
+def memory_of(machine, path):
+    """Return the best place for a DoubleBuffer that the board has; `path`: of StateFiles."""
     backup = getattr(machine, "mem_backup", None)
     if backup is not None:
         view = backup()
@@ -176,11 +185,8 @@ def best(machine, path):
     return StateFiles(path)
 
 
-# Several short pieces of state as one image: two bytes of length, and the piece.
-
-
 def pack(*parts):
-    """One image. Raises ValueError for a part of 64 KB or more."""
+    """Return one image of several parts. Raises ValueError for a part of 64 KB or more."""
     image = b""
     for part in parts:
         n = len(part)
@@ -191,7 +197,7 @@ def pack(*parts):
 
 
 def unpack(image, count):
-    """The parts of an image that has `count` of them, None for any other."""
+    """Return the list of parts of an image of `count` parts, None for any other image."""
     parts = []
     at = 0
     while at + 2 <= len(image):
@@ -201,25 +207,21 @@ def unpack(image, count):
     return parts if at == len(image) and len(parts) == count else None
 
 
-# Numbers that are never used twice, even when the memory that counts them is lost.
-#
-# A file holds a number that none in use has reached; it is written once for every `step` numbers.
-# After a loss of memory counting goes on from there, and the numbers in between stay unused.
-
-_MASK = const(0x3FFFFFFF)
-_HALF = const(0x20000000)
-
-
 class NumberReservation:
-    """path: the file, None keeps it in RAM only; limit: no number in use has reached it."""
+    """A file with a number that no number in use has reached.
+
+    It is written once for every `step` numbers. After a loss of memory, counting goes on from
+    there; the numbers in between stay unused. path: the file, None keeps it in RAM only. limit:
+    the number in the file, -1 if there is none.
+    """
 
     def __init__(self, path, step=64):
         self._path = path
         self.step = step
         self.limit = self._read()
 
-    def cover(self, number):
-        """Make sure that `number` and those soon after it may be used. Raises OSError."""
+    def reserve(self, number):
+        """Reserve `number` and some after it. Raises OSError if the file cannot be written."""
         ahead = (self.limit - number) & _MASK
         if 0 < ahead <= 2 * self.step and self.limit >= 0:
             return

@@ -1,26 +1,26 @@
-"""What the chips want: why they woke, how a pin wakes them, and how they sleep.
+"""How each chip sleeps, how a pin wakes it, and what woke it.
 
-Every wake source is a level, not an edge. So the pin is read, the other level is armed, and a
-contact that moves in between wakes the chip at once: nothing is missed.
+Every wake source is a level, not an edge. So the pin is read and the other level is armed: a
+contact that moves in between wakes the chip at once, and no edge is missed.
 
 - ESP32, S2, S3: wake_on_ext0() for one pin. C6, H2: wake_on_ext1(). C2, C3: wake_on_gpio(), since
-  MicroPython 1.27, GPIO0 to GPIO5. Other chips have that too, but there it works only in light
-  sleep, hence the order. Deep sleep ends in a reset; a watchdog that runs ends with it.
-- A lid has a source of its own on ESP32, S2, S3: wake_on_ext1(). On the others one call has one
-  level for all pins: the lid wakes the chip while it is awaited at the same level as the contact,
-  as when door and lid are closed; else what it did is seen at the next wake.
+  MicroPython 1.27, GPIO0 to GPIO5. On other chips wake_on_gpio() works in light sleep only, hence
+  the order in which they are tried. Deep sleep ends in a reset and stops the watchdog.
+- On ESP32, S2, S3 the lid has a wake source of its own: wake_on_ext1(). On the others one call has
+  one level for all pins: the lid wakes the chip if its wake level is that of the contact, as when
+  door and lid are both closed; otherwise its move is noticed at the next wake.
 - Light sleep of an ESP32 keeps the RAM, not the Wi-Fi: the radio has to be off. The USB of a C3 or
-  S3 is gone until the next reset, which the window at the start is for.
-- RP2: a light sleep of at most 71 minutes keeps the RAM. A pin wakes it when a handler is set,
-  which the contact's driver has done. A watchdog, once started, goes on and has to be fed at least
-  every 8.3 s: the sleep is cut into pieces. With lwIP, as on a Pico W, a timer ends each piece
-  after 64 ms at most in MicroPython 1.24 and 1.25 (its issue 16181): the clock tells what is left
-  of the sleep. So many wakes cost energy; later versions do without.
+  S3 stays off until the next reset; the five seconds for Ctrl-C after a start are meant for that.
+- RP2: light sleep keeps the RAM and lasts 71 minutes at most. A pin wakes the chip if it has an
+  interrupt handler, which the contact's driver has set. A watchdog cannot be stopped and must be
+  fed every 8.3 s: the sleep is cut into pieces. With lwIP, as on a Pico W, a timer ends each piece
+  after 64 ms at most in MicroPython 1.24 and 1.25 (its issue 16181); the clock says how much of
+  the sleep is left. Those wakes cost energy; later versions do not have them.
 """
 
 from micropython import const
 
-AWAKE, PIN, TIMER, POWER_ON, RESET = 0, 1, 2, 3, 4  # as in journal.py
+from power.event_log import AWAKE, PIN, POWER_ON, RESET, TIMER
 
 _EXT1_WAKE = const(3)  # where machine has no name for it
 _TIMER_WAKE = const(4)  # likewise
@@ -30,8 +30,10 @@ _TICKS_MASK = const(0x3FFFFFFF)
 
 
 class Esp32DeepSleep:
-    """machine, esp32: the modules; pin: the contact's Pin; lid_pin: the lid's, if there is one,
-    lid_gpio: its number.
+    """Deep sleep of an ESP32: it ends in a reset.
+
+    machine, esp32: the modules; pin: the contact's Pin; lid_pin: the lid's Pin or None; lid_gpio:
+    the lid's GPIO number.
     """
 
     def __init__(self, machine, esp32, pin, lid_pin=None, lid_gpio=None):
@@ -42,8 +44,8 @@ class Esp32DeepSleep:
         self._lid_gpio = lid_gpio
         self._has_ext0 = hasattr(esp32, "wake_on_ext0")
 
-    def reason(self):
-        """PIN, TIMER, POWER_ON or RESET."""
+    def wake_reason(self):
+        """Return PIN, TIMER, POWER_ON or RESET: why the chip started."""
         machine = self._machine
         cause = machine.reset_cause()
         if cause == machine.DEEPSLEEP_RESET:
@@ -51,8 +53,8 @@ class Esp32DeepSleep:
             return TIMER if machine.wake_reason() == timer else PIN
         return POWER_ON if cause == machine.PWRON_RESET else RESET
 
-    def by_lid(self):
-        """Was it the lid that woke the chip? None: that can not be told."""
+    def woken_by_lid(self):
+        """Return True if the lid woke the chip, None if that cannot be told."""
         if self._lid_pin is None:
             return None
         if not self._has_ext0:
@@ -66,7 +68,7 @@ class Esp32DeepSleep:
         return self._lid_gpio in woken if len(woken) == 1 else None
 
     def sleep(self, span_ms, level, lid_level=None):
-        """Sleep for span_ms, or until a pin is at its level (None: whatever it does)."""
+        """Sleep for span_ms, or until a pin is at its level; None: that pin does not wake."""
         if level is not None:
             self._arm(level, lid_level)
         self._machine.deepsleep(min(span_ms, _LONGEST_MS))
@@ -75,33 +77,35 @@ class Esp32DeepSleep:
         esp32 = self._esp32
         pins = (self._pin,)
         if self._has_ext0:
-            esp32.wake_on_ext0(self._pin, self._wanted(level))
+            esp32.wake_on_ext0(self._pin, self._trigger(level))
             if lid_level is None:
                 return
             pins, level = (self._lid_pin,), lid_level
         elif lid_level == level:
             pins = (self._pin, self._lid_pin)
         arm = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio
-        arm(pins, self._wanted(level))
+        arm(pins, self._trigger(level))
 
-    def _wanted(self, level):
+    def _trigger(self, level):
         return self._esp32.WAKEUP_ANY_HIGH if level else self._esp32.WAKEUP_ALL_LOW
 
 
 class Esp32LightSleep:
-    """An ESP32 that naps: machine is the module."""
+    """Light sleep of an ESP32. machine: the module."""
 
     def __init__(self, machine):
         self._machine = machine
 
     def sleep(self, span_ms, level, lid_level=None):
-        """Sleep for span_ms, and return then; no pin wakes it."""
+        """Sleep for span_ms and return; no pin wakes the chip."""
         self._machine.lightsleep(min(span_ms, _LONGEST_MS))
 
 
 class Rp2LightSleep:
-    """machine: the module; ticks_ms: the clock, which goes on in sleep; pin: the contact's Pin,
-    lid_pin: the lid's; feed: keeps the watchdog calm.
+    """Light sleep of an RP2.
+
+    machine: the module; ticks_ms: a clock that goes on in sleep; pin, lid_pin: the Pins of contact
+    and lid, or None; feed: feeds the watchdog, None if there is none.
     """
 
     def __init__(self, machine, ticks_ms, pin, feed=None, lid_pin=None):
@@ -112,18 +116,18 @@ class Rp2LightSleep:
         self._feed = feed
         self._woken = None
 
-    def reason(self):
-        """As above; after a light sleep what ended it."""
+    def wake_reason(self):
+        """Return what ended the last light sleep, or why the chip started."""
         if self._woken is not None:
             return self._woken
         return POWER_ON if self._machine.reset_cause() == self._machine.PWRON_RESET else RESET
 
-    def by_lid(self):
-        """As above: the drivers of contact and lid have counted their edges."""
+    def woken_by_lid(self):
+        """Return False: the drivers of contact and lid have counted their edges themselves."""
         return False
 
     def sleep(self, span_ms, level, lid_level=None):
-        """As above, and return then."""
+        """Sleep for span_ms, or until a pin is at its level, and return."""
         self._woken = TIMER
         while span_ms > 0:
             if _is_at(self._pin, level) or _is_at(self._lid_pin, lid_level):

@@ -1,22 +1,22 @@
-"""The life of a wearable on a battery: its sensors work while the core naps, the radio is off.
+"""The duty cycle of a wearable on a battery: its core naps, its radio is off most of the time.
 
-    empty the FIFO -> is there somebody to tell? -> light sleep until the FIFO needs the core again
+    empty the sensors' FIFO -> report if there is a reason -> light sleep until the FIFO fills up
 
-The radio is switched on, for one errand (errand.py), when
+The radio is switched on for one session when
 
-- a pack is full, or rows were lost;
-- an observer is to be told: its conditions (c.pmin, c.pmax, c.gt, c.lt, ...) decide;
+- a batch is full, or rows were lost;
+- the conditions of an observer (c.pmin, c.pmax, c.gt, c.lt, ...) demand a notification;
 - a heartbeat is due, at the latest.
 
-After a failure pauses grow, and observers who would have the radio on all the time get a rest
-(pace.py). Light sleep keeps the RAM. What a reset would lose (the access point, message ids, the
-observers) is kept like a door's (slots.py), while rows that nobody has taken are lost with it.
+After a failure the pauses grow, and observers that would keep the radio on are paused (see
+schedule.py). Light sleep keeps the RAM. What a reset would lose (access point, MIDs, observers) is
+retained as for a door; unreported rows are lost at a reset.
 
-What it works with is that of life.py, and:
+Beside what duty_cycle.py lists it needs:
 
-    journal    owes(), offer(), release(offer): rows, see firmware/apps/rows.py
-    worn       wait_ms(now_ms), work(now_ms), radio_wait_ms(now_ms): see firmware/apps/wearable.py
-    timers     due(now_ms), of the node: its radio is off, so nothing else of it may run
+    log        has_pending(), pending_batch(), acknowledge(batch): see firmware/apps/samples.py
+    wearable   wait_ms(now_ms), work(now_ms), radio_wait_ms(now_ms): see firmware/apps/wearable.py
+    timers     due(now_ms), of the node: while the radio is off nothing else of the node may run
 """
 
 from micropython import const
@@ -25,81 +25,78 @@ from power import retained_state
 from power.duty_cycle import DutyCycle
 
 _PARTS = const(3)
-_SHORTEST_MS = const(5)  # of a light sleep that is worth it
+_SHORTEST_SLEEP_MS = const(5)  # a shorter light sleep costs more than it saves
 
 
 class WearableCycle(DutyCycle):
-    """As Life. radio_wakes: errands so far"""
+    """Cycle of a node that samples all the time. radio_wakes: radio sessions so far."""
 
-    def __init__(self, parts, say=print, told=None, failed=None, **limits):
-        super().__init__(parts, say, told, failed, **limits)
-        self.worn = parts["worn"]
-        self.timers = parts["timers"]
+    def __init__(self, wearable, timers, **parts):
+        super().__init__(**parts)
+        self.wearable = wearable
+        self.timers = timers
         self.radio_wakes = 0
 
     def run(self):
-        """Live for ever."""
+        """Run for ever."""
         self.restore()
         while True:
             self.step()
             self.rest()
 
     def restore(self):
-        """Take up what was kept over a reset."""
-        parts = self.recall(_PARTS)
-        if parts is None or not self.pace.restore(parts[0]):
-            self.pace.begin(self.clock.seconds())
+        """Restore what was retained over a reset."""
+        parts = self.load_state(_PARTS)
+        if parts is None or not self.schedule.restore(parts[0]):
+            self.schedule.start(self.clock.seconds())
         if parts is not None:
-            self.resume(parts[1], parts[2])
+            self.restore_link(parts[1], parts[2])
 
     def step(self):
-        """Do what is due."""
-        self.watch()
+        """Empty the FIFO; run a radio session if there is a reason."""
+        self.poll_sensors()
         now_s = self.clock.seconds()
-        self.pace.look(now_s)
-        if not self.pace.may_try(now_s):
+        self.schedule.rest_is_over(now_s)
+        if not self.schedule.may_try(now_s):
             return
-        if not (self.owes() or self.pace.beat_due(now_s)):
-            if not self._is_called():
+        if not (self.has_pending() or self.schedule.heartbeat_is_due(now_s)):
+            if not self._notification_is_due():
                 return
-            self.pace.edge(now_s)  # too many of these, and observers get a rest
+            self.schedule.count_wake(now_s)  # after too many of these observers are paused
         self.radio_wakes += 1
-        self.errand.begin()
-        what = self.errand.run()
-        if what:
-            self.vain(what)
-        self.save()
+        self.radio.begin()
+        fault = self.radio.run()
+        if fault:
+            self.on_failed(fault)
+        self.save_state()
 
     def rest(self):
         """Sleep until the sensors need the core."""
-        span_ms = self.worn.wait_ms(self.clock.ticks_ms())
-        if span_ms >= _SHORTEST_MS:
-            self.chip.sleep(span_ms, None)
+        span_ms = self.wearable.wait_ms(self.clock.ticks_ms())
+        if span_ms >= _SHORTEST_SLEEP_MS:
+            self.sleep_mode.sleep(span_ms, None)
         elif span_ms:
             self.clock.sleep_ms(span_ms)
 
-    def _is_called(self):
-        """Does an observer want to be told?"""
-        return not self.pace.resting and self.worn.radio_wait_ms(self.clock.ticks_ms()) == 0
-
-    # For the errand
-
-    def watch(self):
+    def poll_sensors(self):
         """Empty the FIFO in time, whatever the network does."""
         self.feed()
         now_ms = self.clock.ticks_ms()
-        if self.worn.wait_ms(now_ms) == 0:
-            self.worn.work(now_ms)
+        if self.wearable.wait_ms(now_ms) == 0:
+            self.wearable.work(now_ms)
         self.timers.due(now_ms)
 
-    def owes(self):
-        """Is there a pack to send?"""
-        return self.journal.owes()
+    def has_pending(self):
+        """Return True if a batch is to be reported."""
+        return self.log.has_pending()
 
-    # Across a reset
-
-    def keep(self):
-        """As in Life."""
-        self.slots.save(
-            retained_state.pack(self.pace.state(), self.link.state(), self.talk.state())
+    def write_state(self):
+        """Write the retained image. Raises OSError or ValueError."""
+        self.memory.save(
+            retained_state.pack(self.schedule.state(), self.link.state(), self.reporter.state())
         )
+
+    def _notification_is_due(self):
+        if self.schedule.is_resting:
+            return False
+        return self.wearable.radio_wait_ms(self.clock.ticks_ms()) == 0

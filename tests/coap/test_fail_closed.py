@@ -59,7 +59,6 @@ def out_of_memory(*_arguments):
 
 
 @cases("read", "read_piv", "bind", "open", "unwrap")
-@expected_failure("the replay window stays off after an exception in a repeat")
 def test_a_repeat_that_fails_does_not_open_the_replay_window(name):
     node, end = target(), End(b"\x02", b"\x01")
     node.get("long")(lambda request, reply: text(900))

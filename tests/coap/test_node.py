@@ -486,6 +486,7 @@ def test_what_was_removed_leaves_the_others_alone():
     first, second = node.add("a", Thing()), node.add("b", Thing())
     first.exists = False  # told to the table by changed()
     node.remove("a")
+    assert get(node, "b").code == CONTENT
     table = bytes(node.route_table)
     for first.exists in (True, False):
         first.changed()

@@ -11,11 +11,12 @@ from coap.numbers import (
     GET,
     INTERNAL_SERVER_ERROR,
     JSON,
+    NOT_FOUND,
     POST,
     PUT,
     TEXT,
 )
-from support import cases, hexbytes, raises
+from support import cases, hexbytes, only, raises
 from support.engine import ask, get, request, uint
 
 OF_ALL = (TEXT, JSON, CBOR)
@@ -390,3 +391,46 @@ def test_change_before_a_resource_is_served_is_in_its_first_response():
     message = get(node, "n")
     assert message.payload == b"1" and message.all(4) == [b"v2"]
     assert node.due(0) == 0
+
+
+@only("cpython")
+def test_the_table_of_routes_is_built_once():
+    import sys
+
+    def calls(resources):
+        """Return the calls of Python functions from an empty node to the first response."""
+        node = Node()
+        paths = ["a/%d" % i for i in range(resources)]
+        found = []
+        sys.setprofile(lambda frame, event, arg: found.append(event))
+        try:
+            for path in paths:
+                node.add(path, Resource())
+            get(node, paths[-1])
+        finally:
+            sys.setprofile(None)
+        return found.count("call")
+
+    few, more, most = calls(1), calls(21), calls(41)
+    assert most - more <= more - few <= 20 * 20
+
+
+def test_a_resource_added_later_is_found_and_a_removed_one_is_not():
+    node = Node()
+    node.add("a", Resource())
+    node.get("b")(lambda request, response: b"first")
+    assert get(node, "b").payload == b"first"
+    node.get("c")(lambda request, response: b"second")
+    assert ask(node, request(GET, "c", options=[(17, uint(TEXT))])).payload == b"second"
+    node.remove("b")
+    assert [get(node, path).code for path in ("b", "c")] == [NOT_FOUND, CONTENT]
+
+
+def test_paths_are_too_long_when_they_are_added():
+    node = Node()
+    assert "255 bytes" in str(raises(ValueError, node.add, "a/" + 256 * "x", Resource()))
+    for i in range(3):
+        node.add("%d/" % i + "/".join(["x" * 255] * 80), Resource())
+    long = "3/" + "/".join(["x" * 255] * 80)
+    assert "64 KiB" in str(raises(ValueError, node.add, long, Resource()))
+    assert len(node.resources) == 3 and get(node, "3").code == NOT_FOUND

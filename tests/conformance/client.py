@@ -21,7 +21,7 @@ SILENCE_S = 0.25  # what has not come by then, on one machine, is not coming
 
 
 class Failed(Exception):
-    """The server did not do what the RFC says; the text tells what it did."""
+    """The server did not do what the RFC says; the text says what it did."""
 
 
 class Message:

@@ -8,7 +8,7 @@ import select
 import time
 
 STEP_MS = 5
-LONG_STEP_MS = 25  # once a second has gone by without an answer
+LONG_STEP_MS = 25  # once a second has gone by without a message
 SOON_MS = 1000
 TAKEN_MS = 60  # more than it needs for any datagram
 
@@ -18,7 +18,7 @@ class Wall:
 
     @staticmethod
     def now_s():
-        """Seconds since some moment."""
+        """Return seconds since some moment."""
         return time.monotonic()
 
     @staticmethod
@@ -28,7 +28,7 @@ class Wall:
 
     @staticmethod
     def wait(sock, seconds):
-        """Wait until the socket has a datagram: is there one now?"""
+        """Wait until the socket has a datagram; return True if it has."""
         return has_datagram(sock, max(seconds, 0))
 
     @staticmethod
@@ -71,7 +71,7 @@ class OfPico:
 
 
 def has_datagram(sock, seconds):
-    """Is there a datagram, or an error, within `seconds`?"""
+    """Return True if there is a datagram, or an error, within `seconds`."""
     poll = select.poll()  # select() takes no socket above 1023
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(math.ceil(seconds * 1000)))

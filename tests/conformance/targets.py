@@ -89,7 +89,7 @@ OPEN_MS = 1000  # the port is open so long after the link is up
 LINE_BAUD = 921_600
 PIECE_BYTES = 1024
 PICO_NODE = """
-import board, gc, keys, links, node_app, startup
+import board, credentials, gc, links, node_app, startup
 from config import Settings
 node = node_app.make_node(0, True, {})
 node_app.setup(node)
@@ -176,7 +176,7 @@ def pico(target, keys=None):
         copy_node_app(python)
         if keys is not None:
             write_file(python, "oscore.json", keys.read_bytes())
-        python.start(PICO_NODE.format("()" if keys is None else "keys.features()"))
+        python.start(PICO_NODE.format("()" if keys is None else "credentials.features()"))
         emulated.run_until(lambda: emulated.link_up, START_LIMIT_MS)
         emulated.run_ms(OPEN_MS)
         target.clock = OfPico(emulated)

@@ -153,16 +153,23 @@ def filled(contexts):
     stage = staged(contexts)
     settings = Settings()
     settings.update({"gateway": GATEWAY})
-    common = battery.BatteryNode(Board, stage.world, settings, None, "mote-1")
+    common = battery.BatteryNode(Board, stage.world, settings, None, "mote-1", stage.world)
     node = common.node
-    journal = EventLog()
-    told = door.setup_asleep(node, Board, settings, journal, common.clock.seconds)
+    log = EventLog()
+    told = door.setup_asleep(node, Board, settings, log, common.clock.seconds)
     for i in range(40):
-        journal.note(i & 1, 1 | (LID if i & 2 else 0), i)
-        journal.fault(1, i)
-    parts = common.parts(None, journal, None, told)
-    parts["contact"], parts["lid"] = told[0].reed, told[1].reed
-    parts["reserve"] = NumberReservation(None)
+        log.record(i & 1, 1 | (LID if i & 2 else 0), i)
+        log.record_fault(1, i)
+    cycle = common.make_cycle(
+        DoorCycle,
+        None,
+        log,
+        None,
+        told,
+        contact=told[0].reed,
+        lid=told[1].reed,
+        reservation=NumberReservation(None),
+    )
     for i in range(battery.OBSERVERS):
         # with its eight bytes of token and the longest address a registration of 64 bytes
         peer = ("192.168.100.10%d" % i, 65530 + i)
@@ -170,15 +177,15 @@ def filled(contexts):
         assert answer.uint(6) is not None
     assert len(node.state()) > battery.OBSERVERS * (22 + 64)
     node.oscore.retain()
-    return stage, DoorCycle(parts)
+    return stage, cycle
 
 
 def test_retained_state_fits_with_the_largest_settings():
     stage, life = filled(battery.CONTEXTS)
     try:
-        assert life.slots.memory.slot_bytes == 1024
-        life.keep()
-        assert life.slots.load() is not None
+        assert life.memory.memory.slot_bytes == 1024
+        life.write_state()
+        assert life.memory.load() is not None
     finally:
         stage.end()
 
@@ -186,7 +193,7 @@ def test_retained_state_fits_with_the_largest_settings():
 def test_too_many_contexts_are_refused_with_a_clear_line():
     stage, life = filled(battery.CONTEXTS + 1)
     try:
-        assert "at most 1014 bytes" in str(raises(ValueError, life.keep))
+        assert "at most 1014 bytes" in str(raises(ValueError, life.write_state))
         settings = Settings()
         settings.update({"gateway": GATEWAY, "app": "door"})
         why = startup.why_awake(settings, {})

@@ -25,13 +25,13 @@ def test_the_node_has_a_report_and_no_more_observers_than_fit():
 
 def test_retained_state_fits_with_all_observers():
     node = battery.make_node(board, Report("gateway", "door-1"))
-    journal = EventLog()
+    log = EventLog()
     for i in range(40):
-        journal.note(i & 1, 1, i)
-        journal.fault(1, i)
+        log.record(i & 1, 1, i)
+        log.record_fault(1, i)
     # 20 bytes of pace, 28 of the link, 8 of lengths, 4 observers with the longest registration
     observers = 4 * (2 + 22 + 64)
-    assert 10 + 8 + 20 + 28 + len(journal.state()) + 1 + len(node.state()) + observers <= 1024
+    assert 10 + 8 + 20 + 28 + len(log.state()) + 1 + len(node.state()) + observers <= 1024
 
 
 def test_sleeping_door_numbers_events_in_the_retained_log():
@@ -39,11 +39,11 @@ def test_sleeping_door_numbers_events_in_the_retained_log():
     clock.hold(0)
     reed.ticks_ms = clock.ms
     node = battery.make_node(board, Report("gateway", "door-1"))
-    journal = EventLog()
-    journal.number = journal.released = 700
-    contact = door.setup_asleep(node, board, Settings(), journal, lambda: 0)[0].reed
+    log = EventLog()
+    log.number = log.acknowledged = 700
+    contact = door.setup_asleep(node, board, Settings(), log, lambda: 0)[0].reed
     assert contact.open_level == 1 and node.resource_at("s/contact").moves() == 700
-    journal.note(1, 1, 0)
+    log.record(1, 1, 0)
     assert (
         node.resource_at("s/contact").moves() == 701
         and node.resource_at("s/contact/events") is not None
@@ -125,10 +125,14 @@ def test_sleep_driver_is_chosen_by_platform():
     kept, before = battery_door.sys, sys.modules.get("esp32")
     try:
         battery_door.sys = Sys
-        assert isinstance(battery_door.chip(None, ("pin", "lid", 27), None, None), Rp2LightSleep)
+        assert isinstance(
+            battery_door.sleep_mode(None, ("pin", "lid", 27), None, None), Rp2LightSleep
+        )
         Sys.platform = "esp32"
         sys.modules["esp32"] = Modules()
-        assert isinstance(battery_door.chip(None, ("pin", "lid", 27), None, None), Esp32DeepSleep)
+        assert isinstance(
+            battery_door.sleep_mode(None, ("pin", "lid", 27), None, None), Esp32DeepSleep
+        )
     finally:
         battery_door.sys = kept
         if before is None:

@@ -37,6 +37,12 @@ class Transport:
         self.bench.closed += 1
 
 
+class Meter:
+    """A BatteryMeter without a battery."""
+
+    pct = None
+
+
 class Bench:
     """One life of a node with an observer and a gateway."""
 
@@ -45,7 +51,12 @@ class Bench:
         self.node = seeded(Observe(2), Client(1), self.report, ack_timeout_ms=1000)
         self.value = self.node.add("v", Value())
         self.talk = ReportSession(
-            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", (self.value,)
+            self.node,
+            self.report,
+            lambda node: Transport(self),
+            lambda batch, battery_pct: b"pack",
+            Meter,
+            (self.value,),
         )
         self.sent = []
         self.closed = 0
@@ -68,7 +79,7 @@ class Bench:
         self.talk.send((1, 1, 0, 0), self.done.append)
         end_ms = self.now_ms + span_ms
         self.talk.step(20)
-        while self.talk.waiting() and self.now_ms < end_ms:
+        while self.talk.is_waiting() and self.now_ms < end_ms:
             self.talk.step(20)
         self.talk.close()
         return [peer for peer, _ in self.sent]
@@ -143,7 +154,7 @@ def test_late_requests_do_not_wake_the_radio():
     bench.queued = b"\2"
     bench.wake(1000)
     assert bench.done == [True] and bench.now_ms >= 1000, "it waits for them while it is up"
-    assert not bench.talk.waiting()
+    assert not bench.talk.is_waiting()
     # what apps.wearable asks while the radio is off: has a part of the node something to send?
     parts = [part for part in bench.node.scheduled if part is not bench.node.timers]
     assert bench.report in parts
@@ -187,7 +198,12 @@ class Secured(Bench):
         oscore.bind("gateway", self.context)
         self.value = self.node.add("v", Value())
         self.talk = ReportSession(
-            self.node, self.report, lambda: Transport(self), lambda offer: b"pack", (self.value,)
+            self.node,
+            self.report,
+            lambda node: Transport(self),
+            lambda batch, battery_pct: b"pack",
+            Meter,
+            (self.value,),
         )
         self.mute = ("gateway",)
 

@@ -24,11 +24,11 @@ class Clock:
 def asked(edges=3, slots=8, **settings):
     """(client, journal, clock): a node that only has the resource."""
     node = Node(**settings)
-    journal, now = EventLog(slots), Clock()
+    log, now = EventLog(slots), Clock()
     for i in range(edges):
-        journal.note(1 - i % 2, PIN if i else TIMER, 900 + 10 * i)
-    node.add("s/contact/events", door_events.Events(journal, lambda: now.s))
-    return Asker(node), journal, now
+        log.record(1 - i % 2, PIN if i else TIMER, 900 + 10 * i)
+    node.add("s/contact/events", door_events.Events(log, lambda: now.s))
+    return Asker(node), log, now
 
 
 def records(answer):
@@ -81,23 +81,23 @@ def test_since_without_a_number_is_refused(since):
 
 
 def test_since_works_across_number_wrap():
-    ask, journal, _ = asked(0)
-    journal.number = journal.released = CLOCK_MASK - 1
+    ask, log, _ = asked(0)
+    log.number = log.acknowledged = CLOCK_MASK - 1
     for i in range(3):
-        journal.note(i & 1, PIN, 999)
+        log.record(i & 1, PIN, 999)
     found = records(ask.get("s/contact/events?since={}".format(CLOCK_MASK)))
     assert numbers(found)[::2] == ["contact/0", "contact/1"]
 
 
 def test_lost_events_are_reported_and_unknown_is_never_zero():
-    ask, journal, _ = asked(11)
+    ask, log, _ = asked(11)
     assert records(ask.get("s/contact/events"))[1]["v"] == 3
-    journal.blank()
+    log.mark_gap()
     assert records(ask.get("s/contact/events"))[1] == {"n": "lost", "vs": "unknown"}
 
 
 def test_event_log_blocks_come_from_one_snapshot():
-    ask, journal, now = asked(8)
+    ask, log, now = asked(8)
     whole = ask.get("s/contact/events").payload
     assert len(whole) > 256
     got = b""
@@ -115,7 +115,7 @@ def test_event_log_blocks_come_from_one_snapshot():
         num += 1
         now.s += 1  # time passes between the blocks
         if num == 1:
-            journal.note(1, PIN, now.s)  # and another edge comes
+            log.record(1, PIN, now.s)  # and another edge comes
     assert len(got) == len(whole) and num >= 2
     assert got[:80] == whole[:80]
 
@@ -136,14 +136,14 @@ def test_powered_node_has_an_event_log():
     clock.release()
 
 
-def told(journal, charge_pct=83, now_s=1000):
-    return door_events.report(journal, journal.offer(), now_s, charge_pct, 3600)
+def told(log, charge_pct=83, now_s=1000):
+    return door_events.report(log, log.pending_batch(), now_s, charge_pct, 3600)
 
 
 def test_a_report_of_one_event():
-    journal = EventLog(8)
-    journal.note(1, PIN, 998)
-    assert told(journal) == (
+    log = EventLog(8)
+    log.record(1, PIN, 998)
+    assert told(log) == (
         b"\x83\xa4\x21\x78\x1d" + BASE.encode() + b"\x00\x67contact\x06\x21\x04\xf5"
         b"\xa3\x00\x69contact_n\x01\x65count\x02\x01"
         b"\xa3\x00\x64batt\x01\x63%EL\x02\x18\x53"
@@ -151,19 +151,19 @@ def test_a_report_of_one_event():
 
 
 def test_report_of_several_events_is_ordered_with_one_number():
-    journal = EventLog(8)
+    log = EventLog(8)
     for i in range(3):
-        journal.note(1 - i % 2, PIN, 1000)
-    pack = told(journal)
+        log.record(1 - i % 2, PIN, 1000)
+    pack = told(log)
     assert pack[0] == 0x85 and pack.count(b"\x67contact") == 3
     assert pack.find(b"\x04\xf5") < pack.find(b"\x04\xf4") < pack.rfind(b"\x04\xf5")
     assert b"contact_n\x01\x65count\x02\x03" in pack
 
 
 def test_heartbeat_has_state_and_next_report_time():
-    journal = EventLog(8)
-    journal.level = 1
-    pack = told(journal, None)
+    log = EventLog(8)
+    log.level = 1
+    pack = told(log, None)
     assert pack == (
         b"\x82\xa3\x21\x78\x1d" + BASE.encode() + b"\x00\x67contact\x04\xf5"
         b"\xa3\x00\x64beat\x01\x61s\x02\x19\x0e\x10"
@@ -171,22 +171,22 @@ def test_heartbeat_has_state_and_next_report_time():
 
 
 def test_report_counts_lost_events():
-    journal = EventLog(2)
+    log = EventLog(2)
     for i in range(5):
-        journal.note(i & 1, PIN, 1000)
-    assert b"\xa3\x00\x64lost\x01\x65count\x02\x03" in told(journal)
-    journal.blank(1)
-    assert b"\xa2\x00\x64lost\x03\x67unknown" in told(journal)
+        log.record(i & 1, PIN, 1000)
+    assert b"\xa3\x00\x64lost\x01\x65count\x02\x03" in told(log)
+    log.mark_gap(1)
+    assert b"\xa2\x00\x64lost\x03\x67unknown" in told(log)
 
 
 def test_report_contains_only_the_batch():
-    journal = EventLog(16)
+    log = EventLog(16)
     for i in range(12):
-        journal.note(i & 1, PIN, 1000)
-    pack = told(journal)
+        log.record(i & 1, PIN, 1000)
+    pack = told(log)
     assert pack[0] == 0x80 | 8 + 2 and b"contact_n\x01\x65count\x02\x08" in pack
-    journal.release(journal.offer())
-    assert told(journal)[0] == 0x80 | 4 + 2
+    log.acknowledge(log.pending_batch())
+    assert told(log)[0] == 0x80 | 4 + 2
 
 
 def test_the_pack_has_the_name_of_the_board():
@@ -194,23 +194,23 @@ def test_the_pack_has_the_name_of_the_board():
 
 
 def test_lid_events_are_reported_in_order():
-    journal = EventLog(8)
-    journal.note(1, PIN, 1000)
-    journal.note(1, PIN | LID, 1000)
-    pack = told(journal)
+    log = EventLog(8)
+    log.record(1, PIN, 1000)
+    log.record(1, PIN | LID, 1000)
+    pack = told(log)
     assert pack[0] == 0x84 and b"contact_n\x01\x65count\x02\x02" in pack
     assert pack.find(b"\x67contact") < pack.find(b"\x66tamper\x04\xf5")
-    journal.release(journal.offer())
+    log.acknowledge(log.pending_batch())
     # a heartbeat says so as long as it is off
-    assert b"\x66tamper\x04\xf5" in told(journal)
-    journal.note(0, PIN | LID, 1000)
-    journal.release(journal.offer())
-    assert b"tamper" not in told(journal)
+    assert b"\x66tamper\x04\xf5" in told(log)
+    log.record(0, PIN | LID, 1000)
+    log.acknowledge(log.pending_batch())
+    assert b"tamper" not in told(log)
 
 
 def test_lid_is_in_the_event_log():
-    ask, journal, _ = asked(1)
-    journal.note(1, PIN | LID, 990)
+    ask, log, _ = asked(1)
+    log.record(1, PIN | LID, 990)
     assert records(ask.get("s/contact/events"))[4:] == [
         {"n": "tamper/2", "vb": True, "t": -10},
         {"n": "tamper/2/wake", "vs": "pin", "t": -10},

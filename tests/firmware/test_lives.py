@@ -4,17 +4,19 @@ Settings are confirmed, Max-Age exceeds the heartbeat, sensors are read no more 
 """
 
 import os
+import sys
 
 import battery_door
 import battery_wearable
 import recovery
 from apps import wearable
-from support import cases
+from support import cases, only
 from support.battery_stage import Stage, World
 from support.engine import decode, encode
 from support.request_helpers import Asker
 
 HEAP = "4m"
+WAKE_CALLS = 1400  # of functions, from the start of the runner to deepsleep()
 SETTINGS = "lives-test-settings.json"
 ACK, CON, CHANGED = 2, 0, 0x44
 
@@ -147,3 +149,32 @@ def test_napping_wearable_samples_once_a_period():
         on_stage(worn)
     finally:
         wearable.setup = setup
+
+
+def calls(function):
+    """Return how many functions of lib and firmware function() calls; on CPython only."""
+    root = battery_door.__file__.replace("firmware/battery_door.py", "")
+    found = []
+
+    def count(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(
+            (root + "lib", root + "firmware")
+        ):
+            found.append(frame.f_code.co_filename)
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return len(found)
+
+
+@only("cpython")
+def test_wake_of_a_door_takes_few_calls():
+    def wakes(world):
+        world.live(battery_door)
+        counts = [calls(lambda: world.live(battery_door)) for _ in range(3)]
+        assert max(counts) <= WAKE_CALLS, counts
+
+    on_stage(wakes)

@@ -33,66 +33,66 @@ def more(told, now_ms, minutes):
 
 def test_ten_rows_fill_a_pack_and_acknowledgement_frees_them():
     told, now_ms = kept(9)
-    assert not told.owes()
+    assert not told.has_pending()
     now_ms = more(told, now_ms, 1)
-    offer = told.offer()
-    assert told.owes() and offer == (10, 0, 0)
+    offer = told.pending_batch()
+    assert told.has_pending() and offer == (10, 0, 0)
     pack = told.pack(offer, now_ms, 83, 3600)
     assert 300 < len(pack) <= 1024 and pack.count(b"steps") == 10
     assert b"row_n" in pack and b"batt" in pack and b"beat" not in pack and b"lost" not in pack
-    told.release(offer)
-    assert not told.owes() and told.offer() == (10, 0, 0)
+    told.acknowledge(offer)
+    assert not told.has_pending() and told.pending_batch() == (10, 0, 0)
 
 
 def test_rows_of_an_outage_are_reported_in_order_and_evictions_counted():
     told, now_ms = kept(KEPT + 3)
-    first = told.offer()
+    first = told.pending_batch()
     assert first == (13, 3, 0)
     assert b"lost" in told.pack(first, now_ms, None, 3600)
-    told.release(first)
+    told.acknowledge(first)
     packs = 1
-    while told.owes():
-        offer = told.offer()
+    while told.has_pending():
+        offer = told.pending_batch()
         assert offer == (13 + 10 * packs, 0, 0)
-        told.release(offer)
+        told.acknowledge(offer)
         packs += 1
     assert packs == KEPT // 10
 
 
 def test_rows_added_during_a_report_wait_for_the_next():
     told, now_ms = kept(10)
-    offer = told.offer()
+    offer = told.pending_batch()
     more(told, now_ms, 2)
-    told.release(offer)
-    assert told._batch.rows == 2 and told.offer()[0] == 12
+    told.acknowledge(offer)
+    assert told._batch.rows == 2 and told.pending_batch()[0] == 12
 
 
 def test_heartbeat_without_rows_has_next_report_time():
     told, now_ms = kept(0)
-    pack = told.pack(told.offer(), now_ms, None, 3600)
+    pack = told.pack(told.pending_batch(), now_ms, None, 3600)
     assert b"beat" in pack and b"row_n" not in pack and len(pack) < 60
 
 
 def test_power_loss_continues_row_numbers_and_reports_an_unknown_gap():
     told, now_ms = kept(10, 128)
-    offer = told.offer()
-    assert offer == (138, 0, 1) and told.owes()
+    offer = told.pending_batch()
+    assert offer == (138, 0, 1) and told.has_pending()
     assert b"unknown" in told.pack(offer, now_ms, 83, 3600)
-    told.release(offer)
-    assert not told.owes()
+    told.acknowledge(offer)
+    assert not told.has_pending()
 
 
 def test_urgent_row_stays_pending_until_acknowledged():
     told, now_ms = kept(3)
-    assert not told.owes()
+    assert not told.has_pending()
     told._batch.reschedule(now_ms + 5_000)
-    assert told.owes()
-    told.release(told.offer())
-    assert not told.owes() and told._batch.rows == 0
+    assert told.has_pending()
+    told.acknowledge(told.pending_batch())
+    assert not told.has_pending() and told._batch.rows == 0
     # behind more rows than a report has
     now_ms = more(told, now_ms, 12)
     told._batch.reschedule(now_ms + 5_000)
-    told.release(told.offer())
-    assert told.owes() and told._batch.rows == 2
-    told.release(told.offer())
-    assert not told.owes()
+    told.acknowledge(told.pending_batch())
+    assert told.has_pending() and told._batch.rows == 2
+    told.acknowledge(told.pending_batch())
+    assert not told.has_pending()

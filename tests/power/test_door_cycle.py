@@ -50,7 +50,7 @@ def test_timer_wake_at_another_level_records_one_edge():
     bench.level = 1
     cycle = bench.live(TIMER)
     assert bench.reports == [([1], 1, 0, 0)]
-    assert cycle.journal.event(1, bench.seconds())[1] == TIMER
+    assert cycle.log.event(1, bench.seconds())[1] == TIMER
 
 
 def test_edge_during_the_join_is_in_the_report():
@@ -143,8 +143,8 @@ def test_unreachable_network_ends_the_attempt_in_bounded_time(
     bench.joins_ms, bench.answers_ms = joins_ms, answers_ms
     cycle = bench.pin_wakes()
     assert limit_ms - 300 <= bench.on_ms <= limit_ms + 100
-    assert [fault[0] for fault in cycle.journal.faults] == [what]
-    assert bench.failures == [1] and cycle.journal.pending == 1
+    assert [fault[0] for fault in cycle.log.faults] == [what]
+    assert bench.failures == [1] and cycle.log.pending == 1
     assert bench.slept[-1][0] == 30_000
     # the next tries come later and later, and nothing is lost
     spans = []
@@ -164,7 +164,7 @@ def test_refused_report_keeps_its_events():
     bench = settled()
     bench.taken = False
     cycle = bench.pin_wakes()
-    assert cycle.journal.pending == 1 and bench.told == 1 and bench.failures == [1]
+    assert cycle.log.pending == 1 and bench.told == 1 and bench.failures == [1]
 
 
 def test_edge_during_back_off_is_kept_without_radio():
@@ -175,7 +175,7 @@ def test_edge_during_back_off_is_kept_without_radio():
     bench.now_ms += 5000
     bench.level = 0
     cycle = bench.live(PIN)
-    assert bench.on_ms == 0 and cycle.journal.pending == 2
+    assert bench.on_ms == 0 and cycle.log.pending == 2
     assert 20_000 <= bench.slept[-1][0] <= 25_000
 
 
@@ -209,7 +209,7 @@ def test_unsteady_contact_is_left_unarmed():
         cycle = bench.live(PIN)
         wakes += 1
         assert wakes < 40
-    assert j.UNSTEADY in [fault[0] for fault in cycle.journal.faults]
+    assert j.UNSTEADY in [fault[0] for fault in cycle.log.faults]
     bench.reports.clear()
     assert bench.slept[-1][0] <= 60_000
     bench.now_ms += bench.slept[-1][0]
@@ -227,7 +227,7 @@ def test_lost_memory_reports_a_gap_of_unknown_size_and_skips_numbers():
     cycle = bench.live(POWER_ON)
     ((levels, number, dropped, blanks),) = bench.reports
     assert (levels, dropped, blanks) == ([], 0, 1) and number >= 64
-    assert [fault[0] for fault in cycle.journal.faults] == [j.MEMORY_LOST]
+    assert [fault[0] for fault in cycle.log.faults] == [j.MEMORY_LOST]
     bench.pin_wakes()
     assert bench.reports[-1][1] > number
 
@@ -247,7 +247,7 @@ def test_damaged_image_keeps_events_and_reuses_no_number(half):
     cycle = bench.pin_wakes()
     told = [report[1] for report in bench.reports]
     assert bench.reports[0][0] == [1, 0, 1] and bench.reports[0][3] == 1
-    assert told[-1] > 16 and j.MEMORY_TORN in [fault[0] for fault in cycle.journal.faults]
+    assert told[-1] > 16 and j.MEMORY_TORN in [fault[0] for fault in cycle.log.faults]
 
 
 @cases(POWER_ON, RESET)
@@ -291,7 +291,7 @@ def test_exception_of_the_radio_is_a_failed_join():
 
     bench.link = Broken
     cycle = bench.pin_wakes()
-    assert cycle.journal.faults[-1][0] == j.JOIN_FAILED and len(bench.slept) == 1
+    assert cycle.log.faults[-1][0] == j.JOIN_FAILED and len(bench.slept) == 1
 
 
 def test_unwritable_memory_is_logged_and_survived():

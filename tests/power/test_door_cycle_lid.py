@@ -19,7 +19,7 @@ def watched(**lid):
 
 def whats(cycle):
     """What moved, and how, of all events that are kept."""
-    return [(what >> 1 & j.LID, what & 1) for _, _, what in cycle.journal.events]
+    return [(what >> 1 & j.LID, what & 1) for _, _, what in cycle.log.events]
 
 
 def lift(bench, level=1, why=PIN):
@@ -33,19 +33,19 @@ def test_opened_lid_wakes_the_node_and_is_reported():
     assert bench.slept_lid[-1] == 1 and bench.slept[-1][1] == 1
     cycle = lift(bench)
     assert whats(cycle) == [(j.LID, 1)] and bench.reports == [([1], 1, 0, 0)]
-    assert cycle.journal.lid_moves == 1 and cycle.journal.level == 0
+    assert cycle.log.lid_moves == 1 and cycle.log.level == 0
     # the door is still awaited at its own level, the lid at the other one
     assert (bench.slept[-1][1], bench.slept_lid[-1]) == (1, 0)
     bench.woke_lid = True  # the lid has a source of its own
     cycle = lift(bench, 0)
-    assert whats(cycle) == [(j.LID, 1), (j.LID, 0)] and cycle.journal.lid_moves == 2
+    assert whats(cycle) == [(j.LID, 1), (j.LID, 0)] and cycle.log.lid_moves == 2
 
 
 def test_door_and_lid_share_event_numbers():
     bench = watched()
     lift(bench)
     cycle = bench.pin_wakes()
-    assert [event[0] for event in cycle.journal.events] == [1, 2]
+    assert [event[0] for event in cycle.log.events] == [1, 2]
     assert whats(cycle) == [(j.LID, 1), (DOOR, 1)] and bench.reports[-1][1] == 2
 
 
@@ -54,7 +54,7 @@ def test_initial_lid_level_is_no_event():
     bench.lid = Lid(bench)
     bench.lid.level = 1
     cycle = bench.live(POWER_ON)
-    assert whats(cycle) == [] and cycle.journal.lid == 1
+    assert whats(cycle) == [] and cycle.log.lid == 1
 
 
 def test_lid_edge_while_awake_is_reported():
@@ -90,7 +90,7 @@ def test_timer_wake_records_one_edge_of_the_lid():
     bench = watched()
     cycle = lift(bench, 1, TIMER)
     assert whats(cycle) == [(j.LID, 1)]
-    assert cycle.journal.event(1, bench.seconds())[:2] == (1, TIMER | j.LID)
+    assert cycle.log.event(1, bench.seconds())[:2] == (1, TIMER | j.LID)
 
 
 def test_a_lid_without_a_pin_is_not_armed():
@@ -109,13 +109,13 @@ def test_unsteady_lid_is_left_unarmed():
         wakes += 1
         assert wakes < 40
     assert bench.slept_lid[-1] is None
-    assert j.UNSTEADY in [fault[0] for fault in cycle.journal.faults]
+    assert j.UNSTEADY in [fault[0] for fault in cycle.log.faults]
 
 
 def test_lid_level_survives_sleep_in_the_event_log():
-    journal = j.EventLog(4)
-    journal.catch_up(1, 3, PIN | j.LID, 7)
+    log = j.EventLog(4)
+    log.record_many(1, 3, PIN | j.LID, 7)
     again = j.EventLog(4)
-    assert again.restore(journal.state()) and again.events == journal.events
+    assert again.restore(log.state()) and again.events == log.events
     assert (again.lid, again.lid_moves, again.level) == (1, 3, -1)
     assert [what & 1 for _, _, what in again.events] == [1, 0, 1]

@@ -41,7 +41,7 @@ def test_age_after_power_loss_is_a_lower_bound(tries):
     happened_s = bench.seconds() - sum([span_ms // 1000 for span_ms, _ in bench.slept[:-1]])
     tried_s = bench.seconds()
     cycle = powered_anew(bench, POWER_ON)
-    age_s = cycle.journal.event(1, bench.seconds())[2]
+    age_s = cycle.log.event(1, bench.seconds())[2]
     spent_s = bench.seconds() - 3
     # of the time after the last try nothing is known; a try took some seconds, too
     assert 0 <= age_s - spent_s - (tried_s - happened_s) <= 30 * tries

@@ -10,7 +10,7 @@ from power.retained_state import (
     NumberReservation,
     RtcMemory,
     StateFiles,
-    best,
+    memory_of,
 )
 from support import cases, raises
 
@@ -38,20 +38,20 @@ class Ram:
 
 
 def journal_of(slots):
-    journal = EventLog(4)
+    log = EventLog(4)
     image = slots.load()
-    assert image is None or journal.restore(image)
-    return journal
+    assert image is None or log.restore(image)
+    return log
 
 
 def test_last_saved_image_is_loaded():
     ram = Ram()
     slots = DoubleBuffer(ram)
-    assert slots.load() is None and not slots.damaged
+    assert slots.load() is None and not slots.is_damaged
     for i in range(5):
         slots.save(bytes((i,)) * i)
         fresh = DoubleBuffer(ram)
-        assert fresh.load() == bytes((i,)) * i and not fresh.damaged
+        assert fresh.load() == bytes((i,)) * i and not fresh.is_damaged
 
 
 def test_save_after_load_overwrites_the_older_image():
@@ -66,12 +66,12 @@ def test_save_after_load_overwrites_the_older_image():
 def test_write_torn_at_any_byte_loses_only_that_write():
     ram = Ram()
     slots = DoubleBuffer(ram)
-    journal = journal_of(slots)
+    log = journal_of(slots)
     for i in range(3):
-        journal.note(i & 1, PIN, 1000 + i)
-        slots.save(journal.state())
-    journal.note(1, PIN, 1003)
-    n = 10 + len(journal.state())
+        log.record(i & 1, PIN, 1000 + i)
+        slots.save(log.state())
+    log.record(1, PIN, 1003)
+    n = 10 + len(log.state())
     kept = [bytes(half) for half in ram.halves]
     for cut in range(n + 1):
         ram.halves = [bytearray(half) for half in kept]
@@ -79,16 +79,16 @@ def test_write_torn_at_any_byte_loses_only_that_write():
         slots = DoubleBuffer(ram)
         slots.load()
         try:
-            slots.save(journal.state())
+            slots.save(log.state())
         except Torn:
             pass
         ram.left = -1
         slots = DoubleBuffer(ram)
         found = journal_of(slots)
         assert found.number == (4 if cut == n else 3), cut
-        assert found.events[:3] == journal.events[:3], cut
+        assert found.events[:3] == log.events[:3], cut
         # and goes on
-        found.note(0, PIN, 1010)
+        found.record(0, PIN, 1010)
         slots.save(found.state())
         assert journal_of(DoubleBuffer(ram)).number == found.number
 
@@ -104,12 +104,12 @@ def test_any_flipped_bit_makes_the_other_image_load():
             for bit in range(8):
                 ram.halves[half][at] ^= 1 << bit
                 slots = DoubleBuffer(ram)
-                assert slots.load() == wanted and slots.damaged, (half, at, bit)
+                assert slots.load() == wanted and slots.is_damaged, (half, at, bit)
                 ram.halves[half][at] ^= 1 << bit
     ram.halves[0][5] ^= 1
     ram.halves[1][5] ^= 1
     slots = DoubleBuffer(ram)
-    assert slots.load() is None and slots.damaged
+    assert slots.load() is None and slots.is_damaged
     slots.save(b"anew")
     assert DoubleBuffer(ram).load() == b"anew"
 
@@ -123,10 +123,10 @@ def test_empty_half_beside_an_image_counts_as_loss():
             for i in range(saves):
                 slots.save(b"%d" % i)
             fresh = DoubleBuffer(ram)
-            assert fresh.load() == b"%d" % (saves - 1) and not fresh.damaged
+            assert fresh.load() == b"%d" % (saves - 1) and not fresh.is_damaged
             ram.halves[half][:] = bytes(128)
             fresh = DoubleBuffer(ram)
-            assert fresh.load() is not None and fresh.damaged, (saves, half)
+            assert fresh.load() is not None and fresh.is_damaged, (saves, half)
 
 
 def test_random_bytes_are_no_image():
@@ -134,7 +134,7 @@ def test_random_bytes_are_no_image():
         ram = Ram()
         ram.halves = [bytearray(bytes((byte,)) * 128), bytearray(bytes((byte,)) * 128)]
         slots = DoubleBuffer(ram)
-        assert slots.load() is None and slots.damaged == (byte != 0)
+        assert slots.load() is None and slots.is_damaged == (byte != 0)
 
 
 def test_sequence_numbers_wrap():
@@ -167,7 +167,7 @@ class Rtc:
 
 
 class Machine:
-    """What best() looks at."""
+    """What memory_of() looks at."""
 
     def __init__(self, backup=None, rtc=None):
         if backup is not None:
@@ -177,10 +177,10 @@ class Machine:
 
 def test_memory_kind_is_chosen_by_the_board():
     rtc = Rtc()
-    assert isinstance(best(Machine(bytearray(2048), rtc), ""), BackupRegisters)
-    assert isinstance(best(Machine(bytearray(28), rtc), ""), RtcMemory)
-    assert isinstance(best(Machine(None, rtc), ""), RtcMemory)
-    assert isinstance(best(Machine(None, object()), "build-test"), StateFiles)
+    assert isinstance(memory_of(Machine(bytearray(2048), rtc), ""), BackupRegisters)
+    assert isinstance(memory_of(Machine(bytearray(28), rtc), ""), RtcMemory)
+    assert isinstance(memory_of(Machine(None, rtc), ""), RtcMemory)
+    assert isinstance(memory_of(Machine(None, object()), "build-test"), StateFiles)
 
 
 def memories():
@@ -195,12 +195,12 @@ def test_each_memory_keeps_both_halves():
     for memory in memories():
         try:
             slots = DoubleBuffer(memory)
-            assert slots.load() is None and not slots.damaged
+            assert slots.load() is None and not slots.is_damaged
             for image in (b"a" * 900, b"b" * 10, b"c"):
                 slots.save(image)
                 fresh = DoubleBuffer(memory)
-                assert fresh.load() == image and not fresh.damaged, memory
-            assert fresh.room >= 1000
+                assert fresh.load() == image and not fresh.is_damaged, memory
+            assert fresh.image_max >= 1000
         finally:
             if isinstance(memory, StateFiles):
                 os.remove("build-test-power0")
@@ -209,7 +209,7 @@ def test_each_memory_keeps_both_halves():
 
 def test_foreign_rtc_memory_is_no_image():
     slots = DoubleBuffer(RtcMemory(Rtc(b"a counter of the user's")))
-    assert slots.load() is None and not slots.damaged
+    assert slots.load() is None and not slots.is_damaged
 
 
 def test_reserved_numbers_continue_after_memory_loss():
@@ -222,7 +222,7 @@ def test_reserved_numbers_continue_after_memory_loss():
             number = max(reserve.limit, number)
             for _ in range(100):
                 number += 1
-                reserve.cover(number)
+                reserve.reserve(number)
                 assert number > used
                 used = number
                 assert NumberReservation(path).limit > number
@@ -237,7 +237,7 @@ def test_reservation_limits_flash_writes():
         reserve = NumberReservation(path)
         limits = []
         for number in range(640):
-            reserve.cover(number)
+            reserve.reserve(number)
             if reserve.limit not in limits:
                 limits.append(reserve.limit)
         assert len(limits) == 10
@@ -258,17 +258,17 @@ def test_broken_reservation_file_reserves_nothing(content):
 
 def test_reservation_without_a_file():
     reserve = NumberReservation(None)
-    reserve.cover(5)
+    reserve.reserve(5)
     assert reserve.limit == 69
 
 
 def test_reserved_numbers_wrap():
     reserve = NumberReservation(None)
-    reserve.cover((1 << 30) - 3)
+    reserve.reserve((1 << 30) - 3)
     assert reserve.limit == 61
-    reserve.cover(60)
+    reserve.reserve(60)
     assert reserve.limit == 61
-    reserve.cover(61)
+    reserve.reserve(61)
     assert reserve.limit == 125
 
 

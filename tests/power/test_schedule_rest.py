@@ -121,5 +121,5 @@ def test_ever_bouncing_contact_is_left_unarmed(bounces, gpio):
     door = Door([START_MS + 1000 * i for i in range(40)], bounces, gpio)
     lived(door)
     assert None in [level for _, level in door.slept]
-    assert UNSTEADY in [fault[0] for fault in door.cycle.journal.faults]
+    assert UNSTEADY in [fault[0] for fault in door.cycle.log.faults]
     assert len(door.reports) < 36

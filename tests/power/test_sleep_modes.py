@@ -74,7 +74,7 @@ def test_without_a_level_nothing_is_armed():
 
 @cases((1, 0, POWER_ON), (3, 0, RESET), (2, 0, RESET), (4, 4, TIMER), (4, 2, PIN), (4, 7, PIN))
 def test_wake_reason_by_reset_cause(cause, reason, wanted):
-    assert Esp32DeepSleep(Esp32Machine(cause, reason), Module(), "pin").reason() == wanted
+    assert Esp32DeepSleep(Esp32Machine(cause, reason), Module(), "pin").wake_reason() == wanted
 
 
 class Rp2Machine:
@@ -113,17 +113,17 @@ def test_rp2_light_sleep_is_split_to_feed_the_watchdog():
     pin, fed = Pin(), []
     machine = Rp2Machine(pin)
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin, lambda: fed.append(len(machine.slept)))
-    assert chip.reason() == POWER_ON
+    assert chip.wake_reason() == POWER_ON
     chip.sleep(20_000, 1)
     assert machine.slept == [7000, 7000, 6000] and fed == [0, 1, 2]
-    assert chip.reason() == TIMER
+    assert chip.wake_reason() == TIMER
 
 
 def test_rp2_without_watchdog_sleeps_in_one_piece():
     pin = Pin()
     machine = Rp2Machine(pin, 3)
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin)
-    assert chip.reason() == RESET
+    assert chip.wake_reason() == RESET
     chip.sleep(2 * 3_600_000 + 5, 1)
     assert machine.slept == [3_600_000, 3_600_000, 5]
 
@@ -135,7 +135,7 @@ def test_rp2_sleeps_on_when_a_timer_ends_light_sleep_early(tick_ms):
     began_ms = machine.now_ms
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin, lambda: None)
     chip.sleep(span_ms, 1)
-    assert machine.now_ms - began_ms == span_ms and chip.reason() == TIMER
+    assert machine.now_ms - began_ms == span_ms and chip.wake_reason() == TIMER
 
 
 def test_rp2_sleep_ends_when_light_sleep_returns_at_once():
@@ -150,7 +150,7 @@ def test_rp2_sees_an_edge_between_pieces_of_sleep():
     machine = Rp2Machine(pin, 1, 64)
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin, lambda: None)
     chip.sleep(60_000, 1)
-    assert len(machine.slept) == 3 and chip.reason() == AWAKE
+    assert len(machine.slept) == 3 and chip.wake_reason() == AWAKE
 
 
 def test_contact_wakes_rp2():
@@ -159,7 +159,7 @@ def test_contact_wakes_rp2():
     machine = Rp2Machine(pin)
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin, lambda: None)
     chip.sleep(60_000, 1)
-    assert machine.slept == [7000, 7000] and chip.reason() == AWAKE
+    assert machine.slept == [7000, 7000] and chip.wake_reason() == AWAKE
 
 
 def test_edge_without_an_armed_level_does_not_wake_rp2():
@@ -193,14 +193,17 @@ def test_lid_is_armed_where_the_chip_has_a_second_source(names, level, lid_level
     (ALL, "lid", 2, False), (ALL, "lid", 3, True), (ALL[1:], "lid", 3, None), (ALL, None, 2, None)
 )
 def test_lid_wake_by_wake_reason(names, lid, reason, wanted):
-    assert Esp32DeepSleep(Esp32Machine(4, reason), Module(*names), "pin", lid).by_lid() is wanted
+    assert (
+        Esp32DeepSleep(Esp32Machine(4, reason), Module(*names), "pin", lid).woken_by_lid()
+        is wanted
+    )
 
 
 @cases(((27,), True), ((14,), False), ((14, 27), None), ((), None))
 def test_lid_wake_by_the_gpio_mask_of_newer_ports(woken, wanted):
     machine = Esp32Machine(4, 7)
     machine.wake_pins = lambda: woken
-    assert Esp32DeepSleep(machine, Module(*ALL[2:]), "pin", "lid", 27).by_lid() is wanted
+    assert Esp32DeepSleep(machine, Module(*ALL[2:]), "pin", "lid", 27).woken_by_lid() is wanted
 
 
 def test_lid_wakes_rp2():
@@ -209,4 +212,6 @@ def test_lid_wakes_rp2():
     machine = Rp2Machine(lid)
     chip = Rp2LightSleep(machine, machine.ticks_ms, pin, lambda: None, lid)
     chip.sleep(60_000, 1, 1)
-    assert machine.slept == [7000, 7000] and chip.reason() == AWAKE and not chip.by_lid()
+    assert (
+        machine.slept == [7000, 7000] and chip.wake_reason() == AWAKE and not chip.woken_by_lid()
+    )

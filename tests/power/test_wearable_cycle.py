@@ -80,19 +80,19 @@ class Bench:
     def stop(self):
         self.radio = False
 
-    # The rows
+    # As the log
 
-    def owes(self):
+    def has_pending(self):
         return self.full
 
-    def offer(self):
+    def pending_batch(self):
         return self.now_ms
 
-    def release(self, offer):
+    def acknowledge(self, offer):
         assert offer == self.reports[-1]
         self.full = self.called = False
 
-    # The talk
+    # As the reporter
 
     def open(self):
         self.pending = None
@@ -107,7 +107,7 @@ class Bench:
             done, self.pending = self.pending, None
             done(True)
 
-    def waiting(self):
+    def is_waiting(self):
         return self.pending is not None
 
     def close(self):
@@ -121,10 +121,21 @@ class Bench:
         return blob == b"kept"
 
     def nap(self):
-        parts = dict.fromkeys(("clock", "chip", "link", "talk", "journal", "worn", "timers"), self)
-        parts.update(pace=WakeSchedule(3600), slots=DoubleBuffer(self), feed=lambda: None)
-        parts["measure"] = self.measured.append
-        life = WearableCycle(parts, say=lambda line: None, failed=self.failures.append)
+        life = WearableCycle(
+            wearable=self,
+            timers=self,
+            clock=self,
+            sleep_mode=self,
+            link=self,
+            reporter=self,
+            log=self,
+            schedule=WakeSchedule(3600),
+            memory=DoubleBuffer(self),
+            feed=lambda: None,
+            measure=self.measured.append,
+            say=lambda line: None,
+            on_failed=self.failures.append,
+        )
         life.restore()
         return life
 
@@ -182,25 +193,25 @@ def test_failing_network_gets_bounded_and_rarer_radio_time(joins, reaches):
     assert 5 <= life.radio_wakes - 1 <= 9 and bench.failures[-1] == life.radio_wakes - 1
     bench.joins = bench.reaches = True
     bench.live(life, 3_600_000)
-    assert not bench.full and life.pace.failures == 0
+    assert not bench.full and life.schedule.failures == 0
 
 
 def test_radio_use_for_an_observer_is_rate_limited():
     bench, life = started()
-    release, bench.release = bench.release, lambda offer: None
+    acknowledge, bench.acknowledge = bench.acknowledge, lambda offer: None
     bench.called = True
     bench.live(life, 300_000)
     resting = life.radio_wakes
     assert resting <= 64
-    bench.release = release
+    bench.acknowledge = acknowledge
 
 
 def test_schedule_survives_a_reset_and_torn_memory_resets_it():
     bench, life = started()
     again = bench.nap()
-    assert not again.pace.beat_due(bench.seconds())
+    assert not again.schedule.heartbeat_is_due(bench.seconds())
     bench.halves = [b"\xff" * 1024, b"\xff" * 1024]
-    assert bench.nap().pace.beat_due(bench.seconds())
+    assert bench.nap().schedule.heartbeat_is_due(bench.seconds())
 
 
 def test_state_with_any_flipped_bit_is_survived():
@@ -214,4 +225,4 @@ def test_state_with_any_flipped_bit_is_survived():
                 bench.halves[half] = bytes(spoiled)
                 bench.nap()
         bench.halves[half] = kept
-    assert not bench.nap().pace.beat_due(bench.seconds())
+    assert not bench.nap().schedule.heartbeat_is_due(bench.seconds())

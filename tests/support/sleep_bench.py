@@ -1,4 +1,4 @@
-"""A sleeping door in virtual time, and the memory between its wakes."""
+"""A door's duty cycle on a simulated clock, and the memory between its starts."""
 
 from power.door_cycle import DoorCycle
 from power.event_log import PIN, POWER_ON, EventLog
@@ -93,10 +93,10 @@ class Bench:
 
     # As the chip
 
-    def reason(self):
+    def wake_reason(self):
         return self.why
 
-    def by_lid(self):
+    def woken_by_lid(self):
         return self.woke_lid
 
     def sleep(self, span_ms, level, lid_level=None):
@@ -114,25 +114,26 @@ class Bench:
             self.moves.pop(0)
             self.level = 1 - self.level
         self.fed_ms = self.now_ms
-        journal = EventLog(8)
+        log = EventLog(8)
         if self.lid is not None:
             self.lid.edges = 0
-        parts = {
-            "contact": self.contact,
-            "clock": self,
-            "chip": self,
-            "lid": self.lid,
-            "link": self.link(self),
-            "talk": Talk(self, journal),
-            "journal": journal,
-            "pace": WakeSchedule(3600),
-            "slots": DoubleBuffer(self),
-            "reserve": self.reserve,
-            "measure": self.measures.append,
-            "feed": self.feed,
-        }
         cycle = DoorCycle(
-            parts, say=self.lines.append, told=self.count, failed=self.failures.append, **limits
+            contact=self.contact,
+            lid=self.lid,
+            reservation=self.reserve,
+            clock=self,
+            sleep_mode=self,
+            link=self.link(self),
+            reporter=Reporter(self, log),
+            log=log,
+            schedule=WakeSchedule(3600),
+            memory=DoubleBuffer(self),
+            feed=self.feed,
+            measure=self.measures.append,
+            say=self.lines.append,
+            on_reported=self.count,
+            on_failed=self.failures.append,
+            **limits,
         )
         try:
             cycle.run()
@@ -205,10 +206,10 @@ class Link:
         assert blob == b"link"
 
 
-class Talk:
-    def __init__(self, bench, journal):
+class Reporter:
+    def __init__(self, bench, log):
         self.bench = bench
-        self.journal = journal
+        self.log = log
         self.is_open = False
         self.answered_ms = None
         self.lingers_until_ms = 0
@@ -223,7 +224,7 @@ class Talk:
         assert self.is_open
         first, last, dropped, blanks = offer
         bench = self.bench
-        levels = [self.journal.event(n, bench.seconds())[0] for n in range(first, last + 1)]
+        levels = [self.log.event(n, bench.seconds())[0] for n in range(first, last + 1)]
         bench.reports.append((levels, last, dropped, blanks))
         self.on_done = on_done
         if bench.answers_ms is not None:
@@ -237,7 +238,7 @@ class Talk:
             self.lingers_until_ms = bench.now_ms + bench.lingers_ms
             self.on_done(bench.taken)
 
-    def waiting(self):
+    def is_waiting(self):
         return self.bench.now_ms < self.lingers_until_ms
 
     def state(self):

@@ -21,8 +21,8 @@ MACHINES = ("MPS2_AN385", "VIRT_RV32")
 ICOUNT = ("-icount", "shift=5,align=off,sleep=off")
 TIMEOUT_S = 360
 MAY_GROW_PCT = 5
-# What an operation costs depends on its names, too: an attribute more can fill a hash table that
-# had room.
+# A new name anywhere may move a count by some per cent: MicroPython's cache of map lookups
+# (MICROPY_OPT_MAP_LOOKUP_CACHE) has one place for all names whose numbers are equal modulo 64.
 FIX = "make it cheaper, perhaps by another name, or accept it: `make bench-icount RENEW=1`"
 NOTE = """
 "nothing" is the measuring loop with an empty function; it is part of every other row. At one to

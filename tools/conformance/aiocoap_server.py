@@ -92,19 +92,30 @@ class Test(Held):
 
 
 class Clock(Held):
-    """Changes every PERIOD_S."""
+    """Changes every PERIOD_S; the state of a PUT lasts one period."""
 
     def __init__(self, size=0):
-        super().__init__(b"tick 0")
+        super().__init__(b"tick 0".ljust(size, b"."))
         self.size = size
-        self.tick(0)
+        self.number = 0
+        self.restart()
 
-    def tick(self, number):
-        """Take the next state, and come again also if an observer is gone."""
-        asyncio.get_running_loop().call_later(PERIOD_S, self.tick, number + 1)
+    def restart(self):
+        """Start the next period."""
+        self.timer = asyncio.get_running_loop().call_later(PERIOD_S, self.tick)
+
+    def tick(self):
+        """Take the next state; also if the observers are gone, the period goes on."""
+        self.restart()
+        self.number += 1
         if self.payload is not None:
-            text = f"tick {number}"
-            self.hold(text.ljust(self.size, ".").encode())
+            self.hold(f"tick {self.number}".ljust(self.size, ".").encode())
+
+    async def render_put(self, request):
+        """Serve PUT."""
+        self.timer.cancel()
+        self.restart()
+        return await super().render_put(request)
 
 
 class Counter(resource.Resource):

@@ -31,7 +31,7 @@ from coap.codec import (
     equal,
 )
 from coap.counters import COUNT_DECRYPT_FAILED, COUNT_TOO_LONG
-from coap.extension import Extension, with_context
+from coap.extension import Extension
 from coap.messaging import DEDUP_FIRST, DEDUP_STEP
 from coap.numbers import (
     BAD_OPTION,
@@ -111,8 +111,9 @@ class Oscore(Extension):
             self.contexts = []
         self.peers = []  # pairs: a peer, and the context of what is sent to it
         self.asking = None  # what only a node with requests of its own needs
-        self.why = _UNKNOWN
-        self.again = False  # the request at hand was served before
+        self.refusal = _UNKNOWN  # code and diagnostic of refuse(); or a context, or None
+        self.duplicate = False  # the request was served before
+        self.repeated_code = 0  # the response to a duplicate is this code alone
         self.code = 0  # of the last answer, inside
 
     def attach(self, node):
@@ -186,46 +187,72 @@ class Oscore(Extension):
 
     # Requests
 
-    def request(self, view):  # hot
-        """Answer the request at hand, which has the OSCORE option: bytes in tx."""
+    def unprotect_request(self, view, stub):  # hot
+        """Take a request out of its protection; return its context, None when it is refused.
+
+        Then refuse() writes the response. stub: -1; for a duplicate, where in the cached responses
+        of the message layer the stub of its response lies: safe requests are then served again, of
+        others only the code is repeated. Each response takes a nonce of its own: a duplicate gets
+        only as many as a client that retransmits needs.
+        """
+        self.duplicate = stub >= 0
+        self.repeated_code = 0
         context = self._open(view)
+        if stub >= 0:
+            return self._repeat(view, context, self.node.messaging.cached_responses, stub)
         if context is None:
-            return self._refuse(view, self.why)
+            return None
         if not context.window[WINDOW_VALID] and not self._is_fresh(view, context):
-            return self._challenge(view, context)
+            self.refusal = context
+            return None
         if self.ledger.kept and not self.ledger.spend():
             self.node.last_error = self.ledger.error
-            return 0
+            self.refusal = None
+            return None
         accept(context.window, self.fields[PIV_HIGH], self.fields[PIV_LOW])
-        n = with_context(self.node, context.number, 0)
+        return context
+
+    def _repeat(self, view, context, cached, stub):  # hot
+        """Return the context of a duplicate, None when it gets no response, or a challenge."""
+        self.refusal = None
+        if context is None or not self._is_kept(self.envelope.piv, cached, stub + 2):
+            return None
+        cached[stub + 2] -= _REPEAT
+        if not context.window[WINDOW_VALID]:
+            self.refusal = context
+            return None
+        if view.index[FLAGS] & _ONCE or cached[stub + 1] >= BAD_REQUEST:
+            self.repeated_code = cached[stub + 1]
+        return context
+
+    def refuse(self, view):
+        """Write the response to a request that unprotect_request() refused; return its length."""
+        refusal = self.refusal
+        if refusal is None:
+            return 0
+        if type(refusal) is not tuple:
+            return self._challenge(view, refusal)
+        self.node.counters[COUNT_DECRYPT_FAILED] += 1
+        builder = self.node.builder
+        builder.set_code(refusal[0])
+        builder.write(refusal[1])
+        builder.fields[FIELD_MAX_AGE] = 0
+        n = builder.finish(view)
+        builder.reset()
+        return n
+
+    def protect_response(self, view, context, n):  # hot
+        """Protect the response in tx[0:n]; return its length, 0 when it must not be sent."""
         if not n or not self.node.tx[1]:
             return n
         if view.index[TYPE] and self.node.tx[1] == BAD_OPTION:
-            return 0  # as Exchange.depart() does, which sees the code of the outside
+            return 0  # the message layer, which rejects it in silence, will not see the code
         return self._seal(
-            context, view.index[OPTIONS_START], n, view.index[FLAGS] >> IX_OBSERVE & 1
+            context,
+            view.index[OPTIONS_START],
+            n,
+            self.duplicate or view.index[FLAGS] >> IX_OBSERVE & 1,
         )
-
-    def repeat(self, view, replies, at):  # hot
-        """A request came again whose answer was too long to be remembered: what is safe is done
-        once more, of anything else the code is told. Both take a nonce of their own, so that not
-        more are answered than one that is genuine may need.
-        """
-        self.again = True
-        context = self._open(view)
-        self.again = False
-        if context is None or not self._is_kept(self.envelope.piv, replies, at + 2):
-            return 0
-        replies[at + 2] -= _REPEAT
-        if not context.window[WINDOW_VALID]:
-            return self._challenge(view, context)
-        if view.index[FLAGS] & _ONCE or replies[at + 1] >= BAD_REQUEST:
-            at = self.node.write_code(replies[at + 1])
-        else:
-            at = with_context(self.node, context.number, 0)
-            if not at or not self.node.tx[1]:
-                return at
-        return self._seal(context, view.index[OPTIONS_START], at, 1)
 
     def _is_kept(self, piv, replies, at):
         """Has the entry this Partial IV, and a repeat left?"""
@@ -267,13 +294,13 @@ class Oscore(Extension):
         envelope = self.envelope
         fields = envelope.fields
         if view.index[SIZE] > view.index[MAX_MESSAGE]:
-            self.why = _TOO_LONG
+            self.refusal = _TOO_LONG
             return None
         if not envelope.read(view) or not fields[PIV_LENGTH] or fields[KID_LENGTH] == ABSENT:
-            self.why = _MALFORMED
+            self.refusal = _MALFORMED
             return None
         envelope.read_piv(view)
-        self.why = _UNKNOWN
+        self.refusal = _UNKNOWN
         i = len(self.contexts)
         while i:
             i -= 1
@@ -297,11 +324,11 @@ class Oscore(Extension):
         return equal(buf, fields[CONTEXT_AT], context.id_context, 0, n) == 1
 
     def _take_out(self, context, view, fields):  # hot
-        if context.window[WINDOW_VALID] and not self.again:
+        if context.window[WINDOW_VALID] and not self.duplicate:
             if not is_fresh(context.window, fields[PIV_HIGH], fields[PIV_LOW]):
-                self.why = _REPLAY
+                self.refusal = _REPLAY
                 return False
-        self.why = _FORGED
+        self.refusal = _FORGED
         self.envelope.bind(context, context.recipient_id)
         n = self.envelope.open(context, view)
         if n:
@@ -327,17 +354,7 @@ class Oscore(Extension):
             n = self.envelope.seal(context, start, start)
         return n
 
-    # Errors (section 8.2), and the Echo after a loss of the window (Appendix B.1.2)
-
-    def _refuse(self, view, why):
-        self.node.counters[COUNT_DECRYPT_FAILED] += 1
-        builder = self.node.builder
-        builder.set_code(why[0])
-        builder.write(why[1])
-        builder.fields[FIELD_MAX_AGE] = 0
-        n = builder.finish(view)
-        builder.reset()
-        return n
+    # The Echo after a loss of the window (Appendix B.1.2)
 
     def _is_fresh(self, view, context):
         """Does the request at hand return our Echo? Then the window begins with it."""

@@ -179,7 +179,7 @@ def one_block(subject, test):
     want(response.block(BLOCK2) in (None, (0, 0, 6)), "more blocks", response)
 
 
-@check("7959 4", "Size2 tells the size", "large")
+@check("7959 4", "Size2 is the size", "large")
 def size2(subject, large):
     client = subject.client()
     whole = download(client, large)

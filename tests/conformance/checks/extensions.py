@@ -177,7 +177,7 @@ def tag_alone(subject, test):
 def no_keys(subject, test):
     client = subject.client()
     want_code(client.ask("PUT", test, payload=b"as it was", content_format=TEXT), "2.04", "2.01")
-    # a Partial IV and the kid of nobody; then an option that is malformed
+    # a Partial IV and an unknown kid; then an option that is malformed
     for value in (b"\x09\x14\x7f", b"\x0f" + bytes(8)):
         options = [(OSCORE, value)]
         response = client.ask("PUT", test, payload=bytes(24), options=options, content_format=TEXT)

@@ -18,7 +18,7 @@ RETRANSMITTED_S = 3.2  # ACK_TIMEOUT * ACK_RANDOM_FACTOR is over by then
 
 
 class Observation:
-    """An observation of one resource."""
+    """An observation of one resource, from its registration on."""
 
     def __init__(self, client, path, kind=CON, **parts):
         self.client = client
@@ -32,7 +32,7 @@ class Observation:
         self.form = self.first.uint(CONTENT_FORMAT)
 
     def next(self, seconds=PERIOD_S, acknowledge=True):
-        """The next notification, checked."""
+        """Return the next notification, checked."""
         message = self.client.notification(self.token, seconds, acknowledge)
         want(message is not None, f"no notification within {seconds} s")
         want_code(message, "2.05")
@@ -45,7 +45,7 @@ class Observation:
         return message
 
     def ended(self, seconds=1.0):
-        """No notification comes any more, though the resource changes."""
+        """Check that no notification comes any more, though the resource changes."""
         message = self.client.notification(self.token, seconds)
         want(message is None, "a notification after the end", message)
 
@@ -58,6 +58,12 @@ def change(subject, path, payload, content_format=TEXT, code="2.04"):
     client = subject.client()
     response = client.ask("PUT", path, payload=payload, content_format=content_format)
     want_code(response, code)
+
+
+def undisturbed(subject, path):
+    """Return an Observation that begins after a PUT, which restarts the resource's own period."""
+    change(subject, path, b"at first")
+    return Observation(subject.client(), path)
 
 
 @check("7641 3.2", "CON notifications, numbers go up", "obs-clock", plugtest="OBS_01")
@@ -78,30 +84,30 @@ def non(subject, obs):
     observation.close()
 
 
-@check("7641 3.3.1", "registered anew by the same token: one observation", "obs", "OBS_04")
+@check("7641 3.3.1", "registered again by the same token: one observation", "obs", "OBS_04")
 def again(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     request = client.request("GET", obs, token=observation.token, observe=0)
     response = client.response(client.send(request))
-    want(response.uint(OBSERVE) is not None, "not registered anew", response)
+    want(response.uint(OBSERVE) is not None, "not registered again", response)
     change(subject, obs, b"for one")
     observation.next(2)
     observation.ended(SILENCE_S)
     observation.close()
 
 
-@check("7641 4.5", "client off: retransmissions tell the newest state", "obs", "OBS_05")
+@check("7641 4.5", "client off: retransmissions carry the newest state", "obs", "OBS_05")
 def newest(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"older")
     first = client.notification(observation.token, 2, acknowledge=False)
     want(first is not None and first.payload == b"older", "no notification", first)
     change(subject, obs, b"newer")
     second = client.notification(observation.token, 4, acknowledge=False)
     want(second is not None, "no retransmission")
-    want(second.payload == b"newer", "the retransmission tells the older state", second)
+    want(second.payload == b"newer", "the retransmission carries the older state", second)
     want(second.uint(OBSERVE) != first.uint(OBSERVE), "its number is the older one", second)
     client.acknowledge(second)
     observation.close()
@@ -109,8 +115,8 @@ def newest(subject, obs):
 
 @check("7641 3.6", "RST ends the observation", "obs", plugtest="OBS_06")
 def reset(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"one")
     client.reset(observation.next(2, acknowledge=False))
     change(subject, obs, b"two")
@@ -119,8 +125,8 @@ def reset(subject, obs):
 
 @check("7641 3.6", "RST to a NON notification ends it too", "obs-non")
 def reset_non(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"one")
     client.reset(observation.next(2, acknowledge=False))
     change(subject, obs, b"two")
@@ -129,8 +135,8 @@ def reset_non(subject, obs):
 
 @check("7641 3.2", "DELETE: 4.04 without Observe is the last", ("obs", "obs-delete"), "OBS_07")
 def deleted(subject, obs, _):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     want_code(subject.client().ask("DELETE", obs), "2.02")
     last = client.notification(observation.token, 2)
     absent = client.ask("GET", obs)
@@ -144,8 +150,8 @@ def deleted(subject, obs, _):
 
 @check("7641 4.2", "another Content-Format: 4.06 is the last", ("obs", "obs-format"), "OBS_08")
 def other_format(subject, obs, _):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     change(subject, obs, b"{}", JSON)
     last = client.notification(observation.token, 2)
     change(subject, obs, b"text again")
@@ -154,9 +160,9 @@ def other_format(subject, obs, _):
     observation.ended()
 
 
-@check("7641 4.2", "a PUT is told with its payload", "obs", plugtest="OBS_09")
+@check("7641 4.2", "the notification of a PUT has its payload", "obs", plugtest="OBS_09")
 def updated(subject, obs):
-    observation = Observation(subject.client(), obs)
+    observation = undisturbed(subject, obs)
     for payload in (b"one", b"two", b"three"):
         change(subject, obs, payload)
         message = observation.next(2)
@@ -166,8 +172,8 @@ def updated(subject, obs):
 
 @check("7641 3.6", "a plain GET does not end it", "obs", plugtest="OBS_10")
 def plain_get(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     response = client.ask("GET", obs)
     want_code(response, "2.05")
     want(response.uint(OBSERVE) is None, "Observe in a plain response", response)
@@ -179,8 +185,8 @@ def plain_get(subject, obs):
 
 @check("7641 4.5.1", "one CON notification at a time", "obs", plugtest="OBS_11")
 def one_at_a_time(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     times = []
     end = subject.clock.now_s() + 4.5
     change(subject, obs, b"0")
@@ -199,8 +205,8 @@ def one_at_a_time(subject, obs):
 
 @check("7641 3.6", "Observe 1 ends it: 2.05 without Observe", "obs", plugtest="OBS_12")
 def deregister(subject, obs):
-    client = subject.client()
-    observation = Observation(client, obs)
+    observation = undisturbed(subject, obs)
+    client = observation.client
     response = client.ask("GET", obs, token=observation.token, observe=1)
     want_code(response, "2.05")
     want(response.uint(OBSERVE) is None, "Observe in the response", response)
@@ -245,7 +251,8 @@ def pumping(subject, obs):
 
 @check("7641 2", "several observers of one resource", "obs")
 def several(subject, obs):
-    observations = [Observation(subject.client(), obs, kind) for kind in (CON, NON, CON)]
+    observations = [undisturbed(subject, obs)]
+    observations += [Observation(subject.client(), obs, kind) for kind in (NON, CON)]
     change(subject, obs, b"to all")
     for observation in observations:
         want(observation.next(2).payload == b"to all", "another state")
@@ -259,7 +266,7 @@ def not_observable(subject, path):
     want(response.uint(OBSERVE) is None, "registered", response)
 
 
-@check("7641 4.1", "an error registers nobody", "store")
+@check("7641 4.1", "an error is no registration", "store")
 def error(subject, store):
     client = subject.client()
     name = f"{store}/absent"
@@ -272,7 +279,7 @@ def error(subject, store):
     client.ask("DELETE", name)
 
 
-@check("7641 4.2", "observers of one name hear of that name alone", "store")
+@check("7641 4.2", "a change of one name notifies its observers only", "store")
 def by_name(subject, store):
     client = subject.client()
     names = [f"{store}/one", f"{store}/two"]

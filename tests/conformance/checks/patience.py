@@ -17,14 +17,14 @@ def abandoned(subject, obs):
     observation = Observation(client, obs)
     start = subject.clock.now_s()
     first = None
-    heard = 0
+    count = 0
     while (elapsed_s := subject.clock.now_s() - start) < ABANDONED_S:
         message = client.notification(observation.token, 5, acknowledge=False)
         if message is not None:
             first = first or subject.clock.now_s()
-            heard += 1
+            count += 1
             late_s = subject.clock.now_s() - first
             want(late_s < LAST_RETRANSMISSION_S, f"one more after {late_s:.0f} s", message)
         if first and subject.clock.now_s() - first > ABANDONED_S - 5:
             break
-    want(heard >= 3, f"{heard} transmissions in {elapsed_s:.0f} s")
+    want(count >= 3, f"{count} transmissions in {elapsed_s:.0f} s")
