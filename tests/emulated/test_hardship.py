@@ -97,13 +97,14 @@ def test_door_events_can_be_read(pico):
         await_node(pico)
         for level in (1, 0, 1):
             pico.pin(run.load_board().REED_PIN, level)
-            pico.run_ms(1000)
+            pico.run_ms(2000)
         events = json.loads(client.get("/s/contact/events"))
     values = {record["n"]: record for record in events}
     assert values["contact_n"]["v"] == 3 and values["lost"]["v"] == 0
     edges = [values[f"contact/{number}"] for number in (1, 2, 3)]
     assert [record["vb"] for record in edges] == [True, False, True]
-    assert [record["t"] for record in edges] == [-3, -2, -1]
+    for record, age_s in zip(edges, (6, 4, 2), strict=True):  # both clocks count whole seconds
+        assert abs(record["t"] + age_s) <= 1
 
 
 def test_the_watchdog_resets_only_after_the_loop_hangs(pico):
