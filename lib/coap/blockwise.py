@@ -127,7 +127,7 @@ class Blockwise(Extension):
 
     def before_handler(self, view, resource):
         if self.slot >= 0:
-            self._release()  # one that LATER left behind
+            self._release()  # from a handler that returned SEPARATE
         flags = view.index[FLAGS]
         code = self._want(view, flags) if flags & 1 << IX_BLOCK2 else 0
         if not code and flags & 1 << IX_BLOCK1:

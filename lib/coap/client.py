@@ -98,7 +98,7 @@ class Client(Extension):
 
     def attach(self, node):
         self.node = node
-        self.writer = node.separate.writer  # which writes into tx
+        self.writer = node.separate.message  # which writes into tx
         self.intake = Reassembly(self)
         self.szx = 6
         while self.szx and 16 << self.szx > node.view.index[MAX_PAYLOAD]:

@@ -358,7 +358,7 @@ class Observe(Extension):
         if self.node.conditions is not None:
             self.node.conditions.told(i, self.resources[i])
         if self.node.tx[1] == 0:
-            # the handler said LATER, which there is nobody to wait for
+            # a notification has no separate response
             self.node.separate.cancel(view)
             n = self.node.write_code(INTERNAL_SERVER_ERROR)
         return self._seal(i, mid, n)
