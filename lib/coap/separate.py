@@ -84,7 +84,7 @@ class SeparateResponses:
                 at = i * _PARTS
                 self.parts[at + _TOKEN] = view.token()
                 self.parts[at + _REQUEST_ID] = (
-                    self.node.oscore.keep(view) if view.context else None
+                    self.node.oscore.save_request_id(view) if view.context else None
                 )
                 self.open_count += 1
                 self.node.update_message_mask()
@@ -238,4 +238,4 @@ class SeparateResponses:
         if words[at + _MAX_AGE] != ABSENT:
             message.uint(MAX_AGE, words[at + _MAX_AGE])
         n = max(message.payload(payload).n, 0)
-        return self.node.oscore.late(request_id, n) if request_id and n else n
+        return self.node.oscore.protect_separate(request_id, n) if request_id and n else n

@@ -234,7 +234,7 @@ def test_an_observer_on_a_serial_line_is_left_out_and_the_others_kept():
         slipmux.Poller, slipmux.ticks_ms = kept
     assert len(line.reads.sent) > 8 and node.extensions[2].count(value) == 2
     again, value, _ = wakes(node.state())
-    assert again.extensions[2].count(value) == 1 and again.features[2].peers.count("a") == 1
+    assert again.extensions[2].count(value) == 1 and again.extensions[2].peers.count("a") == 1
 
 
 def test_no_flipped_bit_in_observers_crashes():
