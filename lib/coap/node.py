@@ -347,7 +347,7 @@ class Node(NodeBase):
         if out >= ROUTE_BLOCK2:
             out = self.resources[out - ROUTE_BLOCK2]
             blocks = self.builder.blockwise
-            return self._check(view) if blocks is None else blocks.serve(view, out)
+            return self._check(view) if blocks is None else blocks.respond_block2(view, out)
         resource = self.resources[out - ROUTE_ACCEPT]
         out = resource.handlers[view.index[CODE]]
         accept = view.index[IX_ACCEPT]
