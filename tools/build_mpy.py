@@ -1,4 +1,4 @@
-"""Compiles lib/ and firmware/ to .mpy for every architecture: `make mpy`.
+"""Compile lib/ and firmware/ to .mpy for every architecture: `make mpy`.
 
 The files go to build/mpy/ARCH/, their sizes to build/mpy/sizes.json and, as a table, to stdout.
 """
@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from fold import folded
 from host.device import ROOT, Problem, main, program
@@ -15,11 +16,12 @@ from setup.console import Arguments
 ARCHS = ("xtensawin", "rv32imc", "armv6m", "armv7emsp", "x64")
 SOURCES = ("lib", "firmware")
 BUILD = ROOT / "build" / "mpy"
-FLAGS = ("-O3",)  # no asserts and no line numbers: a board has better use for the memory
+FLAGS = ("-O3",)  # no asserts and no line numbers, to save memory
 
 
 def work(argv):
-    parser = Arguments(description=__doc__.splitlines()[0])
+    """Compile and print the sizes. Raise Problem if an architecture is unknown."""
+    parser = Arguments(prog="mpy", description=__doc__.splitlines()[0])
     parser.add_argument("arch", nargs="*", help=f"of {', '.join(ARCHS)}; default all")
     archs = parser.parse_args(argv).arch or list(ARCHS)
     for arch in archs:
@@ -32,33 +34,36 @@ def work(argv):
 
 
 def sources():
-    """All modules, as (path below lib/ or firmware/, file)."""
+    """Return all modules but a board's own, as (path below lib/, firmware/ or boards/, file)."""
     found = []
     for folder in SOURCES:
         base = folded() / folder
         found += [(file.relative_to(base), file) for file in sorted(base.rglob("*.py"))]
-    return found
+    common = Path("board_common.py")
+    return [*found, (common, folded() / "boards" / common)]
 
 
 def compile_all(arch, modules=None, build=BUILD):
-    """Compiles the modules, by default all, for one architecture; returns {path: bytes}.
+    """Compile the modules, by default all, for one architecture; return {path: size in bytes}.
 
-    Raises Problem with the compiler's words when a module does not compile.
+    Raises:
+        Problem: a module does not compile; the message is the compiler's.
     """
     modules = sources() if modules is None else modules
 
-    def one(module):
+    def compiled(module):
+        """Compile a module; return (path, size)."""
         path, file = module
         target = build / arch / path.with_suffix(".mpy")
         compile_file(file, path, target, arch)
         return path.as_posix(), target.stat().st_size
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(pool.map(one, modules))
+        return dict(pool.map(compiled, modules))
 
 
 def compile_file(file, name, target, arch):
-    """Compiles one file; `name` is what tracebacks call it."""
+    """Compile one file; tracebacks call it `name`. Raise Problem if it does not compile."""
     target.parent.mkdir(parents=True, exist_ok=True)
     argv = [program("mpy-cross"), *FLAGS, f"-march={arch}", "-s", str(name), "-o", target, file]
     try:
@@ -74,7 +79,7 @@ def compile_file(file, name, target, arch):
 
 
 def print_table(sizes):
-    """Prints one line per file, one column per architecture, and the sums."""
+    """Print a line per file, a column per architecture, and the sums."""
     archs = list(sizes)
     rows = sorted({path for column in sizes.values() for path in column})
     width = max(map(len, rows), default=0)

@@ -1,4 +1,4 @@
-"""Writes package.json, by which `mip install` finds what lies in lib/: `make package`."""
+"""Write package.json, the list from which `mip install` fetches lib/: `make package`."""
 
 import json
 import re
@@ -9,11 +9,12 @@ FILE = ROOT / "package.json"
 
 
 def work(_argv):
+    """Write the file."""
     FILE.write_text(contents())
 
 
 def contents():
-    """The text of package.json for the files that are there now."""
+    """Return the text of package.json for the present files."""
     lib = ROOT / "lib"
     files = sorted(lib.rglob("*.py"))
     urls = [[str(file.relative_to(lib)), str(file.relative_to(ROOT))] for file in files]
@@ -21,7 +22,7 @@ def contents():
 
 
 def version():
-    """The project's version, as pyproject.toml has it."""
+    """Return the project's version from pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text()
     return re.search(r'^version = "(.*)"$', text, re.MULTILINE)[1]
 

@@ -120,7 +120,7 @@ class Libcoap:
                 file.flush()
                 more += ["-f", file.name]
             exchange = libcoapclient.request(url, method.lower(), non=non, more=more, **options)
-        response = self._response(exchange.reply, exchange.transcript)
+        response = self._response(exchange.response, exchange.transcript)
         response.payload = exchange.payload
         return response
 

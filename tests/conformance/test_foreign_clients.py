@@ -251,8 +251,8 @@ def test_core_10_token_of_eight_bytes(plugtest, client):
     exchange = request(f"{plugtest.url}/seg1/seg2/seg3", more=["-T", "8 bytes."])
     sent = exchange.messages[0]
     assert len(sent.token) == 2 * 8, exchange.transcript
-    reply = exchange.reply
-    assert (reply.token, reply.mid) == (sent.token, sent.mid), exchange.transcript
+    response = exchange.response
+    assert (response.token, response.mid) == (sent.token, sent.mid), exchange.transcript
 
 
 @with_clients("libcoap")

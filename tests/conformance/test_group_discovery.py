@@ -27,7 +27,7 @@ def test_discovery_is_answered_from_the_address_of_the_node(member):
     with libcoapclient.listening(url_of(member, "rt=Type1"), non=True, more=FROM) as client:
         pass
     exchange = client.exchange
-    assert (exchange.reply.type, exchange.reply.code) == ("NON", "2.05"), exchange.transcript
+    assert (exchange.response.type, exchange.response.code) == ("NON", "2.05"), exchange.transcript
     assert "</link1>" in exchange.payload.decode(), exchange.transcript
     senders = re.findall(r"<-> (\S+) UDP : received", exchange.transcript)
     assert senders == [f"{HOST}:{member.port}"], exchange.transcript

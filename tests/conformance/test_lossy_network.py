@@ -35,7 +35,7 @@ def separate(node):
 def separate_by_non(node):
     exchange = request(f"{node.url}/separate", non=True)
     assert [m.type for m in exchange.messages] == ["NON", "NON"], exchange.transcript
-    assert (exchange.reply.code, exchange.payload) == ("2.05", LATE), exchange.transcript
+    assert (exchange.response.code, exchange.payload) == ("2.05", LATE), exchange.transcript
 
 
 def first(wanted, is_it=lambda data: True):
@@ -61,7 +61,7 @@ def lost(way):
     def scenario(node):
         with Relay(node.port, first(way)) as relay:
             exchange = request(f"{relay.url}/test")
-        assert exchange.reply.code == "2.05", exchange.transcript
+        assert exchange.response.code == "2.05", exchange.transcript
         assert len({m.mid for m in exchange.messages}) == 1, exchange.transcript
         assert len(relay.lost) == 1
 

@@ -53,7 +53,7 @@ def test_a_peer_that_waits_for_max_age_is_served(limited):
 def test_another_peer_is_served_meanwhile(limited):
     asyncio.run(exchange(*requests(limited.url, 40)))
     assert request(f"{limited.url}/counter").code == aiocoap.CONTENT
-    assert libcoapclient.request(f"{limited.url}/counter").reply.code == "2.05"
+    assert libcoapclient.request(f"{limited.url}/counter").response.code == "2.05"
 
 
 def test_without_a_rate_no_request_is_refused(plugtest):

@@ -40,7 +40,7 @@ def live(image):
 @pytest.mark.parametrize("non", (False, True))
 def test_gets_of_both_clients(live, non):
     theirs = libcoapclient.request(live.url + "/s/contact", non=non)
-    assert theirs.reply.code == "2.05" and theirs.payload.strip() == b"closed"
+    assert theirs.response.code == "2.05" and theirs.payload.strip() == b"closed"
     other = aiocoapclient.request(live.url + "/s/temp", non=non)
     assert other.code == aiocoap.CONTENT and other.payload == b"36.60"
     missing = aiocoapclient.request(live.url + "/nowhere", non=non)

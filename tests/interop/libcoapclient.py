@@ -57,7 +57,7 @@ class Exchange:
         return without_repeats(self.messages)
 
     @property
-    def reply(self):
+    def response(self):
         """The response: the last message received that is not Empty."""
         return [m for m in self.messages if m.way == "received" and m.code != "0.00"][-1]
 

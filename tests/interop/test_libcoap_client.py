@@ -21,7 +21,7 @@ def test_get_is_answered_in_the_ack(node):
 def test_non_is_answered_by_non(node):
     exchange = request(f"{node.url}/s/contact", non=True)
     assert [m.type for m in exchange.messages] == ["NON", "NON"], exchange.transcript
-    assert exchange.reply.code == "2.05"
+    assert exchange.response.code == "2.05"
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def test_accept(node, accept, payload):
 )
 def test_codes(node, path, options, code):
     exchange = request(f"{node.url}/{path}", **options)
-    assert exchange.reply.code == code, exchange.transcript
+    assert exchange.response.code == code, exchange.transcript
 
 
 def test_put_configuration_with_if_match(node):
     url = f"{node.url}/config"
     before = request(url)
-    etag = before.reply.option("ETag")[0]
+    etag = before.response.option("ETag")[0]
     heartbeat_s = json.loads(before.payload)["heartbeat_s"] + 1
     body = json.dumps({"heartbeat_s": heartbeat_s})
     options = {"payload": body, "content_format": JSON, "more": ["-O", f"1,{etag}"]}
     changed = request(url, "put", **options)
-    assert (changed.reply.type, changed.reply.code) == ("ACK", "2.04"), changed.transcript
+    assert (changed.response.type, changed.response.code) == ("ACK", "2.04"), changed.transcript
     assert json.loads(request(url).payload)["heartbeat_s"] == heartbeat_s
     late = request(url, "put", **options)
-    assert late.builder.code == "4.12", late.transcript
+    assert late.response.code == "4.12", late.transcript
 
 
 def test_discovery(node):

@@ -109,7 +109,7 @@ def test_libcoap_asks_through_the_bridge(bridged):
     assert "count" in libcoapclient.request(f"{url}/.well-known/core").payload.decode()
     exchange = libcoapclient.request(f"{url}/all")  # in two blocks
     assert exchange.payload == bytes(range(256)) * 5
-    assert libcoapclient.request(f"{url}/nothing").reply.code == "4.04"
+    assert libcoapclient.request(f"{url}/nothing").response.code == "4.04"
 
 
 def test_what_the_node_says_is_shown(bridged, clients):

@@ -12,14 +12,14 @@ from processes import HOST, free_port
 def test_libcoap_shows_type_code_options_and_payload(aiocoap_process):
     exchange = libcoapclient.request(f"{aiocoap_process.url}/s/contact")
     assert exchange.payload == b"closed", exchange.transcript
-    assert exchange.reply.type == "ACK"
-    assert exchange.reply.code == "2.05"
-    assert exchange.reply.mid == exchange.messages[0].mid
-    assert exchange.reply.token == exchange.messages[0].token
+    assert exchange.response.type == "ACK"
+    assert exchange.response.code == "2.05"
+    assert exchange.response.mid == exchange.messages[0].mid
+    assert exchange.response.token == exchange.messages[0].token
 
 
 def test_libcoap_shows_an_error(aiocoap_process):
-    assert libcoapclient.request(f"{aiocoap_process.url}/no/such").reply.code == "4.04"
+    assert libcoapclient.request(f"{aiocoap_process.url}/no/such").response.code == "4.04"
 
 
 def test_libcoap_sends_non_and_content_format(libcoap_process):
@@ -28,7 +28,7 @@ def test_libcoap_sends_non_and_content_format(libcoap_process):
     sent = exchange.messages[0]
     assert (sent.type, sent.code, sent.payload) == ("NON", "PUT", "hello"), exchange.transcript
     assert sent.option("Content-Format") == ["application/json"]
-    assert (exchange.reply.type, exchange.reply.code) == ("NON", "2.01"), exchange.transcript
+    assert (exchange.response.type, exchange.response.code) == ("NON", "2.01"), exchange.transcript
 
 
 def test_libcoap_sees_a_separate_response(libcoap_process):

@@ -71,3 +71,11 @@ def test_every_file_that_it_points_to_exists():
 
 def lib_text():
     return "\n".join(path.read_text() for path in (ROOT / "lib/coap").glob("*.py"))
+
+
+def test_each_tool_is_in_the_list_of_tools():
+    tools = ROOT / "tools"
+    text = (tools / "README.md").read_text()
+    listed = set(re.findall(r"`([\w.]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", text, re.M))))
+    skipped = ("README.md", "__pycache__")
+    assert listed == {path.name for path in tools.iterdir() if path.name not in skipped}

@@ -1,4 +1,4 @@
-"""Runs a tool for boards and networks: `python3 tools/host flash --board ESP32_GENERIC_C3`."""
+"""Run a tool for boards and networks: `python3 tools/host flash --board ESP32_GENERIC_C3`."""
 
 import importlib
 import sys

@@ -129,6 +129,7 @@ def fetch_lists(nodes, wait_s):
         """Return a callback that stores the response of this node."""
 
         def on_response(response):
+            """Store the list, or why there is none."""
             good = not response.failure and response.code >> 5 == 2
             lists[node] = response.payload_bytes() if good else str(response)
 

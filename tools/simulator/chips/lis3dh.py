@@ -51,6 +51,7 @@ class Lis3dh(Chip):
             self._compare()
 
     def get(self, register):
+        """Return a register; reading REFERENCE sets the filter, INT1_SRC ends the interrupt."""
         register &= 0x3F
         if register == _REFERENCE:
             self._filtered_mg = list(self.acceleration_mg)
@@ -63,6 +64,7 @@ class Lis3dh(Chip):
         return value
 
     def put(self, register, value):
+        """Write a register that can be written."""
         register &= 0x3F
         if register == _CTRL5 and value & _BOOT:
             self._reset()
@@ -70,6 +72,7 @@ class Lis3dh(Chip):
             self.registers[register] = value
 
     def after(self, register):
+        """Return the next register if bit 7 is set, else the same."""
         return _AUTO_INCREMENT | (register + 1) & 0x3F if register & _AUTO_INCREMENT else register
 
     def _scale(self):

@@ -81,6 +81,7 @@ class Lsm6dsox(Chip):
             self.steps = (self.steps + steps) & 0xFFFF
 
     def get(self, register):
+        """Return a register of the selected page; reading WAKE_UP_SRC ends the event."""
         if register != _FUNC_CFG_ACCESS and self.registers[_FUNC_CFG_ACCESS] & _EMBEDDED:
             if register == _STEP_COUNTER_L:
                 return self.steps & 0xFF
@@ -95,6 +96,7 @@ class Lsm6dsox(Chip):
         return value
 
     def put(self, register, value):
+        """Write a register of the selected page."""
         if register != _FUNC_CFG_ACCESS and self.registers[_FUNC_CFG_ACCESS] & _EMBEDDED:
             if register == _EMB_FUNC_SRC and value & _PEDO_RST_STEP:
                 self.steps = 0
@@ -106,6 +108,7 @@ class Lsm6dsox(Chip):
             self.registers[register] = value
 
     def after(self, register):
+        """Return the next register if IF_INC is set, else the same."""
         return (register + 1) & 0x7F if self.registers[_CTRL3_C] & _IF_INC else register
 
     def _acceleration(self, offset):

@@ -67,6 +67,7 @@ class Max30102(Chip):
         self.ahead_ms += span_ms
 
     def get(self, register):
+        """Return a register; the FIFO's registers are brought up to date first."""
         if _FIFO_WR_PTR <= register <= _FIFO_DATA:
             self._sample()
         if register == _FIFO_DATA:
@@ -74,6 +75,7 @@ class Max30102(Chip):
         return self.registers[register]
 
     def put(self, register, value):
+        """Write a register; a reset and new FIFO pointers take effect at once."""
         if register == _MODE_CONFIG and value & _RESET:
             self._reset()
         elif register == _FIFO_DATA or register >= _REVISION_ID:
@@ -88,6 +90,7 @@ class Max30102(Chip):
             self.registers[register] = value
 
     def after(self, register):
+        """Return the next register; a burst stays on FIFO_DATA."""
         return register if register == _FIFO_DATA else (register + 1) & 0xFF
 
     def _reset(self):

@@ -36,6 +36,7 @@ class Max30205(Chip):
             self._convert()
 
     def read(self, buffer):
+        """Fill the buffer with the bytes of the selected word, again and again."""
         register = self.pointer & 3
         word = self.words[register]
         for i in range(len(buffer)):
@@ -45,6 +46,7 @@ class Max30205(Chip):
                 buffer[i] = word & 0xFF if i & 1 else word >> 8
 
     def write(self, data):
+        """Write the selected word if it can be written and the data has its length."""
         register = self.pointer & 3
         if register == _CONFIGURATION and len(data) == 1:
             self.words[_CONFIGURATION] = data[0] & ~_ONE_SHOT

@@ -44,6 +44,7 @@ class Tmp117(Chip):
         self.words[_TEMPERATURE] = _NO_DATA
 
     def read(self, buffer):
+        """Fill the buffer with the bytes of the selected word, again and again."""
         word = self.words.get(self.pointer, 0)
         for i in range(len(buffer)):
             buffer[i] = word & 0xFF if i & 1 else word >> 8
@@ -51,6 +52,7 @@ class Tmp117(Chip):
             self.words[_CONFIGURATION] &= ~_DATA_READY
 
     def write(self, data):
+        """Write the selected word if it can be written and the data has its length."""
         if self.pointer == _CONFIGURATION and len(data) == 2:
             self.words[_CONFIGURATION] = (data[0] << 8 | data[1]) & 0x0FFC
             self._convert()

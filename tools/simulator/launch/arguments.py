@@ -79,7 +79,7 @@ def parse(argv):
     add("--interpreter", choices=("micropython", "cpython"), default="micropython")
     add("--heap", type=heap_size, help="MicroPython's heap in bytes, or 64k; small: all frozen in")
     add("--rate", type=count, default=0, help="requests per second allowed to one peer, 0 = off")
-    add("--seed", type=count, default=1, help="seed of the simulated sensors' noise")
+    add("--seed", type=count, help="seed of MIDs, Echo values and the sensors' noise (random)")
     add("--group", type=group_address, help="multicast group to join, such as 224.0.1.187")
     add("--iface", help="address of the interface on which to join it")
     add("--rd", type=directory, help="resource directory to register with, coap://HOST:PORT")

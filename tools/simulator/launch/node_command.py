@@ -82,10 +82,10 @@ def on_frozen(heap):
 def node_arguments(options):
     """Return the arguments of node_main.py."""
     given = ["--app", options.app, "--host", options.host, "--port", str(options.port)]
-    given += ["--rate", str(options.rate), "--seed", str(options.seed)]
-    for name in ("group", "iface", "rd", "oscore"):
+    given += ["--rate", str(options.rate)]
+    for name in ("seed", "group", "iface", "rd", "oscore"):
         if value := getattr(options, name):
-            given += [f"--{name}", value]
+            given += [f"--{name}", str(value)]
     return given
 
 
