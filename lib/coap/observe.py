@@ -274,7 +274,7 @@ class Observe(Extension):
             try:
                 peer = node.unpack_peer(part[named:start])
                 if part[at + 2]:
-                    node.view.context = node.oscore.number_of(part[at + 3 : named])
+                    node.view.context = node.oscore.index_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
                 node.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
             except (ValueError, AttributeError):
@@ -386,7 +386,7 @@ class Observe(Extension):
         context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
         self._remember_written(i, i * _WORDS, n)
-        return self.node.oscore.answer(context, n) if context else n
+        return self.node.oscore.protect_notification(context, n) if context else n
 
     def _stamp(self, i, mid, tx):  # hot
         """Give the notification its type and MID."""
@@ -456,7 +456,7 @@ class Observe(Extension):
     def _group_of(self, view, i, n):
         """Return the group of observer i, whose registration has n bytes; 0 for none."""
         index = view.index
-        if index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
+        if view.context or index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
             return 0
         if index[CODE] != GET or index[OPTIONS_START] > 12:
             return 0

@@ -30,9 +30,9 @@ class Told:
         return self.all[0]
 
 
-def asking(*features, slots=2, **settings):
+def asking(*features, requests=2, **settings):
     """Return (node, client, told): a node with a client, and the record of its responses."""
-    client = Client(slots)
+    client = Client(requests)
     return seeded(client, *features, **settings), client, Told()
 
 
