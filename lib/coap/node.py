@@ -371,7 +371,7 @@ class Node(NodeBase):
         if out >= ROUTE_BLOCK2:
             out = self.resources[out - ROUTE_BLOCK2]
             blockwise = self.builder.blockwise
-            return self._check(view) if blockwise is None else blockwise.serve(view, out)
+            return self._check(view) if blockwise is None else blockwise.respond_block2(view, out)
         resource = self.resources[out - ROUTE_ACCEPT]
         out = resource.handlers[view.index[CODE]]
         accept = view.index[IX_ACCEPT]

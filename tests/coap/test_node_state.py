@@ -34,7 +34,7 @@ def newer(number, than):
 def test_numbers_go_on_across_a_restart(start):
     node, value = serving()
     observe = node.extensions[1]
-    observe.number = start
+    observe.value = start
     verify(node)
     last = register(node).uint(OBSERVE)
     blob = node.state()
@@ -67,7 +67,7 @@ def test_mids_go_on(mid):
 def test_a_blob_that_is_not_ours_changes_nothing():
     node, _ = serving()
     node.messaging.mid = 77
-    node.extensions[1].number = 99
+    node.extensions[1].value = 99
     blob = node.state()
     for bad in (
         b"",
@@ -81,7 +81,7 @@ def test_a_blob_that_is_not_ours_changes_nothing():
         b"\xff" * len(blob),
     ):
         assert not node.restore(bad), bad
-        assert (node.messaging.mid, node.extensions[1].number) == (77, 99)
+        assert (node.messaging.mid, node.extensions[1].value) == (77, 99)
     assert not Node(Observe()).restore(blob)
     assert node.restore(blob)
 
@@ -100,10 +100,10 @@ def test_every_feature_takes_its_own_part():
         )
 
     node = make()
-    node.extensions[2].number = 1000
+    node.extensions[2].value = 1000
     again = make()
     assert again.restore(node.state())
-    assert again.extensions[2].number >= 1000
+    assert again.extensions[2].value >= 1000
     assert ask(again, request(1, ".well-known/core")).code == 0x45
 
 

@@ -85,7 +85,7 @@ def serving(way, number):
         exchanges=24,
     )
     node.add("v", Mixed(way=way))
-    node.extensions[1].number = number
+    node.extensions[1].value = number
     for i in range(len(WISHES)):
         options, token = WISHES[i]
         peer = "p%02d" % i

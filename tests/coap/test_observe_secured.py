@@ -105,10 +105,10 @@ def test_a_state_from_before_contexts_had_names_is_not_taken():
     node, observe = observed(context())
     registers(node, End(CLIENT, OWN))
     blob = node.state()
-    before = observe.number
+    before = observe.value
     for version in (1, 2, 3):
         assert not node.restore(bytes((version,)) + blob[1:])
-        assert (observe.number, observe.used) == (before, 1)
+        assert (observe.value, observe.used) == (before, 1)
 
 
 def test_no_flipped_bit_crashes():
