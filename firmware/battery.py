@@ -114,7 +114,7 @@ class BatteryNode:
             **own,
         )
         if node.oscore is not None:
-            node.oscore.ledger.void = cycle.write_state
+            node.oscore.sequence_store.invalidate = cycle.write_state
         return cycle
 
     def run(self, cycle):
@@ -200,7 +200,7 @@ class ReportSession:
         is_latest: no newer state was lost. Otherwise the exact sequence numbers are not trusted.
         """
         if self._node.oscore is not None:
-            self._node.oscore.ledger.exact = is_latest
+            self._node.oscore.sequence_store.is_latest = is_latest
         if not self._node.restore(blob[1:]):
             return False
         self._strikes = min(blob[0], STRIKES)

@@ -78,7 +78,7 @@ def features(path=FILE, say=print, default=READ_ONLY):
         contexts.append(Context(entry["secret"], *ids, entry["salt"], entry["id_context"]))
         contexts[-1].gateway = entry["gateway"]
     oscore = Oscore(contexts, Numbers(path + NUMBERS), None, STEP)
-    if oscore.ledger.broken:
+    if oscore.sequence_store.broken:
         say("OSCORE: {}{}: {}".format(path, NUMBERS, oscore.status))
     return [access, oscore]
 

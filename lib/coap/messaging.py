@@ -185,7 +185,7 @@ class MessageLayer:
             and view.index[FLAGS] >> IX_OSCORE & 1
             and self._is_secure()
         ):
-            n = self.node.oscore.shorten(
+            n = self.node.oscore.write_stub(
                 self.cached_responses, self.dedup_entry * self.cached_response_bytes
             )
         else:
@@ -329,12 +329,12 @@ class MessageLayer:
                 self.mark_verified(view.peer)
                 self._close(slot, ACKNOWLEDGED)
             elif self.client is not None:
-                self.client.response(view, slot)
+                self.client.receive_response(view, slot)
             return 0
         if index[CODE] == 0:
             return self.write_reset(view)  # ping
         if index[CODE] > 31 and self.client is not None:
-            n = self.client.response(view, -1)
+            n = self.client.receive_response(view, -1)
             if n >= 0:
                 return n
         return 0 if index[TYPE] else self.write_reset(view)

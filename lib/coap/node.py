@@ -399,7 +399,7 @@ class Node(NodeBase):
         if oscore.repeated_code:
             n = self.write_code(oscore.repeated_code)
         else:
-            n = process_as(self, view, context.number, False)
+            n = process_as(self, view, context.index, False)
         return oscore.protect_response(view, context, n)
 
     def _refusal(self, view, resource):  # hot

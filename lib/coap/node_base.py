@@ -13,7 +13,7 @@ from coap.numbers import SERVICE_UNAVAILABLE
 from coap.resource import CoapError, ResourceTable
 from coap.response import DEFAULT_CODES
 
-_STATE_VERSION = const(3)
+_STATE_VERSION = const(4)
 _MID_JUMP = const(256)
 
 

@@ -260,7 +260,7 @@ class Observe(Extension):
             try:
                 peer = node.unpack_peer(part[named:start])
                 if part[at + 2]:
-                    node.view.context = node.oscore.number_of(part[at + 3 : named])
+                    node.view.context = node.oscore.index_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
                 node.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
             except (ValueError, AttributeError):
@@ -371,7 +371,7 @@ class Observe(Extension):
         context = self.words[i * _WORDS + _CONTEXT]
         self._stamp(i, mid, self.node.tx)
         self._note(i, i * _WORDS, n)
-        return self.node.oscore.answer(context, n) if context else n
+        return self.node.oscore.protect_notification(context, n) if context else n
 
     def _stamp(self, i, mid, tx):  # hot
         at = i * _WORDS
@@ -439,7 +439,7 @@ class Observe(Extension):
     def _group(self, view, i, n):
         """The number of those who asked the same as observer i in the n bytes that are kept."""
         index = view.index
-        if index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
+        if view.context or index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
             return 0
         if index[CODE] != GET or index[OPTIONS_START] > 12:
             return 0

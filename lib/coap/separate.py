@@ -83,7 +83,9 @@ class SeparateResponses:
                 self.peers[i] = view.peer
                 at = i * _PARTS
                 self.parts[at + _TOKEN] = view.token()
-                self.parts[at + _SECURED] = self.node.oscore.keep(view) if view.context else None
+                self.parts[at + _SECURED] = (
+                    self.node.oscore.save_request_id(view) if view.context else None
+                )
                 self.open_count += 1
                 self.node.update_message_mask()
                 self.node.reschedule()  # its patience may end first
@@ -226,4 +228,4 @@ class SeparateResponses:
         if words[at + _MAX_AGE] != ABSENT:
             writer.uint(MAX_AGE, words[at + _MAX_AGE])
         n = max(writer.payload(payload).n, 0)
-        return self.node.oscore.late(secured, n) if secured and n else n
+        return self.node.oscore.protect_separate(secured, n) if secured and n else n

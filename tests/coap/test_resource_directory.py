@@ -107,7 +107,7 @@ def test_stop_before_it_is_registered():
     script.deaf = True
     script.run(500)
     script.directory.stop()
-    assert script.node.client.free()
+    assert script.node.client.has_free()
     script.deaf = False
     assert script.run(HOUR_MS) == []
 
@@ -203,7 +203,7 @@ def test_without_memory_it_tries_later():
         script.run(1000)
     finally:
         module.listing = kept
-    assert script.said == [(False, "out of memory")] and script.node.client.free()
+    assert script.said == [(False, "out of memory")] and script.node.client.has_free()
     script.run(10000)
     assert script.said[-1] == (True, "") and script.node.counters[COUNT_HANDLER_ERRORS] == 0
 
@@ -221,7 +221,7 @@ def test_without_a_free_request_it_tries_later():
     for _ in range(2):
         script.node.client.get("nobody", "x")
     script.run(1000)
-    assert "slots" in script.said[0][1] and not script.requests
+    assert "requests" in script.said[0][1] and not script.requests
     script.run(200000)
     assert script.said[-1] == (True, "")
 

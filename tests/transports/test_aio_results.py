@@ -52,7 +52,7 @@ def test_answers():
         assert long.payload == text(3000)
         missing = await answer_to(client.get(address, "nothing"))
         assert str(missing) == "4.04" and missing.payload == b""
-        assert not client.used
+        assert not client.active_count
 
     asyncio.run(between(work))
 
@@ -70,7 +70,7 @@ def test_two_at_a_time():
 def test_nobody_answers():
     async def work(client, _address):
         call = client.get(peer("127.0.0.1", 9), "v")
-        call.limit_ms = 200
+        call.timeout_ms = 200
         answer = await answer_to(call)
         assert str(answer) == "timeout" and answer.code == 0
 
@@ -83,7 +83,7 @@ def test_a_cancelled_task_cancels_its_request():
         try:
             await asyncio.wait_for(answer_to(call), 0.2)
         except asyncio.TimeoutError:
-            assert not client.used
+            assert not client.active_count
             return
         raise AssertionError("it was answered")
 

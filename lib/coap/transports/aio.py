@@ -129,7 +129,7 @@ async def answer_to(call):
             done.set()
 
     client = call.client
-    call.tell(take)
+    call.deliver_to(take)
     try:
         await done.wait()
     finally:
