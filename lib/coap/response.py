@@ -173,7 +173,7 @@ class ResponseBuilder:
             length = _len(piece) - start
         fields = self.fields
         if self.blockwise is not None and fields[FIELD_TOTAL] + length > fields[FIELD_LIMIT]:
-            self.blockwise.spill(self)
+            self.blockwise.move_to_slot(self)
         append_payload(self.buffer, piece, start, length, fields)
 
     def part(self, piece, total):
