@@ -144,15 +144,15 @@ CRITICAL_OPTIONS = const(
 )
 
 
-def new_index(room=1024, token_max=8):
+def new_index(max_payload=1024, token_max=8):
     """A new index for `scan()`: settings and table filled in."""
     index = array("i", [0] * 131)
     index[TO_MESSAGE_LAYER] = _MASK
     for number, slot, kind, longest in _KNOWN:
         index[OPTION_TABLE + number] = slot | kind | longest << _LONGEST
     index[TOKEN_MAX] = token_max
-    index[MAX_PAYLOAD] = room
-    index[MAX_MESSAGE] = room + 128
+    index[MAX_PAYLOAD] = max_payload
+    index[MAX_MESSAGE] = max_payload + 128
     index[TX_PAYLOAD] = 80 + token_max
     return index
 

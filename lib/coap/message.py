@@ -29,8 +29,8 @@ class MessageView:
     `r` is filled by scan(); see there. Nothing is copied: a View is valid until the next datagram.
     """
 
-    def __init__(self, room=1024, token_max=8):
-        self.index = new_index(room, token_max)
+    def __init__(self, max_payload=1024, token_max=8):
+        self.index = new_index(max_payload, token_max)
         self.buf = b""
         self.peer = None
         self.peer_index = 0  # the peer's number in the message layer, once it has one

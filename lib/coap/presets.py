@@ -60,4 +60,4 @@ def node_for_board(slots, recv_max, rate=0, group=False, more=()):
     observers, blocks = sizes.pop("observers"), sizes.pop("blocks")
     block_bytes, requests = sizes.pop("block_bytes", 2048), sizes.pop("requests", 0)
     features = default_extensions(observers, blocks, block_bytes, rate, group, requests)
-    return node.Node(*features, *more, room=recv_max - _OPTIONS_BYTES, **sizes)
+    return node.Node(*features, *more, max_payload=recv_max - _OPTIONS_BYTES, **sizes)

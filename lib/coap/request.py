@@ -178,7 +178,7 @@ class Request:
             view.has_value(IX_IF_MATCH, b"") or view.has_value(IX_IF_MATCH, etag)
         )
 
-    def ticket(self):
+    def defer(self):
         """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).
 
         Raises CoapError 5.03 when the node has promised all that it can.

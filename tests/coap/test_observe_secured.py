@@ -27,7 +27,7 @@ def observed(*contexts):
     node.seed(b"12345678")
     node.get("o", observable=True)(lambda request, reply: b"open")
     node.pack_peer, node.unpack_peer = str.encode, lambda packed: str(packed, "utf-8")
-    return node, [one for one in node.features if isinstance(one, Observe)][0]
+    return node, [one for one in node.extensions if isinstance(one, Observe)][0]
 
 
 def registers(node, end, token=b"ob", peer="peer"):
