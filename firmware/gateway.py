@@ -37,11 +37,13 @@ class Gateway:
 
             server = peer(*self._address)
             credentials.protect(self._node, server)
-            self.directory = RegistrationClient(self._node, server, self._ep, told=self._told)
+            self.directory = RegistrationClient(
+                self._node, server, self._ep, on_change=self._on_change
+            )
         else:
             self.directory.changed()
 
-    def _told(self, directory):
+    def _on_change(self, directory):
         why = directory.error or ("lost", "registered")[directory.registered]
         self._say("directory: " + why)
         if directory.registered and self._reached is not None:
