@@ -238,7 +238,7 @@ def make_node(board, report, say=print):
     room = board.RECV_MAX - 128
     extensions += credentials.features(credentials.FILE, say)
     unload("coap.presets")
-    return Node(*extensions, report, room=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
+    return Node(*extensions, report, max_payload=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
 
 
 def network_module():

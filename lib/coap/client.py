@@ -103,7 +103,7 @@ class Client(Extension):
 
     def attach(self, node):
         self.node = node
-        self.writer = node.separate.writer
+        self.writer = node.separate.message
         self.reassembly = Reassembly(self)
         while self.szx and 16 << self.szx > node.view.index[MAX_PAYLOAD]:
             self.szx -= 1

@@ -396,7 +396,7 @@ def test_requests_wait_for_an_exchange():
 
 
 def test_a_request_that_does_not_fit_is_told():
-    node, client, told = asking(room=64)
+    node, client, told = asking(max_payload=64)
     client.get("server", "a" * 200, told)
     assert due(node, 0) == [] and told.only == ("too long", b"", True)
     client.get("server", "a" * 200, told).confirmable = False
@@ -429,7 +429,7 @@ def counting(executed):
 
 def answering_late(server):
     def handle(request, reply):
-        ticket = request.ticket()
+        ticket = request.defer()
         server.after(8000, lambda now_ms: server.respond(ticket, b"at last"))
         return SEPARATE
 

@@ -218,7 +218,7 @@ def test_a_repeated_continue_does_not_skip_a_block():
 
 
 def test_a_small_node_asks_for_small_blocks():
-    node, client, told = asking(room=100)
+    node, client, told = asking(max_payload=100)
     client.get("server", "v", told)
     assert sent(node).uint(BLOCK2) == 2
     client.post("server", "v", bytes(100))

@@ -234,7 +234,7 @@ def test_our_own_server_is_followed(loss_pct, duplicate_pct, delay_ms):
         client.cancel(client.requests[-1])
         wire.run(100000)
         assert client.active_count == 0, seed
-        assert server.features[0].count() == 0 or loss_pct, seed
+        assert server.extensions[0].count() == 0 or loss_pct, seed
 
 
 def test_a_server_that_restarts_is_registered_with_anew():

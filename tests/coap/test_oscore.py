@@ -505,7 +505,7 @@ def test_an_id_context_where_ours_has_none_is_not_ours():
 
 
 def test_a_datagram_beyond_the_limit():
-    node, end = secure_node(room=256), peer()
+    node, end = secure_node(max_payload=256), peer()
     limit = node.view.index[MAX_MESSAGE]
     datagram = end.request(request(PUT, "s"))
     most = limit - len(datagram) - 2  # a marker; a payload this long has no other lengths
@@ -754,7 +754,7 @@ def test_separate_response():
 
     @node.get("later")
     def later(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     message = ask(node, end.request(request(GET, "later")))
@@ -778,7 +778,7 @@ def test_groups_are_not_answered():
 
 @cases(64, 256, 1024)
 def test_a_node_that_is_full_of_payload(room):
-    node, end = secure_node(room=room), peer()
+    node, end = secure_node(max_payload=room), peer()
     node.get("fit")(lambda request, reply: bytes(room))
     reply = exchange(node, end, request(GET, "fit", token=b"12345678"))
     assert reply.code == CONTENT and reply.payload == bytes(room)

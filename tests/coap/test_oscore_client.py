@@ -243,7 +243,7 @@ def test_a_separate_response():
 
     @server.get("later")
     def later(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     client.client.get("server", "later", told)

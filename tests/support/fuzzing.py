@@ -81,7 +81,7 @@ class Value(Resource):
 
     def post(self, request, reply):
         if self.path == "later":
-            self.tickets.append(request.ticket())
+            self.tickets.append(request.defer())
             return SEPARATE
         if self.path == "large":
             return request.payload
@@ -109,7 +109,7 @@ def serving():
         Multicast(slots=2),
         ProblemDetails(),
         NoResponse(),
-        room=256,
+        max_payload=256,
         dedup_entries=8,
         cached_response_bytes=48,
         peers=8,
