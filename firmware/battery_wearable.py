@@ -20,7 +20,7 @@ def run(board, machine, settings, access, name, trial):
     battery_node = BatteryNode(board, machine, settings, access, name, trial)
     node = battery_node.node
     worn = wearable.setup(node, board, settings)
-    worn.by_hand()
+    worn.stop_timer()
     rows = Rows(worn.batch, NumberReservation(NUMBERS_FILE))
     ticks_ms = battery_node.clock.ticks_ms
 
