@@ -25,6 +25,7 @@ def run(board, machine, settings, access, name, trial):
     ticks_ms = battery_node.clock.ticks_ms
 
     def pack(batch, battery_pct):
+        """Return the payload of a report."""
         return rows.pack(batch, ticks_ms(), battery_pct, settings.heartbeat_s)
 
     mode = sleep_mode(machine, battery_node.watchdog.feed, ticks_ms)
