@@ -297,7 +297,7 @@ class Oscore(Extension):
         n = self.protector.decrypt(context, view)
         if not n:
             return False
-        self.protector.restore_request(view, n)
+        self.protector.restore_inner(view, n, self.protector.request_piv)
         flags = view.index[FLAGS]
         if flags >> IX_OSCORE & 1:
             flags |= 1 << IX_UNKNOWN  # an OSCORE option inside has no meaning
