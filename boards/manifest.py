@@ -20,6 +20,7 @@ package("sensors", base_path="../lib", opt=3)
 package("power", base_path="../lib", opt=3)
 package("senml", base_path="../lib", opt=3)
 package("apps", base_path="../firmware", opt=3)
+module("board_common.py", opt=3)
 for name in (
     "battery",
     "battery_door",

@@ -114,7 +114,7 @@ class BatteryNode:
             **own,
         )
         if node.oscore is not None:
-            node.oscore.ledger.void = cycle.write_state
+            node.oscore.sequence_store.invalidate = cycle.write_state
         return cycle
 
     def run(self, cycle):
@@ -200,7 +200,7 @@ class ReportSession:
         is_latest: no newer state was lost. Otherwise the exact sequence numbers are not trusted.
         """
         if self._node.oscore is not None:
-            self._node.oscore.ledger.exact = is_latest
+            self._node.oscore.sequence_store.is_latest = is_latest
         if not self._node.restore(blob[1:]):
             return False
         self._strikes = min(blob[0], STRIKES)
@@ -238,7 +238,7 @@ def make_node(board, report, say=print):
     room = board.RECV_MAX - 128
     extensions += credentials.features(credentials.FILE, say)
     unload("coap.presets")
-    return Node(*extensions, report, room=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
+    return Node(*extensions, report, max_payload=room, ack_timeout_ms=ACK_TIMEOUT_MS, **sizes)
 
 
 def network_module():

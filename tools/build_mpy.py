@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from fold import folded
 from host.device import ROOT, Problem, main, program
@@ -33,12 +34,13 @@ def work(argv):
 
 
 def sources():
-    """Return all modules as (path below lib/ or firmware/, file)."""
+    """Return all modules but a board's own, as (path below lib/, firmware/ or boards/, file)."""
     found = []
     for folder in SOURCES:
         base = folded() / folder
         found += [(file.relative_to(base), file) for file in sorted(base.rglob("*.py"))]
-    return found
+    common = Path("board_common.py")
+    return [*found, (common, folded() / "boards" / common)]
 
 
 def compile_all(arch, modules=None, build=BUILD):

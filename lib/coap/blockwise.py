@@ -1,10 +1,19 @@
-"""Block-wise transfers (RFC 7959): payloads larger than one message, both ways.
+"""Block-wise transfers (RFC 7959): payloads larger than one message, in both directions.
 
-Block2 keeps nothing: for each block the handler answers anew, and only the part that is wanted is
-collected. Block1 takes one of a fixed number of slots: the blocks are put together in its buffer
-and the handler sees the whole payload; a resource with `streams` is shown block after block and
-needs no buffer. A long answer to a request that changes something is kept in a slot, so that
-asking for its second block does not execute the request again.
+Theory of operation. Block2 needs no state: the handler is called again for each block, and only
+the part that the block holds is collected. Two kinds of transfer have state, an entry of
+BlockTransfers each:
+
+- RECEIVING, a request body that arrives by Block1. The blocks are put together in the entry's
+  buffer and the handler gets the whole body; a resource with `streams` gets block after block and
+  needs no buffer.
+- CACHED_RESPONSE, a long response to a request that must be executed only once. Its later blocks
+  come from the buffer, without executing the request again.
+
+An entry belongs to (peer, security context, resource, request key). The key is a hash of the
+options that RFC 7959 section 2.5 and RFC 9175 section 3.3 name. Finding two requests with the same
+key is easy, so nothing that must not be mixed relies on the key alone. An unverified peer never
+evicts the entry of a verified one.
 """
 
 from array import array
@@ -62,36 +71,53 @@ from coap.numbers import (
     VALID,
 )
 
-_DIGEST_SEED = const(5381)
-_type = type  # found at once: the names that are built in are searched one by one
+_HASH_SEED = const(5381)
+_type = type  # cached: see "Forms on the hot path" in README.md
 _bytes = bytes
-_WANTED = 1 << IX_BLOCK2 | 1 << IX_BLOCK1
-_ONCE = UNSAFE | 1 << IX_BLOCK1  # requests that are not executed again for another block
+_BLOCK_OPTIONS = 1 << IX_BLOCK2 | 1 << IX_BLOCK1
+_ONCE = UNSAFE | 1 << IX_BLOCK1  # requests that must not be executed again for a later block
+
+# Words of an entry
+_STATE = const(0)
+_KEY = const(1)
+_NEXT = const(2)  # bytes received, or length of the cached response
+_SINCE_MS = const(3)
+_CODE = const(4)  # of the cached response
+_FORMAT = const(5)
+_CONTEXT = const(6)  # number of the security context, 0 for none
+_WORDS = const(7)
+
+FREE = const(0)
+RECEIVING = const(1)
+CACHED_RESPONSE = const(2)
 
 
 class Blockwise(Extension):
-    """slots: transfers to the node at a time, and long answers to what changes something;
-    bytes: the longest payload put together (a slot gets its buffer with its first transfer);
-    lifetime_ms: how long an unfinished transfer, or an answer, is kept.
+    """Block1 and Block2 of a server.
+
+    slots: entries for transfers, see BlockTransfers; bytes: the longest body that is put together,
+    and size of an entry's buffer; lifetime_ms: after which an unfinished transfer or a cached
+    response is dropped.
     """
 
-    option_mask = slow_path_mask = critical_mask = _WANTED
-    message_mask = 1 << IX_BLOCK1  # a FETCH in blocks is executed once too
+    option_mask = slow_path_mask = critical_mask = _BLOCK_OPTIONS
+    message_mask = 1 << IX_BLOCK1  # a FETCH in blocks is deduplicated too
     splits_payload = True
     scheduled = True
 
     def __init__(self, slots=2, bytes=2048, lifetime_ms=247000):
         self.settings = (slots, bytes, lifetime_ms)
-        self.slot = -1  # of the request at hand
-        self.spilt = -1  # where its answer goes
-        self.tag = bytearray(4)
-        self.tagged = 0  # the digest that lies there
-        # The payload of which marks is the digest. After its last block it stays only where the
-        # handler has it too: it gave the same bytes again.
-        self.marked = None
-        self.marks = 0
+        self.receiving = -1  # the entry of the present request
+        self.response_entry = -1  # the entry that holds its response
+        self.etag = bytearray(4)
+        self.etag_hash = 0  # the hash that `etag` holds
+        # A payload and its hash: a handler that returns the same bytes for each block is hashed
+        # once. After the last block the payload stays only if the handler keeps it too.
+        self.hashed_payload = None
+        self.payload_hash = 0
 
     def attach(self, node):
+        """Make the entries, and find the largest block size that fits into a message."""
         self.node = node
         self.transfers = BlockTransfers(node, *self.settings)
         node.builder.blockwise = self
@@ -99,8 +125,11 @@ class Blockwise(Extension):
         while self.szx < 6 and 32 << self.szx <= node.view.index[MAX_PAYLOAD]:
             self.szx += 1
 
-    def serve(self, view, resource):
-        """Answer a request that is plain but for its Block2, as by before() and after()."""
+    def respond_block2(self, view, resource):
+        """Respond to a request with nothing unusual but Block2; return the length in tx.
+
+        The result is that of the long path, byte for byte, in half of its steps.
+        """
         node = self.node
         builder = node.builder
         out = resource.handlers[view.index[CODE]]
@@ -126,19 +155,21 @@ class Blockwise(Extension):
         return out
 
     def before_handler(self, view, resource):
-        if self.slot >= 0:
-            self._release()  # one that LATER left behind
+        """Handle Block2 and Block1. Return 0 to call the handler, else the response code."""
+        if self.receiving >= 0:
+            self._release()  # a separate response has left it
         flags = view.index[FLAGS]
-        code = self._want(view, flags) if flags & 1 << IX_BLOCK2 else 0
+        code = self._on_block2(view, flags) if flags & 1 << IX_BLOCK2 else 0
         if not code and flags & 1 << IX_BLOCK1:
-            code = self._take(view, resource)
+            code = self._on_block1(view, resource)
         return code
 
     def after_handler(self, view, builder):
+        """Acknowledge Block1, and cut a long payload into blocks."""
         fields = builder.fields
         flags = view.index[FLAGS]
         if flags & 1 << IX_BLOCK1:
-            self._confirm(view, builder)
+            self._ack_block1(view, builder)
         code = fields[FIELD_CODE]
         if (
             code <= 0x5F
@@ -147,23 +178,26 @@ class Blockwise(Extension):
             and (fields[FIELD_TOTAL] or fields[FIELD_SKIP])
         ):
             if flags & 1 << IX_BLOCK2 or fields[FIELD_TOTAL] > builder.max_payload:
-                self._divide(view, builder)
+                self._split(view, builder)
         if builder.buffer is not builder.tx:
-            builder.want_whole()  # into is the next one's, source is this one's
-        self.slot = self.spilt = -1
+            builder.want_whole()  # the buffer is for the next response
+        self.receiving = self.response_entry = -1
 
     def changed(self, resource):
-        self.marked = None
+        """Forget the hashed payload."""
+        self.hashed_payload = None
 
     def due(self, now_ms):
+        """Drop entries whose lifetime is over. Return 0: nothing to send."""
         self.transfers.expire(now_ms)
         return 0
 
     def wait_ms(self, now_ms):
+        """Return the milliseconds until due() has something to do."""
         return self.transfers.wait_ms(now_ms)
 
-    def spill(self, builder):
-        """The answer outgrows a message: what can not be asked again for goes on in a slot."""
+    def move_to_slot(self, builder):
+        """Continue a response that outgrows a message in an entry, if it cannot be repeated."""
         if (
             builder.buffer is not builder.tx
             or not self.node.view.index[FLAGS] & _ONCE
@@ -180,15 +214,15 @@ class Blockwise(Extension):
                 fields[FIELD_BUFFER_START],
                 fields[FIELD_PAYLOAD_LENGTH],
             )
-            self.spilt = i
+            self.response_entry = i
             builder.buffer = builder.payload_source = self.transfers.buffers[i]
             fields[FIELD_PAYLOAD_START] = fields[FIELD_BUFFER_START] = 0
             fields[FIELD_LIMIT] = self.transfers.size
 
     # Block2
 
-    def _want(self, view, flags):
-        """A block is asked for: what of the payload it is, or an answer that is kept."""
+    def _on_block2(self, view, flags):
+        """Set the part of the payload to collect, or take the response from an entry."""
         later = block2_window(view.index, self.node.builder.fields, self.szx)
         if later < 0:
             return BAD_REQUEST
@@ -197,37 +231,38 @@ class Blockwise(Extension):
         return 0
 
     def _recall(self, view):
-        """A later block: when the answer is kept its code, with the answer in reply."""
+        """Load the cached response of a later block; return its code, 0 or an error code."""
         if not view.index[FLAGS] & UNSAFE and view.index[PAYLOAD] < view.index[SIZE]:
-            return 0  # a FETCH that is whole in itself
+            return 0  # a FETCH with its whole body: it can be processed again
         i = -1
         if self.transfers.used:
-            i = self.transfers.find(view, self.transfers.key(view), CACHED_RESPONSE)
+            i = self.transfers.find(view, self.transfers.request_key(view), CACHED_RESPONSE)
         if i < 0:
             return REQUEST_ENTITY_INCOMPLETE if view.index[FLAGS] & UNSAFE else 0
         self.transfers.touch(i, view.now_ms)
-        self.spilt = i
-        return self.transfers.recall(i, self.node.builder)
+        self.response_entry = i
+        return self.transfers.load_response(i, self.node.builder)
 
-    def _divide(self, view, builder):
+    def _split(self, view, builder):
+        """Reduce the payload to the wanted block, caching the response where that is needed."""
         if view.index[FLAGS] & _ONCE and builder.fields[FIELD_TOTAL] > self._size(
             view, builder.max_payload
         ):
-            if not self._keep(view, builder):
+            if not self._cache(view, builder):
                 builder.set_code(INTERNAL_SERVER_ERROR)
                 return
         self._cut(view, builder, 1 if builder.payload_source is not builder.buffer else 0)
 
     def _cut(self, view, builder, whole):
-        """whole: the handler gave the payload, so that no part of it was collected."""
-        how = select_block2(view.index, builder.fields, self.szx, builder.max_payload, whole)
-        if how < 0:
+        """Select the block; whole: payload_source is the whole payload, not a collected part."""
+        result = select_block2(view.index, builder.fields, self.szx, builder.max_payload, whole)
+        if result < 0:
             builder.set_code(BAD_REQUEST)
-        elif how & BLOCK_WITHOUT_ETAG:
-            self._mark(builder, builder.fields, whole)
+        elif result & BLOCK_WITHOUT_ETAG:
+            self._add_etag(builder, builder.fields, whole)
 
     def _size(self, view, most):
-        """The bytes that a block has, as cut() will have it."""
+        """Return the size that select_block2() will choose for a block, in bytes."""
         szx = self.szx
         if view.has(IX_BLOCK2) and view.index[IX_BLOCK2] & 7 < szx:
             szx = view.index[IX_BLOCK2] & 7
@@ -235,13 +270,13 @@ class Blockwise(Extension):
             szx -= 1
         return 16 << szx
 
-    def _mark(self, builder, fields, whole):
-        # blocks of two states must not be put together (RFC 7959 section 2.4)
+    def _add_etag(self, builder, fields, whole):
+        # so that blocks of two states are not put together: RFC 7959 section 2.4
         if whole:
             value = (
-                self.marks
-                if builder.payload_source is self.marked
-                else self._digest(builder.payload_source, fields)
+                self.payload_hash
+                if builder.payload_source is self.hashed_payload
+                else self._hash(builder.payload_source, fields)
             )
         else:
             value = fields[FIELD_HASH]
@@ -252,29 +287,29 @@ class Blockwise(Extension):
                     builder.payload_source,
                     fields[FIELD_BUFFER_START],
                     fields[FIELD_TOTAL],
-                    _DIGEST_SEED,
+                    _HASH_SEED,
                 )
         fields[FIELD_ETAG] = 4
-        builder.etag = self.tag
-        if value != self.tagged:
-            self.tagged = value
-            pack_into(">I", self.tag, 0, value)
+        builder.etag = self.etag
+        if value != self.etag_hash:
+            self.etag_hash = value
+            pack_into(">I", self.etag, 0, value)
 
-    def _digest(self, payload, fields):
-        """The digest of a whole payload; of the very bytes that the last one was of it is kept."""
-        value = hash_bytes(payload, 0, fields[FIELD_TOTAL], _DIGEST_SEED)
-        self.marked = None
+    def _hash(self, payload, fields):
+        """Return the hash of a whole payload; remember it for the next block of the same bytes."""
+        value = hash_bytes(payload, 0, fields[FIELD_TOTAL], _HASH_SEED)
+        self.hashed_payload = None
         if (
             _type(payload) is _bytes and fields[FIELD_BLOCK2] & 8
-        ):  # others may change, or are done with
-            self.marked = payload
-            self.marks = value
+        ):  # immutable, and more blocks follow
+            self.hashed_payload = payload
+            self.payload_hash = value
         return value
 
     # Block1
 
-    def _take(self, view, resource):
-        """A block came: CONTINUE, a refusal, or 0 when the handler may run."""
+    def _on_block1(self, view, resource):
+        """Process a received block. Return 0 to call the handler, CONTINUE, or an error code."""
         value = view.index[IX_BLOCK1]
         size = 16 << (value & 7)
         length = view.index[SIZE] - view.index[PAYLOAD]
@@ -288,29 +323,29 @@ class Blockwise(Extension):
             return self._too_large()
         view.offset = (value >> 4) << ((value & 7) + 4)
         view.more = value & 8 != 0
-        return self._put(view, resource.streams, length)
+        return self._store_block(view, resource.streams, length)
 
-    def _put(self, view, streams, length):
-        """Put the block where its transfer is, or begin one: as _take()."""
-        key = self.transfers.key(view)
+    def _store_block(self, view, streams, length):
+        """Add the block to its transfer, or begin one. Return as _on_block1()."""
+        key = self.transfers.request_key(view)
         i = self.transfers.find(view, key, RECEIVING)
         if not view.offset:
             if i >= 0:
-                self.transfers.free(i)  # the transfer begins anew
+                self.transfers.free(i)  # the client restarts the transfer
             if not view.more:
-                return 0  # the first block is the last: an ordinary request
+                return 0  # first and last block: an ordinary request
             i = self.transfers.room(view, streams)
             if i < 0:
-                return self._refuse()
+                return self._refuse_busy()
             self.transfers.begin(i, view, key)
         elif i < 0 or self.transfers.length(i) != view.offset:
             return REQUEST_ENTITY_INCOMPLETE
-        self.slot = i
-        return self._show(view, streams, length)
+        self.receiving = i
+        return self._deliver(view, streams, length)
 
-    def _show(self, view, streams, length):
-        """The block is the one that was to come: the handler sees it, or the whole."""
-        i = self.slot
+    def _deliver(self, view, streams, length):
+        """Deliver the expected block to the handler, or the whole body after the last block."""
+        i = self.receiving
         if not streams:
             if view.offset + length > self.transfers.size:
                 return self._too_large()
@@ -326,8 +361,8 @@ class Blockwise(Extension):
             view.length = self.transfers.length(i)
         return 0
 
-    def _confirm(self, view, builder):
-        """Say in the answer which block it is about, and end the transfer with its last one."""
+    def _ack_block1(self, view, builder):
+        """Add Block1 to the response, and end the transfer after its last block."""
         value = view.index[IX_BLOCK1]
         code = builder.fields[FIELD_CODE]
         if value & 8 and code < 0x60:
@@ -340,20 +375,20 @@ class Blockwise(Extension):
             builder.fields[FIELD_BLOCK1] = value
 
     def _release(self):
-        if self.slot >= 0:
-            self.transfers.free(self.slot)
-            self.slot = -1
+        if self.receiving >= 0:
+            self.transfers.free(self.receiving)
+            self.receiving = -1
 
-    # Long answers to requests that must not be executed again for their second block
+    # Responses that are cached for their later blocks
 
-    def _keep(self, view, builder):
-        """Put the whole answer into a slot; False when it can not be."""
+    def _cache(self, view, builder):
+        """Cache the whole response in an entry. Return False if that fails."""
         fields = builder.fields
-        i = self.spilt
+        i = self.response_entry
         if i >= 0 and builder.payload_source is not self.transfers.buffers[i]:
             i = -1
         if i >= 0 and self.transfers.state(i) == CACHED_RESPONSE:
-            return True  # it is one that was kept
+            return True  # loaded from its entry
         if fields[FIELD_TOTAL] > self.transfers.size:
             self.node.counters[COUNT_TOO_LONG] += 1
             return False
@@ -361,23 +396,23 @@ class Blockwise(Extension):
             builder.payload_source is builder.buffer
             and fields[FIELD_PAYLOAD_LENGTH] != fields[FIELD_TOTAL]
         ):
-            return False  # a part of it is lost already
-        return self._keep_at(i, view, builder)
+            return False  # a part was not collected
+        return self._cache_at(i, view, builder)
 
-    def _keep_at(self, i, view, builder):
-        key = self.transfers.key(view)
+    def _cache_at(self, i, view, builder):
+        key = self.transfers.request_key(view)
         other = self.transfers.find(view, key, CACHED_RESPONSE)
         if other >= 0:
-            i = other  # an earlier answer to the same question
+            i = other  # an earlier response to the same request
         elif i < 0:
             i = self.transfers.room(view)
         if i < 0:
             return False
         self.transfers.begin(i, view, key)
-        self.transfers.keep(i, builder)
+        self.transfers.cache_response(i, builder)
         return True
 
-    def _refuse(self):
+    def _refuse_busy(self):
         builder = self.node.builder
         builder.set_code(SERVICE_UNAVAILABLE)
         builder.fields[FIELD_MAX_AGE] = 5
@@ -390,57 +425,35 @@ class Blockwise(Extension):
         return REQUEST_ENTITY_TOO_LARGE
 
 
-# The slots of block-wise transfers: who sends what to us, and which long answers are kept.
-#
-# A slot belongs to (peer, security context, resource, key); the key is a digest of what else makes
-# two requests parts of one: RFC 7959 section 2.5 and RFC 9175 section 3.3. Anybody can find two
-# requests with one key, so what must not be mixed does not rest on it. A stranger never takes the
-# slot of a verified peer.
-
-# Words of a slot
-_STATE = const(0)
-_KEY = const(1)
-_NEXT = const(2)  # bytes that have come; of an answer, its length
-_SINCE_MS = const(3)
-_CODE = const(4)  # of a kept answer
-_FORMAT = const(5)
-_CONTEXT = const(6)  # under which it comes, 0 for none
-_WORDS = const(7)
-
-FREE = const(0)
-RECEIVING = const(1)
-CACHED_RESPONSE = const(2)
-
-
 class BlockTransfers:
-    """A fixed number of slots, each with a buffer of `size` bytes, kept for lifetime_ms.
+    """A fixed number of entries for transfers, each with a buffer of `size` bytes.
 
-    A buffer is made for the first transfer that comes to its slot, and stays there: most nodes are
-    never sent blocks, and of several slots the last ones are seldom needed.
+    The buffer of an entry is allocated at its first transfer and stays: most nodes never receive
+    blocks, and of several entries the last ones are seldom needed.
     """
 
     def __init__(self, node, slots, size, lifetime_ms):
         self.node = node
-        self.slots = slots
+        self.receivings = slots
         self.size = size
         self.lifetime_ms = lifetime_ms
         self.words = array("i", [0] * (_WORDS * slots))
         self.peers = [None] * slots
         self.resources = [None] * slots
-        self.tags = [b""] * slots
+        self.etags = [b""] * slots
         self.buffers = [None] * slots  # type: list
         self.used = 0
 
     def state(self, i):
-        """FREE, COMING or ANSWERED."""
+        """Return FREE, RECEIVING or CACHED_RESPONSE."""
         return self.words[i * _WORDS]
 
     def length(self, i):
-        """How many bytes have come, or the answer has."""
+        """Return the number of bytes received, or the length of the cached response."""
         return self.words[i * _WORDS + _NEXT]
 
-    def key(self, view):
-        """The key of the request at hand."""
+    def request_key(self, view):
+        """Return the hash that blocks of one body, and requests for blocks of one, share."""
         index = view.index
         value = hash_option(view.buf, index, IX_IF_MATCH, index[CODE])
         value = hash_option(view.buf, index, IX_URI_PATH, value)
@@ -448,8 +461,8 @@ class BlockTransfers:
         return hash_option(view.buf, index, IX_REQUEST_TAG, value)
 
     def find(self, view, key, state):
-        """The sender's slot with this key in this state, -1 when there is none."""
-        i = self.slots if self.used else 0
+        """Return the peer's entry with this key in this state, -1 if there is none."""
+        i = self.receivings if self.used else 0
         while i:
             i -= 1
             at = i * _WORDS
@@ -460,17 +473,20 @@ class BlockTransfers:
         return -1
 
     def room(self, view, streams=False):
-        """A free slot, made so at the cost of another where the sender may do that; -1: none.
+        """Return a free entry, evicting another if the peer may do that, or -1.
 
-        A kept answer goes before what is coming, the oldest first. streams: it needs no buffer.
+        Cached responses are evicted before transfers, the oldest first. streams: it needs no
+        buffer.
         """
         victim = -1
-        i = self.slots
+        i = self.receivings
         while i:
             i -= 1
             if self.words[i * _WORDS] == FREE:
-                return i if streams or self.buffers[i] is not None else self._furnish(i)
-            if self._yields(i, view) and (victim < 0 or self._sooner(i, victim, view.now_ms)):
+                return i if streams or self.buffers[i] is not None else self._with_buffer(i)
+            if self._may_be_evicted(i, view) and (
+                victim < 0 or self._goes_first(i, victim, view.now_ms)
+            ):
                 victim = i
         if victim >= 0:
             self.node.counters[COUNT_BLOCKS_EVICTED] += 1
@@ -478,9 +494,10 @@ class BlockTransfers:
         else:
             self.node.counters[COUNT_BLOCKS_REFUSED] += 1
             return -1
-        return victim if streams or self.buffers[victim] is not None else self._furnish(victim)
+        return victim if streams or self.buffers[victim] is not None else self._with_buffer(victim)
 
-    def _furnish(self, i):
+    def _with_buffer(self, i):
+        """Allocate the buffer of entry i; return i, or -1 without memory."""
         try:
             self.buffers[i] = bytearray(self.size)
         except MemoryError:
@@ -489,7 +506,7 @@ class BlockTransfers:
         return i
 
     def begin(self, i, view, key):
-        """The slot holds nothing yet of what will come."""
+        """Start a transfer in entry i: nothing received yet."""
         at = i * _WORDS
         if self.words[at] == FREE:
             self.used += 1
@@ -502,69 +519,69 @@ class BlockTransfers:
         self.touch(i, view.now_ms)
 
     def touch(self, i, now_ms):
-        """The lifetime of the slot begins anew."""
+        """Restart the lifetime of entry i."""
         self.words[i * _WORDS + _SINCE_MS] = now_ms
         self.node.reschedule()
 
     def append(self, i, view, length):
-        """Put the payload of the request at hand, `length` bytes, behind what has come."""
+        """Append the payload of the present request, `length` bytes, to the buffer."""
         copy(self.buffers[i], self.length(i), view.buf, view.index[PAYLOAD], length)
 
     def advance(self, i, length):
-        """So many bytes have come, kept or not."""
+        """Count `length` more bytes as received."""
         self.words[i * _WORDS + _NEXT] += length
 
-    def keep(self, i, reply):
-        """Keep the answer, which the slot has room for."""
-        fields = reply.fields
-        if reply.payload_source is not self.buffers[i]:
+    def cache_response(self, i, builder):
+        """Copy the response, at most `size` bytes, into entry i."""
+        fields = builder.fields
+        if builder.payload_source is not self.buffers[i]:
             copy(
                 self.buffers[i],
                 0,
-                reply.payload_source,
+                builder.payload_source,
                 fields[FIELD_PAYLOAD_START],
                 fields[FIELD_TOTAL],
             )
-            reply.payload_source = self.buffers[i]
+            builder.payload_source = self.buffers[i]
             fields[FIELD_PAYLOAD_START] = 0
-        self.tags[i] = reply.etag if fields[FIELD_ETAG] else b""
+        self.etags[i] = builder.etag if fields[FIELD_ETAG] else b""
         i *= _WORDS
         self.words[i] = CACHED_RESPONSE
         self.words[i + _NEXT] = fields[FIELD_TOTAL]
         self.words[i + _CODE] = fields[FIELD_CODE]
         self.words[i + _FORMAT] = fields[FIELD_CONTENT_FORMAT]
 
-    def recall(self, i, reply):
-        """Put the answer that is kept into `reply`: its code."""
-        reply.start()
-        fields = reply.fields
+    def load_response(self, i, builder):
+        """Make the cached response of entry i the present response; return its code."""
+        builder.start()
+        fields = builder.fields
         fields[FIELD_CONTENT_FORMAT] = self.words[i * _WORDS + _FORMAT]
-        fields[FIELD_ETAG] = len(self.tags[i])
-        reply.etag = self.tags[i]
-        reply.payload_source = self.buffers[i]
+        fields[FIELD_ETAG] = len(self.etags[i])
+        builder.etag = self.etags[i]
+        builder.payload_source = self.buffers[i]
         fields[FIELD_TOTAL] = fields[FIELD_PAYLOAD_LENGTH] = self.words[i * _WORDS + _NEXT]
         return self.words[i * _WORDS + _CODE]
 
     def free(self, i):
-        """The slot may go to somebody else."""
+        """Free entry i."""
         if self.words[i * _WORDS]:
             self.words[i * _WORDS] = FREE
             self.peers[i] = self.resources[i] = None
-            self.tags[i] = b""
+            self.etags[i] = b""
             self.used -= 1
 
     def expire(self, now_ms):
-        """Free what is older than its lifetime."""
-        i = self.slots if self.used else 0
+        """Free the entries whose lifetime is over."""
+        i = self.receivings if self.used else 0
         while i:
             i -= 1
             if self.words[i * _WORDS] and self._age_ms(i, now_ms) >= self.lifetime_ms:
                 self.free(i)
 
     def wait_ms(self, now_ms):
-        """Milliseconds until expire() has something to do."""
+        """Return the milliseconds until expire() has something to do."""
         nearest = CLOCK_HALF
-        i = self.slots if self.used else 0
+        i = self.receivings if self.used else 0
         while i:
             i -= 1
             if self.words[i * _WORDS]:
@@ -573,16 +590,16 @@ class BlockTransfers:
                     nearest = left if left > 0 else 0
         return nearest
 
-    def _yields(self, i, view):
-        trusted = self.node.messaging.is_verified(view.peer)
+    def _may_be_evicted(self, i, view):
+        is_verified = self.node.messaging.is_verified(view.peer)
         if self.node.messaging.is_verified(self.peers[i]):
-            return trusted and self.words[i * _WORDS] == CACHED_RESPONSE
-        return trusted or self.words[i * _WORDS] == CACHED_RESPONSE
+            return is_verified and self.words[i * _WORDS] == CACHED_RESPONSE
+        return is_verified or self.words[i * _WORDS] == CACHED_RESPONSE
 
-    def _sooner(self, i, other, now_ms):
-        kept = self.words[i * _WORDS]
-        if kept != self.words[other * _WORDS]:
-            return kept == CACHED_RESPONSE
+    def _goes_first(self, i, other, now_ms):
+        state = self.words[i * _WORDS]
+        if state != self.words[other * _WORDS]:
+            return state == CACHED_RESPONSE
         return self._age_ms(i, now_ms) > self._age_ms(other, now_ms)
 
     def _age_ms(self, i, now_ms):

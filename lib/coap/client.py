@@ -1,20 +1,22 @@
-"""The client half of a node: requests out, and what comes back (RFC 7252 section 5, 7959, 7641).
+"""Client side of a node: requests, and what comes back (RFC 7252 section 5, RFC 7959, RFC 7641).
 
     client = Client()
-    node = Node(*usual(), client)
+    node = Node(*default_extensions(), client)
 
-    def told(answer):
-        print(answer, answer.payload_bytes())
+    def on_response(response):
+        print(response, response.payload_bytes())
 
-    client.get(peer, "s/door", told)
-    call = client.post(peer, "r/door", pack, told)
-    call.content_format = SENML_CBOR
-    client.observe(peer, "s/temp", told)
+    client.get(peer, "s/door", on_response)
+    request = client.post(peer, "r/door", pack, on_response)
+    request.content_format = SENML_CBOR
+    client.observe(peer, "s/temp", on_response)
 
 `peer` is an address as the transport has it: coap.transports.udp.peer("192.168.1.2"). A path may
-have a query; see coap.client_request. An answer in blocks calls the function once for each
-piece, or once
-when the Call was given a buffer: call.into = bytearray(4096).
+have a query; see coap.client_request. A response in blocks is delivered piece by piece, or once if
+the request has a buffer: request.into = bytearray(4096).
+
+Above: applications request get() ... cancel(). Below: the message layer calls transmit() and
+on_exchange_done() for confirmable requests and receive_response() for each response; due() sends.
 """
 
 from array import array
@@ -22,20 +24,20 @@ from array import array
 from micropython import const
 
 from coap.client_request import (
-    AWAITED,
+    AWAITING_RESPONSE,
+    DELIVER,
     DEREGISTER,
-    DONE,
     FREE,
-    OPEN,
+    HANDLED,
+    IN_EXCHANGE,
+    OBSERVING,
     READY,
     REGISTER,
     RESET,
-    TAKEN,
     TIMEOUT,
     TOKEN_BYTES,
     TOO_LONG,
     UNPROTECTED,
-    WATCHING,
     ClientRequest,
     Tokens,
     path_to_options,
@@ -74,76 +76,79 @@ from coap.numbers import (
 from coap.reassembly import Reassembly
 from coap.resource import CoapError
 
-# those that a response may carry
-_UNDERSTOOD = 1 << IX_BLOCK2 | 1 << IX_BLOCK1
-
-_PATHS = const(16)  # that are kept as options
+_RESPONSE_OPTIONS = 1 << IX_BLOCK2 | 1 << IX_BLOCK1  # critical options that are understood
+_MAX_PATHS = const(16)  # whose options are cached
+LIFETIME_MS = const(247000)  # EXCHANGE_LIFETIME
 
 
 class Client(Extension):
-    """slots: requests and observations at a time; patience_ms: how long a response is awaited
-    after its empty ACK, or to a NON; remembered: responses known again when they are repeated.
+    """Sends requests and delivers their responses.
+
+    requests: how many requests and observations may be active at a time; response_timeout_ms: how
+    long a response is awaited after the empty ACK, or after a NON was sent; dedup_entries:
+    confirmable responses that are recognised when they are repeated.
     """
 
     scheduled = True
 
-    def __init__(self, slots=2, patience_ms=93000, dedup_entries=8):
-        self.patience_ms = patience_ms
-        self.calls = [ClientRequest(self) for _ in range(slots)]
-        self.used = 0
+    def __init__(self, requests=2, response_timeout_ms=93000, dedup_entries=8):
+        self.response_timeout_ms = response_timeout_ms
+        self.szx = 6  # the block size to begin with (RFC 7959 section 2.2)
+        self.requests = [ClientRequest(self) for _ in range(requests)]
+        self.active_count = 0
         self.tokens = Tokens()
-        self.entropy = None  # that the tokens are made from
-        self.paths = {}
-        self.repeats = ResponseDedup(dedup_entries)
+        self.entropy = None  # that the tokens were seeded with
+        self.paths = {}  # path: its options
+        self.dedup = ResponseDedup(dedup_entries)
 
     def attach(self, node):
         self.node = node
-        self.writer = node.separate.writer  # which writes into tx
-        self.intake = Reassembly(self)
-        self.szx = 6
+        self.writer = node.separate.message
+        self.reassembly = Reassembly(self)
         while self.szx and 16 << self.szx > node.view.index[MAX_PAYLOAD]:
             self.szx -= 1
         node.client = self
         node.messaging.client = self
 
-    # What applications call
+    # For applications
 
     def get(self, peer, path, on_response=None):  # hot
-        """Ask for a representation; see request()."""
-        return self.request(peer, GET, path).tell(on_response)
+        """Send a GET; see request()."""
+        return self.request(peer, GET, path).deliver_to(on_response)
 
     def post(self, peer, path, payload=b"", on_response=None):  # hot
-        """See request()."""
-        return self.request(peer, POST, path, payload).tell(on_response)
+        """Send a POST; see request()."""
+        return self.request(peer, POST, path, payload).deliver_to(on_response)
 
     def put(self, peer, path, payload=b"", on_response=None):  # hot
-        """See request()."""
-        return self.request(peer, PUT, path, payload).tell(on_response)
+        """Send a PUT; see request()."""
+        return self.request(peer, PUT, path, payload).deliver_to(on_response)
 
     def delete(self, peer, path, on_response=None):  # hot
-        """See request()."""
-        return self.request(peer, DELETE, path).tell(on_response)
+        """Send a DELETE; see request()."""
+        return self.request(peer, DELETE, path).deliver_to(on_response)
 
     def fetch(self, peer, path, payload=b"", on_response=None):  # hot
-        """See request()."""
-        return self.request(peer, FETCH, path, payload).tell(on_response)
+        """Send a FETCH; see request()."""
+        return self.request(peer, FETCH, path, payload).deliver_to(on_response)
 
     def observe(self, peer, path, on_response):  # hot
-        """Hear of every change, until cancel() or a Response that is the `last`.
+        """Observe a resource until cancel() or a response that is the `last`; see request().
 
-        A registration is renewed when nothing was heard for its Max-Age.
+        The registration is renewed when no notification came for its Max-Age.
         """
-        call = self.request(peer, GET, path).tell(on_response)
-        call.wish = REGISTER
-        call.observing = True
-        self.tokens.next(call.watch)
-        return call
+        request = self.request(peer, GET, path).deliver_to(on_response)
+        request.observe_value = REGISTER
+        request.observing = True
+        self.tokens.next(request.observe_token)
+        return request
 
     def request(self, peer, method, path, payload=b""):  # hot
-        """Send a request: the Call, whose attributes complete it until the caller returns.
+        """Send a request; return the ClientRequest, whose attributes complete it.
 
-        A payload is not copied: leave it as it is until on_answer(response) was called for the
-        last time. Raises CoapError 5.03 when all slots are taken, see free().
+        They may be set until the caller returns. The payload (bytes, str or bytearray) is not
+        copied: leave it unchanged until the last response was delivered. Raises CoapError 5.03 if
+        too many requests are active, see has_free(), and ValueError for a malformed path.
         """
         if isinstance(payload, str):
             payload = payload.encode()
@@ -151,329 +156,342 @@ class Client(Extension):
             self.entropy = self.node.entropy
             self.tokens.seed(self.entropy)
         path = self._options(path)
-        call = self._take(peer, method, path)
-        call.payload = payload
+        request = self._begin(peer, method, path)
+        request.payload = payload
         self.node.reschedule()
-        return call
+        return request
 
-    def free(self):  # hot
-        """Is there a slot for request()?"""
-        return self.used < len(self.calls)
+    def has_free(self):  # hot
+        """Return True if request() can send one more."""
+        return self.active_count < len(self.requests)
 
-    def cancel(self, call):  # hot
-        """Hear no more of a call; the server is told that an observation ends."""
-        if call.state == FREE or call.closing:
+    def cancel(self, request):  # hot
+        """Deliver no more responses; an observation is deregistered at the server."""
+        if request.state == FREE or request.deregistering:
             return
-        unknown = call.number == ABSENT and call.state == READY and call.mid == ABSENT
-        self._drop(call)
-        if call.observing and not unknown:
-            call.closing = True
-            call.observing = False
-            call.on_response = call.into = None
-            call.wish = DEREGISTER
-            call.confirmable = True
-            call.limit_ms = 0
-            call.state = READY
-            call.restart()
+        never_sent = (
+            request.observe_number == ABSENT and request.state == READY and request.mid == ABSENT
+        )
+        self._close_exchange(request)
+        if request.observing and not never_sent:
+            request.deregistering = True
+            request.observing = False
+            request.on_response = request.into = None
+            request.observe_value = DEREGISTER
+            request.confirmable = True
+            request.timeout_ms = 0
+            request.state = READY
+            request.restart()
             self.node.reschedule()
         else:
-            self.release(call)
+            self.release(request)
 
-    # In its own time
+    # For the node
 
     def due(self, now_ms):  # hot
-        self.repeats.due(now_ms)
-        i = len(self.calls) if self.used else 0
+        self.dedup.due(now_ms)
+        i = len(self.requests) if self.active_count else 0
         while i:
             i -= 1
-            n = self._attend(self.calls[i], now_ms)
+            n = self._service(self.requests[i], now_ms)
             if n:
                 return n
         return 0
 
     def wait_ms(self, now_ms):  # hot
-        nearest = LIFETIME_MS if self.repeats.kept else CLOCK_MASK
-        i = len(self.calls) if self.used else 0
+        nearest = LIFETIME_MS if self.dedup.in_use else CLOCK_MASK
+        i = len(self.requests) if self.active_count else 0
         while i:
             i -= 1
-            left = self._left_ms(self.calls[i], now_ms)
+            left = self._request_wait_ms(self.requests[i], now_ms)
             if left < nearest:
                 nearest = left
         return nearest
 
-    # As an owner of exchanges
+    # For the message layer: owner of exchanges
 
-    def transmit(self, slot, mid):  # hot
-        call = self._holder(slot)
-        n = self._write(call, CON, mid)
+    def transmit(self, exchange, mid):  # hot
+        """Write the request of a confirmable exchange into tx; return its length, 0 for none."""
+        request = self._request_of(exchange)
+        n = self._write(request, CON, mid)
         if n <= 0:
-            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
+            self.reassembly.fail(request, TOO_LONG if n else UNPROTECTED)
             return 0
         return n
 
-    def on_exchange_done(self, slot, how):  # hot
-        call = self._holder(slot)
-        call.slot = -1
-        if how == ACKNOWLEDGED:
-            self._await(call, self.node.view.now_ms)
+    def on_exchange_done(self, exchange, outcome):  # hot
+        """Handle the end of an exchange: ACKNOWLEDGED, REJECTED or GIVEN_UP."""
+        request = self._request_of(exchange)
+        request.exchange = -1
+        if outcome == ACKNOWLEDGED:
+            self._await_response(request, self.node.view.now_ms)
         else:
-            self.intake.fail(call, TIMEOUT if how == GIVEN_UP else RESET)
+            self.reassembly.fail(request, TIMEOUT if outcome == GIVEN_UP else RESET)
 
     def rejected(self, view):  # hot
-        """An RST for a NON of ours."""
-        for call in self.calls:
-            if call.state == AWAITED and call.mid == view.index[MID] and call.peer == view.peer:
-                if not call.confirmable:
-                    self.intake.fail(call, RESET)
+        """Fail the non-confirmable request that an RST answers."""
+        for request in self.requests:
+            if (
+                request.state == AWAITING_RESPONSE
+                and request.mid == view.index[MID]
+                and request.peer == view.peer
+            ):
+                if not request.confirmable:
+                    self.reassembly.fail(request, RESET)
                     return
 
-    # As the taker of responses
+    # For the message layer: responses
 
-    def response(self, view, slot):  # hot
-        """Take the response at hand: bytes in tx; -1: nobody asked for it.
+    def receive_response(self, view, exchange):  # hot
+        """Deliver a response; return the length of the ACK in tx, -1 to reject the response.
 
-        slot: where the message layer has the request that an ACK answers, -1 without an ACK.
+        exchange: the one that the ACK with the response belongs to, -1 for a separate response.
         """
-        if slot < 0 and self.repeats.knows(view):
+        if exchange < 0 and self.dedup.is_duplicate(view):
             return self.node.messaging.write_ack(view)
-        call = self._find(view)
-        if slot >= 0 and (call is None or call.slot != slot):
+        request = self._find(view)
+        if exchange >= 0 and (request is None or request.exchange != exchange):
             return 0
-        if call is not None and call.context is not None:
-            how = self.node.oscore.asking.heard(call, view)
-            if how == DONE and slot < 0:
-                self.repeats.remember(view)
+        if request is not None and request.context is not None:
+            found = self.node.oscore.client_protection.unprotect_response(request, view)
+            if found == HANDLED and exchange < 0:
+                self.dedup.remember(view)
                 return self.node.messaging.write_ack(view)
-            if how != TAKEN:
+            if found != DELIVER:
                 return 0
-        if view.index[FLAGS] & CRITICAL_OPTIONS & ~_UNDERSTOOD:
-            return 0 if slot >= 0 else -1  # RFC 7252 section 5.4.1
-        if slot >= 0:
-            self._accept(call, view)
+        if view.index[FLAGS] & CRITICAL_OPTIONS & ~_RESPONSE_OPTIONS:
+            return 0 if exchange >= 0 else -1  # RFC 7252 section 5.4.1
+        if exchange >= 0:
+            self._accept(request, view)
             return 0
-        if call is None or (call.closing and view.has(IX_OBSERVE)):
-            return -1  # the RST ends an observation that nobody wants
-        self.repeats.remember(view)
-        if not self.intake.stale(call, view):
-            self._accept(call, view)
+        if request is None or (request.deregistering and view.has(IX_OBSERVE)):
+            return -1  # the RST ends an observation that the server still has
+        self.dedup.remember(view)
+        if not self.reassembly.is_stale(request, view):
+            self._accept(request, view)
         return self.node.messaging.write_ack(view)
 
-    def renew(self, call):
-        """Send the request of a call, or the block whose turn it is, once more as a new one."""
-        self._drop(call)
-        call.state = READY
+    # For Reassembly and OSCORE
+
+    def send_again(self, request):
+        """Send the request, or its current block, again with a new token and MID."""
+        self._close_exchange(request)
+        request.state = READY
         self.node.reschedule()
 
-    def release(self, call):  # hot
-        """The call is done."""
-        self._drop(call)
-        call.clear()
-        self.used -= 1
+    def release(self, request):  # hot
+        """End the request, so that another one can take its place."""
+        self._close_exchange(request)
+        request.clear()
+        self.active_count -= 1
         self.node.reschedule()
 
     def _options(self, path):  # hot
-        found = self.paths.get(path)
-        if found is None:
-            if len(self.paths) >= _PATHS:
+        options = self.paths.get(path)
+        if options is None:
+            if len(self.paths) >= _MAX_PATHS:
                 self.paths.clear()
-            found = self.paths[path] = path_to_options(path)
-        return found
+            options = self.paths[path] = path_to_options(path)
+        return options
 
-    def _take(self, peer, method, found):  # hot
-        i = len(self.calls)
+    def _begin(self, peer, method, options):  # hot
+        i = len(self.requests)
         while i:
             i -= 1
-            if self.calls[i].state == FREE:
-                self.calls[i].begin(peer, method, found, self.szx)
-                self.calls[i].patience_ms = self.patience_ms
+            request = self.requests[i]
+            if request.state == FREE:
+                request.begin(peer, method, options)
                 if self.node.oscore is not None:
-                    self.node.oscore.prepare(self.calls[i], peer)
-                self.used += 1
-                return self.calls[i]
+                    self.node.oscore.begin_request(request, peer)
+                self.active_count += 1
+                return request
         self.node.counters[COUNT_NO_EXCHANGE] += 1
-        raise CoapError(SERVICE_UNAVAILABLE, "no request is free: give Client more slots", 5)
+        raise CoapError(SERVICE_UNAVAILABLE, "no request is free: give Client more requests", 5)
 
     # Sending
 
-    def _attend(self, call, now_ms):  # hot
-        if call.state == FREE:
+    def _service(self, request, now_ms):  # hot
+        """Time out or send one request; return the length of the message in tx, 0 for none."""
+        if request.state == FREE:
             return 0
-        if call.began_ms < 0:
-            call.began_ms = now_ms
-        if self._over(call, now_ms):
-            self.intake.fail(call, TIMEOUT)
+        if request.began_ms < 0:
+            request.began_ms = now_ms
+        if self._has_timed_out(request, now_ms):
+            self.reassembly.fail(request, TIMEOUT)
             return 0
-        if call.state == WATCHING and (now_ms - call.until_ms) & CLOCK_MASK < CLOCK_HALF:
-            call.state = READY  # RFC 7641 section 3.3.1: register again
-            call.restart()
-        if call.state == READY and self._turn_ms(call, now_ms) == 0:
-            return self._send(call, now_ms)
+        if request.state == OBSERVING and _is_past(request.deadline_ms, now_ms):
+            request.state = READY  # RFC 7641 section 3.3.1: register again
+            request.restart()
+        if request.state == READY and self._nstart_wait_ms(request, now_ms) == 0:
+            return self._send(request, now_ms)
         return 0
 
-    def _over(self, call, now_ms):  # hot
-        if call.limit_ms and (now_ms - call.began_ms) & CLOCK_MASK >= call.limit_ms:
+    def _has_timed_out(self, request, now_ms):  # hot
+        if request.timeout_ms and (now_ms - request.began_ms) & CLOCK_MASK >= request.timeout_ms:
             return True
-        return call.state == AWAITED and (now_ms - call.until_ms) & CLOCK_MASK < CLOCK_HALF
+        return request.state == AWAITING_RESPONSE and _is_past(request.deadline_ms, now_ms)
 
-    def _left_ms(self, call, now_ms):  # hot
+    def _request_wait_ms(self, request, now_ms):  # hot
         left = CLOCK_MASK
-        if call.state == READY:
-            left = 0 if call.began_ms < 0 else self._turn_ms(call, now_ms)
-        elif call.state == AWAITED or call.state == WATCHING:
-            left = (call.until_ms - now_ms) & CLOCK_MASK
-        if call.limit_ms and call.state != FREE and call.began_ms >= 0:
-            limit = (call.began_ms + call.limit_ms - now_ms) & CLOCK_MASK
+        if request.state == READY:
+            left = 0 if request.began_ms < 0 else self._nstart_wait_ms(request, now_ms)
+        elif request.state == AWAITING_RESPONSE or request.state == OBSERVING:
+            left = (request.deadline_ms - now_ms) & CLOCK_MASK
+        if request.timeout_ms and request.state != FREE and request.began_ms >= 0:
+            limit = (request.began_ms + request.timeout_ms - now_ms) & CLOCK_MASK
             if limit < left or limit >= CLOCK_HALF:
                 left = limit
         return 0 if CLOCK_MASK > left >= CLOCK_HALF else left
 
-    def _turn_ms(self, call, now_ms):  # hot
-        """How long NSTART makes the call wait; MASK: until somebody hurries the node."""
-        exchange = self.node.messaging
-        if call.confirmable:
-            if not exchange.has_free_exchange():
-                return CLOCK_MASK
-            busy = 0  # with others that are confirmable the message layer keeps the order
-        else:
-            busy = self._exchanges(exchange, call.peer)
-        i = len(self.calls)
+    def _nstart_wait_ms(self, request, now_ms):  # hot
+        """Return how long NSTART delays the request; CLOCK_MASK: until an exchange ends."""
+        busy = 0
+        if not request.confirmable:
+            busy = self._exchange_count(self.node.messaging, request.peer)
+        elif not self.node.messaging.has_free_exchange():
+            return CLOCK_MASK  # else the message layer orders it among the other exchanges
+        i = len(self.requests)
         while i:
             i -= 1
-            if self._silence_ms(self.calls[i], call.peer, now_ms):
+            if self._outstanding_ms(self.requests[i], request.peer, now_ms):
                 busy += 1
-        return 0 if busy < exchange.nstart else self._nearest_ms(call.peer, now_ms)
+        if busy < self.node.messaging.nstart:
+            return 0
+        return self._next_free_ms(request.peer, now_ms)
 
-    def _nearest_ms(self, peer, now_ms):  # hot
+    def _next_free_ms(self, peer, now_ms):  # hot
         nearest = CLOCK_MASK
-        i = len(self.calls)
+        i = len(self.requests)
         while i:
             i -= 1
-            left = self._silence_ms(self.calls[i], peer, now_ms)
+            left = self._outstanding_ms(self.requests[i], peer, now_ms)
             if 0 < left < nearest:
                 nearest = left
         return nearest
 
-    def _exchanges(self, exchange, peer):  # hot
-        busy = 0
-        i = len(exchange.owners)
+    def _exchange_count(self, messaging, peer):  # hot
+        count = 0
+        i = len(messaging.owners)
         while i:
             i -= 1
-            if exchange.owners[i] is not None and exchange.exchange_peers[i] == peer:
-                busy += 1
-        return busy
+            if messaging.owners[i] is not None and messaging.exchange_peers[i] == peer:
+                count += 1
+        return count
 
-    def _silence_ms(self, call, peer, now_ms):  # hot
+    def _outstanding_ms(self, request, peer, now_ms):  # hot
         # RFC 7252 section 4.7: a NON is outstanding while its response is still expected; here for
-        # as long as a CON would wait before it is sent again
-        if call.state != AWAITED or call.confirmable or call.peer != peer:
+        # as long as a CON would wait before it is retransmitted
+        if request.state != AWAITING_RESPONSE or request.confirmable or request.peer != peer:
             return 0
-        gone = (now_ms - call.sent_ms) & CLOCK_MASK
+        gone = (now_ms - request.sent_ms) & CLOCK_MASK
         limit = self.node.messaging.ack_timeout_ms
         return limit - gone if gone < limit else 0
 
-    def _send(self, call, now_ms):  # hot
-        if call.wish != ABSENT and not call.offset:
-            copy(call.token, 0, call.watch, 0, TOKEN_BYTES)
+    def _send(self, request, now_ms):  # hot
+        if request.observe_value != ABSENT and not request.offset:
+            copy(request.token, 0, request.observe_token, 0, TOKEN_BYTES)
         else:
-            self.tokens.next(call.token)
-        if call.confirmable:
-            call.slot = self.node.messaging.open_exchange(self, call.peer)
-            call.state = OPEN
+            self.tokens.next(request.token)
+        if request.confirmable:
+            request.exchange = self.node.messaging.open_exchange(self, request.peer)
+            request.state = IN_EXCHANGE
             return 0
-        n = self._write(call, NON, self.node.messaging.next_mid())
+        n = self._write(request, NON, self.node.messaging.next_mid())
         if n <= 0:
-            self.intake.fail(call, TOO_LONG if n else UNPROTECTED)
+            self.reassembly.fail(request, TOO_LONG if n else UNPROTECTED)
             return 0
-        self._await(call, now_ms)
-        self.node.peer = call.peer
+        self._await_response(request, now_ms)
+        self.node.peer = request.peer
         return n
 
-    def _write(self, call, kind, mid):
-        again = call.mid == mid
-        n = call.write(self.writer, kind, mid)
-        if call.context is not None and n > 0:
-            n = self.node.oscore.asking.protect(call, n, again)
+    def _write(self, request, kind, mid):
+        is_retransmission = request.mid == mid
+        n = request.write(self.writer, kind, mid)
+        if request.context is not None and n > 0:
+            n = self.node.oscore.client_protection.protect_request(request, n, is_retransmission)
         return n
 
-    def _await(self, call, now_ms):  # hot
-        call.state = AWAITED
-        call.sent_ms = now_ms
-        call.until_ms = (now_ms + call.patience_ms) & CLOCK_MASK
+    def _await_response(self, request, now_ms):  # hot
+        request.state = AWAITING_RESPONSE
+        request.sent_ms = now_ms
+        request.deadline_ms = (now_ms + request.response_timeout_ms) & CLOCK_MASK
         self.node.reschedule()
 
-    # What comes
+    # Receiving
 
-    def _accept(self, call, view):  # hot
-        self.node.messaging.mark_verified(view.peer)  # it knows our token, so it gets what we send
-        self._drop(call)
-        if call.closing:
-            self.release(call)
+    def _accept(self, request, view):  # hot
+        self.node.messaging.mark_verified(
+            view.peer
+        )  # it knows the token, so it receives at its address
+        self._close_exchange(request)
+        if request.deregistering:
+            self.release(request)
         else:
-            self.intake.answer(call, view, view.index[CODE])
+            self.reassembly.handle(request, view, view.index[CODE])
 
     def _find(self, view):  # hot
         index = view.index
         if index[OPTIONS_START] - index[TOKEN] != TOKEN_BYTES:
             return None
-        i = len(self.calls) if self.used else 0
+        i = len(self.requests) if self.active_count else 0
         while i:
             i -= 1
-            call = self.calls[i]
-            if call.state > READY or call.number != ABSENT:
-                if call.peer == view.peer and self._names(call, view):
-                    return call
+            request = self.requests[i]
+            if request.state > READY or request.observe_number != ABSENT:
+                if request.peer == view.peer and self._has_token(request, view):
+                    return request
         return None
 
-    def _names(self, call, view):  # hot
-        at = view.index[TOKEN]
-        if call.state > READY and equal(view.buf, at, call.token, 0, TOKEN_BYTES):
-            return True
-        return call.observing and equal(view.buf, at, call.watch, 0, TOKEN_BYTES) == 1
+    def _has_token(self, request, view):  # hot
+        if request.state > READY:
+            if equal(view.buf, view.index[TOKEN], request.token, 0, TOKEN_BYTES):
+                return True
+        return request.is_observation(view)
 
-    def _drop(self, call):  # hot
-        """Take the call out of the message layer."""
-        if call.slot >= 0:
-            slot = call.slot
-            call.slot = -1
-            self.node.messaging.close_exchange(slot)
+    def _close_exchange(self, request):  # hot
+        if request.exchange >= 0:
+            exchange = request.exchange
+            request.exchange = -1
+            self.node.messaging.close_exchange(exchange)
 
-    def _holder(self, slot):  # hot
-        for call in self.calls:
-            if call.slot == slot:
-                return call
-        raise ValueError("no call has this exchange")
+    def _request_of(self, exchange):  # hot
+        for request in self.requests:
+            if request.exchange == exchange:
+                return request
+        raise ValueError("no request has this exchange")
 
 
-# Confirmable responses that were taken, so that a repeat is acknowledged again (RFC 7252 4.2).
-#
-# Their requests are done and forgotten by then: without this a repeat would be rejected.
-
-LIFETIME_MS = const(247000)  # EXCHANGE_LIFETIME
+def _is_past(deadline_ms, now_ms):  # hot
+    return (now_ms - deadline_ms) & CLOCK_MASK < CLOCK_HALF
 
 
 class ResponseDedup:
-    """The last `slots` of them."""
+    """The last confirmable responses that were accepted (RFC 7252 section 4.2).
 
-    def __init__(self, slots):
-        self.peers = [None] * slots
-        self.mids = array("i", [ABSENT] * slots)
-        self.since_ms = array("i", [0] * slots)
-        self.turn = 0
-        self.kept = False
+    A repeat of one is acknowledged again. Its request has ended by then: without this table the
+    repeat would be rejected.
+    """
+
+    def __init__(self, entries):
+        self.peers = [None] * entries
+        self.mids = array("i", [ABSENT] * entries)
+        self.since_ms = array("i", [0] * entries)
+        self.next = 0
+        self.in_use = False
 
     def remember(self, view):  # hot
-        """The message at hand was taken."""
+        """Add the response, if it is confirmable, in place of the oldest one."""
         if view.index[TYPE]:
             return
-        i = self.turn
-        self.turn = i + 1 if i + 1 < len(self.mids) else 0
+        i = self.next
+        self.next = i + 1 if i + 1 < len(self.mids) else 0
         self.mids[i] = view.index[MID]
         self.peers[i] = view.peer
         self.since_ms[i] = view.now_ms
-        self.kept = True
+        self.in_use = True
 
-    def knows(self, view):  # hot
-        """Was the message at hand taken before?"""
+    def is_duplicate(self, view):  # hot
+        """Return True if the response was accepted before."""
         if view.index[TYPE]:
             return False
         mid = view.index[MID]
@@ -486,10 +504,10 @@ class ResponseDedup:
         return False
 
     def due(self, now_ms):  # hot
-        """Forget, before the clock comes round and old ones look young."""
-        last = self.turn - 1 if self.turn else len(self.mids) - 1
-        if self.kept and (now_ms - self.since_ms[last]) & CLOCK_MASK >= LIFETIME_MS:
-            self.kept = False
+        """Clear the table when its newest entry has expired, before the clock wraps around."""
+        last = self.next - 1 if self.next else len(self.mids) - 1
+        if self.in_use and (now_ms - self.since_ms[last]) & CLOCK_MASK >= LIFETIME_MS:
+            self.in_use = False
             i = len(self.mids)
             while i:
                 i -= 1

@@ -1,13 +1,17 @@
-"""Conditions on notifications, each observer its own (draft-ietf-core-conditional-attributes).
+"""Conditional attributes: each observer says when it wants to be notified.
+
+draft-ietf-core-conditional-attributes:
 
     GET /s/temp?c.gt=37.5&c.pmin=10     Observe: 0
 
-`c.pmin`, `c.pmax` (seconds) hold for every observable resource, `c.con` too; `c.gt`, `c.lt`,
-`c.st`, `c.band` and `c.edge` for one whose value() is a number, an int scaled by its `decimals`.
-The names are also taken without "c.". What is wrong is answered 4.00 with the parameter's name.
+`c.pmin`, `c.pmax` (seconds) and `c.con` apply to every observable resource; `c.gt`, `c.lt`,
+`c.st`, `c.band` and `c.edge` to a resource whose value() is a number: an int scaled by `decimals`.
+The names are also accepted without "c.". A wrong parameter is refused with 4.00 and its name.
 
-A limit is kept in halves of the resource's last digit, so that one between two values that the
-resource can have compares as it should: twice the digits, and 1 for what lies beyond them.
+A limit is stored as twice its value in units of the resource's last digit, plus 1 if it has
+further digits: so a limit between two possible values compares correctly.
+
+observe.py calls on_registered(), on_notified(), triggers(), pause_ms() and confirmable().
 """
 
 from array import array
@@ -15,8 +19,7 @@ from array import array
 from micropython import const
 
 from coap.codec import ABSENT, IX_ENDS, IX_OBSERVE, IX_URI_QUERY, VALUE, equal, next_option
-from coap.extension import Extension
-from coap.extension import call_callback as guarded
+from coap.extension import Extension, call_callback
 from coap.numbers import BAD_REQUEST, CLOCK_MASK
 
 # Words of an observer
@@ -28,82 +31,87 @@ _ST = const(4)
 _BAND = const(5)
 _EDGE = const(6)
 _CON = const(7)
-_NUMBERS = const(8)  # how many parameters there are
-_TOLD = const(8)  # the value in the last notification
-_TOLD_MS = const(9)
+_PARAMETERS = const(8)  # how many there are
+_NOTIFIED = const(8)  # the value in the last notification
+_NOTIFIED_MS = const(9)
 _ARMED = const(10)  # the other side of the edge was seen since
 _WORDS = const(11)
 _NAMES = (b"pmin", b"pmax", b"gt", b"lt", b"st", b"band", b"edge", b"con")
 
-_WRONG = const(-1 << 29)  # no number
+_WRONG = const(-1 << 29)  # not a number
 _LARGEST = const(1 << 28)
 _LONGEST_MS = const(200000000)
 
 
 class ConditionalObserve(Extension):
-    """least_ms: notifications of an unchanged value come no more often, whatever c.pmax says: a
-    registration with a forged address must not become a stream. The feature Observe asks it.
+    """The conditions of all observers.
+
+    least_ms: shortest interval of notifications of an unchanged value, whatever c.pmax says: a
+    registration with a forged address must not become a stream.
     """
 
-    # a query means something to others, too: it makes no request special by itself
+    # A query alone does not make a request leave the short path: other resources use it too.
     option_mask = slow_path_mask = 1 << IX_OBSERVE
 
     def __init__(self, least_ms=1000):
         self.least_ms = least_ms
         self.words = array("i")
-        self.asked = array("i", [ABSENT] * _NUMBERS)  # by the request at hand
-        self.named = -1  # the parameter that is looked at
+        self.asked = array("i", [ABSENT] * _PARAMETERS)  # of the request being processed
+        self.named = -1  # index of the parameter being parsed
 
     def attach(self, node):
         self.node = node
         node.conditions = self
 
     def before_handler(self, view, resource):  # hot
+        """Parse the parameters of a registration. Return 0, or 4.00 for a wrong one."""
         if view.is_stored or not view.has(IX_URI_QUERY):
-            return 0  # a notification, or one without conditions
+            return 0  # a notification, or a registration without conditions
         self._clear()
         if not resource.observable or view.index[IX_OBSERVE]:
             return 0
         why = self._parse(view, resource) or self._check(self.asked, resource)
         return self._refuse(why) if why else 0
 
-    # What Observe asks; i is the number of an observer
+    # Called by Observe; i: index of an observer
 
-    def registered(self, i, slots, resource):
-        """The request at hand made observer i of `slots`."""
+    def on_registered(self, i, slots, resource):
+        """Take the parameters of the present request as those of observer i of `slots`."""
         if len(self.words) < slots * _WORDS:
-            self.words = array("i", [ABSENT] * (slots * _WORDS))  # once: Observe has not more
-        queried = self.node.view.has(IX_URI_QUERY)  # or before() was not called
-        field = _NUMBERS
+            self.words = array(
+                "i", [ABSENT] * (slots * _WORDS)
+            )  # once: Observe has a fixed number
+        queried = self.node.view.has(IX_URI_QUERY)  # otherwise before_handler() was not called
+        field = _PARAMETERS
         while field:
             field -= 1
             self.words[i * _WORDS + field] = self.asked[field] if queried else ABSENT
-        self.told(i, resource)
+        self.on_notified(i, resource)
 
-    def told(self, i, resource):  # hot
-        """Observer i is told of the present state."""
+    def on_notified(self, i, resource):  # hot
+        """Remember time and value: observer i gets a notification now."""
         i *= _WORDS
-        self.words[i + _TOLD_MS] = self.node.view.now_ms
+        self.words[i + _NOTIFIED_MS] = self.node.view.now_ms
         self.words[i + _ARMED] = 0
-        if self._values(i):
-            value = guarded(_value, resource, self.node)
-            self.words[i + _TOLD] = ABSENT if value is None else value
+        if self._has_value_condition(i):
+            value = call_callback(_value, resource, self.node)
+            self.words[i + _NOTIFIED] = ABSENT if value is None else value
             self._arm(i, value)
 
     def triggers(self, i, resource):  # hot
-        """Is the change of the resource one that observer i wants to hear of?"""
+        """Return True if the change of the resource meets the conditions of observer i."""
         i *= _WORDS
-        if not self._values(i):
+        if not self._has_value_condition(i):
             return True
-        value = guarded(_value, resource, self.node)
-        if value is None or self.words[i + _TOLD] == ABSENT:
+        value = call_callback(_value, resource, self.node)
+        if value is None or self.words[i + _NOTIFIED] == ABSENT:
             return True
         return self._is_edge(i, value) or self._moves(i, value)
 
-    def left_ms(self, i, changed, now_ms):  # hot
-        """How long observer i must wait for a notification; MASK: until there is a change."""
+    def pause_ms(self, i, is_changed, now_ms):  # hot
+        """Return the ms until observer i may be notified; CLOCK_MASK: not before a change."""
         i *= _WORDS
-        if changed:
+        if is_changed:
             least = self.words[i + _PMIN]
             if least == ABSENT:
                 return 0
@@ -113,14 +121,14 @@ class ConditionalObserve(Extension):
                 return CLOCK_MASK
             if least < self.least_ms:
                 least = self.least_ms
-        now_ms = (now_ms - self.words[i + _TOLD_MS]) & CLOCK_MASK
+        now_ms = (now_ms - self.words[i + _NOTIFIED_MS]) & CLOCK_MASK
         return least - now_ms if now_ms < least else 0
 
     def confirmable(self, i):  # hot
-        """Does observer i want confirmable notifications?"""
+        """Return True if observer i wants confirmable notifications (c.con=1)."""
         return self.words[i * _WORDS + _CON] == 1
 
-    def _values(self, at):  # hot
+    def _has_value_condition(self, at):  # hot
         words = self.words
         return not (
             words[at + _GT] == ABSENT
@@ -142,11 +150,11 @@ class ConditionalObserve(Extension):
 
     def _moves(self, at, value):  # hot
         if self.words[at + _BAND] == ABSENT:
-            if self._crosses(at, 2 * value, 2 * self.words[at + _TOLD]):
+            if self._crosses(at, 2 * value, 2 * self.words[at + _NOTIFIED]):
                 return True
         elif self._in_band(at, 2 * value):
             return True
-        value -= self.words[at + _TOLD]
+        value -= self.words[at + _NOTIFIED]
         return self.words[at + _ST] <= (2 * value if value > 0 else -2 * value)
 
     def _in_band(self, at, value):  # hot
@@ -167,10 +175,10 @@ class ConditionalObserve(Extension):
         limit = self.words[at + _LT]
         return limit != ABSENT and (value < limit) != (before < limit)
 
-    # At a registration
+    # Parsing
 
     def _clear(self):
-        i = _NUMBERS
+        i = _PARAMETERS
         while i:
             i -= 1
             self.asked[i] = ABSENT
@@ -184,7 +192,7 @@ class ConditionalObserve(Extension):
         return BAD_REQUEST
 
     def _parse(self, view, resource):
-        """Read the queries into `asked`: what is wrong with the one `named`, None when nothing."""
+        """Parse the queries into `asked`. Return what is wrong with parameter `named`, or None."""
         at = view.index[IX_URI_QUERY]
         while at < view.index[IX_ENDS + IX_URI_QUERY]:
             at = next_option(view.buf, at, view.index)
@@ -227,7 +235,7 @@ class ConditionalObserve(Extension):
         return None
 
     def _check(self, asked, resource):
-        """What is wrong with the parameters taken together."""
+        """Return what is wrong with the combination of parameters, or None."""
         self.named = _PMAX
         if asked[_PMAX] != ABSENT and asked[_PMIN] != ABSENT and asked[_PMAX] < asked[_PMIN]:
             return b": is at least c.pmin"
@@ -248,7 +256,7 @@ def _value(resource):
 
 
 def _find(buf, start, end):
-    """Which parameter is named in buf[start:end], before "=" or the end; -1: none."""
+    """Return the index of the parameter named in buf[start:end] before "=" or the end, or -1."""
     i = len(_NAMES)
     while i:
         i -= 1
@@ -260,7 +268,7 @@ def _find(buf, start, end):
 
 
 def _boolean(buf, at, end):
-    """1 or 0 for what stands in buf[at:end], also as true and false; -1 for anything else."""
+    """Return 1 or 0 for "1", "0", "true" or "false" in buf[at:end], -1 for anything else."""
     if end - at == 1 and 48 <= buf[at] <= 49:
         return buf[at] - 48
     if end - at == 4 and equal(buf, at, b"true", 0, 4):
@@ -271,7 +279,7 @@ def _boolean(buf, at, end):
 
 
 def _decimal(buf, at, end, decimals):
-    """The number in buf[at:end] in halves of its last digit; _WRONG: it is none, or too large."""
+    """Return twice the number in buf[at:end], in its last digit; _WRONG if it is not valid."""
     negative = at < end and buf[at] == 45
     if at < end and (negative or buf[at] == 43):
         at += 1
@@ -281,7 +289,7 @@ def _decimal(buf, at, end, decimals):
 
 def _magnitude(buf, at, end, decimals):
     value = 0
-    point = -1  # digits behind the point; -1: it has not come
+    point = -1  # digits after the decimal point; -1: no point yet
     digits = 0
     beyond = 0
     while at < end:

@@ -1,71 +1,67 @@
-"""What a feature is: a file that a node can do without.
+"""Extensions: capabilities beyond RFC 7252, each in a file that a node can do without.
 
-A feature names the option bits that wake it and is never called for a request without them; a file
-left out of a manifest costs nothing.
+An extension names the bits of FLAGS (coap.codec) for which it must be called, and is never called
+for a message without them. It stands beside the request/response layer and sees the message layer
+only through the node. What a manifest leaves out costs nothing.
 """
 
 import micropython
 
 
 class Extension:
-    """Base of all features. Slots that a subclass does not need cost it nothing."""
+    """Base class of all extensions; a method that is not overridden is not called."""
 
-    option_mask = 0  # bits of scan(): requests that have one are shown to before() and after()
-    slow_path_mask = (
-        0  # bits of scan(): requests that have one need the long way; usually as `wants`
-    )
-    critical_mask = 0  # critical options that need not be refused
-    message_mask = 0  # bits of scan(): messages that have one pass the message layer
-    splits_payload = False  # after() is also shown answers that are too long for one message
-    scheduled = False  # has due(now_ms) and wait_ms(now_ms), as Node has them
+    option_mask = 0  # requests with one of these bits are shown to before_handler, after_handler
+    slow_path_mask = 0  # requests with one of these bits are not plain; mostly as option_mask
+    critical_mask = 0  # bits of critical options that the extension understands
+    message_mask = 0  # messages with one of these bits pass the message layer
+    splits_payload = False  # after_handler also gets responses too long for one message
+    scheduled = False  # it has due(now_ms) and wait_ms(now_ms), as Node has them
 
     def attach(self, node):
-        """The node is made: add resources, keep a reference."""
+        """Add resources and keep a reference, now that the node is made."""
         self.node = node
 
     def before_handler(self, view, resource):
-        """The handler of `resource` is about to run: 0 to go on, a code to refuse."""
+        """Return 0 to let the handler of `resource` run, or the code of an error."""
         return 0
 
     def after_handler(self, view, builder):
-        """The handler has filled `reply`: complete it."""
+        """Complete the response of the handler in `builder`."""
 
     def changed(self, resource):
-        """The state of `resource` is new."""
+        """Act on a change of the state of `resource`."""
 
     def rejected(self, view):
-        """An RST came, and no exchange has its MID."""
+        """Act on an RST for a message that was not confirmable."""
 
     def state(self):
-        """What must survive a reset, less than 64 KB."""
+        """Return what must survive a reset, as bytes, less than 64 KB."""
         return b""
 
     def restore(self, part):
-        """Go on from what state() returned."""
+        """Go on from `part`, which state() returned before a reset."""
 
-    def on_peer_evicted(self, who):
-        """The number of a peer goes to another one."""
+    def on_peer_evicted(self, peer_index):
+        """Forget what is kept for `peer_index`, which now stands for another peer."""
 
 
-# Calls of what may raise, compiled to machine code.
-#
-# As bytecode these functions would take their frames from the heap, at every request: a frame has
-# 11 words on the C stack, and `except ... as` needs more. Machine code keeps its frame on the C
-# stack whatever its size.
+# Barriers for exceptions, compiled to machine code: a bytecode function with `except ... as` needs
+# a larger frame than the C stack gives it (see lib/coap/README.md), one in machine code does not.
 
 
 @micropython.native
-def call_handler(handler, request, reply, node):
-    """Call a handler; an exception becomes what node.failed() makes of it."""
+def call_handler(handler, request, response, node):
+    """Call a handler and return its result; an exception goes to node.failed()."""
     try:
-        return handler(request, reply)
+        return handler(request, response)
     except Exception as error:
         return node.failed(error)
 
 
 @micropython.native
 def call_callback(function, argument, node):
-    """Call what the application gave; its exception is counted and logged."""
+    """Call a function of the application; an exception goes to node.log()."""
     try:
         return function(argument)
     except Exception as error:
@@ -88,7 +84,7 @@ def process_as(node, view, context, is_stored):
 
 @micropython.native
 def run_step(transport):
-    """Let a transport have its turn; what the network and the heap refuse goes to fault()."""
+    """Call transport.run_step(); OSError and MemoryError go to transport.fault()."""
     try:
         return transport.run_step()
     except (OSError, MemoryError) as error:

@@ -1,4 +1,9 @@
-"""Discovery: /.well-known/core in the link format, and its filters (RFC 6690)."""
+"""Discovery: /.well-known/core in the CoRE Link Format, and its filters (RFC 6690).
+
+The text of all links is written once and kept in node.listing until a resource changes what it
+says of itself. A filter selects links from that text while the response is being written, so
+discovery allocates nothing. matches() and link_end() are machine code: see codec.py.
+"""
 
 import micropython
 
@@ -15,7 +20,7 @@ _PLAIN = (
 
 
 class WellKnownCore(Extension):
-    """Adds /.well-known/core, which lists the node's resources; Block2 makes pieces of it."""
+    """Add /.well-known/core, which lists the node's resources, in blocks where necessary."""
 
     def attach(self, node):
         self.node = node
@@ -23,10 +28,13 @@ class WellKnownCore(Extension):
 
 
 class _Core(Resource):
+    """The resource /.well-known/core."""
+
     content_formats = (LINK_FORMAT,)
     listed = False
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Return the links that the client may see and that pass its filters."""
         text = self.node.listing
         if text is None:
             text = listing(self.node)
@@ -34,51 +42,49 @@ class _Core(Resource):
             text = self.node.access.listing(text, _links)
         if not self.node.view.has(IX_URI_QUERY):
             return text
-        reply.write(b"")
-        _select(self.node, text, reply)
+        response.write(b"")
+        _select(self.node, text, response)
         return None
 
 
-def _select(node, text, reply):
-    """Write those of the links that pass the filters of the request."""
+def _select(node, text, response):
+    """Write the links that pass the filters of the request."""
     at = 0
     while at < len(text):
         end = link_end(text, at, len(text))
         if _passes(node.view, text, at, end):
             if node.builder.fields[FIELD_TOTAL]:
-                reply.write(b",")
-            reply.write(text, at, end - at)
+                response.write(b",")
+            response.write(text, at, end - at)
         at = end + 1
 
 
 def _passes(view, text, begin, end):
-    """Does the link in text[begin:end] match every query of the request?"""
+    """Return True if the link in text[begin:end] matches every query of the request."""
     at = view.index[IX_URI_QUERY]
     while at < view.index[_QUERY_END]:
         at = next_option(view.buf, at, view.index)
-        if not links(text, begin, end, view.buf, view.index):
+        if not matches(text, begin, end, view.buf, view.index):
             return False
     return True
 
 
 def listing(node):
-    """The links of all that the node lists for everybody, as bytes: written anew when one of them
-    is another.
-    """
+    """Return the links that everybody may see, as bytes, comma-separated."""
     if node.listing is None:
         node.listing = _links(node, False)
     return node.listing
 
 
-def _links(node, whole):
-    """The links of all that is listed; without `whole` of what a stranger may use."""
-    shows = None if whole or node.access is None else node.access.shows
+def _links(node, is_authenticated):
+    """Return the links of all listed resources, or of those open to a client without keys."""
+    shows = None if is_authenticated or node.access is None else node.access.shows
     found = [one for one in node.resources if one.listed and one.exists]
     return b",".join([link(one) for one in found if shows is None or shows(one)])
 
 
 def link(resource):
-    """The link of a resource as bytes: </path>;rt="...";if="...";ct=...;obs"""
+    """Return the link of a resource as bytes: </path>;rt="...";if="...";ct=...;obs"""
     text = "</" + _quoted(resource.path) + ">"
     for name, value in (
         ("rt", resource.rt),
@@ -100,23 +106,20 @@ def link(resource):
 
 
 def _quoted(path):
-    # what a URI reference can not hold is percent-encoded (RFC 3986 section 2.1)
+    # percent-encoding: RFC 3986 section 2.1
     out = ""
     for byte in path.encode():
         out += chr(byte) if byte < 128 and chr(byte) in _PLAIN else "%{:02X}".format(byte)
     return out
 
 
-# Links as text (RFC 6690): where one ends, and whether it matches; compiled to machine code.
-
-
 @micropython.viper
-def links(link: ptr8, begin: int, n: int, query: ptr8, index: ptr32) -> int:
-    """Does the link in link[begin:n] match the filter `name=value` that step() found in `query`?
+def matches(link: ptr8, begin: int, n: int, query: ptr8, index: ptr32) -> int:
+    """Return 1 if the link in link[begin:n] matches a filter, else 0.
 
-    RFC 6690 section 4.1: `value*` matches a prefix, `name` alone any link that has the attribute;
-    href is the target. Attributes with short names (rt, if, ct, rel) hold words, and match by any
-    of them.
+    The filter `name=value` is the option that next_option() found last in `query`. RFC 6690
+    section 4.1: `value*` matches a prefix, `name` alone any link that has the attribute; href is
+    the target. Attributes with short names (rt, if, ct, rel) hold words and match by any of them.
     """
     at = index[int(VALUE)]
     end = at + index[int(LENGTH)]
@@ -189,15 +192,15 @@ def links(link: ptr8, begin: int, n: int, query: ptr8, index: ptr32) -> int:
             if stop == 34:
                 i += 1
         if start and first == end:
-            return 1  # nothing is asked for, and nothing is there
+            return 1  # both values are empty
     return 0
 
 
 @micropython.viper
 def link_end(text: ptr8, at: int, n: int) -> int:
-    """Where the link that begins at text[at] ends: at the comma before the next one, or at n.
+    """Return where the link at text[at] ends: at the comma before the next one, or at n.
 
-    The links have been written by coap.link_format: commas in targets and in quotes are theirs.
+    The text must come from listing(): a comma within <> or "" belongs to the link.
     """
     close = 0
     while at < n:

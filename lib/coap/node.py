@@ -1,9 +1,17 @@
-"""The request/response layer: a datagram in, its answer in the tx buffer (RFC 7252 section 5).
+"""The request/response layer: a datagram in, the response in the tx buffer (RFC 7252 section 5).
 
-Most requests ask for a resource that is there, carry nothing that somebody must look at, and are
-answered by bytes: they pass datagram(), request() and ready(). Whatever is unusual takes one turn
-more: a bit in `watch` sends a message through the message layer, a bit in `special` a request
-through _check().
+Theory of operation. A transport hands each datagram to Node.datagram() and sends what that
+writes, and calls Node.due() until it returns 0. Nothing here opens a socket or reads a clock.
+
+A plain request names a resource that exists, by a method that it has, and carries no option that
+needs a look: datagram(), _request() and write_content() serve it. parse() decides which way a
+message takes, by two settings in its index: a bit in TO_MESSAGE_LAYER sends it through the message
+layer first, a bit in SLOW_PATH sends a request through _check(). Extensions set such bits, so that
+a plain request pays nothing for them.
+
+The layer below is coap.messaging (deduplication, ACK, RST, retransmission), the one above are the
+handlers and the extensions. lib/coap/README.md draws the layers and says why hot code looks as it
+does.
 """
 
 from array import array
@@ -86,12 +94,13 @@ from coap.response import DEFAULT_CODES, Response, ResponseBuilder
 from coap.separate import SeparateResponses
 from coap.timers import Timers
 
-_VIEWS = const(48)  # lengths whose memoryview is kept
-_LONG = DROP  # no request has that bit: the answer is too long for one message
-_type = type  # found at once: the names that are built in are searched one by one
+_VIEWS_MAX = const(48)  # lengths whose memoryview of tx is kept
+_LONG = DROP  # in the flags of after_mask: the payload is too long for one message
+_type = type  # cached builtins: see lib/coap/README.md
 _bytes = bytes
 _len = len
-_PAYLOADS = (bytes, str, bytearray, memoryview)  # what a handler may give as payload
+_PAYLOAD_TYPES = (bytes, str, bytearray, memoryview)  # what a handler may return as payload
+# critical options that every node understands
 _UNDERSTOOD = (
     1 << IX_IF_MATCH
     | 1 << IX_URI_HOST
@@ -101,112 +110,123 @@ _UNDERSTOOD = (
     | 1 << IX_URI_QUERY
     | 1 << IX_ACCEPT
 )
-# what a request asks of the resource beyond its method
+# options by which a request asks more of a resource than its method
 _NEGOTIATED = 1 << IX_ACCEPT | 1 << IX_CONTENT_FORMAT | 1 << IX_IF_MATCH | 1 << IX_IF_NONE_MATCH
-_KNOWN = 1 << IX_BLOCK1 | 1 << IX_ECHO  # by them a View knows what it must forget
+_VIEW_STATE = 1 << IX_BLOCK1 | 1 << IX_ECHO  # options that set attributes of the view
 _UNUSUAL = (
     1 << IX_IF_MATCH | 1 << IX_ETAG | 1 << IX_IF_NONE_MATCH | 1 << IX_PROXY | BAD_METHOD_OR_SIZE
 )
 
 
 class Node(NodeBase):
-    """A CoAP end point without a socket: transports give it datagrams and the time.
+    """A CoAP endpoint without a socket: transports give it datagrams and the time.
 
-    features: what it can beyond RFC 7252, exactly these. room: longest payload in one message;
-    token_max: longest token (RFC 8974); promises: separate responses at a time; timers: of the
-    application; everything else is a setting of Exchange.
+    extensions: what it can do beyond RFC 7252. max_payload: bytes of the longest payload of one
+    message; token_max: bytes of the longest token (RFC 8974); separate_responses: deferred
+    responses at a time; timers: timers of the application at a time. All other settings are those
+    of MessageLayer.
     """
 
     last_error = ""
-    on_wake = None  # what hurry() calls: a transport that sleeps while others run
+    on_wake = None  # called by reschedule(): set by a transport that sleeps between calls of due()
 
-    # What features set. Attributes of the class: a node looks an attribute up some fifty times a
-    # request, and that takes longer the fuller its own table is.
+    # Set by extensions. They are attributes of the class because a node looks some fifty
+    # attributes up per request, and each takes longer the fuller the table of the instance is.
     error_format = -1  # by ProblemDetails
     group = None  # by Multicast
-    conditions = None  # by Conditions, for Observe
+    conditions = None  # by ConditionalObserve, for Observe
     access = None  # by Access
     oscore = None  # by Oscore
 
     def __init__(
-        self, *features, room=1024, token_max=8, separate_responses=4, timers=8, **exchange
+        self,
+        *extensions,
+        max_payload=1024,
+        token_max=8,
+        separate_responses=4,
+        timers=8,
+        **messaging,
     ):
         super().__init__()
-        self.view = MessageView(room, token_max)
-        self.tx = bytearray(self.view.index[TX_PAYLOAD] + room)
+        self.view = MessageView(max_payload, token_max)
+        self.tx = bytearray(self.view.index[TX_PAYLOAD] + max_payload)
         self.counters = array("i", [0] * len(COUNTER_NAMES))
         self.views = {}
         self.sent = 0  # datagrams, modulo 2**30
-        self.peer = None  # to whom what due() wrote goes
+        self.peer = None  # destination of the message that due() wrote
         self.resource = None
         self.request = Request(self.view, self)
         self.builder = ResponseBuilder(self, self.view.index[TX_PAYLOAD])
         self.response = Response(self.builder)
-        self.messaging = MessageLayer(self, **exchange)
+        self.messaging = MessageLayer(self, **messaging)
         self.separate = SeparateResponses(self, separate_responses)
         self.timers = Timers(self, timers)
-        self.features = features
-        # a feature that does something before a handler, or after it, behind the bits it wants
+        self.extensions = extensions
+        # pairs of a mask and an extension that overrides the method, in one list
         self.before_hooks = []
         self.after_hooks = []
-        for one in features:
+        for one in extensions:
             if type(one).before_handler is not Extension.before_handler:
                 self.before_hooks += (0, one)
             if type(one).after_handler is not Extension.after_handler:
                 self.after_hooks += (0, one)
         self.scheduled = [self.timers, self.separate]
         self.active = None  # the part that due() asks first, as long as it has more to send
-        self.idle = False  # nothing is due before calm_until_ms
+        self.idle = False  # nothing is due before idle_until_ms
         self.idle_until_ms = 0
         self.entropy = b""
         self.client = None  # set by Client
-        self.on_log = None  # a function of the application: it takes the text of each exception
+        self.on_log = None  # set by the application: called with the text of each exception
         self.option_mask = 0
-        special = _UNUSUAL
-        refuse = CRITICAL_OPTIONS & ~_UNDERSTOOD
-        for feature in features:
-            self.option_mask |= feature.option_mask
-            special |= feature.slow_path_mask
-            refuse &= ~feature.critical_mask
-        self.refuse = refuse
-        self.view.index[SLOW_PATH] = special | refuse
+        slow = _UNUSUAL
+        refused = CRITICAL_OPTIONS & ~_UNDERSTOOD
+        for extension in extensions:
+            self.option_mask |= extension.option_mask
+            slow |= extension.slow_path_mask
+            refused &= ~extension.critical_mask
+        self.refuse = refused
+        self.view.index[SLOW_PATH] = slow | refused
         self.after_mask = self.option_mask | 1 << IX_ETAG
         self.update_message_mask()
-        for feature in features:
-            feature.attach(self)
-            if feature.scheduled:
-                self.scheduled.append(feature)
+        for extension in extensions:
+            extension.attach(self)
+            if extension.scheduled:
+                self.scheduled.append(extension)
         self.update_hooks()
         self.scheduled.append(self.messaging)  # last: it sends what the others have begun
 
-    # The way of one datagram
+    # From a datagram to its response
 
     def datagram(self, buf, n, peer, now_ms):  # hot
-        """Take buf[0:n] that came from `peer`: the length of the answer in tx, 0 for none."""
+        """Process the datagram buf[0:n] from `peer`; return the length of the response in tx, 0
+        for none.
+        """
         view = self.view
         view.buf = buf
         view.peer = peer
         view.now_ms = now_ms
         if parse(buf, n, view.index, self.route_table):
-            return self._arrive(view)
+            return self._through_messaging(view)
         return self._request(view)
 
     def tx_view(self, n):  # hot
-        """The first n bytes of tx, to be sent before the next call."""
+        """Return tx[0:n] as a memoryview, which is valid until the next call of the node."""
         self.sent = self.sent + 1 & CLOCK_MASK
         try:
             return self.views[n]
         except KeyError:
-            return self._view(n)
+            return self._make_view(n)
 
-    def _view(self, n):
-        if len(self.views) >= _VIEWS:
+    def _make_view(self, n):
+        if len(self.views) >= _VIEWS_MAX:
             self.views.clear()
         view = self.views[n] = memoryview(self.tx)[:n]
         return view
 
     def due(self, now_ms):  # hot
-        """Do what the time demands: the length of a message in tx for `node.peer`, 0 when done."""
+        """Do what is due; return the length of a message in tx for `self.peer`, 0 when all is
+        done. The caller sends the message and calls again.
+        """
         if self.idle and (self.idle_until_ms - now_ms - 1) & CLOCK_MASK < CLOCK_HALF:
             return 0
         self.view.now_ms = now_ms
@@ -223,10 +243,10 @@ class Node(NodeBase):
                 self.active = part
                 return n
         if self.idle:
-            self._rest(now_ms)
+            self._update_idle(now_ms)
         return 0
 
-    def _rest(self, now_ms):  # hot
+    def _update_idle(self, now_ms):  # hot
         nearest = CLOCK_HALF >> 2
         i = len(self.scheduled)
         while i:
@@ -237,34 +257,34 @@ class Node(NodeBase):
         self.idle_until_ms = (now_ms + nearest) & CLOCK_MASK
 
     def wait_ms(self, now_ms):  # hot
-        """Milliseconds until due() must be called, if no datagram comes before."""
+        """Return the milliseconds until due() must be called, unless a datagram comes before."""
         if not self.idle:
             return 0
         left = (self.idle_until_ms - now_ms) & CLOCK_MASK
         return left if left < CLOCK_HALF else 0
 
     def reschedule(self):  # hot
-        """Something new may be due: due() must look."""
+        """Have due() look at every part again: something new may be due."""
         self.idle = False
         if self.on_wake is not None:
             self.on_wake()
 
-    # What the rest of the engine calls
+    # Called by the other layers
 
     def changed(self, resource):  # hot
-        """The state of `resource` is new: features that tell others are told."""
-        for feature in self.features:
-            feature.changed(resource)
+        """Tell the extensions that the state of `resource` has changed."""
+        for extension in self.extensions:
+            extension.changed(resource)
 
-    def on_peer_evicted(self, who):
-        """The number of a peer goes to another one."""
-        for feature in self.features:
-            feature.on_peer_evicted(who)
+    def on_peer_evicted(self, peer_index):
+        """Tell the extensions that `peer_index` now stands for another peer."""
+        for extension in self.extensions:
+            extension.on_peer_evicted(peer_index)
 
     def rejected(self, view):
-        """An RST came for a message that was not confirmable."""
-        for feature in self.features:
-            feature.rejected(view)
+        """Tell the extensions of an RST for a message that was not confirmable."""
+        for extension in self.extensions:
+            extension.rejected(view)
 
     def process_stored(self, buf, n, context):  # hot
         """Process the stored request buf[0:n] of `view.peer` as if it came now.
@@ -280,27 +300,29 @@ class Node(NodeBase):
         return process_as(self, view, context, True)
 
     def update_message_mask(self):
-        """Settle which messages pass the message layer: all, while any of them may be a repeat."""
-        watch = UNSAFE | NON_REQUEST | NOT_REQUEST | SEND_RESET | DROP
+        """Set which messages pass the message layer: all requests while a response is deferred,
+        since any may be a duplicate of the one that waits.
+        """
+        mask = UNSAFE | NON_REQUEST | NOT_REQUEST | SEND_RESET | DROP
         if self.separate.open_count:
-            watch |= REQUEST
-        for feature in self.features:
-            watch |= feature.message_mask
-        self.view.index[TO_MESSAGE_LAYER] = watch
+            mask |= REQUEST
+        for extension in self.extensions:
+            mask |= extension.message_mask
+        self.view.index[TO_MESSAGE_LAYER] = mask
 
     def update_hooks(self):
-        """Settle which requests each feature is shown: what it wants may be something else now."""
+        """Set which requests each extension is shown; called when an option_mask has changed."""
         for hooks in (self.before_hooks, self.after_hooks):
             for i in range(0, len(hooks), 2):
                 hooks[i] = hooks[i + 1].option_mask | (_LONG if hooks[i + 1].splits_payload else 0)
 
     def write_code(self, code):  # hot
-        """An answer of a code alone, in tx: its length."""
+        """Write a response that is only a code into tx; return its length."""
         return write_empty(self.tx, self.view.buf, self.view.index, code)
 
-    # One turn more
+    # Steps of a request
 
-    def _arrive(self, view):  # hot
+    def _through_messaging(self, view):  # hot
         n = self.messaging.receive(view, view.index[FLAGS])
         if n < 0:
             n = self._request(view)
@@ -308,12 +330,13 @@ class Node(NodeBase):
         return n
 
     def _request(self, view):  # hot
+        # One local in turn for route, handler and result: the frame has no word left.
         index = view.index
         out = index[ROUTE]
         if out >= ROUTE_LIMIT:
             if out == NO_ROUTE:
-                return self._missing(view)
-            return self._check(view) if out == ABSENT else self._choose(view, out)
+                return self._without_route(view)
+            return self._check(view) if out == ABSENT else self._with_one_option(view, out)
         resource = self.resources[out]
         out = resource.handlers[index[CODE]]
         if out is None:
@@ -322,17 +345,19 @@ class Node(NodeBase):
         out = call_handler(out, self.request, self.response, self)
         if not self.builder.started and _type(out) is _bytes:
             index = write_content(self.tx, view.buf, index, resource.options, out)
-            return index if index > 0 else self._long(view, out, index)
+            return index if index > 0 else self._append_long(view, out, index)
         return self._complete(view, out)
 
-    def _long(self, view, out, n):
-        """Copy a payload that ready() has left over, to tx[-n]."""
+    def _append_long(self, view, payload, n):
+        """Copy to tx[-n] a payload that write_content() has left to copy(); n = 0: it wrote
+        nothing.
+        """
         if not n:
-            return self._complete(view, out)
-        copy(self.tx, -n, out, 0, len(out))
-        return len(out) - n
+            return self._complete(view, payload)
+        copy(self.tx, -n, payload, 0, len(payload))
+        return len(payload) - n
 
-    def _missing(self, view):  # hot
+    def _without_route(self, view):  # hot
         if not self.route_table[0] and self.resources:
             self.find_route(view)
             return self._request(view)
@@ -340,14 +365,13 @@ class Node(NodeBase):
             return self._check(view)
         return self.write_code(NOT_FOUND)
 
-    def _choose(self, view, out):  # hot
-        """All is plain but an Accept, and of that it is known only that it may be met; or but a
-        block that is asked for.
-        """
+    def _with_one_option(self, view, out):  # hot
+        """Serve a request that is plain except for its Accept, or for its Block2."""
+        # `out` is in turn route, handler and result, as in _request().
         if out >= ROUTE_BLOCK2:
             out = self.resources[out - ROUTE_BLOCK2]
-            blocks = self.builder.blockwise
-            return self._check(view) if blocks is None else blocks.serve(view, out)
+            blockwise = self.builder.blockwise
+            return self._check(view) if blockwise is None else blockwise.respond_block2(view, out)
         resource = self.resources[out - ROUTE_ACCEPT]
         out = resource.handlers[view.index[CODE]]
         accept = view.index[IX_ACCEPT]
@@ -362,27 +386,27 @@ class Node(NodeBase):
         return out
 
     def _check(self, view):  # hot
-        """The whole of what a server has to look at before anything acts."""
+        """Serve any request: check all that may speak against it before its handler runs."""
         index = view.index
-        out = index[FLAGS]
-        if out & 1 << IX_PROXY:
-            out = PROXYING_NOT_SUPPORTED
-        elif out & 1 << IX_OSCORE and self.oscore is not None and not view.context:
+        result = index[FLAGS]
+        if result & 1 << IX_PROXY:
+            result = PROXYING_NOT_SUPPORTED
+        elif result & 1 << IX_OSCORE and self.oscore is not None and not view.context:
             return self.protected_request(view, -1)
-        elif out & self.refuse:
-            out = BAD_OPTION
+        elif result & self.refuse:
+            result = BAD_OPTION
         else:
-            out = index[ROUTE_ANY]
-            out = self._refusal(
-                view, self.resources[out] if out < ROUTE_LIMIT else self.match(view)
+            result = index[ROUTE_ANY]
+            result = self._find_refusal(
+                view, self.resources[result] if result < ROUTE_LIMIT else self.match(view)
             )
-            if not out:
-                out = self.resource.handlers[index[CODE]]
-                out = call_handler(out, self.request, self.response, self)
-        n = self._complete(view, out)
+            if not result:
+                result = self.resource.handlers[index[CODE]]
+                result = call_handler(result, self.request, self.response, self)
+        n = self._complete(view, result)
         self.builder.reset()
         self.response.negotiated = None
-        if index[FLAGS] & _KNOWN:
+        if index[FLAGS] & _VIEW_STATE:
             view.reset()
         return n
 
@@ -399,11 +423,11 @@ class Node(NodeBase):
         if oscore.repeated_code:
             n = self.write_code(oscore.repeated_code)
         else:
-            n = process_as(self, view, context.number, False)
+            n = process_as(self, view, context.index, False)
         return oscore.protect_response(view, context, n)
 
-    def _refusal(self, view, resource):  # hot
-        """Why the request must not reach its handler, as a code; 0: it may."""
+    def _find_refusal(self, view, resource):  # hot
+        """Return the code of the error that keeps the request from its handler, 0 for none."""
         self.resource = resource
         if resource is None:
             return NOT_FOUND
@@ -414,12 +438,12 @@ class Node(NodeBase):
         if self.access is not None and not self.access.admits(view, resource):
             return UNAUTHORIZED
         if flags & BAD_METHOD_OR_SIZE:
-            return self._too_long()
+            return self._refuse_too_long()
         code = 0
         if flags & _NEGOTIATED:
             code = self._negotiate(view, resource)
             if not code and flags & (1 << IX_IF_MATCH | 1 << IX_IF_NONE_MATCH):
-                code = self._precondition(view, resource)
+                code = self._check_precondition(view, resource)
             if code:
                 return code
         if flags & UNSAFE:
@@ -428,10 +452,10 @@ class Node(NodeBase):
         elif not resource.exists:
             code = NOT_FOUND
         if not code and flags & self.option_mask:
-            code = self._before(view, resource)
+            code = self._run_before_hooks(view, resource)
         return code
 
-    def _before(self, view, resource):  # hot
+    def _run_before_hooks(self, view, resource):  # hot
         i = 0
         while i < _len(self.before_hooks):
             if view.index[FLAGS] & self.before_hooks[i]:
@@ -455,60 +479,60 @@ class Node(NodeBase):
                 return UNSUPPORTED_CONTENT_FORMAT
         return 0
 
-    def _precondition(self, view, resource):  # hot
+    def _check_precondition(self, view, resource):  # hot
         if resource.conditional:
             return 0
         etag = resource.etag if resource.exists else None
         return 0 if self.request.satisfies_if_match(etag) else PRECONDITION_FAILED
 
-    def _complete(self, view, out):  # hot
-        """Make a message of what the handler returned, None mostly: it has filled the reply."""
+    def _complete(self, view, result):  # hot
+        """Write the response from what the handler returned and what it put into the builder;
+        return its length.
+        """
         builder = self.builder
-        if out is not None or not builder.started or self.separate.open_count:
-            if out is None and not builder.started and not self.separate.open_count:
+        if result is not None or not builder.started or self.separate.open_count:
+            if result is None and not builder.started and not self.separate.open_count:
                 if view.index[FLAGS] & (UNSAFE | self.after_mask) == UNSAFE:
-                    return self.write_code(
-                        DEFAULT_CODES[view.index[CODE]]
-                    )  # done, and nothing to say
-            if _type(out) is _bytes and not self.separate.open_count:
+                    return self.write_code(DEFAULT_CODES[view.index[CODE]])
+            if _type(result) is _bytes and not self.separate.open_count:
                 if builder.started:
-                    builder.set_payload(out)
+                    builder.set_payload(result)
                 else:
-                    builder.start_with_payload(out)
-            elif not self._fill(view, builder, out):
+                    builder.start_with_payload(result)
+            elif not self._apply_result(view, builder, result):
                 return self.messaging.write_ack(view)
         if (
             view.index[FLAGS] & self.after_mask
             or builder.fields[FIELD_TOTAL] > builder.max_payload
         ):
-            return self._after(view, builder, builder.fields)
+            return self._run_after_hooks(view, builder, builder.fields)
         return builder.finish(view)
 
-    def _fill(self, view, builder, out):  # hot
-        """Bring the reply in line with what was returned. False: it will come later."""
-        if out is SEPARATE:
+    def _apply_result(self, view, builder, result):  # hot
+        """Put what the handler returned into the builder; return False for SEPARATE."""
+        if result is SEPARATE:
             if self.separate.find(view) >= 0:
                 builder.started = False
                 builder.want_whole()
                 return False
-            self.failed(ValueError("LATER needs a request.ticket() to answer with"))
+            self.failed(ValueError("SEPARATE needs a request.defer() before it"))
             return True
         if self.separate.open_count:
             self.separate.cancel(view)
-        if out is None:
+        if result is None:
             if not builder.started:
                 builder.start()
-        elif isinstance(out, int) and not isinstance(out, bool):
-            self._code(builder, out)
-        elif isinstance(out, _PAYLOADS):
+        elif isinstance(result, int) and not isinstance(result, bool):
+            self._apply_code(builder, result)
+        elif isinstance(result, _PAYLOAD_TYPES):
             if not builder.started:
                 builder.start()
-            builder.set_payload(out.encode() if isinstance(out, str) else out)
+            builder.set_payload(result.encode() if isinstance(result, str) else result)
         else:
             self.failed(TypeError("a handler returns None, a response code, bytes or str"))
         return True
 
-    def _code(self, builder, code):
+    def _apply_code(self, builder, code):
         if not 0x40 <= code < 0xC0:
             self.failed(ValueError("a handler returns response codes, 2.00 to 5.31"))
         elif code >= 0x80:
@@ -519,8 +543,10 @@ class Node(NodeBase):
                 builder.start()
             builder.fields[FIELD_CODE] = code
 
-    def _after(self, view, builder, fields):  # hot
-        """Let features complete the reply, and see whether the asker has it already."""
+    def _run_after_hooks(self, view, builder, fields):  # hot
+        """Turn 2.05 into 2.03 where the client has the representation, let extensions complete the
+        response, and write it.
+        """
         if fields[FIELD_CODE] == 0:
             fields[FIELD_CODE] = DEFAULT_CODES[view.index[CODE]]
         flags = view.index[FLAGS]
@@ -538,14 +564,14 @@ class Node(NodeBase):
         i = builder.finish(view)
         return self.messaging.write_ack(view) if builder.suppressed else i
 
-    def _too_long(self):  # hot
+    def _refuse_too_long(self):  # hot
         self.counters[COUNT_TOO_LONG] += 1
         self.builder.set_code(REQUEST_ENTITY_TOO_LARGE)
         self.builder.fields[FIELD_SIZE1] = self.view.index[MAX_PAYLOAD]
         return REQUEST_ENTITY_TOO_LARGE
 
     def failed(self, error):
-        """The handler at hand raised: what the answer is."""
+        """Put the response to an exception of a handler into the builder; return None."""
         builder = self.builder
         if isinstance(error, CoapError):
             builder.set_code(error.code)

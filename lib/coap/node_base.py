@@ -1,6 +1,6 @@
-"""What applications ask of a node beside its resources: timers, promised answers, its state."""
+"""What applications ask of a node beside its resources: timers, separate responses, its state."""
 
-# The parts are made by Node:
+# Node creates the attributes that are used here:
 # pyright: reportAttributeAccessIssue=false
 
 import sys
@@ -13,22 +13,23 @@ from coap.numbers import SERVICE_UNAVAILABLE
 from coap.resource import CoapError, ResourceTable
 from coap.response import DEFAULT_CODES
 
-_STATE_VERSION = const(3)
+_STATE_VERSION = const(4)
 _MID_JUMP = const(256)
 
 
 class NodeBase(ResourceTable):
-    """The quiet half of Node, which makes the parts that are named here."""
+    """The part of Node that requests do not pass."""
 
-    pack_peer = None  # a peer as bytes for state(), and back: coap.transports.address; without
-    unpack_peer = None  # them observers are not kept
+    # coap.transports.address.pack and unpack: without them state() leaves observers out
+    pack_peer = None
+    unpack_peer = None
 
     def every(self, period_ms, function):
-        """Call function(now_ms) every period_ms; the timer it returns can be given to cancel()."""
+        """Call function(now_ms) every period_ms; return the timer, for cancel()."""
         return self.timers.start(period_ms, function, True)
 
     def after(self, delay_ms, function):
-        """Call function(now_ms) once, in delay_ms."""
+        """Call function(now_ms) once, in delay_ms; return the timer, for cancel()."""
         return self.timers.start(delay_ms, function, False)
 
     def cancel(self, timer):
@@ -36,25 +37,24 @@ class NodeBase(ResourceTable):
         self.timers.stop(timer)
 
     def seed(self, entropy):
-        """Start MIDs, tokens and jitter from a few random bytes; transports do."""
+        """Start MIDs, tokens and jitter from random bytes; transports call it."""
         self.entropy = bytes(entropy)
         self.messaging.seed(entropy)
 
     def defer(self):
-        """A ticket for the request at hand: see Request.ticket()."""
-        ticket = self.separate.defer(self.view, DEFAULT_CODES[self.view.index[CODE]])
-        if ticket < 0:
+        """Return a handle for a separate response to the request: see Request.defer()."""
+        handle = self.separate.defer(self.view, DEFAULT_CODES[self.view.index[CODE]])
+        if handle < 0:
             raise CoapError(SERVICE_UNAVAILABLE, max_age_s=5)
         if not self.builder.started:
-            self.builder.start()  # _complete() must see whether the answer is LATER
-        return ticket
+            self.builder.start()  # so that _complete() looks whether the result is SEPARATE
+        return handle
 
-    def respond(self, ticket, out=None, content_format=None, max_age_s=None, etag=b""):
-        """Give the separate response that was promised: bytes, str, or a code.
+    def respond(self, handle, out=None, content_format=None, max_age_s=None, etag=b""):
+        """Give the separate response that was deferred: bytes, str, or a code.
 
-        Bytes and str come with the method's default code, and as text unless content_format says.
-
-        False when the ticket is not open any more: answered, or nobody waits for it.
+        Bytes and str go with the default code of the method, as text unless content_format says
+        otherwise. Return False when `handle` is no longer open: responded to, or timed out.
         """
         code = 0
         if isinstance(out, int):
@@ -67,40 +67,41 @@ class NodeBase(ResourceTable):
             )
         if content_format is None and payload:
             content_format = 0
-        return self.separate.respond(ticket, code, payload, content_format, max_age_s, etag)
+        return self.separate.respond(handle, code, payload, content_format, max_age_s, etag)
 
     def state(self):
-        """What must survive deep sleep or a reset, as bytes for restore()."""
+        """Return what must survive deep sleep or a reset, as bytes for restore()."""
         mid = self.messaging.mid
         blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
-        for feature in self.features:
-            part = feature.state()
+        for extension in self.extensions:
+            part = extension.state()
             blob += bytes((len(part) >> 8, len(part) & 255)) + part
         return blob
 
     def restore(self, blob, now_ms=0):
-        """Go on from what state() returned, with the same features and resources. False: it is
-        not usable.
+        """Go on from what state() returned, with the same extensions and resources.
+
+        Return False when the bytes are not such a state.
         """
-        parts = _parts(blob, len(self.features))
+        parts = _parts(blob, len(self.extensions))
         if parts is None:
             return False
         self.view.now_ms = now_ms
-        # some were used after the state was saved
+        # MIDs were used after the state was saved
         self.messaging.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
-        for i, feature in enumerate(self.features):
-            feature.restore(parts[i])
+        for i, extension in enumerate(self.extensions):
+            extension.restore(parts[i])
         return True
 
     def log(self, error):
-        """An exception of the application: keep its text for /diag, print it, tell `journal`."""
+        """Count an exception of the application, print it, and give its text to `on_log`."""
         self.counters[COUNT_HANDLER_ERRORS] += 1
         self.last_error = repr(error)
         _print_exception(error)
         if self.on_log is not None:
             try:
                 self.on_log(self.last_error)
-            except Exception as broken:  # a full heap may be what is told
+            except Exception as broken:  # the heap may be full
                 _print_exception(broken)
 
 

@@ -1,12 +1,13 @@
-"""What comes for a call: a whole answer, its blocks, notifications (RFC 7959, RFC 7641).
+"""Handling of responses: whole ones, blocks, notifications (RFC 7252, RFC 7959, RFC 7641).
 
-A call is made ready for what comes next before the application hears of what came, so that its
-function may cancel it, or begin another one in its slot.
+Client passes each message that belongs to a request to handle(); fail() ends a request without a
+response. The request is prepared for what follows before on_response is called, so that the
+function may cancel it, or begin another request in its place.
 """
 
 from micropython import const
 
-from coap.client_request import BROKEN, READY, TOKEN_BYTES, TOO_LONG, WATCHING, ClientResponse
+from coap.client_request import BROKEN, OBSERVING, READY, TOO_LONG, ClientResponse
 from coap.codec import (
     ABSENT,
     CODE,
@@ -16,182 +17,176 @@ from coap.codec import (
     IX_OBSERVE,
     PAYLOAD,
     SIZE,
-    TOKEN,
     copy,
-    equal,
 )
-from coap.extension import call_callback as guarded
+from coap.extension import call_callback
 from coap.messaging import random16
 from coap.numbers import CLOCK_MASK, REQUEST_ENTITY_TOO_LARGE
 
-_ERROR = const(0x60)  # codes from here on say no success
+_FIRST_NO_SUCCESS = const(0x60)  # codes from here on are no 2.xx
 _REORDER_MS = const(128000)  # RFC 7641 section 3.4
-_LONGEST_AGE_S = const(130000)  # in milliseconds it stays within the clock
-_RETRIES = const(3)  # for blocks that do not go together
+_MAX_AGE_LIMIT_S = const(130000)  # in milliseconds it stays within the clock
+_MAX_RETRIES = const(3)  # of transfers whose blocks do not fit together
 
 
 class Reassembly:
-    """Takes messages for the calls of one client."""
+    """Handles the responses to the requests of one client."""
 
     def __init__(self, client):
         self.client = client
         self.node = client.node
         self.response = ClientResponse(client.node)
 
-    def stale(self, call, view):  # hot
-        """Is the notification at hand older than the one before? (RFC 7641 section 3.4)"""
-        if call.number == ABSENT or not view.has(IX_OBSERVE) or not self._watched(call, view):
+    def is_stale(self, request, view):  # hot
+        """Return True for a notification older than the one before (RFC 7641 section 3.4)."""
+        if request.observe_number == ABSENT or not view.has(IX_OBSERVE):
             return False
-        if view.index[CODE] >= _ERROR or (view.now_ms - call.number_ms) & CLOCK_MASK > _REORDER_MS:
+        if not request.is_observation(view) or view.index[CODE] >= _FIRST_NO_SUCCESS:
             return False
-        ahead = (view.index[IX_OBSERVE] - call.number) & 0xFFFFFF
+        if (view.now_ms - request.notified_ms) & CLOCK_MASK > _REORDER_MS:
+            return False
+        ahead = (view.index[IX_OBSERVE] - request.observe_number) & 0xFFFFFF
         return ahead == 0 or ahead >= 0x800000
 
-    def answer(self, call, view, code):  # hot
-        """Take the message at hand."""
-        if self._watched(call, view):
-            self._note(call, view, code)
-        elif self._advance(call, view, code):
+    def handle(self, request, view, code):  # hot
+        """Handle a response to `request`."""
+        if request.is_observation(view):
+            self._on_notification(request, view, code)
+        elif self._on_block1(request, view, code):
             return
-        if code >= _ERROR:
-            self._deliver(call, view, False)
+        if code >= _FIRST_NO_SUCCESS:
+            self._deliver(request, view, False)
         elif view.has(IX_BLOCK2):
-            self._piece(call, view, view.index[IX_BLOCK2])
-        elif call.offset:
-            # a server that does not keep long answers repeats their code alone
-            self._retry(call)
+            self._on_block2(request, view, view.index[IX_BLOCK2])
+        elif request.offset:
+            # a server that does not cache long responses repeats their code alone
+            self._retry(request)
         else:
-            self._collect(call, view, False)
+            self._collect(request, view, False)
 
-    def fail(self, call, failure):  # hot
-        """Nothing will come any more."""
+    def fail(self, request, failure):  # hot
+        """End the request without a response; failure: TIMEOUT, RESET, ..."""
         response = self.response
         response.code = response.offset = response.length = 0
         response.failure = failure
         response.into = None
         response.more = False
         response.last = True
-        response.call = call
-        function = call.on_response
-        if call.observing and failure >= BROKEN:
-            self.client.cancel(call)  # or it would go on notifying
+        response.request = request
+        function = request.on_response
+        if request.observing and failure >= BROKEN:
+            self.client.cancel(request)  # the server is still notifying
         else:
-            self.client.release(call)
+            self.client.release(request)
         if function is not None:
-            guarded(function, response, self.node)
+            call_callback(function, response, self.node)
 
-    def _watched(self, call, view):  # hot
-        """Is the message about the observation, and not about a block of a notification?"""
-        return (
-            call.observing and equal(view.buf, view.index[TOKEN], call.watch, 0, TOKEN_BYTES) == 1
-        )
-
-    def _note(self, call, view, code):  # hot
-        """A notification: from now on the older ones are old."""
-        call.restart()
-        if code >= _ERROR or not view.has(IX_OBSERVE):
-            call.observing = False
+    def _on_notification(self, request, view, code):  # hot
+        request.restart()
+        if code >= _FIRST_NO_SUCCESS or not view.has(IX_OBSERVE):
+            request.observing = False
             return
-        call.number = view.index[IX_OBSERVE]
-        call.number_ms = view.now_ms
-        call.limit_ms = 0
+        request.observe_number = view.index[IX_OBSERVE]
+        request.notified_ms = view.now_ms
+        request.timeout_ms = 0
         age_s = view.uint(IX_MAX_AGE, 60)
-        if age_s > _LONGEST_AGE_S:
-            age_s = _LONGEST_AGE_S
-        # RFC 7641 section 3.3.1: 5 to 15 s later, for not all should come at once
+        if age_s > _MAX_AGE_LIMIT_S:
+            age_s = _MAX_AGE_LIMIT_S
+        # RFC 7641 section 3.3.1: register again 5 to 15 s later, not all clients at the same time
         wait_ms = age_s * 1000 + 5000 + (10000 * (random16(self.node.messaging.random) >> 6) >> 10)
-        call.fresh_ms = (view.now_ms + wait_ms) & CLOCK_MASK
+        request.stale_ms = (view.now_ms + wait_ms) & CLOCK_MASK
 
-    def _advance(self, call, view, code):  # hot
-        """Go on with the next block of the payload. False: the answer is one to the whole."""
-        size = 16 << call.szx1
-        if len(call.payload) <= size or call.offset:
+    def _on_block1(self, request, view, code):  # hot
+        """Send the next block of the payload; return False if the response is the final one."""
+        size = 16 << request.szx1
+        if len(request.payload) <= size or request.offset:
             return False
         szx = view.index[IX_BLOCK1] & 7 if view.has(IX_BLOCK1) else 7
-        if code == REQUEST_ENTITY_TOO_LARGE and call.sent == 0 and szx < call.szx1:
-            call.szx1 = szx  # RFC 7959 section 2.9.3: smaller blocks would do
-        elif code >= _ERROR or szx == 7 or call.sent + size >= len(call.payload):
+        if code == REQUEST_ENTITY_TOO_LARGE and request.sent == 0 and szx < request.szx1:
+            request.szx1 = szx  # RFC 7959 section 2.9.3: the server asks for smaller blocks
+        elif code >= _FIRST_NO_SUCCESS or szx == 7 or request.sent + size >= len(request.payload):
             return False
-        elif view.index[IX_BLOCK1] >> 4 != call.sent >> (call.szx1 + 4):
-            self.fail(call, BROKEN)
+        elif view.index[IX_BLOCK1] >> 4 != request.sent >> (request.szx1 + 4):
+            self.fail(request, BROKEN)
             return True
         else:
-            call.sent += size
-            if szx < call.szx1:
-                call.szx1 = szx
-        self._again(call)
+            request.sent += size
+            if szx < request.szx1:
+                request.szx1 = szx
+        self._resend(request)
         return True
 
-    def _piece(self, call, view, value):  # hot
-        """A block of the answer."""
-        if self._is_odd(call, value, view.index[SIZE] - view.index[PAYLOAD]):
-            self.fail(call, BROKEN)
-        elif call.same_etag(view):
-            if value & 7 < call.largest:
-                call.szx2 = value & 7
-            self._collect(call, view, value & 8 != 0)
+    def _on_block2(self, request, view, value):  # hot
+        """Handle a block of the response; value: of its Block2 option."""
+        if not _fits(value, request.offset, view.index[SIZE] - view.index[PAYLOAD]):
+            self.fail(request, BROKEN)
+        elif request.is_same_etag(view):
+            if value & 7 < request.max_szx:
+                request.szx2 = value & 7
+            self._collect(request, view, value & 8 != 0)
         else:
-            # the state changed meanwhile, and what came belongs to another
-            call.restart()
-            self._retry(call)
+            # the representation has changed: fetch it from the start
+            request.restart()
+            self._retry(request)
 
-    def _is_odd(self, call, value, length):  # hot
-        szx = value & 7
-        if szx == 7 or (value >> 4) << (szx + 4) != call.offset:
-            return True
-        return length > 16 << szx or (value & 8 and length != 16 << szx)
-
-    def _collect(self, call, view, more):  # hot
-        if call.into is not None:
+    def _collect(self, request, view, more):  # hot
+        if request.into is not None:
             length = view.index[SIZE] - view.index[PAYLOAD]
-            if call.offset + length > len(call.into):
-                self.fail(call, TOO_LONG)
+            if request.offset + length > len(request.into):
+                self.fail(request, TOO_LONG)
                 return
-            copy(call.into, call.offset, view.buf, view.index[PAYLOAD], length)
-        self._deliver(call, view, more)
+            copy(request.into, request.offset, view.buf, view.index[PAYLOAD], length)
+        self._deliver(request, view, more)
 
-    def _deliver(self, call, view, more):  # hot
+    def _deliver(self, request, view, more):  # hot
+        """Prepare the request for what follows, then call on_response."""
         response = self.response
         response.code = view.index[CODE]
         response.failure = 0
-        response.offset = call.offset
+        response.offset = request.offset
         response.length = view.index[SIZE] - view.index[PAYLOAD]
         response.into = None
-        call.offset += response.length
-        if call.into is not None and response.code < _ERROR:
-            response.into = call.into
+        request.offset += response.length
+        if request.into is not None and response.code < _FIRST_NO_SUCCESS:
+            response.into = request.into
             response.offset = 0
-            response.length = call.offset
+            response.length = request.offset
         response.more = more
-        response.last = not more and not call.observing
-        response.call = call
-        self._tell(call, response)
-
-    def _tell(self, call, response):  # hot
-        function = call.on_response
-        if response.more:
-            self._again(call)
+        response.last = not more and not request.observing
+        response.request = request
+        function = request.on_response
+        if more:
+            self._resend(request)
             if response.into is not None:
-                return  # it is heard when it is whole
-        elif call.observing:
-            call.state = WATCHING
-            call.until_ms = call.fresh_ms
-            call.retries = 0
-            call.restart()
+                return  # delivered when it is complete
+        elif request.observing:
+            request.state = OBSERVING
+            request.deadline_ms = request.stale_ms
+            request.retries = 0
+            request.restart()
             self.node.reschedule()
         else:
-            self.client.release(call)
+            self.client.release(request)
         if function is not None:
-            guarded(function, response, self.node)
-        response.into = None  # or a long answer would stay on the heap
+            call_callback(function, response, self.node)
+        response.into = None  # a reference would keep a long buffer on the heap
 
-    def _retry(self, call):  # hot
-        if call.retries == _RETRIES:
-            self.fail(call, BROKEN)
+    def _retry(self, request):  # hot
+        if request.retries == _MAX_RETRIES:
+            self.fail(request, BROKEN)
         else:
-            call.retries += 1
-            self._again(call)
+            request.retries += 1
+            self._resend(request)
 
-    def _again(self, call):  # hot
-        call.state = READY
+    def _resend(self, request):  # hot
+        """Have the request sent again for its next block."""
+        request.state = READY
         self.node.reschedule()
+
+
+def _fits(value, offset, length):  # hot
+    """Return True if a block with this Block2 value and payload length continues at `offset`."""
+    szx = value & 7
+    if szx == 7 or (value >> 4) << (szx + 4) != offset:
+        return False
+    return length == 16 << szx or (length < 16 << szx and not value & 8)

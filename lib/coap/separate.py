@@ -1,7 +1,7 @@
-"""Separate responses: promised in a handler, given when the application has them (RFC 7252 5.2.2).
+"""Separate responses (RFC 7252 section 5.2.2): deferred in a handler, sent when there is a result.
 
-A promise keeps who asked, the token and, once it is answered, the parts of the response; the
-message layer has the response written anew for each retransmission.
+An entry keeps the peer, the token and, once the application has responded, the parts of the
+response; the message is written again for each retransmission, so that no entry holds one.
 """
 
 from array import array
@@ -23,83 +23,87 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
 )
 
-# Words of a promise
+# Words of an entry
 _STATE = const(0)
 _MID = const(1)  # of the request
 _TYPE = const(2)  # of the request
-_SINCE_MS = const(3)
+_DEFERRED_MS = const(3)
 _CODE = const(4)
 _FORMAT = const(5)
 _MAX_AGE = const(6)
-_SLOT = const(7)  # in the message layer
-_UNWANTED = const(8)  # classes of answers that nobody wants to hear, as in No-Response (RFC 7967)
+_EXCHANGE = const(7)  # in the message layer, -1 for none; a serial number while deferred
+_SUPPRESSED = const(8)  # classes of responses that are not sent, as in No-Response
 _WORDS = const(9)
 
-# What else belongs to one
+# Objects of an entry
 _TOKEN = const(0)
 _PAYLOAD = const(1)
-_TAG = const(2)  # its ETag
-_SECURED = const(3)  # how to protect the response
+_ETAG = const(2)
+_REQUEST_ID = const(3)  # what OSCORE needs to protect the response; None
 _PARTS = const(4)
 
 _FREE = const(0)
-_MADE = const(1)
-_KEPT = const(2)  # answered, and not yet settled
+_DEFERRED = const(1)
+_RESPONDED = const(2)  # and the response is not acknowledged yet
 
-_TO_GROUP = const(0x118)  # unwanted of a group: 4.xx, 5.xx, and what has no payload (RFC 7252 8.2)
+_TO_GROUP = const(0x118)  # 4.xx, 5.xx and empty payloads (RFC 7252 section 8.2)
 _EMPTY = const(0x100)
 
 RESPONSE_TIMEOUT_MS = const(247000)
 
 
 class SeparateResponses:
-    """The promises of a node: a fixed number of them."""
+    """The deferred responses of a node, in a fixed number of entries."""
 
-    def __init__(self, node, slots):
+    def __init__(self, node, entries):
         self.node = node
-        self.words = array("i", [0] * (_WORDS * slots))
-        self.peers = [None] * slots
-        self.parts = [b""] * (_PARTS * slots)  # type: list
+        self.words = array("i", [0] * (_WORDS * entries))
+        self.peers = [None] * entries
+        self.parts = [b""] * (_PARTS * entries)  # type: list
         self.open_count = 0
-        self.handle_count = 0  # makes each ticket a new one
-        self.writer = MessageBuilder(node.tx)
+        self.handle_count = 0  # makes each handle a new one
+        self.message = MessageBuilder(node.tx)
 
     def defer(self, view, code):
-        """A ticket for the request at hand, an int; -1 when no promise can be made.
+        """Return a handle for the response to the request, -1 when no entry is free.
 
-        `code` is the response's unless respond() names another.
+        `code` is that of the response unless respond() names another.
         """
         for i in range(len(self.peers)):
             at = i * _WORDS
             if self.words[at] == _FREE:
                 self.handle_count = (self.handle_count + 1) & 0xFFFF
-                self.words[at] = _MADE
+                self.words[at] = _DEFERRED
                 self.words[at + _MID] = view.index[MID]
                 self.words[at + _TYPE] = view.index[TYPE]
-                self.words[at + _SINCE_MS] = view.now_ms
+                self.words[at + _DEFERRED_MS] = view.now_ms
                 self.words[at + _CODE] = code
-                self.words[at + _SLOT] = self.handle_count
-                self.words[at + _UNWANTED] = self._unwanted(view)
+                self.words[at + _EXCHANGE] = self.handle_count
+                self.words[at + _SUPPRESSED] = self._suppressed_classes(view)
                 self.peers[i] = view.peer
                 at = i * _PARTS
                 self.parts[at + _TOKEN] = view.token()
-                self.parts[at + _SECURED] = self.node.oscore.keep(view) if view.context else None
+                self.parts[at + _REQUEST_ID] = (
+                    self.node.oscore.save_request_id(view) if view.context else None
+                )
                 self.open_count += 1
                 self.node.update_message_mask()
-                self.node.reschedule()  # its patience may end first
+                self.node.reschedule()  # its time limit may be the next that ends
                 return self.handle_count * len(self.peers) + i
         self.node.counters[COUNT_REFUSED] += 1
         return -1
 
     def acknowledge_duplicate(self, view):  # hot
-        """Is the request at hand one whose answer is promised? Then its ACK, in tx; else -1."""
+        """Write an ACK for a duplicate whose response is deferred; return its length, or -1 for a
+        request that is none.
+        """
         if self.find(view) < 0:
             return -1
         self.node.counters[COUNT_DUPLICATES] += 1
         return self.node.messaging.write_ack(view)
 
     def find(self, view):  # hot
-        """Which promise was made to the request at hand; -1: none."""
+        """Return the entry of the request, -1 for none."""
         i = len(self.peers) if self.open_count else 0
         while i:
             i -= 1
@@ -110,30 +114,32 @@ class SeparateResponses:
         return -1
 
     def cancel(self, view):  # hot
-        """The request at hand has been answered after all: nothing is owed to it."""
+        """Free the entry of a request that its handler has responded to after all."""
         i = self.find(view)
-        if i >= 0 and self.words[i * _WORDS] == _MADE:
+        if i >= 0 and self.words[i * _WORDS] == _DEFERRED:
             self._free(i)
 
-    def respond(self, ticket, code, payload, content_format, max_age_s, etag):
-        """Answer a promise; code 0: the one it was made with. False: the ticket is not open."""
-        i = ticket % len(self.peers)
+    def respond(self, handle, code, payload, content_format, max_age_s, etag):
+        """Respond with `code`, 0 for the one given to defer(). Return False for a handle that is
+        not open.
+        """
+        i = handle % len(self.peers)
         at = i * _WORDS
         words = self.words
-        if words[at] != _MADE or words[at + _SLOT] != ticket // len(self.peers):
+        if words[at] != _DEFERRED or words[at + _EXCHANGE] != handle // len(self.peers):
             return False
         code = code or words[at + _CODE]
-        unwanted = words[at + _UNWANTED]
-        if unwanted >> ((code >> 5) - 1) & 1 or (unwanted & _EMPTY and not payload):
-            self._free(i)  # a CON request has its empty ACK, and that is all
+        suppressed = words[at + _SUPPRESSED]
+        if suppressed >> ((code >> 5) - 1) & 1 or (suppressed & _EMPTY and not payload):
+            self._free(i)  # a CON request has had its empty ACK
             return True
-        words[at] = _KEPT
-        words[at + _SLOT] = -1
+        words[at] = _RESPONDED
+        words[at + _EXCHANGE] = -1
         words[at + _CODE] = code
         words[at + _FORMAT] = ABSENT if content_format is None else content_format
         words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
         self.parts[i * _PARTS + _PAYLOAD] = payload
-        self.parts[i * _PARTS + _TAG] = etag
+        self.parts[i * _PARTS + _ETAG] = etag
         self.node.update_message_mask()
         self.node.reschedule()
         return True
@@ -149,6 +155,7 @@ class SeparateResponses:
         return 0
 
     def wait_ms(self, now_ms):  # hot
+        """Return the milliseconds until due() has something to do."""
         nearest = CLOCK_HALF >> 2
         i = len(self.peers) if self.open_count else 0
         while i:
@@ -160,13 +167,13 @@ class SeparateResponses:
 
     def _service(self, i, at, now_ms):
         words = self.words
-        if words[at] == _MADE and self._left_ms(at, now_ms) == 0:
-            ticket = words[at + _SLOT] * len(self.peers) + i
-            self.respond(ticket, SERVICE_UNAVAILABLE, b"", None, None, b"")
-        if words[at] != _KEPT or words[at + _SLOT] >= 0:
+        if words[at] == _DEFERRED and self._left_ms(at, now_ms) == 0:
+            handle = words[at + _EXCHANGE] * len(self.peers) + i
+            self.respond(handle, SERVICE_UNAVAILABLE, b"", None, None, b"")
+        if words[at] != _RESPONDED or words[at + _EXCHANGE] >= 0:
             return 0
         if words[at + _TYPE] != NON:
-            words[at + _SLOT] = self.node.messaging.open_exchange(self, self.peers[i])
+            words[at + _EXCHANGE] = self.node.messaging.open_exchange(self, self.peers[i])
             return 0
         n = self._write(i, NON, self.node.messaging.next_mid())
         self.node.peer = self.peers[i]
@@ -174,35 +181,40 @@ class SeparateResponses:
         return n
 
     def _left_ms(self, at, now_ms):  # hot
-        if self.words[at] == _MADE:
-            left = (self.words[at + _SINCE_MS] + RESPONSE_TIMEOUT_MS - now_ms) & CLOCK_MASK
+        if self.words[at] == _DEFERRED:
+            left = (self.words[at + _DEFERRED_MS] + RESPONSE_TIMEOUT_MS - now_ms) & CLOCK_MASK
             return left if left < CLOCK_HALF else 0
-        if self.words[at] == _KEPT and self.words[at + _SLOT] < 0:
-            # it waits for a free exchange: whoever frees one hurries the node
+        if self.words[at] == _RESPONDED and self.words[at + _EXCHANGE] < 0:
+            # it waits for a free exchange: close_exchange() has due() called
             return 0 if self.node.messaging.has_free_exchange() else CLOCK_MASK
         return CLOCK_MASK
 
-    # As an owner of exchanges
+    # As the owner of an exchange
 
-    def transmit(self, slot, mid):
-        i = self._holder(slot)
+    def transmit(self, exchange, mid):
+        """Write the response of `exchange` into tx; return its length."""
+        i = self._with_exchange(exchange)
         return self._write(i, CON, mid)
 
-    def on_exchange_done(self, slot, _how):
-        self._free(self._holder(slot))
+    def on_exchange_done(self, exchange, _outcome):
+        """Free the entry: its response was acknowledged, rejected or given up."""
+        self._free(self._with_exchange(exchange))
 
-    def _unwanted(self, view):
-        unwanted = _TO_GROUP if view.group else 0
-        # only where the feature is: without it the option is one of those that are ignored
+    def _suppressed_classes(self, view):
+        suppressed = _TO_GROUP if view.group else 0
+        # without the extension NoResponse the option is ignored, as any elective one
         if view.index[FLAGS] & self.node.option_mask & 1 << IX_NO_RESPONSE:
-            unwanted |= view.index[IX_NO_RESPONSE]
-        return unwanted
+            suppressed |= view.index[IX_NO_RESPONSE]
+        return suppressed
 
-    def _holder(self, slot):
+    def _with_exchange(self, exchange):
         for i in range(len(self.peers)):
-            if self.words[i * _WORDS] == _KEPT and self.words[i * _WORDS + _SLOT] == slot:
+            if (
+                self.words[i * _WORDS] == _RESPONDED
+                and self.words[i * _WORDS + _EXCHANGE] == exchange
+            ):
                 return i
-        raise ValueError("no promise has this exchange")
+        raise ValueError("no separate response has this exchange")
 
     def _free(self, i):
         self.words[i * _WORDS] = _FREE
@@ -217,13 +229,13 @@ class SeparateResponses:
         i *= _PARTS
         words = self.words
         payload = self.parts[i + _PAYLOAD]
-        secured = self.parts[i + _SECURED]
-        writer = self.writer.begin(kind, words[at + _CODE], mid, self.parts[i + _TOKEN])
-        if self.parts[i + _TAG]:
-            writer.option(ETAG, self.parts[i + _TAG])
+        request_id = self.parts[i + _REQUEST_ID]
+        message = self.message.begin(kind, words[at + _CODE], mid, self.parts[i + _TOKEN])
+        if self.parts[i + _ETAG]:
+            message.option(ETAG, self.parts[i + _ETAG])
         if words[at + _FORMAT] != ABSENT and (payload or words[at + _CODE] == CONTENT):
-            writer.uint(CONTENT_FORMAT, words[at + _FORMAT])
+            message.uint(CONTENT_FORMAT, words[at + _FORMAT])
         if words[at + _MAX_AGE] != ABSENT:
-            writer.uint(MAX_AGE, words[at + _MAX_AGE])
-        n = max(writer.payload(payload).n, 0)
-        return self.node.oscore.late(secured, n) if secured and n else n
+            message.uint(MAX_AGE, words[at + _MAX_AGE])
+        n = max(message.payload(payload).n, 0)
+        return self.node.oscore.protect_separate(request_id, n) if request_id and n else n

@@ -57,7 +57,7 @@ class Report(Extension):
         self.on_done = on_done
         call = self.node.client.post(self.peer, self.path, payload, self._on_response)
         call.content_format = content_format
-        call.limit_ms = self.limit_ms
+        call.timeout_ms = self.limit_ms
         self.call = call
 
     def stop(self):

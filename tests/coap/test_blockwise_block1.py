@@ -167,7 +167,7 @@ def test_announced_too_large():
 
 
 def test_a_block_larger_than_a_message_is_refused_with_the_size_that_fits():
-    node = seeded(Blockwise(), room=128)
+    node = seeded(Blockwise(), max_payload=128)
     node.add("store", Store())
     answer = send(node, BODY, 0, 6)
     assert answer.code == 0x8D and answer.uint(BLOCK1) == 8 | 3
@@ -175,7 +175,7 @@ def test_a_block_larger_than_a_message_is_refused_with_the_size_that_fits():
 
 
 def test_the_node_may_ask_for_smaller_blocks_at_once():
-    node = seeded(Blockwise(), room=600)  # blocks of 512, and yet 1024 would not fit
+    node = seeded(Blockwise(), max_payload=600)  # blocks of 512, and yet 1024 would not fit
     node.add("store", Store())
     node.view.index[62] = 1152  # the longest message that it takes
     answer = send(node, BODY, 0, 6)
@@ -204,7 +204,7 @@ def test_expiry():
     assert send(node, BODY, 1, now_ms=999).code == 0x5F
     assert node.due(1998) == 0
     assert send(node, BODY, 2, now_ms=1998).code == 0x5F
-    assert node.due(2998) == 0 and node.features[0].transfers.used == 0
+    assert node.due(2998) == 0 and node.extensions[0].transfers.used == 0
     assert send(node, BODY, 3, now_ms=2998).code == 0x88
 
 
@@ -263,10 +263,10 @@ def test_no_slot_is_unavailable_and_counted():
 
 def test_a_slot_gets_its_buffer_with_its_first_transfer_and_keeps_it():
     node = serving(slots=2)
-    buffers = node.features[0].transfers.buffers
+    buffers = node.extensions[0].transfers.buffers
     assert buffers == [None, None]
     assert transfer(node, BODY).code == 0x44
-    assert buffers[0] is None and len(buffers[1]) == node.features[0].transfers.size
+    assert buffers[0] is None and len(buffers[1]) == node.extensions[0].transfers.size
     first = buffers[1]
     assert transfer(node, BODY).code == 0x44
     assert buffers[0] is None and buffers[1] is first
@@ -301,7 +301,7 @@ def test_a_long_answer_that_is_given_up_leaves_nothing_behind(way, payload):
 def test_a_stream_needs_no_buffer():
     node = serving(slots=1)
     assert send(node, BODY, 0, path="stream").code == 0x5F
-    assert node.resource_at("stream").seen and node.features[0].transfers.buffers == [None]
+    assert node.resource_at("stream").seen and node.extensions[0].transfers.buffers == [None]
 
 
 def test_a_full_heap_is_unavailable_and_counted():
@@ -309,7 +309,7 @@ def test_a_full_heap_is_unavailable_and_counted():
     answer = send(node, BODY, 0)
     assert (answer.code, answer.uint(MAX_AGE)) == (0xA3, 5)
     assert node.counters[COUNT_BLOCKS_REFUSED] == 1
-    node.features[0].transfers.size = 2048  # somebody has given memory back
+    node.extensions[0].transfers.size = 2048  # somebody has given memory back
     assert transfer(node, BODY).code == 0x44
 
 
@@ -374,7 +374,7 @@ def test_a_stream_sees_block_after_block():
         (192, False, body[192:]),
     ]
     assert len({item[0] for item in seen}) == 1 and seen[0][0] >= 0
-    assert node.features[0].transfers.used == 0
+    assert node.extensions[0].transfers.used == 0
     ask(node, request(PUT, "stream", payload=b"one"))
     assert seen[-1] == (-1, 0, False, b"one")
 
@@ -447,7 +447,7 @@ def test_a_separate_response_ends_the_transfer():
     tickets = []
 
     def later(request, reply):
-        tickets.append((request.ticket(), request.payload_bytes()))
+        tickets.append((request.defer(), request.payload_bytes()))
         return SEPARATE
 
     node.resource_at("store").handlers[PUT] = later

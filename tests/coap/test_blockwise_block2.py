@@ -103,7 +103,7 @@ def test_a_large_answer_is_cut_unasked(path):
 
 @cases((1024, 6), (1023, 5), (512, 5), (256, 4), (100, 2), (16, 0))
 def test_our_blocks_are_as_large_as_a_message_can_hold(room, szx):
-    node = serving(room=room)
+    node = serving(max_payload=room)
     for path in ("bytes", "written", "part"):
         body, found = collect(node, path, 6)
         assert body == BODY and {answer.uint(BLOCK2) & 7 for answer in found} == {szx}
@@ -119,7 +119,7 @@ def test_a_part_that_is_too_short_is_a_mistake():
 
 
 def test_a_later_block_of_a_larger_size_than_ours_is_its_first_part():
-    node = serving(room=128)
+    node = serving(max_payload=128)
     for path in ("bytes", "written", "part"):
         answer = plain(node, path, options=[block(BLOCK2, 1, 0, 6)])
         assert answer.payload == BODY[1024:1152]

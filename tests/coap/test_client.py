@@ -56,7 +56,7 @@ def test_a_piggybacked_response_ends_the_exchange():
     request = sent(node)
     piggyback(node, request, 0x45, b"open")
     assert told.only == ("2.05", b"open", True)
-    assert client.free() and node.messaging.has_free_exchange() and due(node, 100000) == []
+    assert client.has_free() and node.messaging.has_free_exchange() and due(node, 100000) == []
     assert node.messaging.is_verified("server")
     piggyback(node, request, 0x45, b"again")
     assert len(told.all) == 1
@@ -80,11 +80,11 @@ def test_without_a_function_nobody_is_told():
     node, client, _ = asking()
     client.get("server", "v")
     piggyback(node, sent(node), 0x45, b"open")
-    assert client.free()
+    assert client.has_free()
 
 
 def test_tokens_and_mids_differ():
-    node, client, told = asking(slots=3, nstart=3)
+    node, client, told = asking(requests=3, nstart=3)
     for _ in range(3):
         client.get("server", "v", told)
     messages = [message for _, message in due(node, 0)]
@@ -209,7 +209,7 @@ def test_nobody_answers():
     wire.join("node", node)
     server = wire.join("server", Peer(wire, silent))
     wire.run(120000)
-    assert told.only == ("timeout", b"", True) and client.free()
+    assert told.only == ("timeout", b"", True) and client.has_free()
     assert len(server.got) == 5 and node.counters[COUNT_GIVEN_UP] == 1
     assert len({message.mid for _, message in server.got}) == 1
     assert len({message.token for _, message in server.got}) == 1
@@ -221,12 +221,12 @@ def test_an_ack_without_a_response_is_given_up():
     acknowledge(node, sent(node), now_ms=1000)
     assert due(node, 93999) == [] and told.all == [] and node.wait_ms(93999) == 1
     assert due(node, 94000) == []
-    assert told.only == ("timeout", b"", True) and client.free()
+    assert told.only == ("timeout", b"", True) and client.has_free()
 
 
 def test_patience_is_a_setting_of_the_call():
     node, client, told = asking()
-    client.get("server", "v", told).patience_ms = 5000
+    client.get("server", "v", told).response_timeout_ms = 5000
     acknowledge(node, sent(node))
     assert due(node, 5000) == [] and told.only[0] == "timeout"
 
@@ -238,10 +238,10 @@ def test_a_limit_ends_the_call_wherever_it_stands(stage):
         node.messaging.open_exchange(
             Told(), "blocker"
         )  # takes the only exchange: the call is not sent
-        node.messaging.owners[0].transmit = lambda slot, mid: 4
+        node.messaging.owners[0].transmit = lambda exchange, mid: 4
         due_now = node.due(0)
         assert due_now == 4
-    client.get("server", "v", told).limit_ms = 1500
+    client.get("server", "v", told).timeout_ms = 1500
     if stage:
         request = sent(node)
         if stage == 2:
@@ -250,7 +250,7 @@ def test_a_limit_ends_the_call_wherever_it_stands(stage):
         assert node.due(0) == 0
     assert node.due(1499) == 0 and told.all == []
     node.due(1500)
-    assert told.only == ("timeout", b"", True) and client.free()
+    assert told.only == ("timeout", b"", True) and client.has_free()
 
 
 def test_rst():
@@ -258,7 +258,9 @@ def test_rst():
     client.get("server", "v", told)
     reset(node, sent(node))
     assert (
-        told.only == ("reset", b"", True) and client.free() and node.messaging.has_free_exchange()
+        told.only == ("reset", b"", True)
+        and client.has_free()
+        and node.messaging.has_free_exchange()
     )
 
 
@@ -295,7 +297,7 @@ def test_a_non_is_rejected_or_never_answered():
 
 
 def test_one_request_at_a_time_to_a_peer():
-    node, client, told = asking(slots=3)
+    node, client, told = asking(requests=3)
     client.get("server", "1", told)
     client.get("server", "2", told)
     client.get("other", "3", told)
@@ -331,18 +333,18 @@ def test_a_non_waits_for_the_exchange_before_it():
     assert sent(node, 200).kind == NON
 
 
-def test_all_slots_taken():
-    node, client, told = asking(slots=1)
-    assert client.free()
+def test_a_request_beyond_the_last_is_refused():
+    node, client, told = asking(requests=1)
+    assert client.has_free()
     client.get("server", "v", told)
-    assert not client.free()
+    assert not client.has_free()
     error = raises(CoapError, client.get, "server", "w", told)
-    assert error.code == 0xA3 and "slots" in error.why
+    assert error.code == 0xA3 and "requests" in error.why
     assert len(due(node, 0)) == 1 and node.counters[COUNT_NO_EXCHANGE] == 1
 
 
-def test_in_the_function_the_slot_is_free_again():
-    node, client, told = asking(slots=1)
+def test_a_request_may_be_begun_in_on_response():
+    node, client, told = asking(requests=1)
 
     def again(response):
         told.at_once = None
@@ -367,7 +369,7 @@ def test_a_function_that_raises_is_logged():
     request = sent(node)
     acknowledge(node, request)
     assert respond(node, request, 0x45, b"x") == "ack"
-    assert client.free() and node.counters[COUNT_HANDLER_ERRORS] == 1
+    assert client.has_free() and node.counters[COUNT_HANDLER_ERRORS] == 1
 
 
 def test_a_cancelled_request_is_forgotten():
@@ -376,14 +378,14 @@ def test_a_cancelled_request_is_forgotten():
     request = sent(node)
     client.cancel(call)
     client.cancel(call)
-    assert client.free() and node.messaging.has_free_exchange() and due(node, 3000) == []
+    assert client.has_free() and node.messaging.has_free_exchange() and due(node, 3000) == []
     piggyback(node, request, 0x45, b"x")
     assert respond(node, request, 0x45, b"x") == "rst"
     assert told.all == []
 
 
 def test_requests_wait_for_an_exchange():
-    node, client, told = asking(slots=2, exchanges=1)
+    node, client, told = asking(requests=2, exchanges=1)
     client.get("one", "v", told)
     client.get("two", "v", told)
     first = due(node, 0)
@@ -394,11 +396,11 @@ def test_requests_wait_for_an_exchange():
 
 
 def test_a_request_that_does_not_fit_is_told():
-    node, client, told = asking(room=64)
+    node, client, told = asking(max_payload=64)
     client.get("server", "a" * 200, told)
     assert due(node, 0) == [] and told.only == ("too long", b"", True)
     client.get("server", "a" * 200, told).confirmable = False
-    assert due(node, 0) == [] and client.free() and node.messaging.has_free_exchange()
+    assert due(node, 0) == [] and client.has_free() and node.messaging.has_free_exchange()
 
 
 def test_paths_are_kept_as_options():
@@ -427,7 +429,7 @@ def counting(executed):
 
 def answering_late(server):
     def handle(request, reply):
-        ticket = request.ticket()
+        ticket = request.defer()
         server.after(8000, lambda now_ms: server.respond(ticket, b"at last"))
         return SEPARATE
 
@@ -438,7 +440,7 @@ def answering_late(server):
 def test_over_a_bad_wire_each_request_is_executed_once(loss_pct, duplicate_pct, delay_ms):
     for seed in range(6):
         wire = LossyLink(loss_pct, duplicate_pct, delay_ms, seed=seed + 1)
-        node, client, told = asking(slots=4)
+        node, client, told = asking(requests=4)
         server = seeded()
         executed = []
 
@@ -448,7 +450,7 @@ def test_over_a_bad_wire_each_request_is_executed_once(loss_pct, duplicate_pct, 
         for i in range(4):
             client.post("server", "count", b"%d" % i, told)
         wire.run(400000)
-        assert client.free() and node.messaging.has_free_exchange() and len(told.all) == 4
+        assert client.has_free() and node.messaging.has_free_exchange() and len(told.all) == 4
         answered = sorted([payload for why, payload, _ in told.all if why != "timeout"])
         assert len(set(answered)) == len(answered)
         assert sorted(executed) == sorted(set(executed))
@@ -469,4 +471,4 @@ def test_separate_responses_over_a_bad_wire():
         client.get("server", "late", told)
         wire.run(400000)
         assert told.only == ("2.05", b"at last", True), seed
-        assert server.separate.open_count == 0 and client.free()
+        assert server.separate.open_count == 0 and client.has_free()

@@ -46,7 +46,7 @@ class Turn:
 def check(once, turn):
     for _ in range(40):
         once()
-    assert not turn.client.used
+    assert not turn.client.active_count
     locked(once)
     assert allocated(once, 10) == 0
     assert retained(once, 10) == 0
@@ -76,7 +76,7 @@ def test_post_with_options():
         call = turn.client.post("server", b"r/node", PAYLOAD, heard)
         call.content_format = SENML_CBOR
         call.accept = 60
-        call.limit_ms = 5000
+        call.timeout_ms = 5000
         piggybacked(turn)
 
     check(once, turn)
@@ -117,7 +117,7 @@ def test_retransmission_and_giving_up():
     def once():
         turn.client.get("server", "v")
         sent = 0
-        while turn.client.used:
+        while turn.client.active_count:
             if turn.node.due(turn.now_ms):
                 sent += 1
             else:

@@ -38,7 +38,7 @@ def test_pieces_of_an_answer():
     assert b"".join([payload for _, payload, _ in told.all]) == whole
     assert told.offsets == [0, 64, 128] and told.more == [True, True, False]
     assert [last for _, _, last in told.all] == [False, False, True]
-    assert client.free() and due(node, 0) == []
+    assert client.has_free() and due(node, 0) == []
 
 
 def test_a_buffer_collects_the_answer():
@@ -48,7 +48,7 @@ def test_a_buffer_collects_the_answer():
     for _ in range(3):
         serve(sent(node), node, whole)
     assert told.only == ("2.05", whole, True) and told.offsets == [0]
-    assert client.intake.response.into is None  # the heap has it back
+    assert client.reassembly.response.into is None  # the heap has it back
 
 
 def test_a_short_answer_fills_the_buffer_too():
@@ -65,7 +65,7 @@ def test_a_buffer_that_is_too_small(size):
     client.get("server", "v", told).into = bytearray(size)
     for _ in range(1 if size < 64 else 3):
         serve(sent(node), node, text(150))
-    assert told.only == ("too long", b"", True) and client.free() and due(node, 0) == []
+    assert told.only == ("too long", b"", True) and client.has_free() and due(node, 0) == []
 
 
 def test_an_error_is_not_put_into_the_buffer():
@@ -101,7 +101,7 @@ def test_a_block_that_does_not_fit_ends_the_call(num, more, szx, length, second)
     if second:
         serve(sent(node), node, whole)
     piggyback(node, sent(node), 0x45, whole[:length], [block(BLOCK2, num, more, szx)])
-    assert told.all[-1] == ("broken transfer", b"", True) and client.free()
+    assert told.all[-1] == ("broken transfer", b"", True) and client.has_free()
     assert due(node, 0) == []
 
 
@@ -121,7 +121,7 @@ def test_an_error_in_the_middle_is_told():
     client.get("server", "v", told)
     serve(sent(node), node, text(150))
     piggyback(node, sent(node), 0x88)
-    assert told.all[-1] == ("4.08", b"", True) and client.free()
+    assert told.all[-1] == ("4.08", b"", True) and client.has_free()
 
 
 def test_another_state_begins_anew():
@@ -139,7 +139,7 @@ def test_a_state_that_never_rests_is_given_up():
     node, client, told = asking()
     client.get("server", "v", told)
     rounds = 0
-    while not client.free() or client.used:
+    while not client.has_free() or client.active_count:
         rounds += 1
         serve(sent(node), node, text(150), etag=b"%d" % rounds)
         assert rounds < 20
@@ -198,7 +198,7 @@ def test_an_answer_that_is_no_continue_is_the_answer(code, options):
     node, client, told = asking()
     client.post("server", "v", bytes(2000), told)
     piggyback(node, sent(node), code, b"", options)
-    assert told.only[0] == "{}.{:02}".format(code >> 5, code & 31) and client.free()
+    assert told.only[0] == "{}.{:02}".format(code >> 5, code & 31) and client.has_free()
 
 
 def test_a_continue_for_another_block():
@@ -218,7 +218,7 @@ def test_a_repeated_continue_does_not_skip_a_block():
 
 
 def test_a_small_node_asks_for_small_blocks():
-    node, client, told = asking(room=100)
+    node, client, told = asking(max_payload=100)
     client.get("server", "v", told)
     assert sent(node).uint(BLOCK2) == 2
     client.post("server", "v", bytes(100))

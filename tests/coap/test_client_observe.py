@@ -45,7 +45,7 @@ def test_notifications_are_told():
     assert notify(node, request, 12, b"third", 2000, kind=CON) == "ack"
     assert notify(node, request, 12, b"third", 3000, kind=CON) == "ack"
     assert payloads(told) == [b"first", b"second", b"third"]
-    assert client.used == 1 and node.messaging.has_free_exchange()
+    assert client.active_count == 1 and node.messaging.has_free_exchange()
 
 
 @cases(
@@ -71,7 +71,7 @@ def test_a_server_that_does_not_observe():
     client.observe("server", "v", told)
     request = sent(node)
     piggyback(node, request, 0x45, b"only")
-    assert told.only == ("2.05", b"only", True) and client.free()
+    assert told.only == ("2.05", b"only", True) and client.has_free()
     assert notify(node, request, 11, b"?", kind=CON) == "rst"
 
 
@@ -79,7 +79,7 @@ def test_a_server_that_does_not_observe():
 def test_an_error_ends_an_observation(code):
     node, client, told, request = observing()
     assert respond(node, request, code, b"gone") == "ack"
-    assert told.all[-1][1:] == (b"gone", True) and client.used == 0
+    assert told.all[-1][1:] == (b"gone", True) and client.active_count == 0
     assert notify(node, request, 13, b"?", kind=CON) == "rst"
 
 
@@ -95,21 +95,21 @@ def test_a_registration_may_be_answered_late():
 
 def test_cancel_deregisters():
     node, client, told, request = observing()
-    client.cancel(client.calls[-1])
+    client.cancel(client.requests[-1])
     goodbye = sent(node, 1000)
     assert goodbye.uint(OBSERVE) == 1 and goodbye.token == request.token
     assert goodbye.all(11) == request.all(11) and goodbye.kind == CON
     assert notify(node, request, 11, b"crossed", 1000, kind=CON) == "rst"
     assert notify(node, request, 12, b"crossed", 1000) is None
-    assert client.used == 1
+    assert client.active_count == 1
     piggyback(node, goodbye, 0x45, b"state")
-    assert client.used == 0 and payloads(told) == [b"first"]
+    assert client.active_count == 0 and payloads(told) == [b"first"]
 
 
 def test_cancel_before_it_is_sent_says_nothing():
     node, client, told = asking()
     client.cancel(client.observe("server", "v", told))
-    assert due(node, 0) == [] and client.used == 0
+    assert due(node, 0) == [] and client.active_count == 0
 
 
 def test_cancel_before_the_answer_deregisters():
@@ -121,12 +121,12 @@ def test_cancel_before_the_answer_deregisters():
     assert goodbye.uint(OBSERVE) == 1 and goodbye.token == request.token
     assert goodbye.mid != request.mid
     reset(node, goodbye)
-    assert client.used == 0 and told.all == []
+    assert client.active_count == 0 and told.all == []
 
 
 def test_the_function_may_cancel():
     node, client, told, request = observing()
-    told.at_once = lambda response: client.cancel(response.call)
+    told.at_once = lambda response: client.cancel(response.request)
     assert notify(node, request, 11, b"enough", 1000, kind=CON) == "ack"
     assert sent(node, 1000).uint(OBSERVE) == 1
 
@@ -163,7 +163,7 @@ def test_a_server_that_went_away():
     wire = LossyLink()
     wire.join("node", node)
     wire.run(200000)
-    assert told.all[-1] == ("timeout", b"", True) and client.used == 0
+    assert told.all[-1] == ("timeout", b"", True) and client.active_count == 0
 
 
 def test_a_long_notification_is_fetched():
@@ -231,10 +231,10 @@ def test_our_own_server_is_followed(loss_pct, duplicate_pct, delay_ms):
         assert payloads(told)[-1] == b"29", seed
         numbers = [int(payload) for payload in payloads(told) if 0 < len(payload) < 3]
         assert numbers == sorted(numbers) and len(numbers) > 15, seed
-        client.cancel(client.calls[-1])
+        client.cancel(client.requests[-1])
         wire.run(100000)
-        assert client.used == 0, seed
-        assert server.features[0].count() == 0 or loss_pct, seed
+        assert client.active_count == 0, seed
+        assert server.extensions[0].count() == 0 or loss_pct, seed
 
 
 def test_a_server_that_restarts_is_registered_with_anew():

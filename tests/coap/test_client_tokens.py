@@ -7,7 +7,7 @@ def test_the_cipher_gives_the_published_vector():
     tokens = Tokens()
     tokens.schedule([0x0100, 0x0908, 0x1110, 0x1918])
     out = bytearray(4)
-    tokens.encipher(0x6574, 0x694C, out)
+    tokens.encrypt(0x6574, 0x694C, out)
     assert out.hex() == "a86842f2"
 
 

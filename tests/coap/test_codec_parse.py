@@ -179,7 +179,7 @@ def test_option_lengths(length):
 @cases((268,), (269,), (270,), (300,), (1034,))
 def test_long_options(length):
     data = encode(CON, GET, 1, b"", [(35, bytes(length))], b"p")
-    r = indexed(data, room=2048)
+    r = indexed(data, max_payload=2048)
     assert r[FLAGS] == REQUEST | 1 << IX_PROXY
     next_option(data, r[IX_PROXY], r)
     assert r[LENGTH] == length
@@ -189,7 +189,7 @@ def test_long_options(length):
 def test_the_longest_option():
     data = bytearray(4 + 3 + 65804)  # made in place: a board has room for one, not for its parts
     data[:7] = b"\x40\x01\x00\x01\x2e\xff\xff"
-    r = indexed(data, room=70000)
+    r = indexed(data, max_payload=70000)
     assert r[FLAGS] == REQUEST
     next_option(data, 4, r)
     assert (r[VALUE], r[LENGTH]) == (7, 65804)

@@ -105,7 +105,7 @@ def test_ready():
     assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok", [(12, b"")], b"open")
     n = write_content(tx, data, r, b"\x00", b"")
     assert bytes(tx[:n]) == encode(ACK, 0x45, 0x1234, b"tok")
-    r = indexed(data, room=4)
+    r = indexed(data, max_payload=4)
     assert write_content(tx, data, r, b"\x00", b"12345") == 0
     assert write_content(tx, data, r, b"\x00", b"1234") == 4 + 3 + 1 + 4
 
@@ -168,8 +168,8 @@ def test_emit_everything_in_order():
 
 def test_emit_refuses_what_does_not_fit():
     data = encode(CON, GET, 7, b"")
-    assert emitted(data, reply_ints(PAYLOAD_LENGTH=64), b"", bytes(64), room=64) != b""
-    assert emitted(data, reply_ints(PAYLOAD_LENGTH=65), b"", bytes(65), room=64) == b""
+    assert emitted(data, reply_ints(PAYLOAD_LENGTH=64), b"", bytes(64), max_payload=64) != b""
+    assert emitted(data, reply_ints(PAYLOAD_LENGTH=65), b"", bytes(65), max_payload=64) == b""
 
 
 def test_a_payload_that_was_cut_goes_out_as_block_or_diagnostic_only():

@@ -210,7 +210,7 @@ def test_a_refresh_brings_new_conditions():
 def test_a_slot_does_not_keep_the_conditions_of_its_last_observer():
     node, resource = observed("c.gt=25", "c.con=1", "c.pmax=1")
     register(node, value=1, options=[(QUERY, b"c.gt=25")])
-    assert node.features[1].count() == 0
+    assert node.extensions[1].count() == 0
     register(node, token=b"\7")
     resource.become(201)
     ((_, message),) = due(node, 0)
@@ -247,7 +247,7 @@ def test_wrong_values_are_named(query, why):
     node.add("v", Scaled())
     answer = register(node, options=[(QUERY, part.encode()) for part in query.split("&")])
     assert (answer.code, answer.payload) == (0x80, why)
-    assert node.features[1].count() == 0
+    assert node.extensions[1].count() == 0
     plain = ask(node, request(1, "v", options=[(QUERY, query.encode())]))
     assert plain.code == 0x45  # without Observe it is nobody's business
 
@@ -300,7 +300,7 @@ def test_notifications_allocate_nothing():
         assert sent
         if node.tx[0] >> 4 & 3 == CON:
             node.messaging.close_exchange(len(node.messaging.owners) - 1)
-            node.features[1].words[4] = -1
+            node.extensions[1].words[4] = -1
 
     for _ in range(40):
         once()

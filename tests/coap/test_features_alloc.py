@@ -163,7 +163,7 @@ def test_notifications(way, verified):
         assert told[0] == 2
 
     nothing_is_allocated(change)
-    assert told[0] == 2 and node.features[1].count() == 1
+    assert told[0] == 2 and node.extensions[1].count() == 1
 
 
 def test_a_confirmable_one_that_is_sent_again_and_replaced():
@@ -216,25 +216,25 @@ def test_an_rst_ends_an_observation():
         drain(node, 1000, None, rst)
 
     nothing_is_allocated(once)
-    assert node.features[1].count() == 0
+    assert node.extensions[1].count() == 0
 
 
 @cases(*[(way, num) for way in WAYS for num in (None, 0, 1, 5, 90)])
 def test_blocks_of_answers(way, num):
     options = [] if num is None else [block(BLOCK2, num, 0, 2)]
-    node = serving(room=256)
+    node = serving(max_payload=256)
     nothing_is_allocated(turn(node, request(GET, way, options=options)))
     nothing_is_allocated(turn(node, request(FETCH, way, options=options, payload=b"x")))
 
 
 @cases("bytes", "written")
 def test_blocks_of_answers_that_are_kept(way):
-    node = serving(room=256)
+    node = serving(max_payload=256)
     asks = [request(POST, way)] + [
         request(POST, way, options=[block(BLOCK2, num, 0, 4)]) for num in (1, 2)
     ]
     nothing_is_allocated(turn(node, *asks))
-    assert node.features[2].transfers.used == 1
+    assert node.extensions[2].transfers.used == 1
 
 
 @cases("bytes", "streamed")
@@ -265,7 +265,7 @@ def test_no_slot_for_a_request():
 
 @cases(None, b"rt=x", b"href=/n*", b"obs", b"ct=5", b"title=none")
 def test_discovery(query):
-    node = serving(room=64)
+    node = serving(max_payload=64)
     for num in range(3):
         options = [block(BLOCK2, num, 0, 2)] + ([] if query is None else [(QUERY, query)])
         nothing_is_allocated(turn(node, request(GET, ".well-known/core", options=options)))

@@ -78,7 +78,7 @@ def test_a_slot_that_blocks_have_come_to():
 
     def used(slots):
         node = Node(block(slots))
-        transfers = node.features[0].transfers
+        transfers = node.extensions[0].transfers
         for i in range(slots):
             node.view.peer = i
             transfers.begin(transfers.room(node.view), node.view, i)

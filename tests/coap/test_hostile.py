@@ -196,7 +196,7 @@ def test_long_options(length):
 
 
 def test_an_option_of_65804_bytes():
-    node, done = serving(Bare(room=70000))
+    node, done = serving(Bare(max_payload=70000))
     data = request(PUT, "a", options=[(2048, bytes(65804))], payload=b"behind it")
     assert ask(node, data).code == CHANGED
     assert done == [b"behind it"]

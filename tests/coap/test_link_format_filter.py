@@ -2,7 +2,7 @@
 
 from coap import Resource
 from coap.codec import LENGTH, VALUE, new_index
-from coap.link_format import WellKnownCore, link, link_end, links
+from coap.link_format import WellKnownCore, link, link_end, matches
 from support import cases
 from support.features import QUERY, plain, seeded
 
@@ -18,7 +18,7 @@ def passes(link, query):
     assert text[11:end] == link
     r = new_index()
     r[VALUE], r[LENGTH] = 2, len(query)
-    return links(text, 11, end, b"??" + query + b"**", r) == 1
+    return matches(text, 11, end, b"??" + query + b"**", r) == 1
 
 
 @cases(
@@ -142,7 +142,7 @@ def test_paths_are_written_as_references():
     assert plain(node, ".well-known/core").payload == b"</a%20b/%C3%A9%3E;%22>"
 
 
-# Against a slow twin, which knows the resources and not their links
+# Against a slow twin, which knows the resources and not their matches
 
 
 class Random:
@@ -197,7 +197,7 @@ def twin(resource, query):
 
 def test_random_links_and_filters_as_the_twin():
     random = Random(7)
-    node = seeded(WellKnownCore(), room=8000)
+    node = seeded(WellKnownCore(), max_payload=8000)
     for i in range(30):
         resource = Resource()
         resource.rt = random.words(3, "ab.")

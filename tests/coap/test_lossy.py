@@ -64,7 +64,7 @@ class Slow(Counter):
 
     def post(self, request, reply):
         name = self._count(request)
-        ticket = request.ticket()
+        ticket = request.defer()
         self.separate.after(700, lambda now_ms: self.separate.respond(ticket, b"slow " + name))
         return SEPARATE
 
@@ -255,7 +255,7 @@ def test_exchanges_of_every_kind_end_correctly(seed):
         assert done and max(done.values()) == 1, path
     assert node.separate.open_count == 0 and node.messaging.open_count == 0
     wire.run(300000)
-    assert node.features[2].transfers.used == 0
+    assert node.extensions[2].transfers.used == 0
 
 
 def test_non_requests_are_executed_at_most_once():
@@ -287,7 +287,7 @@ def test_observers_converge_to_the_last_state(confirmable):
         client.watched[b"watch"] = True
         client.ask(single(CON, GET, "state", b"", b"watch", [option(OBSERVE, 0)]))
     wire.run(300000)
-    assert all(client.results for client in clients) and node.features[1].count() == 8
+    assert all(client.results for client in clients) and node.extensions[1].count() == 8
     for i in range(1, 80):
         state.value = b"state %d" % i
         state.changed()
@@ -300,7 +300,7 @@ def test_observers_converge_to_the_last_state(confirmable):
         state.changed()
         wire.run(300)
     wire.run(200000)
-    left = [peer for peer in node.features[1].peers if peer is not None]
+    left = [peer for peer in node.extensions[1].peers if peer is not None]
     assert len(left) >= 6  # who acknowledged none of the attempts was given up
     for client in clients:
         numbers = [message.uint(OBSERVE) for message in client.told]

@@ -182,7 +182,7 @@ def test_nobody_observes_by_a_group():
     tell(node, request(GET, "v", NON, options=[option(OBSERVE, 0)]))
     ((_, _, message),) = answers(node)
     assert message.payload == b"value" and message.all(OBSERVE) == []
-    assert node.features[2].count() == 0
+    assert node.extensions[2].count() == 0
 
 
 def test_a_large_answer_is_a_first_block():
@@ -226,7 +226,7 @@ def test_a_separate_response_is_neither_error_nor_empty(out, code):
     tickets = []
 
     def slow(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     node.get("slow")(slow)

@@ -132,7 +132,7 @@ def promising(*features):
     tickets = []
 
     def slow(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     node.get("slow")(slow)

@@ -715,7 +715,7 @@ def test_a_request_that_is_too_long():
 
 
 def test_a_small_node_says_how_small_it_is():
-    node = Bare(room=64)
+    node = Bare(max_payload=64)
     node.add("a", Thing())
     assert ask(node, request(PUT, "a", payload=bytes(200))).uint(60) == 64
 

@@ -120,5 +120,5 @@ def test_both_ways_say_the_same(way):
     assert nodes[0].resource_at("a/b").asked == nodes[1].resource_at("a/b").asked
     assert count == 1680 and nodes[0].response.negotiated is None
     # of what is the same again the digest is kept
-    assert (nodes[0].builder.blockwise.marked is LONG) == (way == "long")
+    assert (nodes[0].builder.blockwise.hashed_payload is LONG) == (way == "long")
     assert any(negotiated == 112 for _, negotiated, _ in nodes[0].resource_at("a/b").asked)

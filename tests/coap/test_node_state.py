@@ -33,8 +33,8 @@ def newer(number, than):
 @cases(0, 5, 255, 256, 0xFFFF, 0x7FFFFF, 0xFFFF00, 0xFFFFFF)
 def test_numbers_go_on_across_a_restart(start):
     node, value = serving()
-    observe = node.features[1]
-    observe.number = start
+    observe = node.extensions[1]
+    observe.value = start
     verify(node)
     last = register(node).uint(OBSERVE)
     blob = node.state()
@@ -67,7 +67,7 @@ def test_mids_go_on(mid):
 def test_a_blob_that_is_not_ours_changes_nothing():
     node, _ = serving()
     node.messaging.mid = 77
-    node.features[1].number = 99
+    node.extensions[1].value = 99
     blob = node.state()
     for bad in (
         b"",
@@ -81,7 +81,7 @@ def test_a_blob_that_is_not_ours_changes_nothing():
         b"\xff" * len(blob),
     ):
         assert not node.restore(bad), bad
-        assert (node.messaging.mid, node.features[1].number) == (77, 99)
+        assert (node.messaging.mid, node.extensions[1].value) == (77, 99)
     assert not Node(Observe()).restore(blob)
     assert node.restore(blob)
 
@@ -100,10 +100,10 @@ def test_every_feature_takes_its_own_part():
         )
 
     node = make()
-    node.features[2].number = 1000
+    node.extensions[2].value = 1000
     again = make()
     assert again.restore(node.state())
-    assert again.features[2].number >= 1000
+    assert again.extensions[2].value >= 1000
     assert ask(again, request(1, ".well-known/core")).code == 0x45
 
 
@@ -133,7 +133,7 @@ def test_observers_outlive_a_sleep(i):
     node, value, _ = keeping()
     number = register(node, "v", b"\7\7", peer).uint(OBSERVE)
     again, value, _ = wakes(node.state())
-    assert again.features[2].count(value) == 1 and again.view.index[DATAGRAM_COUNT] == 0
+    assert again.extensions[2].count(value) == 1 and again.view.index[DATAGRAM_COUNT] == 0
     value.become(b"open")
     n = again.due(5000)
     assert n and again.peer == peer
@@ -173,7 +173,7 @@ def test_fewer_slots_keep_fewer_observers():
     for i in range(4):
         register(node, "v", bytes((i,)), "peer%d" % i)
     again, value, _ = wakes(node.state(), slots=2)
-    assert again.features[2].count() == 2
+    assert again.extensions[2].count() == 2
 
 
 def test_a_resource_that_is_gone_has_no_observers():
@@ -181,14 +181,14 @@ def test_a_resource_that_is_gone_has_no_observers():
     register(node, "w", b"\1", "a")
     again = seeded(WellKnownCore(), ConditionalObserve(), Observe())
     again.pack_peer, again.unpack_peer = pack, unpack
-    assert again.restore(node.state()) and again.features[2].count() == 0
+    assert again.restore(node.state()) and again.extensions[2].count() == 0
 
 
 def test_without_a_way_to_write_peers_down_observers_are_left_out():
     node, _, _ = keeping()
     node.pack_peer = None
     register(node, "v", b"\1", "a")
-    assert len(node.features[2].state()) == 3
+    assert len(node.extensions[2].state()) == 3
 
 
 # GET /v with Observe 0 as a frame
@@ -232,23 +232,23 @@ def test_an_observer_on_a_serial_line_is_left_out_and_the_others_kept():
         line.take(None)
     finally:
         slipmux.Poller, slipmux.ticks_ms = kept
-    assert len(line.reads.sent) > 8 and node.features[2].count(value) == 2
+    assert len(line.reads.sent) > 8 and node.extensions[2].count(value) == 2
     again, value, _ = wakes(node.state())
-    assert again.features[2].count(value) == 1 and again.features[2].peers.count("a") == 1
+    assert again.extensions[2].count(value) == 1 and again.extensions[2].peers.count("a") == 1
 
 
 def test_no_flipped_bit_in_observers_crashes():
     node, _, _ = keeping()
     register(node, "v", b"\1\2\3", ("192.0.2.7", 5683))
     register(node, "w", b"\1", "b")
-    part = node.features[2].state()
+    part = node.extensions[2].state()
     for at in range(3, len(part)):
         for bit in range(8):
             bad = bytearray(part)
             bad[at] ^= 1 << bit
             again, _, _ = keeping()
-            again.features[2].restore(bytes(bad))
-            assert 0 <= again.features[2].count() <= 4
+            again.extensions[2].restore(bytes(bad))
+            assert 0 <= again.extensions[2].count() <= 4
             due(again, 0)
 
 

@@ -51,7 +51,7 @@ def watched(*features, peer="peer", now_ms=0, **settings):
 
 
 def observers(node):
-    return node.features[0].count()
+    return node.extensions[0].count()
 
 
 # Registration
@@ -128,7 +128,7 @@ def test_observers_of_one_resource_and_of_one_peer():
         verify(node, peer)
         register(node, peer=peer)
         register(node, "w", b"\2", peer)
-    assert observers(node) == 6 and node.features[0].count(value) == 3
+    assert observers(node) == 6 and node.extensions[0].count(value) == 3
     value.become(b"1")
     sent = due(node, 0)
     assert sorted([peer for peer, _ in sent]) == ["one", "three", "two"]
@@ -449,7 +449,7 @@ def test_a_handler_that_answers_later_can_not_notify():
     node, value, _ = watched()
 
     def later(request, reply):
-        request.ticket()
+        request.defer()
         return SEPARATE
 
     value.handlers[GET] = later

@@ -85,7 +85,7 @@ def serving(way, number):
         exchanges=24,
     )
     node.add("v", Mixed(way=way))
-    node.features[1].number = number
+    node.extensions[1].value = number
     for i in range(len(WISHES)):
         options, token = WISHES[i]
         peer = "p%02d" % i
@@ -100,7 +100,7 @@ def told(node, now_ms, slowly):
     sent = []
     while True:
         if slowly:
-            node.features[1].written[GROUP] = 0
+            node.extensions[1].written[GROUP] = 0
         n = node.due(now_ms)
         if not n:
             return sent
@@ -171,5 +171,5 @@ def test_a_datagram_in_between_makes_it_be_written_anew():
 def test_a_change_in_between_is_told_at_once():
     for node, later in between(lambda node: node.resource_at("v").become(b"other")):
         last = dict(later + told(node, 100_000, False))  # pmin may have held one back
-        assert len(last) == node.features[1].used
+        assert len(last) == node.extensions[1].used
         assert all(data[-5:] == b"other" for data in last.values())

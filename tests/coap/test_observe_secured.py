@@ -27,7 +27,7 @@ def observed(*contexts):
     node.seed(b"12345678")
     node.get("o", observable=True)(lambda request, reply: b"open")
     node.pack_peer, node.unpack_peer = str.encode, lambda packed: str(packed, "utf-8")
-    return node, [one for one in node.features if isinstance(one, Observe)][0]
+    return node, [one for one in node.extensions if isinstance(one, Observe)][0]
 
 
 def registers(node, end, token=b"ob", peer="peer"):
@@ -105,10 +105,10 @@ def test_a_state_from_before_contexts_had_names_is_not_taken():
     node, observe = observed(context())
     registers(node, End(CLIENT, OWN))
     blob = node.state()
-    before = observe.number
-    for version in (1, 2):
+    before = observe.value
+    for version in (1, 2, 3):
         assert not node.restore(bytes((version,)) + blob[1:])
-        assert (observe.number, observe.used) == (before, 1)
+        assert (observe.value, observe.used) == (before, 1)
 
 
 def test_no_flipped_bit_crashes():

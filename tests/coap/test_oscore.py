@@ -2,14 +2,13 @@
 
 from array import array
 
-import coap.oscore.aead as c
 import coap.oscore.protection as f
 from coap.access import OPEN, READ_ONLY, SECURED, Access
 from coap.codec import CODE, MAX_MESSAGE, OPTIONS_START, parse
 from coap.node import Node
 from coap.numbers import *
 from coap.oscore import Oscore
-from coap.oscore.context import LAST_NUMBER, Context
+from coap.oscore.context import MAX_SEQUENCE_NUMBER, Context, ReplayWindow
 from coap.oscore.protection import Protector
 from coap.presets import default_extensions
 from coap.resource import SEPARATE
@@ -91,13 +90,13 @@ def test_c4_to_c6_requests(ids, plain, protected):
     salt, client, id_context = ids
     plain, protected = hexbytes(plain), hexbytes(protected)
     node = Node()
-    envelope = Protector(node)
+    protector = Protector(node)
     context = Context(MASTER, client, b"\x01", salt, id_context)
-    f.write_piv(envelope.piv, 20)
+    f.write_piv(protector.request_piv, 20)
     node.tx[: len(plain)] = plain
-    envelope.bind(context, context.sender_id)
-    envelope.ask(context)
-    n = envelope.seal(context, 8, len(plain))
+    protector.set_aad_and_nonce(context, context.sender_id)
+    protector.write_request_option(context)
+    n = protector.protect(context, 8, len(plain))
     assert node.tx[:n] == protected
     # and what the server makes of it
     server = Node(Oscore([Context(MASTER, b"\x01", client, salt, id_context)]))
@@ -121,32 +120,30 @@ def test_c7_c8_answers(anew, protected):
     if not anew:
         assert answer(node, datagram) == hexbytes(protected)
         return
-    envelope = node.oscore.envelope
+    protector = node.oscore.protector
     node.view.buf = datagram
     parse(datagram, len(datagram), node.view.index, node.route_table)
     node.tx[: len(ANSWER) // 2] = hexbytes(ANSWER)
-    assert envelope.read(node.view)
-    envelope.read_piv(node.view)
-    envelope.bind(context, context.recipient_id)
-    envelope.answer_anew(context)
-    n = envelope.seal(context, 8, len(ANSWER) // 2)
+    assert protector.read_option(node.view)
+    protector.read_piv(protector.request_piv, datagram)
+    protector.set_aad_and_nonce(context, context.recipient_id)
+    protector.set_new_piv(context)
+    n = protector.protect(context, 8, len(ANSWER) // 2)
     assert node.tx[:n] == hexbytes(protected)
-    assert context.next == 1
+    assert context.sequence_number == 1
 
 
 # The option (section 6.1)
 
 
 def parsed(value):
-    fields = array("i", [0] * f.OPTION_FIELDS)
+    fields = array("i", [0] * f.FIELDS)
     value = hexbytes(value)
     if not f.parse_option(b"x" + value, 1, len(value), fields):
         return None
-    piv = bytearray(6)
-    f.read_piv(piv, b"x" + value, fields)
-    assert fields[f.PIV_HIGH] << 20 | fields[f.PIV_LOW] == int.from_bytes(
-        piv[1 : 1 + piv[0]], "big"
-    )
+    at = fields[f.PIV_AT] - 1
+    piv = value[at : at + fields[f.PIV_LENGTH]] if fields[f.PIV_LENGTH] else b""
+    assert fields[f.PIV_HIGH] << 20 | fields[f.PIV_LOW] == int.from_bytes(piv, "big")
     name = kid = None
     if fields[f.CONTEXT_LENGTH] != f.ABSENT:
         at = fields[f.CONTEXT_AT] - 1
@@ -154,7 +151,7 @@ def parsed(value):
     if fields[f.KID_LENGTH] != f.ABSENT:
         at = fields[f.KID_AT] - 1
         kid = value[at : at + fields[f.KID_LENGTH]]
-    return bytes(piv[1 : 1 + piv[0]]), name, kid
+    return piv, name, kid
 
 
 @cases(
@@ -187,20 +184,20 @@ def test_option(value, expected):
 
 
 def window_of(*numbers):
-    window = array("i", [0] * c.WINDOW_WORDS)
+    window = ReplayWindow()
     for number in numbers:
-        assert c.is_fresh(window, number >> 20, number & 0xFFFFF), number
-        c.accept(window, number >> 20, number & 0xFFFFF)
+        assert window.is_fresh(number >> 20, number & 0xFFFFF), number
+        window.accept(number >> 20, number & 0xFFFFF)
     return window
 
 
 def is_new(window, number):
-    return c.is_fresh(window, number >> 20, number & 0xFFFFF) == 1
+    return window.is_fresh(number >> 20, number & 0xFFFFF) == 1
 
 
 def test_window_takes_each_number_once_in_any_order():
     state = 1
-    window = array("i", [0] * c.WINDOW_WORDS)
+    window = ReplayWindow()
     came, highest = set(), -1
     for _ in range(2000):
         state = (state * 75 + 74) % 65537
@@ -208,7 +205,7 @@ def test_window_takes_each_number_once_in_any_order():
         expected = number not in came and number > highest - 32
         assert is_new(window, number) == expected, (number, highest)
         if expected:
-            c.accept(window, number >> 20, number & 0xFFFFF)
+            window.accept(number >> 20, number & 0xFFFFF)
             came.add(number)
             highest = max(highest, number)
 
@@ -219,7 +216,7 @@ def test_window_at_its_seams(top):
     assert not is_new(window, top)
     assert is_new(window, top - 31) and not is_new(window, top - 32)
     assert not is_new(window, 0)
-    c.accept(window, (top - 31) >> 20, (top - 31) & 0xFFFFF)
+    window.accept((top - 31) >> 20, (top - 31) & 0xFFFFF)
     assert not is_new(window, top - 31) and is_new(window, top - 30)
     if top < 2**40 - 1:
         assert is_new(window, top + 1) and is_new(window, top + 2**22)
@@ -376,7 +373,7 @@ def test_repeats_of_a_long_answer_come_to_an_end(code, path):
         assert end.read(ask(node, datagram)).code == first.code
     for _ in range(20):
         assert ask(node, datagram) is None
-    assert node.oscore.contexts[0].next == 5
+    assert node.oscore.contexts[0].sequence_number == 5
     assert exchange(node, end, request(GET, "s")).code == CONTENT
 
 
@@ -508,7 +505,7 @@ def test_an_id_context_where_ours_has_none_is_not_ours():
 
 
 def test_a_datagram_beyond_the_limit():
-    node, end = secure_node(room=256), peer()
+    node, end = secure_node(max_payload=256), peer()
     limit = node.view.index[MAX_MESSAGE]
     datagram = end.request(request(PUT, "s"))
     most = limit - len(datagram) - 2  # a marker; a payload this long has no other lengths
@@ -518,7 +515,7 @@ def test_a_datagram_beyond_the_limit():
     long = end.request(request(PUT, "s", payload=b"p" * (most + 2)))
     assert len(long) == limit + 1
     assert refused(ask(node, long), REQUEST_ENTITY_TOO_LARGE, b"")
-    assert node.seen == [b"p" * (most + 1)] and node.oscore.contexts[0].next == 0
+    assert node.seen == [b"p" * (most + 1)] and node.oscore.contexts[0].sequence_number == 0
 
 
 @cases(
@@ -695,10 +692,10 @@ def test_when_the_numbers_end_nothing_goes_out_that_needs_one():
     node, end = secure_node(), peer()
     assert observe(node, end).code == CONTENT
     context = node.oscore.contexts[0]
-    context.next = LAST_NUMBER - 1
+    context.sequence_number = MAX_SEQUENCE_NUMBER - 1
     node.resource_at("s").changed()
     ((_, message),) = due(node, 1000)
-    last = uint(LAST_NUMBER - 1)
+    last = uint(MAX_SEQUENCE_NUMBER - 1)
     assert message.all(OSCORE)[0][1:] == last, "the last number is used"
     answer(node, encode(ACK, 0, message.mid))
     node.resource_at("s").changed()
@@ -707,7 +704,7 @@ def test_when_the_numbers_end_nothing_goes_out_that_needs_one():
         and ask(node, end.request(request(GET, "s", token=b"o2", options=[(OBSERVE, b"")])))
         is None
     )
-    assert context.next == LAST_NUMBER
+    assert context.sequence_number == MAX_SEQUENCE_NUMBER
     # what needs none goes on
     assert exchange(node, end, request(PUT, "s", payload=b"1")).code == CHANGED
 
@@ -757,7 +754,7 @@ def test_separate_response():
 
     @node.get("later")
     def later(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     message = ask(node, end.request(request(GET, "later")))
@@ -781,7 +778,7 @@ def test_groups_are_not_answered():
 
 @cases(64, 256, 1024)
 def test_a_node_that_is_full_of_payload(room):
-    node, end = secure_node(room=room), peer()
+    node, end = secure_node(max_payload=room), peer()
     node.get("fit")(lambda request, reply: bytes(room))
     reply = exchange(node, end, request(GET, "fit", token=b"12345678"))
     assert reply.code == CONTENT and reply.payload == bytes(room)

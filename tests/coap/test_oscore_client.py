@@ -3,7 +3,7 @@
 from lossy_link import LossyLink
 
 from coap.access import SECURED, Access
-from coap.client_request import WATCHING
+from coap.client_request import OBSERVING
 from coap.echo import Echo
 from coap.node import Node
 from coap.numbers import *
@@ -133,7 +133,7 @@ def test_a_wire_that_does_its_worst(seed):
     wire, server, client, told = pair(loss_pct=30, duplicate_pct=20, delay_ms=(5, 900), seed=seed)
     for i in range(12):
         call = client.client.put("server", "s", b"value-%d" % i, told)
-        call.limit_ms = 0
+        call.timeout_ms = 0
         wire.run(100000)
     assert len(told.all) == 12
     good = [one for one in told.all if one[0] == "2.04"]
@@ -178,7 +178,7 @@ def test_observe():
     wire.run(1000)
     server.resource_at("s").changed()
     wire.run(1000)
-    assert told.all == [] and client.client.used == 0
+    assert told.all == [] and client.client.active_count == 0
     assert is_hidden(wire, b"three")
 
 
@@ -203,10 +203,10 @@ def test_an_open_error_while_a_notification_is_fetched():
     call.into = bytearray(2000)
     server.state = bytes(1500)
     wire.run(5000)
-    watch = bytes(call.watch)
+    watch = bytes(call.observe_token)
     server.state = b"x" * 1400
     server.resource_at("s").changed()
-    while call.state == WATCHING:
+    while call.state == OBSERVING:
         wire.run(1)
     data = encode(NON, UNAUTHORIZED, 0x7777, watch)
     client.datagram(data, len(data), "server", wire.now_ms)
@@ -243,7 +243,7 @@ def test_a_separate_response():
 
     @server.get("later")
     def later(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     client.client.get("server", "later", told)
@@ -276,7 +276,7 @@ def give(client, message, code, options=(), payload=b"", kind=ACK, now_ms=100):
 def test_what_is_not_protected_is_no_answer(kind):
     client, message, told = asked()
     give(client, message, CONTENT, payload=b"lie", kind=kind)
-    assert told.all == [] and client.client.used == 1
+    assert told.all == [] and client.client.active_count == 1
 
 
 @cases(BAD_REQUEST, UNAUTHORIZED, BAD_OPTION)
@@ -294,7 +294,7 @@ def test_what_is_not_genuine_is_no_answer(value):
     client, message, told = asked()
     for payload in (b"", bytes(8), bytes(20)):
         give(client, message, CHANGED, [(OSCORE, value)], payload)
-        assert told.all == [] and client.client.used == 1
+        assert told.all == [] and client.client.active_count == 1
 
 
 def test_an_answer_to_another_request_is_none():
@@ -427,4 +427,4 @@ def test_numbers_that_can_not_be_had_fail_the_request():
     client.client.get("server", "s", told)
     wire.run(1000)
     assert told.only[0] == "not under OSCORE" and wire.log == []
-    assert client.client.used == 0
+    assert client.client.active_count == 0

@@ -167,7 +167,7 @@ def test_an_end_of_the_observation_has_the_nonce_once():
     assert one.call.observing
     one.renewed()
     assert is_told(one.hear(b"no more", observe=False, kind=ACK))
-    assert one.told.all[-1] == ("2.05", b"no more", True) and one.node.client.used == 0
+    assert one.told.all[-1] == ("2.05", b"no more", True) and one.node.client.active_count == 0
 
 
 # What was asked openly of Observe, and inside
@@ -181,7 +181,7 @@ def test_observe_in_the_answer_to_another_request_is_dropped():
     for piv in (None, 1):
         data = server.answer(asked, b"odd", piv)
         node.datagram(data, len(data), "server", 10)
-        assert told.all == [] and node.client.used == 1
+        assert told.all == [] and node.client.active_count == 1
     data = server.answer(asked, b"even", observe=False)
     node.datagram(data, len(data), "server", 20)
     assert told.only == ("2.05", b"even", True)
@@ -195,7 +195,7 @@ def test_a_code_inside_that_is_none_of_an_answer(code):
     for kind in (ACK, CON, NON):
         data = server.answer(asked, b"odd", 5, observe=False, kind=kind, code=code)
         node.datagram(data, len(data), "server", 10)
-        assert told.all == [] and node.client.used == 1
+        assert told.all == [] and node.client.active_count == 1
     data = server.answer(asked, b"", 6, observe=False, code=CHANGED)
     node.datagram(data, len(data), "server", 20)
     assert told.only == ("2.04", b"", True)
@@ -208,7 +208,7 @@ def test_a_text_inside_that_is_malformed(options):
     ((_, asked),) = due(node, 0)
     data = server.protect(asked, bytes((CONTENT,)) + options, 5)
     node.datagram(data, len(data), "server", 10)
-    assert told.all == [] and node.client.used == 1
+    assert told.all == [] and node.client.active_count == 1
     data = server.protect(asked, bytes((CONTENT,)) + b"\xff1", 6)
     node.datagram(data, len(data), "server", 20)
     assert told.only == ("2.05", b"1", True)
@@ -243,12 +243,18 @@ def test_an_answer_makes_void_what_was_kept_before_it_came():
     data = server.answer(asked, b"open", 1, observe=False)
     flash.full = True
     node.datagram(data, len(data), "server", 10)
-    assert told.all == [] and node.oscore.ledger.kept, "what can not be made void is not taken"
+    assert told.all == [] and node.oscore.sequence_store.snapshot_valid, (
+        "what can not be made void is not taken"
+    )
     flash.full = False
     data = server.answer(asked, b"open", 1, observe=False)
     node.datagram(data, len(data), "server", 20)
     assert told.only == ("2.05", b"open", True)
-    assert not node.oscore.ledger.kept and flash.content != before and not node.oscore.state()
+    assert (
+        not node.oscore.sequence_store.snapshot_valid
+        and flash.content != before
+        and not node.oscore.state()
+    )
 
 
 def test_what_is_no_answer_leaves_what_was_kept():

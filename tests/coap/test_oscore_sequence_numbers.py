@@ -4,7 +4,7 @@ from coap.access import SECURED, Access
 from coap.node import Node
 from coap.numbers import CON, CONTENT, GET, UNAUTHORIZED
 from coap.oscore import Oscore
-from coap.oscore.context import LAST_NUMBER, Context
+from coap.oscore.context import MAX_SEQUENCE_NUMBER, Context
 from coap.oscore.sequence_numbers import SequenceStore
 from support import cases
 from support.engine import ask, decode, encode, request, uint
@@ -45,7 +45,7 @@ class Store:
 class World:
     """What outlives a node: flash and retained memory; and what the wire has seen.
 
-    how: "own" gives the ledger the retained memory, "void" and "flash" leave it to a keeper, who
+    how: "own" gives the store the retained memory, "void" and "flash" leave it to a keeper, who
     may say that it is void, or not.
     """
 
@@ -68,44 +68,44 @@ class World:
         ]
         if self.how == "own":
             return SequenceStore(contexts, self.flash, self.retained, step)
-        ledger = SequenceStore(contexts, self.flash, None, step)
+        store = SequenceStore(contexts, self.flash, None, step)
         if self.retained.content:
-            ledger.recover(self.retained.content)
+            store.restore(self.retained.content)
         if self.how == "void":
-            ledger.void = lambda: self.retained.save(ledger.carried)
-        return ledger
+            store.invalidate = lambda: self.retained.save(store.snapshot)
+        return store
 
-    def sleep(self, ledger):
-        ledger.retain()
+    def sleep(self, store):
+        store.retain()
         if self.how != "own":
-            self.retained.save(ledger.carried)
+            self.retained.save(store.snapshot)
 
-    def use(self, ledger, i, times=1):
+    def use(self, store, i, times=1):
         for _ in range(times):
-            number = ledger.contexts[i].take()
+            number = store.contexts[i].next_sequence_number()
             assert (i, number) not in self.used, (i, number)
             self.used.append((i, number))
 
 
 def life(world):
     """Days of a node: it sends, sleeps exactly, wakes, loses power."""
-    ledger = world.boot()
-    world.use(ledger, 0, 3)
-    world.sleep(ledger)
-    ledger = world.boot()
-    world.use(ledger, 0, 3)
-    world.use(ledger, 1, 1)
-    world.sleep(ledger)
-    world.use(ledger, 1, 1)  # it did not sleep after all
-    ledger = world.boot()  # and loses power
-    world.use(ledger, 0, 6)
-    world.use(ledger, 1, 9)
-    world.sleep(ledger)
-    world.sleep(ledger)
-    ledger = world.boot()
-    ledger = world.boot()  # power goes before anything was sent
-    world.use(ledger, 0, 1)
-    world.use(ledger, 1, 1)
+    store = world.boot()
+    world.use(store, 0, 3)
+    world.sleep(store)
+    store = world.boot()
+    world.use(store, 0, 3)
+    world.use(store, 1, 1)
+    world.sleep(store)
+    world.use(store, 1, 1)  # it did not sleep after all
+    store = world.boot()  # and loses power
+    world.use(store, 0, 6)
+    world.use(store, 1, 9)
+    world.sleep(store)
+    world.sleep(store)
+    store = world.boot()
+    store = world.boot()  # power goes before anything was sent
+    world.use(store, 0, 1)
+    world.use(store, 1, 1)
 
 
 TORN = (
@@ -142,56 +142,56 @@ def test_no_number_twice_wherever_the_power_is_cut(i, how):
 
 def test_a_sleep_is_exact_and_costs_no_number():
     world = World()
-    ledger = world.boot(256)
-    world.use(ledger, 0, 10)
-    ledger.contexts[1].window[0] = 0xFFFFF
-    ledger.contexts[1].window[2] = 0xABCD
-    ledger.retain()
+    store = world.boot(256)
+    world.use(store, 0, 10)
+    store.contexts[1].window.words[0] = 0xFFFFF
+    store.contexts[1].window.words[2] = 0xABCD
+    store.retain()
     flash = world.flash.writes
-    ledger = world.boot(256)
-    assert ledger.contexts[0].next == 10 and world.flash.writes == flash
-    assert list(ledger.contexts[1].window) == [0xFFFFF, 0, 0xABCD, 0, 1]
+    store = world.boot(256)
+    assert store.contexts[0].sequence_number == 10 and world.flash.writes == flash
+    assert list(store.contexts[1].window.words) == [0xFFFFF, 0, 0xABCD, 0]
     assert world.retained.content == b"", "what is retained is good once"
 
 
 @cases("void", "flash")
 def test_a_sleep_is_exact_for_a_keeper_too(how):
     world = World(None, how)
-    ledger = world.boot(256)
-    world.use(ledger, 0, 10)
-    world.sleep(ledger)
-    ledger = world.boot(256)
-    assert ledger.contexts[0].next == 10 and ledger.contexts[0].window[4] == 1
+    store = world.boot(256)
+    world.use(store, 0, 10)
+    world.sleep(store)
+    store = world.boot(256)
+    assert store.contexts[0].sequence_number == 10 and store.contexts[0].window.valid
     flash = world.flash.writes
-    world.use(ledger, 0, 1)
+    world.use(store, 0, 1)
     assert world.flash.writes - flash == (1 if how == "flash" else 0)
-    assert world.boot(256).contexts[0].next >= 256, "it lost power awake"
+    assert world.boot(256).contexts[0].sequence_number >= 256, "it lost power awake"
 
 
 def test_a_loss_of_power_costs_a_step_at_most():
     world = World()
-    ledger = world.boot(64)
-    world.use(ledger, 0, 65)
-    ledger = world.boot(64)
-    assert ledger.contexts[0].next == 128 and ledger.contexts[1].next == 0
-    assert ledger.contexts[0].window[4] == 0, "the window is lost"
+    store = world.boot(64)
+    world.use(store, 0, 65)
+    store = world.boot(64)
+    assert store.contexts[0].sequence_number == 128 and store.contexts[1].sequence_number == 0
+    assert store.contexts[0].window.valid is False, "the window is lost"
     writes = world.flash.writes
-    world.use(ledger, 0, 640)
+    world.use(store, 0, 640)
     assert world.flash.writes - writes == 10
 
 
 def test_keys_that_were_only_listened_to_lose_their_window_too():
     world = World()
-    assert world.boot().contexts[0].window[4] == 1
-    assert world.boot().contexts[0].window[4] == 0
+    assert world.boot().contexts[0].window.valid
+    assert world.boot().contexts[0].window.valid is False
 
 
 def test_other_keys_begin_at_zero():
     world = World()
     world.use(world.boot(), 0, 3)
     fresh = [Context(bytes(range(50, 66)), b"\x01", b"\x02")]
-    ledger = SequenceStore(fresh, world.flash, world.retained, 4)
-    assert fresh[0].next == 0 and fresh[0].window[4] == 1 and not ledger.broken
+    store = SequenceStore(fresh, world.flash, world.retained, 4)
+    assert fresh[0].sequence_number == 0 and fresh[0].window.valid and not store.broken
 
 
 @cases(b"", b"F1", b"F1" + bytes(20), b"garbage")
@@ -201,7 +201,7 @@ def test_a_broken_flash_is_never_counted_from_zero(content):
     world.flash.content = content
     contexts = [Context(SECRET, b"\x01", b"\x02", SALT)]
     oscore = Oscore(contexts, world.flash, world.retained)
-    assert oscore.ledger.broken and oscore.contexts == []
+    assert oscore.sequence_store.broken and oscore.contexts == []
     assert oscore.status == "sequence numbers lost: make new keys"
     node = Node(Access(SECURED), oscore)
     node.get("s")(lambda request, reply: b"open")
@@ -211,26 +211,26 @@ def test_a_broken_flash_is_never_counted_from_zero(content):
 
 def test_flash_that_can_not_be_written_stops_the_numbers():
     world = World()
-    ledger = world.boot()
-    world.use(ledger, 0, 4)
+    store = world.boot()
+    world.use(store, 0, 4)
 
     def full(content):
         raise OSError(28)
 
     world.flash.save = full
     for _ in range(3):
-        assert ledger.contexts[0].take() == -1
-    assert ledger.contexts[0].limit == 4
+        assert store.contexts[0].next_sequence_number() == -1
+    assert store.contexts[0].sequence_limit == 4
 
 
 def test_numbers_end():
     world = World()
-    ledger = world.boot()
-    ledger.contexts[0].next = ledger.contexts[0].limit = LAST_NUMBER - 2
-    assert ledger.contexts[0].take() == -1 and "make new keys" in ledger.error
+    store = world.boot()
+    store.contexts[0].sequence_number = store.contexts[0].sequence_limit = MAX_SEQUENCE_NUMBER - 2
+    assert store.contexts[0].next_sequence_number() == -1 and "make new keys" in store.error
     alone = Context(SECRET, b"\x01", b"\x02")
-    alone.next = LAST_NUMBER
-    assert alone.take() == -1
+    alone.sequence_number = MAX_SEQUENCE_NUMBER
+    assert alone.next_sequence_number() == -1
 
 
 # What the wire sees of it
@@ -330,10 +330,10 @@ def test_the_state_of_a_node_carries_it_all():
     assert first.all(6) == [b""]
     node.oscore.retain()
     kept = node.state()
-    used = node.oscore.contexts[0].next
+    used = node.oscore.contexts[0].sequence_number
     node = node_with(world)
     assert node.restore(kept)
-    assert node.oscore.contexts[0].next == used
+    assert node.oscore.contexts[0].sequence_number == used
     # the observer is there, and is told under the same keys
     node.resource_at("s").changed()
     ((peer, message),) = due(node, 1000)
@@ -345,7 +345,7 @@ def test_the_state_of_a_node_carries_it_all():
     # the same state again, after a loss of power: it is void
     node = node_with(world)
     node.restore(kept)
-    assert node.oscore.contexts[0].next > used
+    assert node.oscore.contexts[0].sequence_number > used
     assert end.read(ask(node, end.request(request(GET, "s")))).code == UNAUTHORIZED
 
 
@@ -398,13 +398,13 @@ def test_replays_get_a_challenge_a_second():
     node, end, tape = restarted(world)
     world.flash.writes = 0
     context = node.oscore.contexts[0]
-    context.more.step = 256
-    first = context.next
+    context.sequence_store.step = 256
+    first = context.sequence_number
     told = 0
     for i in range(500):
         replay = encode(CON, 2, i, b"new", tape.options, tape.payload)
         told += ask(node, replay, "peer%d" % i, 20 * i) is not None
-    assert told == context.next - first == 10 and world.flash.writes <= 1
+    assert told == context.sequence_number - first == 10 and world.flash.writes <= 1
     # who has the keys is heard all the same, at once
     echo = echoed(node, end, 9999).all(ECHO)[0]
     assert echoed(node, end, 9999, (ECHO, echo)).code == CONTENT and node.executed == [1]
@@ -437,9 +437,9 @@ def test_a_challenge_that_is_too_long_to_be_remembered_comes_again():
     replay = encode(CON, 2, 77, b"new", tape.options, tape.payload)
     assert ask(node, replay, now_ms=4000) and ask(node, replay, now_ms=6000)
     assert echoed(node, end, 7000, (ECHO, first.all(ECHO)[0])).code == CONTENT
-    number = context.next
+    number = context.sequence_number
     ask(node, replay, now_ms=9000)
-    assert node.executed == [1] and context.next - number <= 1
+    assert node.executed == [1] and context.sequence_number - number <= 1
 
 
 # Contexts that come and go
@@ -453,13 +453,13 @@ def test_contexts_that_were_left_out_go_on_where_they_were():
     world = World()
 
     def boot(*numbers):
-        ledger = SequenceStore([context(i) for i in numbers], world.flash, None, 4)
-        assert not ledger.broken
-        for one, i in zip(ledger.contexts, numbers):
-            number = one.take()
+        store = SequenceStore([context(i) for i in numbers], world.flash, None, 4)
+        assert not store.broken
+        for one, i in zip(store.contexts, numbers):
+            number = one.next_sequence_number()
             assert (i, number) not in world.used, (i, number)
             world.used.append((i, number))
-        return [one.next for one in ledger.contexts]
+        return [one.sequence_number for one in store.contexts]
 
     assert boot(0, 1) == [1, 1]
     assert boot(0) == [5] and boot(2) == [1] and boot(2) == [5]
@@ -472,31 +472,34 @@ def test_of_very_many_that_were_left_out_none_begins_anew():
     world = World()
     ends = []
     for i in range(40):
-        ledger = SequenceStore([context(i)], world.flash, None, 4)
-        assert ledger.contexts[0].take() >= 0
-        ends.append(ledger.contexts[0].limit)
+        store = SequenceStore([context(i)], world.flash, None, 4)
+        assert store.contexts[0].next_sequence_number() >= 0
+        ends.append(store.contexts[0].sequence_limit)
         assert len(world.flash.content) <= 2 + 12 * 18 + 8
     assert ends[:17] == [4] * 17
     for i in range(40):
         one = SequenceStore([context(i)], world.flash, None, 4).contexts[0]
-        assert one.next >= ends[i] and one.window[4] == 0, i
+        assert one.sequence_number >= ends[i] and one.window.valid is False, i
     assert max(ends) < 4 * 40
 
 
 def test_what_can_not_be_outdated_is_not_used():
     world = World(None, "flash")
-    ledger = world.boot()
-    last = ledger.contexts[0]
-    last.next = last.limit = LAST_NUMBER - 4
-    world.use(ledger, 0, 1)  # and the limit is LAST
-    assert last.limit == LAST_NUMBER
-    world.sleep(ledger)
+    store = world.boot()
+    last = store.contexts[0]
+    last.sequence_number = last.sequence_limit = MAX_SEQUENCE_NUMBER - 4
+    world.use(store, 0, 1)  # and the limit is LAST
+    assert last.sequence_limit == MAX_SEQUENCE_NUMBER
+    world.sleep(store)
     kept = world.retained.content
     writes = world.flash.writes
-    assert last.take() == -1 and "make new keys" in ledger.error
-    assert ledger.contexts[1].limit == 0 and world.flash.writes == writes
+    assert last.next_sequence_number() == -1 and "make new keys" in store.error
+    assert store.contexts[1].sequence_limit == 0 and world.flash.writes == writes
     # so what was carried is true, however often it comes back
     for _ in range(2):
         again = world.boot()
-        again.recover(kept)
-        assert again.contexts[0].next == last.next and again.contexts[0].take() == -1
+        again.restore(kept)
+        assert (
+            again.contexts[0].sequence_number == last.sequence_number
+            and again.contexts[0].next_sequence_number() == -1
+        )

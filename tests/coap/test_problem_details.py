@@ -98,7 +98,7 @@ def test_an_answer_of_blocks_is_no_problem():
 
 @cases("umlauts", "256", "short")
 def test_a_small_message_holds_a_whole_map(why):
-    node = Node(ProblemDetails(), room=64)
+    node = Node(ProblemDetails(), max_payload=64)
     node.put("fails")(serving().resource_at("fails").handlers[PUT])
     message = put(node, why=why)
     details = decode_cbor(message.payload)

@@ -115,7 +115,7 @@ def test_a_long_separate_response_is_sent_in_blocks_or_is_an_error():
 
     @node.get("slow")
     def slow(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     assert plain(node, "slow", now_ms=START_MS).code == 0

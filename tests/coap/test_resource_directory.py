@@ -7,7 +7,7 @@ from coap.client import Client
 from coap.counters import COUNT_HANDLER_ERRORS
 from coap.link_format import WellKnownCore, listing
 from coap.numbers import ACK, DELETE, GET, POST
-from coap.resource_directory import RegistrationClient, find
+from coap.resource_directory import RegistrationClient, find_target
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
@@ -30,9 +30,11 @@ class Script:
         self.refuses = 0
         self.requests = []  # (elapsed_ms, method, path, queries, payload)
         self.said = []
-        self.directory = RegistrationClient(self.node, "rd", "door 1", told=self.told, **settings)
+        self.directory = RegistrationClient(
+            self.node, "rd", "door 1", on_change=self.on_change, **settings
+        )
 
-    def told(self, directory):
+    def on_change(self, directory):
         self.said.append((directory.registered, directory.error))
 
     def answer(self, message):
@@ -107,7 +109,7 @@ def test_stop_before_it_is_registered():
     script.deaf = True
     script.run(500)
     script.directory.stop()
-    assert script.node.client.free()
+    assert script.node.client.has_free()
     script.deaf = False
     assert script.run(HOUR_MS) == []
 
@@ -203,7 +205,7 @@ def test_without_memory_it_tries_later():
         script.run(1000)
     finally:
         module.listing = kept
-    assert script.said == [(False, "out of memory")] and script.node.client.free()
+    assert script.said == [(False, "out of memory")] and script.node.client.has_free()
     script.run(10000)
     assert script.said[-1] == (True, "") and script.node.counters[COUNT_HANDLER_ERRORS] == 0
 
@@ -221,7 +223,7 @@ def test_without_a_free_request_it_tries_later():
     for _ in range(2):
         script.node.client.get("nobody", "x")
     script.run(1000)
-    assert "slots" in script.said[0][1] and not script.requests
+    assert "requests" in script.said[0][1] and not script.requests
     script.run(200000)
     assert script.said[-1] == (True, "")
 
@@ -253,7 +255,7 @@ def test_without_a_client():
     ("</a", None),
 )
 def test_find(text, target):
-    assert find(text, "core.rd") == target
+    assert find_target(text, "core.rd") == target
 
 
 def test_links_leave_out_what_is_not_listed():

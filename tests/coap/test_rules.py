@@ -46,6 +46,7 @@ MACHINE_CODE = {
     "link_format",
     "messaging",
     "oscore/aead",
+    "oscore/context",
     "oscore/protection",
 }
 HOT = "  # hot"

@@ -282,7 +282,7 @@ def promising():
 
     @node.get("slow", access=OPEN)
     def slow(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     return node, end, tickets

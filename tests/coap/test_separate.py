@@ -31,7 +31,7 @@ def promising(**settings):
     tickets = []
 
     def slow(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     for method in (node.get, node.put, node.post, node.delete, node.fetch):
@@ -82,7 +82,7 @@ def test_a_response_given_at_once_follows_the_ack():
 
     @node.get("slow")
     def slow(request, reply):
-        node.respond(request.ticket(), b"quick")
+        node.respond(request.defer(), b"quick")
         return SEPARATE
 
     message = ask(node, request(GET, "slow"))
@@ -108,7 +108,7 @@ def test_the_longest_token_and_payload():
 
 
 def test_a_response_that_is_too_long():
-    node, tickets = promising(room=64)
+    node, tickets = promising(max_payload=64)
     ask(node, request(GET, "slow"))
     assert "64" in str(raises(ValueError, node.respond, tickets[0], bytes(65)))
     assert node.respond(tickets[0], bytes(64))
@@ -303,11 +303,11 @@ def test_a_promise_that_is_not_kept():
     assert node.separate.open_count == 0
 
 
-def test_later_without_a_ticket_is_an_error():
+def test_separate_without_defer_is_an_error():
     node = Node()
     node.get("slow")(lambda request, reply: SEPARATE)
     assert ask(node, request(GET, "slow")).code == INTERNAL_SERVER_ERROR
-    assert "ticket" in node.last_error
+    assert "defer()" in node.last_error
     assert node.counters[COUNT_HANDLER_ERRORS] == 1
 
 
@@ -317,12 +317,12 @@ def test_a_ticket_of_a_request_that_was_answered_is_void():
 
     @node.get("changes-its-mind")
     def answers(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return b"after all"
 
     @node.get("fails")
     def fails(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         raise CoapError(0x80)
 
     assert ask(node, request(GET, "changes-its-mind")).payload == b"after all"

@@ -92,7 +92,7 @@ def test_a_uart_carries_every_byte_both_ways(repl):
     assert python.exec("print(u.read() == bytes(range(256)))") == "True\n"
 
 
-def test_reset_and_watchdog_start_the_chip_anew_and_flash_stays(make_pico, tmp_path):
+def test_reset_and_watchdog_restart_the_chip_and_keep_its_flash_memory(make_pico, tmp_path):
     flash = tmp_path / "flash.bin"
     pico = make_pico(flash=flash, ppp_uart=None)
     pico.power()

@@ -19,7 +19,7 @@ import libcoapclient  # noqa: E402
 from processes import program  # noqa: E402
 
 pytestmark = pytest.mark.emulated
-TOLD_LIMIT_S = 60
+NOTIFICATION_LIMIT_S = 60
 WATCH_S = 60
 BLOCK_BYTES = 64
 PATHS = ("/s/contact", "/s/temp", "/s/accel", "/diag", "/config")
@@ -27,7 +27,7 @@ PATHS = ("/s/contact", "/s/temp", "/s/accel", "/diag", "/config")
 
 @pytest.fixture(scope="module")
 def live(image):
-    """A Pico that answers and goes with this computer's clock."""
+    """A Pico whose node responds, in real time."""
     with Pico(image) as pico:
         pico.wiring = run.Wiring(pico)
         pico.power()
@@ -68,12 +68,12 @@ async def _observe(live):
     message = aiocoap.Message(code=aiocoap.GET, uri=live.url + "/s/contact", observe=0)
     request = context.request(message)
     try:
-        async with asyncio.timeout(TOLD_LIMIT_S):
+        async with asyncio.timeout(NOTIFICATION_LIMIT_S):
             assert (await request.response).payload == b"closed"
-            told = aiter(request.observation)
+            notifications = aiter(request.observation)
             for line, payload in (("door open", b"open"), ("door close", b"closed")):
                 live.wiring.command(line)
-                while (await anext(told)).payload != payload:
+                while (await anext(notifications)).payload != payload:
                     pass
     finally:
         await context.shutdown()

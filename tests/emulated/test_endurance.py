@@ -18,13 +18,13 @@ HEAP_PIN = 2
 SWEEPS = 5
 LOGGED_MS = 20_000  # after which what went wrong at the start is in the log
 TWO_BYTES = 256  # observers, after which the number of the next one has so many
-# The user's own code beside the node: an edge on a pin, and the heap is swept and told.
+# The user's own code beside the node: at an edge on a pin it collects garbage and prints the rest.
 START = """
 import gc, machine
-def tell(pin):
+def sweep(pin):
     gc.collect()
     print("swept:", gc.mem_free())
-machine.Pin(2, machine.Pin.IN, machine.Pin.PULL_DOWN).irq(tell, machine.Pin.IRQ_RISING)
+machine.Pin(2, machine.Pin.IN, machine.Pin.PULL_DOWN).irq(sweep, machine.Pin.IRQ_RISING)
 import startup
 startup.main()
 """
@@ -34,7 +34,7 @@ OBSERVER = b"ob"
 CONTACT = b"\x51s\x07contact"  # Uri-Path after Observe
 THIRD_BLOCK, FIRST_BLOCK = b"\xc1\x32", b"\xc1\x02"  # Block2 after Uri-Path, 64 bytes each
 BEGIN, END = (GET, b"\x60" + CONTACT, OK), (GET, b"\x61\x01" + CONTACT, OK)  # observing
-# (method, options, code of the answer). For each length of a datagram the node keeps a view: 16
+# (method, options, code of the response). For each length of a datagram the node keeps a view: 16
 # bytes of heap, 48 lengths at most. So no length may be new after the first hundred: of /diag,
 # which counts and so grows, there is the first block, and Observe has its second byte before.
 KINDS = (
@@ -64,7 +64,7 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
             pico.run_ms(LOGGED_MS)
             for number in range(TWO_BYTES):
                 for kind in BEGIN, END:
-                    _ask(clients[number % CLIENTS], *kind)
+                    _request(clients[number % CLIENTS], *kind)
             _load(clients, range(WARM))
             warm_bytes = _heap_free(pico)
             began, began_ms = time.monotonic(), pico.now_ms
@@ -89,12 +89,12 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
 
 def _load(clients, numbers):
     for number in numbers:
-        _ask(clients[number // len(KINDS) % CLIENTS], *KINDS[number % len(KINDS)])
+        _request(clients[number // len(KINDS) % CLIENTS], *KINDS[number % len(KINDS)])
 
 
-def _ask(client, method, options, code):
-    answer = client.request(method, options, OBSERVER)
-    assert answer[1] == code, (method, options, answer)
+def _request(client, method, options, code):
+    response = client.request(method, options, OBSERVER)
+    assert response[1] == code, (method, options, response)
 
 
 def _heap_free(pico):

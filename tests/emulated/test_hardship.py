@@ -63,8 +63,8 @@ def test_settings_by_slipmux_survive_a_reset_and_a_loss_of_power(pico):
         assert client.request(GET, path_options("/s/hr"))[1] != NOT_FOUND
         pico.set_realtime(True)
         with PseudoTerminal(pico.console) as terminal:
-            told = run_make("config", f"DEV={terminal.device}", text="attic\ndoor\n")
-        assert "attic is configured; another application begins at its next start" in told
+            printed = run_make("config", f"DEV={terminal.device}", text="attic\ndoor\n")
+        assert "attic is configured; another application begins at its next start" in printed
         pico.set_realtime(False)
         for restart in (pico.reset, lambda: power_cycle(pico)):
             pico.console.read()
@@ -92,21 +92,22 @@ def test_three_fast_resets_are_safe_mode(pico):
         pico.run_ms(CALM_MS)
 
 
-def test_what_the_door_did_can_be_asked_for(pico):
+def test_door_events_can_be_read(pico):
     with PicoClient(pico) as client:
         await_node(pico)
         for level in (1, 0, 1):
             pico.pin(run.load_board().REED_PIN, level)
-            pico.run_ms(1000)
+            pico.run_ms(2000)
         events = json.loads(client.get("/s/contact/events"))
     values = {record["n"]: record for record in events}
     assert values["contact_n"]["v"] == 3 and values["lost"]["v"] == 0
-    told = [values[f"contact/{number}"] for number in (1, 2, 3)]
-    assert [record["vb"] for record in told] == [True, False, True]
-    assert [record["t"] for record in told] == [-3, -2, -1]
+    edges = [values[f"contact/{number}"] for number in (1, 2, 3)]
+    assert [record["vb"] for record in edges] == [True, False, True]
+    for record, age_s in zip(edges, (6, 4, 2), strict=True):  # both clocks count whole seconds
+        assert abs(record["t"] + age_s) <= 1
 
 
-def test_the_watchdog_bites_when_the_loop_hangs_and_not_before(pico):
+def test_the_watchdog_resets_only_after_the_loop_hangs(pico):
     pico.repl().start(HANG % HANGS_AFTER_MS)
     with PicoClient(pico) as client:
         await_node(pico)

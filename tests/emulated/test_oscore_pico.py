@@ -46,11 +46,11 @@ MORE = """
 import startup
 def add_apps(node, board, settings, add=startup.add_apps):
     add(node, board, settings)
-    node.get("secret", access=2)(lambda request, reply: b"for friends")
+    node.get("secret", access=2)(lambda request, response: b"for friends")
 startup.add_apps = add_apps
 """
 ROUNDS = 8
-# Heap and time of one node that answers the same GET in the clear and under OSCORE.
+# Heap and time of one node that responds to the same GET, plain and under OSCORE.
 MEASURE = """
 import gc, time
 from binascii import unhexlify
@@ -72,8 +72,8 @@ for i in range(4):
     found.append(before - free())
 before = free()
 node = Node(*default_extensions(), Access(READ_ONLY), Oscore(kept))
-answer = b"open"
-node.get("s/door", content_format=0)(lambda request, reply: answer)
+payload = b"open"
+node.get("s/door", content_format=0)(lambda request, response: payload)
 whole = before - free()
 def spend(text):
     spent = []
@@ -117,7 +117,7 @@ def live(pico):
 
 
 def restart(pico, how=None):
-    """Start anew, by the reset button or `how`, and wait until the node answers."""
+    """Restart, by the reset button or `how`, and wait until the node responds."""
     pico.set_realtime(False)
     pico.link_up = False
     (how or pico.reset)()
@@ -125,7 +125,7 @@ def restart(pico, how=None):
 
 
 def provision(pico, keys, *more):
-    """`make provision`; what it printed. The node answers again afterwards."""
+    """Run `make provision` until the node responds again; return what it printed."""
     boots = len(pico.boots)
     pico.set_realtime(True)
     with PseudoTerminal(pico.console) as terminal:
@@ -144,8 +144,8 @@ def changes(heartbeat_s):
     return aiocoap.PUT, "/config", b'{"heartbeat_s": %d}' % heartbeat_s
 
 
-def codes(answers):
-    return [str(answer.code)[:4] for answer in answers]
+def codes(responses):
+    return [str(response.code)[:4] for response in responses]
 
 
 def listed(pico):
@@ -159,7 +159,9 @@ def test_without_keys_what_changes_something_is_refused(pico):
         assert client.request(GET, path_options("/secret"))[1] == UNAUTHORIZED
         assert b"oscore: no keys\n" in client.get("/diag")
         assert json.loads(client.get("/config"))["heartbeat_s"]
-    assert b"OSCORE: no oscore.json: what changes something is refused" in pico.console.read()
+    assert (
+        b"OSCORE: no oscore.json: requests that change anything are refused" in pico.console.read()
+    )
 
 
 def test_without_keys_what_is_secured_is_not_listed(live):
@@ -179,7 +181,7 @@ def test_make_provision(pico, keys):
 
 
 def test_aiocoap_with_keys(live, keys):
-    answers = requests(
+    responses = requests(
         keys / "door-1",
         live.url,
         (aiocoap.GET, "/s/contact", b""),
@@ -189,10 +191,10 @@ def test_aiocoap_with_keys(live, keys):
         (aiocoap.GET, "/.well-known/core", b""),  # in blocks, inside
         (aiocoap.GET, "/no/such", b""),
     )
-    assert codes(answers) == ["2.05", "2.04", "2.05", "2.05", "2.05", "4.04"]
-    assert answers[0].payload == b"closed" and answers[3].payload == b"for friends"
-    assert json.loads(answers[2].payload)["heartbeat_s"] == 77
-    assert b"</secret>" in answers[4].payload and len(answers[4].payload) > 1024
+    assert codes(responses) == ["2.05", "2.04", "2.05", "2.05", "2.05", "4.04"]
+    assert responses[0].payload == b"closed" and responses[3].payload == b"for friends"
+    assert json.loads(responses[2].payload)["heartbeat_s"] == 77
+    assert b"</secret>" in responses[4].payload and len(responses[4].payload) > 1024
     assert "/secret" not in listed(live)
 
 
@@ -227,19 +229,19 @@ def test_after_a_restart_an_echo_comes_first_and_no_number_twice(pico, keys, how
         with Relay(pico.udp_port, lambda *_: False) as relay:
             pico.set_realtime(True)
             before = len(relay.passed)
-            answers = requests(keys / "door-1", relay.url, changes(55), changes(56))
-            assert codes(answers) == ["2.04", "2.04"]
+            responses = requests(keys / "door-1", relay.url, changes(55), changes(56))
+            assert codes(responses) == ["2.04", "2.04"]
             rounds = len({data for way, data in relay.passed[before:] if way == "request"})
         passed.append((rounds, relay.passed))
         restart(pico, pico.reset if how == "reset" else lambda: power_cycle(pico))
     assert passed[1][0] == 3, "a challenge, then both requests"
-    asked, answered = numbers(passed[0][1] + passed[1][1])
-    assert len(asked) == len(set(asked)) == passed[0][0] + passed[1][0]
-    assert answered and len(answered) == len(set(answered))
+    sent, received = numbers(passed[0][1] + passed[1][1])
+    assert len(sent) == len(set(sent)) == passed[0][0] + passed[1][0]
+    assert received and len(received) == len(set(received))
 
 
 def numbers(passed):
-    """(Partial IVs of the client, of the node's answers that have one of their own)"""
+    """Return the Partial IVs of requests, and of responses that have one."""
     found = {"request": [], "response": []}
     for way, data in dict.fromkeys(passed):  # the same datagram again is no new one
         for value in decode(data).all(OSCORE):
@@ -258,8 +260,8 @@ def test_a_recording_is_worth_nothing_after_a_loss_of_power(pico, keys):
     with PicoClient(pico) as client:
         for _ in range(2):
             client.send(taped)
-            answer = decode(client.receive())
-            assert answer.code == CHANGED and answer.all(OSCORE), "the challenge, protected"
+            response = decode(client.receive())
+            assert response.code == CHANGED and response.all(OSCORE), "the challenge, protected"
         assert json.loads(client.get("/config"))["heartbeat_s"] == 45
     pico.set_realtime(True)
     assert codes(requests(keys / "door-1", pico.url, changes(46))) == ["2.04"]
@@ -269,8 +271,8 @@ def test_it_registers_under_oscore(pico, keys):
     receiver = SecuredReceiver(keys / "door-1")
     gateway = b'{"gateway": "coap://%s:%d"}' % (THIS_COMPUTER, receiver.port)
     pico.set_realtime(True)
-    answers = requests(keys / "door-1", pico.url, (aiocoap.PUT, "/config", gateway))
-    assert codes(answers) == ["2.04"]
+    responses = requests(keys / "door-1", pico.url, (aiocoap.PUT, "/config", gateway))
+    assert codes(responses) == ["2.04"]
     with receiver:
         restart(pico)
         pico.set_realtime(True)

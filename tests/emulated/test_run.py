@@ -1,4 +1,4 @@
-"""`make run BOARD=pico` at a terminal: banner, Enter, an answer that changes, a restart."""
+"""`make run BOARD=pico` at a terminal: banner, Enter, a response that changes, a restart."""
 
 import contextlib
 import os

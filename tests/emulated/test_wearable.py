@@ -48,7 +48,7 @@ def test_pulse_and_oxygen_come_out_of_the_light(wired, client):
         assert wired.now_ms < end_ms, (rate, saturation)
 
 
-def test_a_sensor_that_is_unsoldered_is_told_from_the_others(wired, client):
+def test_only_a_disconnected_sensor_has_no_value(wired, client):
     chip = wired.wiring.temperature
     wired.i2c_remove(0, chip.address)
     assert _value(client, "/s/temp") is None
@@ -84,8 +84,8 @@ def test_the_other_chips_of_a_wearable(wired, client):
 
 def _value(client, path):
     """The payload of a sensor's GET; None when it has no value, which is 5.03."""
-    answer = client.request(1, path_options(path))
-    if answer[1] == UNAVAILABLE:
+    response = client.request(1, path_options(path))
+    if response[1] == UNAVAILABLE:
         return None
-    assert answer[1] == CONTENT, (path, answer)
-    return answer[answer.index(b"\xff", 6) + 1 :]
+    assert response[1] == CONTENT, (path, response)
+    return response[response.index(b"\xff", 6) + 1 :]

@@ -211,29 +211,34 @@ class Secured(Bench):
         again = Secured(self.flash)
         state = self.talk.state()
         assert again.talk.restore(state)
-        again.node.oscore.ledger.void = lambda: None  # the state is kept anew, without it
+        again.node.oscore.sequence_store.invalidate = lambda: (
+            None
+        )  # the state is kept anew, without it
         return again
 
 
 def test_oscore_numbers_continue_after_sleep_and_skip_after_a_reset():
     flash = Flash()
     bench = Secured(flash)
-    bench.node.oscore.ledger.void = lambda: None
-    assert bench.node.oscore.ledger.kept is False
+    bench.node.oscore.sequence_store.invalidate = lambda: None
+    assert bench.node.oscore.sequence_store.snapshot_valid is False
     bench.wake(20)
-    used, writes = bench.context.next, flash.writes
+    used, writes = bench.context.sequence_number, flash.writes
     assert used > 0 and bench.sent[0][1].all(9) != []
     # closing the link retained them
-    assert bench.node.oscore.ledger.kept and bench.node.oscore.ledger.carried
+    assert (
+        bench.node.oscore.sequence_store.snapshot_valid
+        and bench.node.oscore.sequence_store.snapshot
+    )
     for i in range(3):
         bench = bench.sleep()
-        assert bench.context.next == used + i and bench.context.window[4] == 1
+        assert bench.context.sequence_number == used + i and bench.context.window.valid
         bench.wake(20)
-        assert bench.context.next == used + i + 1
+        assert bench.context.sequence_number == used + i + 1
     assert flash.writes == writes
     # the power went: what was used is not known, so all that was reserved is
     lost = Secured(flash)
-    assert lost.context.next == 256 and lost.context.window[4] == 0
+    assert lost.context.sequence_number == 256 and lost.context.window.valid is False
 
 
 @cases(b"", b"\0", b"\0\1\2", b"\xff" * 20)

@@ -12,14 +12,14 @@ node = Node()
 
 @node.get("late")
 def late(request, reply):
-    ticket = request.ticket()
+    ticket = request.defer()
     node.after(DELAY_MS, lambda now_ms: node.respond(ticket, b"at last"))
     return SEPARATE
 
 
 @node.put("late")
 def refused(request, reply):
-    ticket = request.ticket()
+    ticket = request.defer()
     node.after(DELAY_MS, lambda now_ms: node.respond(ticket, 0x83))
     return SEPARATE
 

@@ -35,7 +35,7 @@ class Asker:
     def result(self, call):
         """(code, payload) of the answer to a call."""
         before = len(self.told)
-        call.tell(self.take)
+        call.deliver_to(self.take)
         call.into = bytearray(8192)
         self.until(lambda: len(self.told) > before)
         return self.told[-1][:2]
@@ -95,8 +95,8 @@ def test_observation(asker, libcoap):
         asker.until(lambda value=value: asker.told[-1][1] == value)
     assert not any(last for _, _, last, _ in asker.told)
     asker.client.cancel(call)
-    asker.until(asker.client.free)
-    asker.until(lambda: not asker.client.used)
+    asker.until(asker.client.has_free)
+    asker.until(lambda: not asker.client.active_count)
     seen = len(asker.told)
     asker.result(asker.client.put(asker.server, "watched", b"4"))
     assert len(asker.told) == seen + 1
@@ -105,6 +105,6 @@ def test_observation(asker, libcoap):
 def test_nobody_listens(asker, server):
     dead = peer(HOST, free_port())
     call = asker.client.get(dead, "x", asker.take)
-    call.limit_ms = 500
+    call.timeout_ms = 500
     asker.until(lambda: asker.told)
     assert asker.told[0][3] == "timeout"

@@ -138,7 +138,7 @@ class Asker:
 
     def result(self, call):
         before = len(self.told)
-        call.tell(self.take)
+        call.deliver_to(self.take)
         call.into = bytearray(8192)
         self.until(lambda: len(self.told) > before)
         return self.told[-1][:2]
@@ -173,7 +173,7 @@ def test_our_client_and_libcoaps_server(made, tmp_path):
             client.put(asker.server, "long", b"new")
             asker.until(lambda: asker.told[-1][1] == b"new")
             client.cancel(call)
-            asker.until(lambda: not client.used)
+            asker.until(lambda: not client.active_count)
         finally:
             asker.udp.close()
 
@@ -202,7 +202,7 @@ def test_our_client_and_aiocoaps_server(made):
                 asker.until(lambda told=told: len(asker.told) > told)
                 assert asker.told[-1][:2] == (CONTENT, value) and call.observing
             client.cancel(call)
-            asker.until(lambda: not client.used)
+            asker.until(lambda: not client.active_count)
         finally:
             asker.udp.close()
 

@@ -58,13 +58,13 @@ def expected_failure(reason, exception=AssertionError):
 
 
 def at_the_start(function):
-    """Call the function before each test: what a test counts up must not be another's matter."""
+    """Call the function before each test, to reset state that tests would share."""
     _beginnings.append(function)
     return function
 
 
 def begin():
-    """Start a test; who runs the tests calls this before each."""
+    """Call what at_the_start() has registered; the runner calls this before each test."""
     for function in _beginnings:
         function()
 

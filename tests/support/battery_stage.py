@@ -1,4 +1,4 @@
-"""The whole firmware of a node on a battery, on a machine, a clock and a wire of ours.
+"""The whole firmware of a node on a battery, on a fake machine, clock, link and transport.
 
 stage = Stage("my-test.json", World())
 try:
@@ -25,15 +25,15 @@ RTC_BYTES = 2048
 
 
 class Asleep(Exception):
-    """This life is over."""
+    """Raised by deepsleep(): the wake is over."""
 
 
 class Reset(Asleep):
-    """The node has started anew by itself."""
+    """Raised by reset()."""
 
 
 class World:
-    """A machine, its memory and the wire: what outlives its lives. Nobody answers the node.
+    """What persists between wakes: machine, memory, clock and link. No response comes.
 
     node: that of the last life whose link was up; naps: light sleeps that the next life returns
     from; resets: how often a node asked for one
@@ -49,7 +49,7 @@ class World:
         self.naps = self.resets = 0
 
     def heard(self, data):
-        """What somebody answers to a datagram of the node, or None."""
+        """Return the response to a datagram of the node, or None."""
 
     # As machine.RTC()
 
@@ -123,7 +123,7 @@ class World:
         pass
 
     def live(self, runner, trial=None, **settings):
-        """One life, with a heartbeat that is due, until the node sleeps or dies."""
+        """Run one wake with a heartbeat due, until the node sleeps or resets."""
         self.now_ms += 4_000_000
         found = Settings()
         found.update({"gateway": GATEWAY})
@@ -150,7 +150,7 @@ class Rtc:
 
 
 class Wire:
-    """A transport into a World."""
+    """The node's transport; datagrams go to World.heard()."""
 
     def __init__(self, world, node):
         self.world = world
@@ -173,7 +173,7 @@ class Wire:
 
 
 class Board:
-    """The simulated board, with what a radio needs."""
+    """The simulated board, with the settings of a radio."""
 
     WIFI_OPTIONS = {}
 
@@ -191,7 +191,7 @@ class Esp32:
 
 
 class Stage:
-    """Puts a World in place of what the node works with, and takes it away again.
+    """Put a World in place of the firmware's clock, link, transport and files until end().
 
     file: of the keys; others that the node writes begin with its name
     """

@@ -9,7 +9,7 @@ OBSERVE, BLOCK2, BLOCK1, MAX_AGE = 6, 23, 27, 14
 
 
 class Told:
-    """Keeps what on_answer was given: [(str(response), payload, last)]."""
+    """Record the calls of the response callback: [(str(response), payload, last)]."""
 
     def __init__(self):
         self.all = []
@@ -30,27 +30,27 @@ class Told:
         return self.all[0]
 
 
-def asking(*features, slots=2, **settings):
-    """A node with a client: (node, client, told)."""
-    client = Client(slots)
+def asking(*features, requests=2, **settings):
+    """Return (node, client, told): a node with a client, and the record of its responses."""
+    client = Client(requests)
     return seeded(client, *features, **settings), client, Told()
 
 
 def sent(node, now_ms=0, peer="server"):
-    """The only message that the node has to send now."""
+    """Return the only message that the node has to send now."""
     messages = due(node, now_ms)
     assert len(messages) == 1 and messages[0][0] == peer, messages
     return messages[0][1]
 
 
 def piggyback(node, request, code, payload=b"", options=(), now_ms=0, peer="server"):
-    """Answer the request in its ACK; nothing is to be said to that."""
+    """Send a piggybacked response; assert that the node sends nothing in return."""
     data = encode(ACK, code, request.mid, request.token, options, payload)
     assert ask(node, data, peer, now_ms) is None
 
 
 def acknowledge(node, request, now_ms=0, peer="server"):
-    """The empty ACK to a request."""
+    """Send the empty ACK to a request."""
     assert ask(node, encode(ACK, 0, request.mid), peer, now_ms) is None
 
 
@@ -59,7 +59,7 @@ def reset(node, request, now_ms=0, peer="server"):
 
 
 def respond(node, request, code, payload=b"", options=(), **where):
-    """A separate response; what the node says to it: "ack", "rst" or None."""
+    """Send a separate response; return the node's reaction: "ack", "rst" or None."""
     kind, mid = where.pop("kind", CON), where.pop("mid", 900)
     token = where.pop("token", request.token)
     data = encode(kind, code, mid, token, options, payload)
@@ -72,7 +72,7 @@ def respond(node, request, code, payload=b"", options=(), **where):
 
 
 def notify(node, request, number, payload, now_ms=0, mid=None, kind=NON, max_age_s=None):
-    """A notification; what the node says to it."""
+    """Send a notification; return the node's reaction as respond() does."""
     options = [option(OBSERVE, number)]
     if max_age_s is not None:
         options.append(option(MAX_AGE, max_age_s))

@@ -1,6 +1,6 @@
 """CoAP messages encoded and decoded by a codec of the tests' own, and scripted peers.
 
-Nothing here uses the engine's own parser or writer, for these are what is tested.
+Independent of lib/coap's parser and serializer, since these are under test.
 """
 
 from coap.numbers import ACK, CON, GET, RST
@@ -12,7 +12,7 @@ _state = [0]  # the last MID
 
 
 class Message:
-    """A message taken apart: kind, code, mid, token, options [(number, bytes)], payload."""
+    """A decoded message: kind (type), code, mid, token, options [(number, bytes)], payload."""
 
     def __init__(self, kind, code, mid, token, options, payload):
         self.kind = kind
@@ -23,11 +23,11 @@ class Message:
         self.payload = payload
 
     def all(self, number):
-        """The values of an option, in order."""
+        """Return the values of an option, in order."""
         return [value for other, value in self.options if other == number]
 
     def uint(self, number):
-        """The value of a uint option, None when it is absent; it may be there once."""
+        """Return the value of a uint option, None when absent; assert that it is not repeated."""
         values = self.all(number)
         assert len(values) <= 1, values
         return int.from_bytes(values[0], "big") if values else None
@@ -46,18 +46,18 @@ class Message:
 
 @at_the_start
 def start_mids():
-    """Each test has the same MIDs in whatever order they run; those of tables are below them."""
+    """Restart the MIDs for each test, so that their order does not matter."""
     _state[0] = 0x4000
 
 
 def next_mid():
-    """A MID that no request of the test had before."""
+    """Return a MID that is new within the test; fixed ones in tables are lower."""
     _state[0] = (_state[0] + 1) & 0xFFFF
     return _state[0]
 
 
 def encode(kind, code, mid, token=b"", options=(), payload=b""):
-    """A message as bytes. Options keep their order among equal numbers."""
+    """Return a message as bytes. Options are sorted by number, stable for repeated ones."""
     tkl, extension = _nibble(len(token))
     out = bytes((0x40 | kind << 4 | tkl, code, mid >> 8, mid & 255)) + extension + token
     before = 0
@@ -72,7 +72,7 @@ def encode(kind, code, mid, token=b"", options=(), payload=b""):
 
 
 def decode(data):
-    """The message in `data`; AssertionError when it is malformed."""
+    """Return the Message in `data`. AssertionError: it is malformed."""
     data = bytes(data)
     assert len(data) >= 4 and data[0] >> 6 == 1, data
     tkl = data[0] & 15
@@ -104,7 +104,7 @@ def decode(data):
 
 
 def uint(value):
-    """A uint option's value, as short as it goes."""
+    """Return the shortest encoding of a uint option's value."""
     out = b""
     while value:
         out = bytes((value & 255,)) + out
@@ -113,7 +113,7 @@ def uint(value):
 
 
 def request(code, path=None, kind=CON, mid=None, token=b"\xa1\xb2", options=(), payload=b""):
-    """A request for `path`: None for no Uri-Path at all, else segments separated by "/"."""
+    """Return a request as bytes. path: None for no Uri-Path, else segments separated by "/"."""
     segments = [] if path is None else [(URI_PATH, part.encode()) for part in path.split("/")]
     if mid is None:
         mid = next_mid()
@@ -121,7 +121,7 @@ def request(code, path=None, kind=CON, mid=None, token=b"\xa1\xb2", options=(), 
 
 
 def answer(node, datagram, peer="peer", now_ms=0):
-    """The bytes that the node answers to a datagram (bytes or hexadecimal text), None: nothing."""
+    """Return the node's response to a datagram (bytes or hexadecimal text) as bytes, or None."""
     if isinstance(datagram, str):
         datagram = bytes.fromhex(datagram.replace(" ", ""))
     n = node.datagram(datagram, len(datagram), peer, now_ms)
@@ -130,18 +130,18 @@ def answer(node, datagram, peer="peer", now_ms=0):
 
 
 def ask(node, datagram, peer="peer", now_ms=0):
-    """As answer(), taken apart."""
+    """Return the node's response to a datagram as a Message, or None."""
     data = answer(node, datagram, peer, now_ms)
     return None if data is None else decode(data)
 
 
 def get(node, path, *options, peer="peer", now_ms=0):
-    """The node's answer to a confirmable GET."""
+    """Return the node's response to a confirmable GET as a Message."""
     return ask(node, request(GET, path, options=options), peer, now_ms)
 
 
 def due(node, now_ms):
-    """All that the node has to send at that time: [(peer, message)]."""
+    """Return all that the node has to send at that time: [(peer, message)]."""
     found = []
     n = node.due(now_ms)
     while n:
@@ -184,11 +184,11 @@ class Peer:
 
 
 def silent(_message):
-    """A peer's reply(): it never answers."""
+    """Return None for every message: a peer that never responds."""
 
 
 def reject(message):
-    """A peer's reply(): RST to all."""
+    """Return an RST for every message."""
     return encode(RST, 0, message.mid)
 
 

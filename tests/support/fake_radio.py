@@ -7,7 +7,7 @@ SILENT = "accepts and never gives an address"
 
 
 class AccessPoint:
-    """What the radios find: `answer` is one of the four above, after `delay_ms`."""
+    """What a join leads to: `answer`, one of the four outcomes above, after `delay_ms`."""
 
     def __init__(self, answer=UP, delay_ms=2000):
         self.answer = answer
@@ -15,7 +15,7 @@ class AccessPoint:
 
 
 class Radio:
-    """A station. Subclasses add what is peculiar to their driver."""
+    """A station interface. Subclasses add the quirks of their driver."""
 
     def __init__(self, network):
         self.network = network
@@ -59,7 +59,7 @@ class Radio:
         return ("10.0.0.7", "255.255.255.0")
 
     def answered(self):
-        """What the access point has said to the attempt, None while it has not."""
+        """Return the outcome of the present attempt, None while it is under way."""
         point = self.network.access_point
         since_ms = self.joining_since_ms
         if since_ms is None or self.network.now_ms - since_ms < point.delay_ms:
@@ -138,7 +138,7 @@ class PicoRadio(Radio):
 
 
 class Station:
-    """Stands in for the class network.WLAN."""
+    """The class network.WLAN."""
 
     IF_STA = 0
 
@@ -151,7 +151,7 @@ class Station:
 
 
 class FakeNetwork:
-    """Stands in for the module `network`; now_ms is the time that passes for its radio."""
+    """The module `network`; now_ms is the radio's virtual time."""
 
     def __init__(self, radio=Esp32Radio):
         self.now_ms = 0

@@ -11,7 +11,7 @@ ECHO, NO_RESPONSE, REQUEST_TAG = 252, 258, 292
 
 
 class Value(Resource):
-    """A resource whose GET answers what `value` holds, as often as it is asked."""
+    """A resource whose GET returns `value`."""
 
     observable = True
 
@@ -39,54 +39,54 @@ class Value(Resource):
 
 
 def seeded(*features, **settings):
-    """A node whose MIDs do not begin with 0."""
+    """Return a node with these extensions and seeded MIDs."""
     node = Node(*features, **settings)
     node.seed(b"\1\2\3\4")
     return node
 
 
 def option(number, value):
-    """A uint option."""
+    """Return (number, bytes) of a uint option."""
     return number, uint(value)
 
 
 def block(number, num, more=0, szx=2):
-    """The option Block1 (27) or Block2 (23)."""
+    """Return (number, bytes) of a Block1 (27) or Block2 (23) option."""
     return number, uint(num << 4 | more << 3 | szx)
 
 
 def register(node, path="v", token=b"\1", peer="peer", now_ms=0, value=0, kind=CON, options=()):
-    """The answer to a GET with Observe."""
+    """Return the response to a GET with Observe 0."""
     options = [option(OBSERVE, value)] + list(options)
     return ask(node, request(GET, path, kind, None, token, options), peer, now_ms)
 
 
 def plain(node, path="v", token=b"\1", peer="peer", now_ms=0, options=()):
-    """The answer to a GET without Observe."""
+    """Return the response to a GET without Observe."""
     return ask(node, request(GET, path, CON, None, token, options), peer, now_ms)
 
 
 def acknowledge(node, message, peer="peer", now_ms=0):
-    """Hand the node an empty ACK for its message; what it sends thereupon."""
+    """Send an empty ACK for the node's message; return what the node sends next."""
     assert ask(node, encode(ACK, 0, message.mid), peer, now_ms) is None
     return due(node, now_ms)
 
 
 def reject(node, message, peer="peer", now_ms=0):
-    """Hand the node an RST for its message; what it sends thereupon."""
+    """Send an RST for the node's message; return what the node sends next."""
     assert ask(node, encode(RST, 0, message.mid), peer, now_ms) is None
     return due(node, now_ms)
 
 
 def verify(node, peer="peer", now_ms=0):
-    """Make the peer one that acknowledged a message."""
+    """Make the peer a verified one: let it acknowledge a message."""
     node.view.now_ms = now_ms
     node.messaging.mark_verified(peer)
     assert node.messaging.is_verified(peer)
 
 
 def one(sent, kind=None, peer="peer"):
-    """The only message in [(peer, message)], None when there is none."""
+    """Return the only message in [(peer, message)], None when there is none."""
     assert len(sent) <= 1, sent
     if not sent:
         return None
@@ -96,7 +96,7 @@ def one(sent, kind=None, peer="peer"):
 
 
 def notice(node, resource, value, now_ms=0, kind=NON, peer="peer"):
-    """Change the resource: the one notification of it."""
+    """Change the resource; return its one notification."""
     resource.become(value)
     message = one(due(node, now_ms), kind, peer)
     assert message is not None
@@ -104,7 +104,7 @@ def notice(node, resource, value, now_ms=0, kind=NON, peer="peer"):
 
 
 def text(length, start=0):
-    """That many bytes of which no 16 in a row come twice."""
+    """Return n bytes in which no 16 consecutive bytes occur twice."""
     out = b""
     while len(out) < length:
         start += 1

@@ -1,6 +1,6 @@
-"""Forged OSCORE requests against a node that has keys: none of them may have an effect.
+"""Forged OSCORE requests against a node with keys: none may have an effect.
 
-`make fuzz` runs it; a slice of it is among the tests.
+`make fuzz` runs many; the tests run a few.
 """
 
 from coap.access import READ_ONLY, Access
@@ -17,7 +17,7 @@ PAYLOAD = b"lock"
 
 
 def target(*features, **settings):
-    """A node with keys, and with these features or the usual ones; `done`: what was PUT."""
+    """Return a node with keys and these extensions or the usual ones; done: PUT payloads."""
     keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
     node = Node(*(features or default_extensions()), Access(READ_ONLY), keys, **settings)
     node.seed(b"entropy!")
@@ -35,7 +35,7 @@ def target(*features, **settings):
 
 
 def attempt(node, datagram, now_ms=0):
-    """What the handlers saw of the datagram, as from a peer of its own."""
+    """Return what the handlers saw of a datagram from a new peer."""
     node.done.clear()
     answer(node, datagram, now_ms=now_ms)
     return list(node.done)
@@ -54,7 +54,7 @@ class Noise:
 
 
 def forge(noise, good):
-    """A datagram that begins as one under OSCORE: mostly a genuine one with damage."""
+    """Return a damaged OSCORE request, mostly made from a genuine one."""
     message = decode(good)
     value = bytearray(message.all(OSCORE)[0])
     sealed = bytearray(message.payload)

@@ -1,4 +1,4 @@
-"""Random and mutated datagrams against a node with all features, on any interpreter.
+"""Random and mutated datagrams against a node with all extensions, on any interpreter.
 
 A Fuzzer makes each datagram from its seed alone, so a failure names the seed and repeats. Most are
 valid messages, from few peers, tokens, MIDs and block numbers, so that exchanges, transfers and
@@ -53,7 +53,7 @@ QUERIES = (b"a=1", b"rt=x*", b"href=/*", b"obs", b"", b"ct=0", b'title=a"', b"if
 
 
 class Value(Resource):
-    """Every method, every way to answer."""
+    """A resource with every method and every kind of response."""
 
     content_formats = (0, 50, 60)
     observable = True
@@ -81,7 +81,7 @@ class Value(Resource):
 
     def post(self, request, reply):
         if self.path == "later":
-            self.tickets.append(request.ticket())
+            self.tickets.append(request.defer())
             return SEPARATE
         if self.path == "large":
             return request.payload
@@ -99,7 +99,7 @@ class Value(Resource):
 
 
 def serving():
-    """A node with all features, in small sizes, so that its tables are often full."""
+    """Return a node with all extensions in small sizes, so that its tables are often full."""
     node = Node(
         RateLimit(rate=1, burst=12, amplification=True),
         WellKnownCore(),
@@ -109,7 +109,7 @@ def serving():
         Multicast(slots=2),
         ProblemDetails(),
         NoResponse(),
-        room=256,
+        max_payload=256,
         dedup_entries=8,
         cached_response_bytes=48,
         peers=8,
@@ -131,7 +131,7 @@ def serving():
 
 
 class Fuzzer:
-    """Feeds one node; run() raises AssertionError, or whatever leaves the engine."""
+    """Feed one node; run() raises AssertionError, or an exception that leaves the node."""
 
     def __init__(self, seed=1):
         self.state = seed * 7919 & MASK
@@ -175,7 +175,7 @@ class Fuzzer:
             self.take(n, datagram)
 
     def take(self, n, datagram=b""):
-        """What the node sends must be a message, and never bounce."""
+        """Check what the node sends: a valid message that is no reaction to an ACK or RST."""
         assert 4 <= n <= len(self.node.tx), n
         out = bytes(self.node.tx_view(n))
         message = decode(out)
@@ -211,7 +211,7 @@ class Fuzzer:
         assert node.wait_ms(self.now_ms) >= 0
 
     def check(self):
-        """It still answers, raised nothing, and holds no more memory."""
+        """Check that the node still responds, has raised nothing, and uses no more memory."""
         node = self.node
         self.now_ms = (self.now_ms + 5000) & MASK
         node.messaging.mark_verified("good")
@@ -245,7 +245,7 @@ class Fuzzer:
         return bytes(data[:1400])
 
     def valid(self):
-        """A message that is well formed, whatever it means."""
+        """Return a well-formed message of arbitrary meaning."""
         kind = self.choice((0, 0, 0, 1, 1, 2, 3))
         code = self.choice((1, 1, 1, 2, 3, 4, 5, 6, 7, 31, 0x45, 0x84))
         token = bytes([self.below(3) for _ in range(self.choice((0, 1, 1, 2, 8)))])
@@ -322,7 +322,7 @@ class Fuzzer:
 
 
 def blocks():
-    """How much memory is in use, in blocks of some 32 bytes."""
+    """Return the memory in use, in blocks of some 32 bytes."""
     gc.collect()
     if hasattr(gc, "mem_alloc"):
         return gc.mem_alloc() // 32
@@ -330,7 +330,7 @@ def blocks():
 
 
 def main(seed, n):
-    """Feed n datagrams and say so; an exception, with its datagram, when something is wrong."""
+    """Feed n datagrams and print so; print the datagram before an exception passes on."""
     fuzzer = Fuzzer(seed)
     fuzzer.run(n)
     fuzzer.check()

@@ -1,6 +1,6 @@
-"""The other end of OSCORE for the tests, written straight from RFC 8613 and RFC 3610.
+"""An OSCORE endpoint of the tests' own, written from RFC 8613 and RFC 3610.
 
-It shares nothing with the engine but the keys, which Appendix C proves, and the AES.
+It shares only the key derivation, which RFC 8613 Appendix C verifies, and AES with lib/coap.
 """
 
 from cryptolib import aes
@@ -30,7 +30,7 @@ class End:
         self.piv = b""  # of the last request
 
     def request(self, datagram, seq=None, with_context=None):
-        """The datagram, protected."""
+        """Return the datagram, protected."""
         message = decode(datagram)
         if seq is None:
             seq = self.seq
@@ -52,7 +52,7 @@ class End:
         return encode(message.kind, code, message.mid, message.token, options, sealed)
 
     def read(self, message, piv=None):
-        """The answer in a message taken apart, taken out; None when it is not genuine."""
+        """Return the inner response of a Message, decrypted; None when its tag is wrong."""
         if piv is None:
             piv = self.piv
         value = message.all(OSCORE)[0]
@@ -73,7 +73,7 @@ class End:
         return inner
 
     def inner(self, message, piv=None):
-        """As read(); AssertionError for no message, an open one, and one that is not genuine."""
+        """Return read(message); assert that there is a message, protected and with a valid tag."""
         assert message is not None, "no response"
         assert message.all(OSCORE), "an open response: {!r}".format(message)
         inner = self.read(message, piv)

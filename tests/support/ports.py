@@ -1,4 +1,4 @@
-"""Free ports for servers of the tests, which other tests run beside in other processes.
+"""Free ports for servers of tests that run in several processes at once.
 
 They lie below those that systems give to clients, and each process counts from a place of its own:
 a port is still free when the server that it was chosen for has started.
@@ -16,7 +16,7 @@ _numbers = itertools.count(os.getpid() * OF_ONE_PROCESS)
 
 
 def free_port(kind=socket.SOCK_DGRAM):
-    """Return a port that nobody uses now, of UDP or another kind of socket."""
+    """Return a port that is free now, of UDP or another kind of socket."""
     for number in itertools.islice(_numbers, LAST - FIRST):
         port = FIRST + number % (LAST - FIRST + 1)
         with socket.socket(socket.AF_INET, kind) as sock:

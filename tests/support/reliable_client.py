@@ -1,6 +1,6 @@
 """A small client for tests on a Wire: requests in sequence, retransmitted until they end.
 
-It shares nothing with the engine. It is more patient than RFC 7252 asks of a client, yet within an
+It shares nothing with lib/coap. It is more patient than RFC 7252 asks of a client, yet within an
 EXCHANGE_LIFETIME, so that on a bad wire every exchange has an end to be checked. Each exchange is
 a list of requests, made one after another by a function of the answers so far; notifications go
 to `told`.
@@ -115,7 +115,7 @@ class Reliable:
         self.script = self.pending = self.asked = None
 
     def _reply(self, message):
-        """Is the message the answer that is awaited?"""
+        """Return True if the message is the expected response."""
         if self.asked is None:
             return False
         if message.kind == RST:

@@ -1,9 +1,9 @@
-"""Ask a node in memory, for tests of applications: one request in, its answer taken apart.
+"""Requests to a node in memory, for tests of applications: one request in, a decoded response out.
 
     ask = Asker(node)
     assert ask.get("s/contact").payload == b"closed"
 
-`Answer` is read by a parser of its own, so that an error in the engine's cannot hide itself.
+`Answer` has a decoder of its own, so that an error of lib/coap's parser cannot hide itself.
 """
 
 from coap.message import MessageBuilder
@@ -23,7 +23,7 @@ class Asker:
         return self.send(self.request(PUT, path, payload, content_format, if_match=if_match))
 
     def request(self, method, path, payload=b"", content_format=None, accept=None, if_match=None):
-        """The bytes of a CON request; `path` may end in ?query&query."""
+        """Return the bytes of a CON request; `path` may end in ?query&query."""
         self.mid += 1
         buffer = bytearray(1280)
         writer = MessageBuilder(buffer).begin(CON, method, self.mid, b"tk")
@@ -49,11 +49,11 @@ class Asker:
         return Answer(bytes(self.node.tx_view(n)))
 
     def again(self, request):
-        """Send without a look at the answer, and without allocating: the answer's length."""
+        """Send without allocating; return the response's length."""
         return self.node.datagram(request, len(request), "peer", self.now_ms)
 
     def run(self, span_ms):
-        """Let the node's timers run for a while, on the simulated board's clock."""
+        """Run the node's timers for `ms` of the simulated board's clock."""
         from machine import clock
 
         while span_ms > 0:

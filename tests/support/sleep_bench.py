@@ -10,11 +10,11 @@ START_S = 50_000
 
 
 class Asleep(Exception):
-    """The chip sleeps; the next life is another Cycle on the same Bench."""
+    """Raised when the chip sleeps; the next wake is a new cycle on the same Bench."""
 
 
 class Bench:
-    """Clock, chip, contact, link and talk of a node, and the memory between its lives.
+    """Clock, chip, contact, link and report session of a node, and the memory between its wakes.
 
     moves: when the contact moves, in ms of the clock; joins_ms: how long a join takes, None: for
     ever; answers_ms: a report's answer, None: never; queued: ms of lingering after it
@@ -149,14 +149,14 @@ class Bench:
         self.told += 1
 
     def pin_wakes(self, **limits):
-        """The contact moves and wakes the node."""
+        """Move the contact, which wakes the node."""
         self.now_ms += 600_000
         self.level = 1 - self.level
         return self.live(PIN, **limits)
 
 
 class Lid:
-    """The housing's switch; `moves` as the bench's, for one that moves while the node is awake."""
+    """The lid switch; moves: as the bench's, edges while the node is awake."""
 
     open_level = 1
 
@@ -250,7 +250,7 @@ class Reporter:
 
 
 def settled(bench=None):
-    """A bench whose node has started, told so, and sleeps."""
+    """Return a bench whose node has started, reported that, and sleeps."""
     bench = bench or Bench()
     bench.live(POWER_ON)
     assert bench.reports == [([], 0, 0, 0)] and bench.told == 1

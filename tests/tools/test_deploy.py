@@ -31,7 +31,7 @@ def board(tmp_path, micropython):
 @pytest.fixture
 def few(monkeypatch):
     """A few modules instead of all, where the number of files is not the point."""
-    chosen = ("config.py", "coap/node.py", "coap/timers.py")
+    chosen = ("board_common.py", "config.py", "coap/node.py", "coap/timers.py")
     modules = [module for module in deploy.sources() if str(module[0]) in chosen]
     monkeypatch.setattr(deploy, "sources", lambda: modules)
 
@@ -49,10 +49,17 @@ def run_make(*words):
 def test_everything_arrives_and_runs(board, tmp_path, micropython, capfd):
     deploy.deploy(PC, board.device, stage=tmp_path / "stage")
     files = board.files()
-    for path in ("main.py", "boot.py", "board.mpy", "config.mpy", "lib/coap/node.mpy"):
+    for path in (
+        "main.py",
+        "boot.py",
+        "board.mpy",
+        "board_common.mpy",
+        "config.mpy",
+        "lib/coap/node.mpy",
+    ):
         assert path in files
     assert "machine.reset()" in board.executed[-1]
-    modules = "coap.node, coap.transports.udp, board, config, network_link, startup"
+    modules = "coap.node, coap.transports.udp, board, config, startup, wifi"
     done = subprocess.run(
         [
             micropython,

@@ -1,4 +1,4 @@
-"""A feature that is left out of a manifest costs nothing: no file of another one needs it."""
+"""An extension can be left out of a manifest: no file of another extension needs its file."""
 
 import ast
 import os
@@ -14,34 +14,43 @@ from setup.interpreter import find
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"
 INTERPRETERS = ("micropython", "cpython")
-# what serves only one feature, and goes with it
-SERVES = {
-    "block": ["transfers"],
-    "client": ["call", "intake", "repeats", "target", "token"],
-    "oscore": ["asking", "ccm", "cipher", "context", "envelope", "framing", "ledger"],
+# Modules that belong to one extension only, and are left out with it.
+PARTS = {
+    "blockwise": ["blockwise.py"],
+    "client": ["client.py", "client_request.py", "reassembly.py"],
+    "oscore": ["oscore"],
 }
 
 
-def features():
-    """{module: class} of all features."""
+def extensions():
+    """Return {module: class} of all extensions."""
     found = {}
-    for path in sorted((LIB / "coap").glob("*.py")):
+    for path in sorted([*(LIB / "coap").glob("*.py"), LIB / "coap" / "oscore" / "__init__.py"]):
+        name = path.parent.name if path.stem == "__init__" else path.stem
         for node in ast.parse(path.read_bytes()).body:
             bases = [base.id for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
-            if "Feature" in bases:
-                found[path.stem] = node.name
+            if "Extension" in bases:
+                found[name] = node.name
     return found
 
 
-FEATURES = features()
-NEEDS = {"report": ("peer", "name")}  # arguments; all others have defaults
+def leave_out(lib, name):
+    """Remove an extension from the copy of the library; return the names of its modules."""
+    parts = PARTS.get(name, [f"{name}.py"])
+    for part in parts:
+        path = lib / "coap" / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return {part.removesuffix(".py") for part in parts}
+
+
+EXTENSIONS = extensions()
 
 SERVE = """
 import sys
 from coap.node import Node
 made = []
-for name, kind, given in OTHERS:
-    made.append(getattr(__import__("coap." + name, None, None, (kind,)), kind)(*given))
+for name, kind in OTHERS:
+    made.append(getattr(__import__("coap." + name, None, None, (kind,)), kind)())
 node = Node(*made)
 answer = lambda request, reply: b"here"
 node.get("a", observable=True)(answer)
@@ -58,8 +67,8 @@ print(sorted([name[5:] for name in sys.modules if name.startswith("coap.")]))
 
 
 def run(interpreter, lib, others):
-    """What a node with these features prints: the modules of coap that it has loaded."""
-    others = [(name, FEATURES[name], NEEDS.get(name, ())) for name in others]
+    """Return the modules of coap that a node with these extensions has loaded."""
+    others = [(name, EXTENSIONS[name]) for name in others]
     program = f"OTHERS = {others!r}\n" + SERVE
     if interpreter == "cpython":
         command = [sys.executable, "-c", program]
@@ -75,32 +84,37 @@ def run(interpreter, lib, others):
 
 @pytest.fixture
 def lib(tmp_path):
-    """A copy of lib/coap to take files from."""
+    """Return a copy of lib with the package coap, to remove files from."""
     shutil.copytree(LIB / "coap", tmp_path / "coap", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
-def test_the_features_are_found():
-    assert {"observe", "block", "link", "multicast", "limit", "echo", "silence"} <= {*FEATURES}
+def test_the_extensions_are_found():
+    assert {*EXTENSIONS} >= {
+        "observe",
+        "blockwise",
+        "link_format",
+        "multicast",
+        "rate_limit",
+        "oscore",
+    }
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", EXTENSIONS)
 def test_without_its_file_all_others_work(lib, name, interpreter):
-    for module in [name, *SERVES.get(name, ())]:
-        (lib / "coap" / f"{module}.py").unlink()
-    assert name not in run(interpreter, lib, [other for other in FEATURES if other != name])
+    left_out = leave_out(lib, name)
+    loaded = run(interpreter, lib, [other for other in EXTENSIONS if other != name])
+    assert not left_out & {*loaded}
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
-def test_a_node_without_features_loads_nothing_of_them(lib, interpreter):
-    apart = {*FEATURES, *(module for modules in SERVES.values() for module in modules)}
-    for module in apart:
-        (lib / "coap" / f"{module}.py").unlink()
-    assert not apart & {*run(interpreter, lib, [])}
+def test_a_node_without_extensions_loads_none(lib, interpreter):
+    left_out = set().union(*[leave_out(lib, name) for name in EXTENSIONS])
+    assert not left_out & {*run(interpreter, lib, [])}
 
 
-@pytest.mark.parametrize("name", FEATURES)
-def test_a_feature_loads_no_other(name):
-    others = {*FEATURES} - {name}
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_an_extension_loads_no_other(name):
+    others = {*EXTENSIONS} - {name}
     assert not others & {*run("micropython", LIB, [name])}

@@ -151,7 +151,7 @@ def test_what_other_tasks_bring_about_is_sent_at_once():
 
         @node.get("slow")
         def slow(request, reply):
-            tickets.append(request.ticket())
+            tickets.append(request.defer())
             return SEPARATE
 
         for _ in range(3):
@@ -173,7 +173,7 @@ def test_retransmissions():
 
         @node.get("slow")
         def slow(request, reply):
-            node.respond(request.ticket(), b"x")
+            node.respond(request.defer(), b"x")
             return SEPARATE
 
         assert (await client.ask(request(GET, "slow"))).code == 0

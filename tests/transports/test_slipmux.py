@@ -297,7 +297,7 @@ def test_ip_is_ignored_and_counted(packet):
 
 
 def test_the_longest_message_passes_and_a_longer_one_is_dropped():
-    node = serving(room=64)
+    node = serving(max_payload=64)
     lengths = []
     node.post("n")(lambda request, reply: lengths.append(request.payload_length))
     longest = node.view.index[MAX_MESSAGE]
@@ -504,7 +504,7 @@ def test_separate_answers_and_notifications_come_over_the_line():
     tickets = []
 
     def late(request, reply):
-        tickets.append(request.ticket())
+        tickets.append(request.defer())
         return SEPARATE
 
     node.get("late")(late)

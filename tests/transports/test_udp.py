@@ -237,7 +237,7 @@ def test_a_port_that_is_taken():
 
 def test_asks_for_one_byte_more_than_a_message_has():
     with on(Port()) as port:
-        udp = Udp(Node(room=256))
+        udp = Udp(Node(max_payload=256))
         check_size = 256 + 128 + 1
         exchange(udp, port, request(GET, "a"))
         assert port.asked == [check_size]
@@ -511,7 +511,7 @@ def test_everything_that_is_due_is_sent():
 
         @node.get("slow")
         def slow(request, reply):
-            tickets.append(request.ticket())
+            tickets.append(request.defer())
             return SEPARATE
 
         ack = exchange(udp, port, request(GET, "slow", token=b"1"))

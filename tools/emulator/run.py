@@ -48,6 +48,8 @@ LIMITS = {
 
 def load_board(path=BOARD_FILE):
     """Return the board's module, whose constants say what is wired to which pin."""
+    if str(path.parent.parent) not in sys.path:
+        sys.path.append(str(path.parent.parent))  # of board_common
     spec = importlib.util.spec_from_file_location("pico_board", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

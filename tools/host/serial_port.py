@@ -135,7 +135,7 @@ class SerialNode:
         call = self.client.request(self.line, method, path, payload)
         if content_format is not None:
             call.content_format = content_format
-        call.tell(lambda response: got.append((response.code, response.payload_bytes())))
+        call.deliver_to(lambda response: got.append((response.code, response.payload_bytes())))
         if not self._wait(lambda: got, RESPONSE_LIMIT_S) or not got[0][0]:
             raise Problem("the node does not respond any more: reset it and try again")
         return got[0]

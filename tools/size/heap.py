@@ -56,7 +56,7 @@ def on_unix(board="PICO_EMU"):
     program, _ = micropython.frozen()
     settings = ON_UNIX.format(board=str(ROOT / "boards" / board / "board.py"))
     argv = [program, "-X", f"heapsize={HEAP}", "-c", PROBE.read_text() + settings]
-    environ = {**os.environ, "MICROPYPATH": ".frozen"}
+    environ = {**os.environ, "MICROPYPATH": f".frozen:{ROOT / 'boards'}"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environ, timeout=LIMIT_S)
     if done.returncode:
         why = (done.stderr + done.stdout).strip().splitlines()[-1]

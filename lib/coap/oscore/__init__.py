@@ -1,12 +1,21 @@
-"""OSCORE (RFC 8613): requests, answers and notifications that nobody on the way reads or changes.
+"""OSCORE (RFC 8613): requests and responses that nobody on the path can read or change.
 
     oscore = Oscore([Context(secret, b"\\x01", b"\\x02")], flash, retained)
-    node = Node(*usual(), Access(READ_ONLY), oscore)
+    node = Node(*default_extensions(), Access(READ_ONLY), oscore)
 
-What comes under OSCORE is taken out of its envelope and goes through the node as any request does;
-view.context says under which context, 0 for none. Its message has the OSCORE option still, so that
-who keeps it, as Observe does, can have its answers protected later. The contexts of the node's own
-requests are those of their peers: oscore.bind(peer, context).
+Theory of operation. Node.protected_request() takes a request with the OSCORE option through three
+stages:
+
+    unprotect_request()   finds the context, decrypts, checks for replay; `view` is then the inner
+                          request. None: refuse() writes the error or the Echo challenge instead.
+    the request           as any other; view.context is the index of its context, 0 for none.
+    protect_response()    encrypts what the request stage left in tx.
+
+Responses that come later are protected when they are sent: protect_notification() and
+protect_separate(). A response uses the nonce of its request only if it is the first and only one;
+any other takes a sender sequence number. The client side is in coap.oscore.client.
+
+Nothing outside of this package imports it: a node that gets no Oscore() does not need its files.
 """
 
 from hashlib import sha256
@@ -21,6 +30,7 @@ from coap.codec import (
     IX_ECHO,
     IX_OBSERVE,
     IX_OSCORE,
+    IX_UNKNOWN,
     MAX_MESSAGE,
     OPTIONS_START,
     REQUEST,
@@ -32,7 +42,7 @@ from coap.codec import (
 )
 from coap.counters import COUNT_DECRYPT_FAILED, COUNT_TOO_LONG
 from coap.extension import Extension
-from coap.messaging import DEDUP_FIRST, DEDUP_STEP
+from coap.messaging import CACHED_STUB_BYTES, DEDUP_FIRST, DEDUP_STEP
 from coap.numbers import (
     BAD_OPTION,
     BAD_REQUEST,
@@ -43,20 +53,12 @@ from coap.numbers import (
     REQUEST_ENTITY_TOO_LARGE,
     UNAUTHORIZED,
 )
-from coap.oscore.aead import (
-    EARLIER,
-    HIGHEST_HIGH,
-    HIGHEST_LOW,
-    RECENT,
-    WINDOW_VALID,
-    accept,
-    is_fresh,
-)
 from coap.oscore.protection import (
     CONTEXT_AT,
     CONTEXT_LENGTH,
     KID_AT,
     KID_LENGTH,
+    PIV_BYTES,
     PIV_HIGH,
     PIV_LENGTH,
     PIV_LOW,
@@ -64,35 +66,33 @@ from coap.oscore.protection import (
 )
 from coap.oscore.sequence_numbers import SequenceStore
 
-_ONCE = UNSAFE | 1 << IX_BLOCK1
-# The numbers of framing.py and cipher.py
+_NOT_REPEATABLE = UNSAFE | 1 << IX_BLOCK1
+_NAME_BYTES = const(4)  # of a context's fingerprint
+_ECHO_BYTES = const(8)
+_ECHO_LIFETIME_MS = const(30000)  # a request that returns an older value is not fresh
+_CHALLENGE_PAUSE_MS = const(1000)  # between challenges for a request that was challenged before
 
-
-_PIV = const(6)  # bytes of a Partial IV and its length
-_NAME = const(4)  # bytes of a context's fingerprint
-_CHALLENGE = const(8)  # bytes of an Echo value
-_FRESH_MS = const(30000)  # a request that returns an older one is not fresh
-_PAUSE_MS = const(1000)  # between challenges for a request that had one
-# Of an answer that is too long to be remembered: MAX_RETRANSMIT and one more are given. The count
-# stands above the length of the Partial IV.
-_REPEATS = const(5 << 3)
-_REPEAT = const(1 << 3)
-CACHED_STUB_BYTES = (
-    8  # bytes that stand for an answer that is too long to be remembered: 0, code, Partial IV
-)
+# The stub that stands for a response too long to be cached: 0, code, the request's Partial IV. How
+# many duplicates may still be served, MAX_RETRANSMIT and one at first, is counted in its length
+# byte, above the length.
+_STUB_CODE = const(1)
+_STUB_PIV = const(2)
+_DUPLICATES = const(5 << 3)
+_DUPLICATE = const(1 << 3)
 
 # Why a request is refused: code and diagnostic payload (section 8.2)
 _MALFORMED = (BAD_OPTION, b"Failed to decode COSE")
-_UNKNOWN = (UNAUTHORIZED, b"Security context not found")
+_NO_CONTEXT = (UNAUTHORIZED, b"Security context not found")
 _REPLAY = (UNAUTHORIZED, b"Replay detected")
 _FORGED = (BAD_REQUEST, b"Decryption failed")
 _TOO_LONG = (REQUEST_ENTITY_TOO_LARGE, b"")
 
 
 class Oscore(Extension):
-    """contexts: a list of Context; flash, retained, step: see coap.oscore.sequence_numbers.
+    """Protects what a node serves and, for peers that are bound to a context, what it requests.
 
-    Raises ValueError for two contexts with one sender key: each would count from 0.
+    contexts: a list of Context; flash, retained, step: see coap.oscore.sequence_numbers. Raises
+    ValueError for two contexts with the same sender key: each would count from 0.
     """
 
     slow_path_mask = critical_mask = message_mask = 1 << IX_OSCORE
@@ -101,85 +101,86 @@ class Oscore(Extension):
     def __init__(self, contexts=(), flash=None, retained=None, step=256):
         self.contexts = list(contexts)
         for i, context in enumerate(self.contexts):
-            context.number = i + 1  # view.context, while it is in use
+            context.index = i + 1
             for other in self.contexts[:i]:
-                # the IV comes of all that the key comes of, but the id
-                if other.iv == context.iv and other.sender_id == context.sender_id:
+                # the IV is derived from all that the key is derived from, except the ID
+                if other.common_iv == context.common_iv and other.sender_id == context.sender_id:
                     raise ValueError("two contexts share a sender key")
-        self.ledger = SequenceStore(self.contexts, flash, retained, step)
-        if self.ledger.broken:
+        self.sequence_store = SequenceStore(self.contexts, flash, retained, step)
+        if self.sequence_store.broken:
             self.contexts = []
-        self.peers = []  # pairs: a peer, and the context of what is sent to it
-        self.asking = None  # what only a node with requests of its own needs
-        self.refusal = _UNKNOWN  # code and diagnostic of refuse(); or a context, or None
-        self.duplicate = False  # the request was served before
-        self.repeated_code = 0  # the response to a duplicate is this code alone
-        self.code = 0  # of the last answer, inside
+        self.peers = []  # pairs: a peer, and the context for requests to it
+        self.client_protection = None  # made by bind()
+        # of unprotect_request(): an error, the context to challenge, or None for no response
+        self.refusal = _NO_CONTEXT
+        self.is_duplicate = False  # the request was served before
+        self.repeated_code = 0  # if not 0, the response to a duplicate is this code alone
+        self.inner_code = 0  # of the last response
 
     def attach(self, node):
         self.node = node
-        self.envelope = Protector(node)
-        self.fields = self.envelope.fields
+        self.protector = Protector(node)
+        self.fields = self.protector.fields
         node.oscore = self
 
     @property
     def status(self):
-        """In words, for /diag."""
-        if self.ledger.broken:
+        """The state in words, for /diag."""
+        if self.sequence_store.broken:
             return "sequence numbers lost: make new keys"
         return "{} contexts".format(len(self.contexts)) if self.contexts else "no keys"
 
     def bind(self, peer, context):
-        """Requests of ours to `peer` are protected with `context` from now on.
+        """Protect requests of this node to `peer` with `context` from now on.
 
-        Raises ValueError for a context that is not one of the node's.
+        Raises ValueError for a context that was not given to Oscore().
         """
         if context not in self.contexts:
             raise ValueError("bind a context that was given to Oscore()")
-        if self.asking is None:
+        if self.client_protection is None:
             from coap.oscore.client import ClientProtection
 
-            self.asking = ClientProtection(self)
+            self.client_protection = ClientProtection(self)
         # no dict: an address is a bytearray on some ports
         self.peers = [pair for pair in self.peers if pair[0] != peer]
         self.peers.append((peer, context))
 
     def context_of(self, peer):
-        """The context of our requests to `peer`, None where they go openly."""
+        """Return the context of requests to `peer`, None if they are not protected."""
         for pair in self.peers:
             if pair[0] == peer:
                 return pair[1]
         return None
 
+    def begin_request(self, request, peer):
+        """Prepare a ClientRequest to `peer` for protection, if the peer is bound to a context."""
+        request.context = self.context_of(peer)
+        if request.context is not None:
+            self.client_protection.begin(request)
+
+    def name_of(self, index):
+        """Return a name for a context that is valid after a restart, unlike its index."""
+        return self.contexts[index - 1].fingerprint[:_NAME_BYTES]
+
+    def index_of(self, name):
+        """Return the index of the context with this name. Raises ValueError if there is none."""
+        return [one.fingerprint[:_NAME_BYTES] for one in self.contexts].index(name) + 1
+
     def retain(self):
-        """A deep sleep begins now: keep what must be exact. Raises OSError."""
-        self.ledger.retain()
+        """Save the exact sequence numbers for a deep sleep that begins now. Raises OSError."""
+        self.sequence_store.retain()
 
     def state(self):
-        return self.ledger.carried
+        return self.sequence_store.snapshot
 
     def restore(self, part):
-        self.ledger.recover(part)
-
-    def name_of(self, number):
-        """What tells a context from any other after a restart, when it may have another number."""
-        return self.contexts[number - 1].fingerprint[:_NAME]
-
-    def number_of(self, name):
-        """Raises ValueError when there is no such context any more."""
-        return [one.fingerprint[:_NAME] for one in self.contexts].index(name) + 1
-
-    def prepare(self, call, peer):
-        """A call to `peer` begins: it is protected where the peer has a context."""
-        call.context = self.context_of(peer)
-        if call.context is not None:
-            self.asking.begin(call)
+        self.sequence_store.restore(part)
 
     def due(self, now_ms):
-        """Forget the Echo values that are too old, before the clock comes round."""
+        """Drop expired Echo values, before the clock wraps around."""
         for context in self.contexts:
-            if (now_ms - context.challenged_ms) & CLOCK_MASK > _FRESH_MS:
-                context.challenge = b""
+            if (now_ms - context.echo_made_ms) & CLOCK_MASK > _ECHO_LIFETIME_MS:
+                context.echo_value = b""
         return 0
 
     def wait_ms(self, now_ms):
@@ -188,42 +189,49 @@ class Oscore(Extension):
     # Requests
 
     def unprotect_request(self, view, stub):  # hot
-        """Take a request out of its protection; return its context, None when it is refused.
+        """Make the inner request the message in `view`; return its context, None if refused.
 
-        Then refuse() writes the response. stub: -1; for a duplicate, where in the cached responses
-        of the message layer the stub of its response lies: safe requests are then served again, of
-        others only the code is repeated. Each response takes a nonce of its own: a duplicate gets
-        only as many as a client that retransmits needs.
+        stub: -1; for a duplicate, where in the cached responses of the message layer the stub of
+        its response lies. A safe request is then served again, for others only the code is
+        repeated. Each such response takes a sequence number: a duplicate gets only as many as a
+        client that retransmits needs.
         """
-        self.duplicate = stub >= 0
+        self.is_duplicate = stub >= 0
         self.repeated_code = 0
-        context = self._open(view)
+        context = self._decrypt(view)
         if stub >= 0:
-            return self._repeat(view, context, self.node.messaging.cached_responses, stub)
+            return self._unprotect_duplicate(view, context, stub)
         if context is None:
             return None
-        if not context.window[WINDOW_VALID] and not self._is_fresh(view, context):
+        if not context.window.valid and not self._has_echo(view, context):
             self.refusal = context
             return None
-        if self.ledger.kept and not self.ledger.spend():
-            self.node.last_error = self.ledger.error
+        if self.sequence_store.snapshot_valid and not self.sequence_store.mark_used():
+            self.node.last_error = self.sequence_store.error
             self.refusal = None
             return None
-        accept(context.window, self.fields[PIV_HIGH], self.fields[PIV_LOW])
+        context.window.accept(self.fields[PIV_HIGH], self.fields[PIV_LOW])
         return context
 
-    def _repeat(self, view, context, cached, stub):  # hot
-        """Return the context of a duplicate, None when it gets no response, or a challenge."""
+    def _unprotect_duplicate(self, view, context, stub):  # hot
         self.refusal = None
-        if context is None or not self._is_kept(self.envelope.piv, cached, stub + 2):
+        cached = self.node.messaging.cached_responses
+        if context is None or not self._is_stub_of(cached, stub + _STUB_PIV):
             return None
-        cached[stub + 2] -= _REPEAT
-        if not context.window[WINDOW_VALID]:
+        cached[stub + _STUB_PIV] -= _DUPLICATE
+        if not context.window.valid:
             self.refusal = context
             return None
-        if view.index[FLAGS] & _ONCE or cached[stub + 1] >= BAD_REQUEST:
-            self.repeated_code = cached[stub + 1]
+        if view.index[FLAGS] & _NOT_REPEATABLE or cached[stub + _STUB_CODE] >= BAD_REQUEST:
+            self.repeated_code = cached[stub + _STUB_CODE]
         return context
+
+    def _is_stub_of(self, cached, at):  # hot
+        """Return True if cached[at] has the request's Partial IV and a duplicate to serve."""
+        piv = self.protector.request_piv
+        if cached[at] < _DUPLICATE or cached[at] & 7 != piv[0]:
+            return False
+        return equal(piv, 1, cached, at + 1, piv[0]) == 1
 
     def refuse(self, view):
         """Write the response to a request that unprotect_request() refused; return its length."""
@@ -241,76 +249,32 @@ class Oscore(Extension):
         builder.reset()
         return n
 
-    def protect_response(self, view, context, n):  # hot
-        """Protect the response in tx[0:n]; return its length, 0 when it must not be sent."""
-        if not n or not self.node.tx[1]:
-            return n
-        if view.index[TYPE] and self.node.tx[1] == BAD_OPTION:
-            return 0  # the message layer, which rejects it in silence, will not see the code
-        return self._seal(
-            context,
-            view.index[OPTIONS_START],
-            n,
-            self.duplicate or view.index[FLAGS] >> IX_OBSERVE & 1,
-        )
-
-    def _is_kept(self, piv, replies, at):
-        """Has the entry this Partial IV, and a repeat left?"""
-        n = replies[at]
-        return n >= _REPEAT and n & 7 == piv[0] and equal(piv, 1, replies, at + 1, piv[0])
-
-    def shorten(self, replies, at):  # hot
-        """Put SHORT bytes at replies[at] that stand for the answer that was given last."""
-        replies[at] = 0  # no message begins with it
-        replies[at + 1] = self.code
-        copy(replies, at + 2, self.envelope.piv, 0, _PIV)
-        replies[at + 2] |= _REPEATS
-        return CACHED_STUB_BYTES
-
-    # Answers that are not given at once
-
-    def answer(self, number, n):  # hot
-        """Protect the answer in tx[0:n] to the request at hand, which was kept: its length."""
-        view = self.node.view
-        context = self.contexts[number - 1]
-        self.envelope.read(view)
-        self.envelope.read_piv(view)
-        self.envelope.bind(context, context.recipient_id)
-        return self._seal(context, view.index[OPTIONS_START], n, 1)
-
-    def keep(self, view):
-        """What late() needs to answer the request at hand; None when it is not protected."""
-        return (view.context, bytes(self.envelope.piv)) if view.context else None
-
-    def late(self, kept, n):
-        """Protect the separate response in tx[0:n]: its length."""
-        context = self.contexts[kept[0] - 1]
-        copy(self.envelope.piv, 0, kept[1], 0, _PIV)
-        self.envelope.bind(context, context.recipient_id)
-        return self._seal(context, header(self.node.tx), n, 1)
-
-    def _open(self, view):  # hot
-        """Take the request at hand out: its context; None: `why` says why not."""
-        envelope = self.envelope
-        fields = envelope.fields
+    def _decrypt(self, view):  # hot
+        """Decrypt the request with the context it names; return it, or None and set `refusal`."""
+        protector = self.protector
+        fields = self.fields
         if view.index[SIZE] > view.index[MAX_MESSAGE]:
             self.refusal = _TOO_LONG
             return None
-        if not envelope.read(view) or not fields[PIV_LENGTH] or fields[KID_LENGTH] == ABSENT:
+        if (
+            not protector.read_option(view)
+            or not fields[PIV_LENGTH]
+            or fields[KID_LENGTH] == ABSENT
+        ):
             self.refusal = _MALFORMED
             return None
-        envelope.read_piv(view)
-        self.refusal = _UNKNOWN
+        protector.read_piv(protector.request_piv, view.buf)
+        self.refusal = _NO_CONTEXT
         i = len(self.contexts)
         while i:
             i -= 1
             if self._is_named(self.contexts[i], view.buf, fields):
-                if self._take_out(self.contexts[i], view, fields):
+                if self._decrypt_with(self.contexts[i], view, fields):
                     return self.contexts[i]
         return None
 
     def _is_named(self, context, buf, fields):  # hot
-        """Is this one of the contexts that the option names?"""
+        """Return True if the option has the kid of this context, and its ID context or none."""
         n = fields[KID_LENGTH]
         if n != len(context.recipient_id):
             return False
@@ -318,89 +282,136 @@ class Oscore(Extension):
             return False
         n = fields[CONTEXT_LENGTH]
         if n == ABSENT:
-            return True  # both ends know it
+            return True  # the client need not send what both ends know
         if context.id_context is None or n != len(context.id_context):
             return False
         return equal(buf, fields[CONTEXT_AT], context.id_context, 0, n) == 1
 
-    def _take_out(self, context, view, fields):  # hot
-        if context.window[WINDOW_VALID] and not self.duplicate:
-            if not is_fresh(context.window, fields[PIV_HIGH], fields[PIV_LOW]):
+    def _decrypt_with(self, context, view, fields):  # hot
+        if context.window.valid and not self.is_duplicate:
+            if not context.window.is_fresh(fields[PIV_HIGH], fields[PIV_LOW]):
                 self.refusal = _REPLAY
                 return False
         self.refusal = _FORGED
-        self.envelope.bind(context, context.recipient_id)
-        n = self.envelope.open(context, view)
-        if n:
-            self.envelope.unwrap(view, n, 1)
-            # the sender is whom we know, yet what it says may be no request
-            n = view.index[FLAGS] & (REQUEST | 1 << IX_OSCORE) == REQUEST | 1 << IX_OSCORE
-            view.index[FLAGS] |= 1 << IX_OSCORE
-        return n
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
+        n = self.protector.decrypt(context, view)
+        if not n:
+            return False
+        self.protector.restore_inner(view, n, self.protector.request_piv)
+        flags = view.index[FLAGS]
+        if flags >> IX_OSCORE & 1:
+            flags |= 1 << IX_UNKNOWN  # an OSCORE option inside has no meaning
+        view.index[FLAGS] = flags | 1 << IX_OSCORE
+        return flags & REQUEST  # the sender is authenticated, but the text may be no request
 
-    def _seal(self, context, start, n, fresh):  # hot
-        """Protect the answer in tx[0:n], options from `start` on: its length. fresh: its nonce is
-        its own, else that of its request, which then must not be answered again.
+    # Responses
+
+    def protect_response(self, view, context, n):  # hot
+        """Protect the response in tx[0:n]; return its length, 0 if it must not be sent."""
+        if not n or not self.node.tx[1]:
+            return n
+        if view.index[TYPE] and self.node.tx[1] == BAD_OPTION:
+            return 0  # a NON is rejected silently; the message layer will not see the inner code
+        own_piv = self.is_duplicate or view.index[FLAGS] >> IX_OBSERVE & 1
+        return self._protect(context, view.index[OPTIONS_START], n, own_piv)
+
+    def protect_notification(self, index, n):  # hot
+        """Protect the notification in tx[0:n]; `view` is the stored registration.
+
+        index: of its context. Return its length, 0 if it can not be sent.
         """
-        self.code = self.node.tx[1]
-        self.envelope.length = 0
-        if fresh and not self.envelope.answer_anew(context):
-            self.node.last_error = self.ledger.error
+        view = self.node.view
+        context = self.contexts[index - 1]
+        if not self.protector.read_stored_piv(view):
             return 0
-        n = self.envelope.seal(context, start, n)
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
+        return self._protect(context, view.index[OPTIONS_START], n, True)
+
+    def save_request_id(self, view):
+        """Return what protect_separate() needs for the request, None if it is not protected."""
+        return (view.context, bytes(self.protector.request_piv)) if view.context else None
+
+    def protect_separate(self, request_id, n):
+        """Protect the separate response in tx[0:n]; return its length, 0 if it can not be sent."""
+        context = self.contexts[request_id[0] - 1]
+        copy(self.protector.request_piv, 0, request_id[1], 0, PIV_BYTES)
+        self.protector.set_aad_and_nonce(context, context.recipient_id)
+        return self._protect(context, options_start(self.node.tx), n, True)
+
+    def _protect(self, context, start, n, own_piv):  # hot
+        """Protect the response in tx[0:n], options from `start` on; return its length.
+
+        own_piv: give it a Partial IV of its own; else it uses the nonce of its request, which may
+        happen only once.
+        """
+        self.inner_code = self.node.tx[1]
+        self.protector.option_length = 0
+        if own_piv and not self.protector.set_new_piv(context):
+            self.node.last_error = self.sequence_store.error
+            return 0
+        n = self.protector.protect(context, start, n)
         if not n:
             self.node.counters[COUNT_TOO_LONG] += 1
-            self.node.tx[1] = self.code = INTERNAL_SERVER_ERROR
-            n = self.envelope.seal(context, start, start)
+            self.node.tx[1] = self.inner_code = INTERNAL_SERVER_ERROR
+            n = self.protector.protect(context, start, start)
         return n
 
-    # The Echo after a loss of the window (Appendix B.1.2)
+    def write_stub(self, cached, at):  # hot
+        """Write the stub of the last response, too long to be cached, to cached[at].
 
-    def _is_fresh(self, view, context):
-        """Does the request at hand return our Echo? Then the window begins with it."""
+        Return its length, CACHED_STUB_BYTES.
+        """
+        cached[at] = 0  # no message begins with it
+        cached[at + _STUB_CODE] = self.inner_code
+        copy(cached, at + _STUB_PIV, self.protector.request_piv, 0, PIV_BYTES)
+        cached[at + _STUB_PIV] |= _DUPLICATES
+        return CACHED_STUB_BYTES
+
+    # The Echo challenge after a loss of the replay window (Appendix B.1.2)
+
+    def _has_echo(self, view, context):
+        """Return True if the request returns the Echo value; the window then starts with it."""
         self.due(view.now_ms)
-        if not context.challenge or not view.has_value(IX_ECHO, context.challenge):
+        if not context.echo_value or not view.has_value(IX_ECHO, context.echo_value):
             return False
         self.node.messaging.mark_verified(view.peer)
-        context.challenge = b""
-        fields = self.fields
-        context.window[HIGHEST_HIGH] = fields[PIV_HIGH]
-        context.window[HIGHEST_LOW] = fields[PIV_LOW]
-        context.window[RECENT] = context.window[EARLIER] = 0xFFFF
-        context.window[WINDOW_VALID] = 1
+        context.echo_value = b""
+        context.window.restart(self.fields[PIV_HIGH], self.fields[PIV_LOW])
         return True
 
     def _challenge(self, view, context):
-        """Ask for an Echo. Each answer takes a number, which replays must not use up: only a
-        request that none was asked of before, as a genuine one is, need not wait for its turn.
+        """Write a protected 4.01 with an Echo value; return its length, 0 for no response.
+
+        Each challenge takes a sequence number, which replays must not use up: only a request that
+        was not challenged before, as a genuine one, is challenged without a pause.
         """
         now_ms = view.now_ms
         high = self.fields[PIV_HIGH]
         low = self.fields[PIV_LOW]
-        if is_fresh(context.window, high, low):
-            accept(context.window, high, low)
-        elif (now_ms - context.told_ms) & CLOCK_MASK < _PAUSE_MS:
-            exchange = self.node.messaging
-            exchange.dedup[DEDUP_FIRST + DEDUP_STEP * exchange.dedup_entry] = (
-                ABSENT  # it may ask again
-            )
+        if context.window.is_fresh(high, low):
+            context.window.accept(high, low)
+        elif (now_ms - context.challenged_ms) & CLOCK_MASK < _CHALLENGE_PAUSE_MS:
+            # forget the request, so that its next retransmission is no duplicate
+            messaging = self.node.messaging
+            messaging.dedup[DEDUP_FIRST + DEDUP_STEP * messaging.dedup_entry] = ABSENT
             return 0
-        context.told_ms = now_ms
-        # whoever gets it has half of the time at least
-        if not context.challenge or (now_ms - context.challenged_ms) & CLOCK_MASK > _FRESH_MS >> 1:
-            # the number makes it another one each time, the rest keeps it from being guessed
-            seed = self.node.entropy + context.fingerprint + b"%d" % context.next
-            context.challenge = sha256(seed).digest()[:_CHALLENGE]
-            context.challenged_ms = now_ms
+        context.challenged_ms = now_ms
+        age_ms = (now_ms - context.echo_made_ms) & CLOCK_MASK
+        # a value is sent only during the first half of its lifetime
+        if not context.echo_value or age_ms > _ECHO_LIFETIME_MS >> 1:
+            # the number makes it unique, the entropy makes it unpredictable
+            seed = self.node.entropy + context.fingerprint + b"%d" % context.sequence_number
+            context.echo_value = sha256(seed).digest()[:_ECHO_BYTES]
+            context.echo_made_ms = now_ms
         builder = self.node.builder
         builder.set_code(UNAUTHORIZED)
-        builder.extra_options = [(ECHO, context.challenge)]
+        builder.extra_options = [(ECHO, context.echo_value)]
         n = builder.finish(view)
         builder.reset()
-        return self._seal(context, view.index[OPTIONS_START], n, 1)
+        return self._protect(context, view.index[OPTIONS_START], n, True)
 
 
-def header(tx):
-    """Where the options of the message in tx begin, whose token has at most 268 bytes."""
+def options_start(tx):
+    """Return where the options of the message in tx begin; its token has at most 268 bytes."""
     length = tx[0] & 15
     return 4 + length if length < 13 else 18 + tx[4]

@@ -1,167 +1,197 @@
-"""The client's half of OSCORE: requests of ours, and what comes for them (RFC 8613 section 8)."""
+"""Client side of OSCORE: requests of this node, and the responses to them (RFC 8613 section 8).
+
+coap.client calls protect_request() for each transmission and unprotect_response() for each
+message that may be a response. Oscore makes the one ClientProtection of a node when the first
+peer is bound to a context: a node that only serves does not load this file.
+"""
 
 from micropython import const
 
-from coap.client_request import DONE, IGNORED, TAKEN, TOKEN_BYTES, UNPROTECTED, WATCHING
-from coap.codec import CODE, FLAGS, IX_ECHO, IX_OBSERVE, IX_OSCORE, NOT_REQUEST, TOKEN, copy, equal
+from coap.client_request import (
+    DELIVER,
+    HANDLED,
+    IGNORED,
+    OBSERVING,
+    TOKEN_BYTES,
+    UNPROTECTED,
+)
+from coap.codec import (
+    CODE,
+    FLAGS,
+    IX_ECHO,
+    IX_OBSERVE,
+    IX_OSCORE,
+    NOT_REQUEST,
+    TOKEN,
+    copy,
+    equal,
+)
 from coap.numbers import ECHO, UNAUTHORIZED
-from coap.oscore.protection import PIV_HIGH, PIV_LENGTH, PIV_LOW, read_piv, write_piv
+from coap.oscore.aead import TAG_BYTES
+from coap.oscore.protection import NO_PIV, PIV_BYTES, PIV_HIGH, PIV_LENGTH, PIV_LOW, write_piv
 
-# The numbers of framing.py
-
-_PIV = const(6)  # bytes of a Partial IV and its length
-_TAG = const(8)
-_ERROR = const(0x80)
+_OPTIONS_START = const(8)  # of a request: header and token
+_FIRST_RESPONSE = const(0x40)
+_FIRST_ERROR = const(0x80)
 
 
 class RequestState:
-    """What is known of a protected call: the Partial IV and the tag of the request, the Partial IV
-    of its observation and the one of the newest notification.
+    """What is kept of a protected request.
+
+    piv, mac: of the request as sent last. observe_piv: of the registration, to which notifications
+    are bound. newest_high, newest_low: Partial IV of the newest notification.
     """
 
     def __init__(self):
-        self.piv = bytearray(_PIV)
-        self.watch = bytearray(_PIV)
-        self.tag = bytearray(_TAG)
-        self.high = self.low = 0
+        self.piv = bytearray(PIV_BYTES)
+        self.observe_piv = bytearray(PIV_BYTES)
+        self.mac = bytearray(TAG_BYTES)
+        self.newest_high = self.newest_low = 0
         self.clear()
 
     def clear(self):
-        """Another request takes the place of the one that is done."""
-        self.high = -1
-        self.notified = 0  # how often
-        self.unused = False  # the nonce of the registration, by an answer
+        """Reset for another request."""
+        self.newest_high = -1
+        self.notification_count = 0
+        self.nonce_free = False  # no response has used the nonce of the registration yet
         self.echoed = False
 
 
 class ClientProtection:
-    """Of one Oscore."""
+    """Protects the requests of one node's Client and unprotects the responses."""
 
     def __init__(self, oscore):
         self.node = oscore.node
-        self.envelope = oscore.envelope
-        self.ledger = oscore.ledger
-        self.own = bytearray(_PIV)  # Partial IV of an answer
+        self.protector = oscore.protector
+        self.sequence_store = oscore.sequence_store
+        self.response_piv = bytearray(PIV_BYTES)
 
-    def begin(self, call):
-        """A call is made anew, and is to be protected."""
-        if call.asked is None:
-            call.asked = RequestState()
-        call.asked.clear()
+    def begin(self, request):
+        """Prepare a new request for protection."""
+        if request.oscore_state is None:
+            request.oscore_state = RequestState()
+        request.oscore_state.clear()
 
-    def protect(self, call, n, again):  # hot
-        """Protect the request of `call` that lies in tx[0:n]: its length; -1: it is too long, 0:
-        there is no number for it. again: it is sent once more, and stays the same to the byte.
+    def protect_request(self, request, n, is_retransmission):  # hot
+        """Protect the request in tx[0:n].
+
+        A retransmission is the same to the byte, unless the application has changed the payload.
+        Return its length, -1 if it is too long, 0 if there is no sequence number.
         """
-        m = 0
-        if again:
-            m = self._sign(call, n)
-            if m and not equal(call.asked.tag, 0, call.context.sender.chain, 0, _TAG):
-                m = 0  # it is another one after all: one nonce must not serve both
-        if not m:
-            m = call.context.take()
-            if m < 0:
-                self.node.last_error = self.ledger.error
-                return 0
-            write_piv(call.asked.piv, m)
-            m = self._sign(call, n)
-            copy(call.asked.tag, 0, call.context.sender.chain, 0, _TAG)
-            if call.observing and equal(call.token, 0, call.watch, 0, TOKEN_BYTES):
-                copy(call.asked.watch, 0, call.asked.piv, 0, _PIV)
-                call.asked.unused = True
-        if not m:
-            return -1
-        return self.envelope.close(call.context, 4 + TOKEN_BYTES, n, m)
-
-    def _sign(self, call, n):  # hot
-        envelope = self.envelope
-        copy(envelope.piv, 0, call.asked.piv, 0, _PIV)
-        envelope.bind(call.context, call.context.sender_id)
-        envelope.ask(call.context)
-        m = envelope.write_text(4 + TOKEN_BYTES, n)
-        if m:
-            envelope.sign(call.context, m)
-        return m
-
-    def heard(self, call, view):  # hot
-        """Take the response at hand out of its protection: IGNORED, DONE or TAKEN."""
-        if not view.index[FLAGS] >> IX_OSCORE & 1:
-            if view.index[CODE] >= _ERROR and self._is_awaited(call, view):
-                # what the server could not open, it says openly; to an observation nobody can
-                self.node.client.intake.fail(call, UNPROTECTED)
-                return DONE
-            return IGNORED
-        watched = (
-            call.observing and equal(view.buf, view.index[TOKEN], call.watch, 0, TOKEN_BYTES) == 1
-        )
-        if not self._open(call, view, call.asked.watch if watched else call.asked.piv):
-            return IGNORED
-        if watched and not self._is_unused(call.asked):
-            return DONE
-        if view.index[FLAGS] >> IX_OBSERVE & 1 and not self._is_newer(call.asked, view, watched):
-            return DONE
-        if self.ledger.kept and not self.ledger.spend():
-            return IGNORED
-        if view.index[CODE] == UNAUTHORIZED and view.has(IX_ECHO) and not call.asked.echoed:
-            self._echo(call, view)
-            return DONE
-        return TAKEN
-
-    def _is_awaited(self, call, view):
-        """Is the message at hand about a request that waits for its answer?"""
-        if call.state == WATCHING:
-            return False
-        return equal(view.buf, view.index[TOKEN], call.token, 0, TOKEN_BYTES)
-
-    def _open(self, call, view, piv):  # hot
-        if not self.envelope.read(view):
-            return False
-        copy(self.envelope.piv, 0, piv, 0, _PIV)
-        self._bind(call.context, view.buf)
-        n = self.envelope.open(call.context, view)
+        n = self.protector.split(_OPTIONS_START, n, PIV_BYTES + len(request.context.option_tail))
         if not n:
+            return -1
+        if not (is_retransmission and self._is_same(request, n)):
+            if not self._set_new_piv(request):
+                self.node.last_error = self.sequence_store.error
+                return 0
+            self._compute_mac(request, n)
+            copy(request.oscore_state.mac, 0, request.context.sender_key.mac_state, 0, TAG_BYTES)
+        return self.protector.encrypt(request.context, n)
+
+    def _is_same(self, request, n):  # hot
+        """Return True if the plaintext is the one sent before: no other may use its nonce."""
+        self._compute_mac(request, n)
+        return equal(
+            request.oscore_state.mac, 0, request.context.sender_key.mac_state, 0, TAG_BYTES
+        )
+
+    def _set_new_piv(self, request):  # hot
+        state = request.oscore_state
+        number = request.context.next_sequence_number()
+        if number < 0:
             return False
-        self.envelope.unwrap(view, n, 0)
-        return view.index[FLAGS] & NOT_REQUEST and view.index[CODE] > 0x3F
-
-    def _bind(self, context, buf):  # hot
-        envelope = self.envelope
-        envelope.bind(context, context.sender_id)
-        if envelope.fields[PIV_LENGTH]:
-            read_piv(self.own, buf, envelope.fields)
-            envelope.vary(context, context.recipient_id, self.own)
-
-    def _is_unused(self, asked):
-        """Is the nonce of the message at hand its own, or still that of the registration?
-
-        Each registration, a renewed one too, lends its nonce to the first answer at most (section
-        4.1.3.5.1): what comes without a Partial IV later is a replay, or older than what came.
-        """
-        unused = asked.unused
-        asked.unused = False
-        return unused or self.envelope.fields[PIV_LENGTH]
-
-    def _is_newer(self, asked, view, watched):  # hot
-        """Is the notification at hand newer than all before? (section 7.4.1)"""
-        if not watched:
-            return False
-        fields = self.envelope.fields
-        if fields[PIV_LENGTH]:
-            if asked.high > fields[PIV_HIGH]:
-                return False
-            if asked.high == fields[PIV_HIGH] and asked.low >= fields[PIV_LOW]:
-                return False
-            asked.high = fields[PIV_HIGH]
-            asked.low = fields[PIV_LOW]
-        asked.notified += 1
-        view.index[IX_OBSERVE] = (
-            asked.notified & 0xFFFFFF
-        )  # their order is that of the Partial IVs
+        write_piv(state.piv, number)
+        if request.observing and equal(request.token, 0, request.observe_token, 0, TOKEN_BYTES):
+            copy(state.observe_piv, 0, state.piv, 0, PIV_BYTES)
+            state.nonce_free = True
         return True
 
-    def _echo(self, call, view):
-        """The server wants to know that the request is fresh: ask once more (Appendix B.1.2)."""
-        call.asked.echoed = True
-        call.option(ECHO, view.values(IX_ECHO)[0])
+    def _compute_mac(self, request, n):  # hot
+        copy(self.protector.request_piv, 0, request.oscore_state.piv, 0, PIV_BYTES)
+        self.protector.set_aad_and_nonce(request.context, request.context.sender_id)
+        self.protector.write_request_option(request.context)
+        self.protector.aead.compute_mac(request.context.sender_key, n)
+
+    def unprotect_response(self, request, view):  # hot
+        """Unprotect a message that may be the response to `request`.
+
+        Return IGNORED, HANDLED or DELIVER; for the last, `view` is the inner response.
+        """
+        if not view.index[FLAGS] >> IX_OSCORE & 1:
+            if view.index[CODE] >= _FIRST_ERROR and self._is_pending(request, view):
+                # an error of the server's OSCORE layer; it can not end an observation, since
+                # anybody on the path could send it (section 8.4.2)
+                self.node.client.reassembly.fail(request, UNPROTECTED)
+                return HANDLED
+            return IGNORED
+        state = request.oscore_state
+        observed = request.is_observation(view)
+        if not self._decrypt(request, view, state.observe_piv if observed else state.piv):
+            return IGNORED
+        if observed and not self._claim_nonce(state):
+            return HANDLED
+        if view.index[FLAGS] >> IX_OBSERVE & 1 and not self._is_newer(state, view, observed):
+            return HANDLED
+        if self.sequence_store.snapshot_valid and not self.sequence_store.mark_used():
+            return IGNORED
+        if view.index[CODE] == UNAUTHORIZED and view.has(IX_ECHO) and not state.echoed:
+            self._repeat_with_echo(request, view)
+            return HANDLED
+        return DELIVER
+
+    def _is_pending(self, request, view):
+        if request.state == OBSERVING:
+            return False
+        return equal(view.buf, view.index[TOKEN], request.token, 0, TOKEN_BYTES)
+
+    def _decrypt(self, request, view, request_piv):  # hot
+        if not self.protector.read_option(view):
+            return False
+        copy(self.protector.request_piv, 0, request_piv, 0, PIV_BYTES)
+        self._set_nonce(request.context, view.buf)
+        n = self.protector.decrypt(request.context, view)
+        if not n:
+            return False
+        self.protector.restore_inner(view, n, NO_PIV)
+        return view.index[FLAGS] & NOT_REQUEST and view.index[CODE] >= _FIRST_RESPONSE
+
+    def _set_nonce(self, context, buf):  # hot
+        self.protector.set_aad_and_nonce(context, context.sender_id)
+        if self.protector.fields[PIV_LENGTH]:
+            self.protector.read_piv(self.response_piv, buf)
+            self.protector.set_nonce(context, context.recipient_id, self.response_piv)
+
+    def _claim_nonce(self, state):
+        """Return True if the response has a nonce of its own, or first uses the registration's.
+
+        Each registration, a renewed one too, lends its nonce to at most one response (section
+        4.1.3.5.1): a later one without a Partial IV is a replay, or older than what came before.
+        """
+        nonce_free = state.nonce_free
+        state.nonce_free = False
+        return nonce_free or self.protector.fields[PIV_LENGTH]
+
+    def _is_newer(self, state, view, observed):  # hot
+        """Return True if the notification is newer than all before (section 7.4.1)."""
+        if not observed:
+            return False
+        fields = self.protector.fields
+        if fields[PIV_LENGTH]:
+            if state.newest_high > fields[PIV_HIGH]:
+                return False
+            if state.newest_high == fields[PIV_HIGH] and state.newest_low >= fields[PIV_LOW]:
+                return False
+            state.newest_high = fields[PIV_HIGH]
+            state.newest_low = fields[PIV_LOW]
+        # Partial IVs give the order; the client reads it from the Observe value
+        state.notification_count += 1
+        view.index[IX_OBSERVE] = state.notification_count & 0xFFFFFF
+        return True
+
+    def _repeat_with_echo(self, request, view):
+        """Send the request again with the server's Echo, which proves it fresh (B.1.2)."""
+        request.oscore_state.echoed = True
+        request.option(ECHO, view.values(IX_ECHO)[0])
         self.node.messaging.mark_verified(view.peer)
-        self.node.client.renew(call)
+        self.node.client.send_again(request)

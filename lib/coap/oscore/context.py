@@ -1,87 +1,171 @@
-"""A security context of OSCORE: two keys, an IV, a sequence number and a replay window
-(RFC 8613 section 3).
+"""A security context of OSCORE (RFC 8613 section 3), its key derivation and its replay window.
+
+A Context holds what two endpoints share: a key for each direction, the Common IV, the sender
+sequence number and the replay window. It knows nothing of messages: coap.oscore.protection uses
+its keys. Numbers survive a restart only with a SequenceStore (coap.oscore.sequence_numbers).
 """
 
 from array import array
 from hashlib import sha256
 
-from coap.oscore.aead import WINDOW_VALID, WINDOW_WORDS, Key
+import micropython
+from micropython import const
 
-IDS_MAX = 7  # bytes: what the nonce has room for
-LAST_NUMBER = 0x3FFFFFFF  # sequence numbers end here: they are small ints on every board
+from coap.oscore.aead import Key
+
+MAX_ID_BYTES = 7  # what the nonce has room for
+MAX_SEQUENCE_NUMBER = 0x3FFFFFFF  # the largest small int on every board
+FINGERPRINT_BYTES = 8
+_MAX_ID_CONTEXT_BYTES = 32
+_MIN_SECRET_BYTES = 16
 _ALGORITHM = 10  # AES-CCM-16-64-128
-_HASH_BLOCK = 64
+_HASH_BLOCK_BYTES = 64
+
+# The words of a replay window
+_HIGHEST_HIGH = const(0)  # the highest Partial IV received, >> 20
+_HIGHEST_LOW = const(1)  # and its low 20 bits
+_RECENT = const(2)  # bit i: the number i below the highest was received
+_EARLIER = const(3)  # the same for the 16 numbers below those
+WINDOW_WORDS = const(4)
 
 
 class Context:
-    """secret, salt, sender_id, recipient_id, id_context: bytes that both ends were given; ours is
-    the sender's. id_context None: the context has none. name: for people.
+    """secret, salt, sender_id, recipient_id, id_context: bytes agreed between both ends; the
+    sender is this node. id_context None: the context has none. name: for people.
 
-    Raises ValueError for what no context has.
+    Raises ValueError for parameters outside the limits of the algorithm.
     """
 
     def __init__(self, secret, sender_id, recipient_id, salt=b"", id_context=None, name=""):
-        if len(sender_id) > IDS_MAX or len(recipient_id) > IDS_MAX:
+        if len(sender_id) > MAX_ID_BYTES or len(recipient_id) > MAX_ID_BYTES:
             raise ValueError("sender_id and recipient_id have at most 7 bytes")
         if sender_id == recipient_id:
             raise ValueError("sender_id and recipient_id must differ, or nonces would repeat")
-        if len(secret) < 16:
+        if len(secret) < _MIN_SECRET_BYTES:
             raise ValueError("secret has at least 16 bytes")
-        if id_context is not None and len(id_context) > 32:
+        if id_context is not None and len(id_context) > _MAX_ID_CONTEXT_BYTES:
             raise ValueError("id_context has at most 32 bytes")
         self.name = name
-        self.number = 0  # in a node
-        self.gateway = False  # for what the node asks of its gateway
+        self.index = 0  # place in Oscore.contexts, from 1; view.context while it is in use
+        self.gateway = False  # protects requests of this node to its gateway
         self.sender_id = sender_id
         self.recipient_id = recipient_id
         self.id_context = id_context
-        # one extraction for the three: it is half of the work
+        # one extraction for all three derivations: it is half of the work
         prk = hmac_sha256(salt or bytes(32), secret)
         sender = hkdf_expand(prk, hkdf_info(sender_id, id_context, "Key", 16), 16)
         recipient = hkdf_expand(prk, hkdf_info(recipient_id, id_context, "Key", 16), 16)
-        self.iv = hkdf_expand(prk, hkdf_info(b"", id_context, "IV", 13), 13)
-        # of the OSCORE option of our requests: what follows the Partial IV, and the flags of that
-        self.tail = (
+        self.common_iv = hkdf_expand(prk, hkdf_info(b"", id_context, "IV", 13), 13)
+        # the OSCORE option of requests: what follows the Partial IV, and the flag bits for it
+        self.option_tail = (
             b"" if id_context is None else bytes((len(id_context),)) + id_context
         ) + sender_id
-        self.flags = 0x08 if id_context is None else 0x18
-        self.sender = Key(sender)
-        self.recipient = Key(recipient)
-        self.fingerprint = sha256(b"mote" + sender + recipient + self.iv).digest()[:8]
-        self.window = array("i", [0] * WINDOW_WORDS)
-        self.window[WINDOW_VALID] = 1
-        self.challenge = b""  # the Echo value that makes the window valid again
-        self.challenged_ms = 0  # when that was made
-        self.told_ms = 0  # and when it was sent last
-        self.next = 0  # the sequence number of the next message
-        self.limit = LAST_NUMBER  # numbers from here on are not to be used yet
-        self.more = None  # reserves further numbers: see coap.oscore.sequence_numbers
+        self.option_flags = 0x08 if id_context is None else 0x18
+        self.sender_key = Key(sender)
+        self.recipient_key = Key(recipient)
+        digest = sha256(b"mote" + sender + recipient + self.common_iv).digest()
+        self.fingerprint = digest[:FINGERPRINT_BYTES]
+        self.window = ReplayWindow()
+        self.echo_value = b""  # returned by the peer, it makes the window valid again
+        self.echo_made_ms = 0
+        self.challenged_ms = 0  # time of the last challenge with that value
+        self.sequence_number = 0  # of the next message
+        self.sequence_limit = MAX_SEQUENCE_NUMBER  # first number that is not reserved yet
+        self.sequence_store = None  # reserves further numbers
 
-    def take(self):  # hot
-        """A sequence number that was never used; -1 when there is none."""
-        if self.more is not None and self.more.kept and not self.more.spend():
+    def next_sequence_number(self):  # hot
+        """Return a sender sequence number that was never used, or -1 if there is none."""
+        store = self.sequence_store
+        if store is not None and store.snapshot_valid and not store.mark_used():
             return -1
-        number = self.next
-        if number >= self.limit:
-            if self.more is None or not self.more.reserve(self):
+        number = self.sequence_number
+        if number >= self.sequence_limit:
+            if store is None or not store.reserve(self):
                 return -1
-        self.next = number + 1
+        self.sequence_number = number + 1
         return number
 
-    def lose_window(self):
-        """What came is not known any more: nothing is taken before an Echo proves it fresh."""
+    def invalidate_window(self):
+        """Forget which numbers were received: the peer must return an Echo first (B.1.2)."""
+        self.window.restore([0] * WINDOW_WORDS, False)
+        self.echo_value = b""
+
+
+class ReplayWindow:
+    """The last 32 Partial IVs received (RFC 8613 section 7.4).
+
+    valid: False after a loss of state; nothing is accepted then before restart(). A Partial IV has
+    up to 40 bits and is passed as two ints, its upper 20 bits and its lower 20 bits.
+    """
+
+    def __init__(self):
+        self.words = array("i", [0] * WINDOW_WORDS)
+        self.valid = True
+
+    @micropython.viper
+    def is_fresh(self, high: int, low: int) -> int:
+        """Return 1 if the Partial IV was not received yet and is not below the window, else 0."""
+        words = ptr32(self.words)  # pyright: ignore[reportCallIssue]
+        ahead = high - words[_HIGHEST_HIGH]
+        if ahead > 1:
+            return 1
+        if ahead < -1:
+            return 0
+        ahead = (ahead << 20) + low - words[_HIGHEST_LOW]
+        if ahead > 0:
+            return 1
+        if ahead < -31:
+            return 0
+        below = 0 - ahead
+        if below > 15:
+            return 1 - (words[_EARLIER] >> (below - 16) & 1)
+        return 1 - (words[_RECENT] >> below & 1)
+
+    @micropython.viper
+    def accept(self, high: int, low: int):
+        """Record the Partial IV of a message that was verified and is_fresh()."""
+        words = ptr32(self.words)  # pyright: ignore[reportCallIssue]
+        ahead = high - words[_HIGHEST_HIGH]
+        if ahead > 1:
+            ahead = 32
+        else:
+            ahead = (ahead << 20) + low - words[_HIGHEST_LOW]
+        if ahead > 0:
+            words[_HIGHEST_HIGH] = high
+            words[_HIGHEST_LOW] = low
+            if ahead > 32:
+                ahead = 32
+            while ahead:
+                words[_EARLIER] = (words[_EARLIER] << 1 | words[_RECENT] >> 15) & 0xFFFF
+                words[_RECENT] = words[_RECENT] << 1 & 0xFFFF
+                ahead -= 1
+        below = 0 - ahead
+        if below > 15:
+            words[_EARLIER] = words[_EARLIER] | 1 << (below - 16)
+        else:
+            words[_RECENT] = words[_RECENT] | 1 << below
+
+    def restart(self, high, low):
+        """Make the window valid again; only numbers above this one are fresh (B.1.2)."""
+        self.restore((high, low, 0xFFFF, 0xFFFF), True)
+
+    def restore(self, words, valid):
+        """Take over the state that another window had."""
         for i in range(WINDOW_WORDS):
-            self.window[i] = 0
-        self.challenge = b""
+            self.words[i] = words[i]
+        self.valid = valid
 
 
-def hkdf_info(name, id_context, what, length):
-    """The input of a derivation (section 3.2.1), in CBOR."""
-    context = b"\xf6" if id_context is None else _bytes(id_context)
-    text = what.encode()
+# Key derivation (RFC 8613 section 3.2.1)
+
+
+def hkdf_info(id_bytes, id_context, kind, length):
+    """Return the `info` of a derivation as CBOR; kind: "Key" or "IV"."""
+    context = b"\xf6" if id_context is None else _cbor_bytes(id_context)
+    text = kind.encode()
     return (
         b"\x85"
-        + _bytes(name)
+        + _cbor_bytes(id_bytes)
         + context
         + bytes((_ALGORITHM, 0x60 | len(text)))
         + text
@@ -89,20 +173,20 @@ def hkdf_info(name, id_context, what, length):
     )
 
 
-def hkdf_expand(prk, text, length):
-    """HKDF-Expand (RFC 5869) for at most 32 bytes."""
-    return hmac_sha256(prk, text + b"\x01")[:length]
+def hkdf_expand(prk, info, length):
+    """Return `length` bytes, at most 32, of HKDF-Expand with SHA-256 (RFC 5869)."""
+    return hmac_sha256(prk, info + b"\x01")[:length]
 
 
 def hmac_sha256(key, message):
-    """HMAC-SHA-256 (RFC 2104); not in MicroPython's firmware."""
-    if len(key) > _HASH_BLOCK:
+    """Return HMAC-SHA-256 (RFC 2104), which MicroPython does not have."""
+    if len(key) > _HASH_BLOCK_BYTES:
         key = sha256(key).digest()
-    key = key + bytes(_HASH_BLOCK - len(key))
+    key = key + bytes(_HASH_BLOCK_BYTES - len(key))
     inner = sha256(bytes([byte ^ 0x36 for byte in key]) + message).digest()
     return sha256(bytes([byte ^ 0x5C for byte in key]) + inner).digest()
 
 
-def _bytes(value):
+def _cbor_bytes(value):
     n = len(value)
     return (bytes((0x40 | n,)) if n < 24 else bytes((0x58, n))) + value

@@ -1,7 +1,17 @@
-"""How OSCORE puts a message into another one, and takes it out (RFC 8613 sections 4 to 6, 8).
+"""Protecting and unprotecting messages: the OSCORE option, inner and outer message
+(RFC 8613 sections 4 to 6 and 8).
 
-What is protected stands in `tx`, what comes in the message at hand; in between the text lies in
-the buffers of one Ccm. A message that was taken out lies in its blocks until one is sealed.
+Theory of operation. To protect, the plain message lies in `tx`: split_message() moves its class E
+options and payload to the AEAD's text buffer and leaves the class U options in `tx`, where the
+OSCORE option and the ciphertext are appended. To unprotect, the outer message lies in view.buf:
+its ciphertext is decrypted and the inner message rebuilt in the AEAD's block buffer, which becomes
+view.buf. It is valid until the next message is protected.
+
+Between the two sides lies the request's Partial IV, which binds a response to its request. A
+request that is unprotected carries it as its first option, with the reserved number 0, which every
+parser skips: whoever stores the request, as Observe does, can have later responses protected.
+
+A Partial IV is a bytearray(PIV_BYTES): its length, then its bytes.
 """
 
 from array import array
@@ -18,122 +28,23 @@ from coap.codec import (
     OPTIONS_START,
     PAYLOAD,
     SIZE,
-    SLOW_PATH,
     VALUE,
     copy,
     next_option,
     parse,
 )
+from coap.numbers import OBSERVE, OSCORE, URI_HOST, URI_PORT
 from coap.oscore.aead import Aead, write_aad, write_nonce
 
-_PIV = const(6)  # bytes of a Partial IV and its length
-_VALUE_MOST = const(48)  # bytes of an option value of ours
-_MORE = const(20)  # bytes that a message grows by, beside that value: marker, tag, Observe
+PIV_BYTES = const(6)
+NO_PIV = b"\0"
+_MAX_PIV = const(5)
+_OPTION_BYTES = const(48)  # longest value of an OSCORE option that is written
+# The most that a message grows by, beside that value: code, marker, tag, header of the OSCORE
+# option, a second Observe, and a delta that gets longer where Uri-Host and Uri-Port are left out
+_OVERHEAD = const(20)
 
-
-class Protector:
-    """One serves all messages of a node. `fields`: of the option that read() found; `piv`: of the
-    request that is protected, or that was; `value`, `length`: the option that seal() writes.
-    """
-
-    def __init__(self, node):
-        self.node = node
-        self.tx = node.tx
-        self.ccm = Aead(max(node.view.index[MAX_MESSAGE], len(node.tx)))
-        self.message = self.ccm.blocks
-        self.fields = array("i", [0] * OPTION_FIELDS)
-        self.piv = bytearray(_PIV)
-        self.value = bytearray(_VALUE_MOST)
-        self.length = 0
-
-    # What comes
-
-    def read(self, view):  # hot
-        """Find the OSCORE option of the message at hand. False: it is malformed."""
-        next_option(view.buf, view.index[IX_OSCORE], view.index)
-        return parse_option(view.buf, view.index[VALUE], view.index[LENGTH], self.fields) == 1
-
-    def read_piv(self, view):  # hot
-        """The Partial IV that read() found is that of the request."""
-        read_piv(self.piv, view.buf, self.fields)
-
-    def open(self, context, view):  # hot
-        """Decrypt the message at hand, for which bind() was called: length of the text, 0: no."""
-        n = view.index[SIZE] - view.index[PAYLOAD]
-        n = self.ccm.open(context.recipient, view.buf, view.index[PAYLOAD], n)
-        return n if n > 0 else 0
-
-    def unwrap(self, view, n, marked):  # hot
-        """The text of n bytes becomes the message at hand; marked: with the OSCORE option."""
-        n = merge_inner(self.message, view.buf, view.index, self.ccm.text, n, marked)
-        view.buf = self.message
-        view.index[SLOW_PATH] ^= 1 << IX_OSCORE  # a request that was taken out may be a plain one
-        parse(self.message, n, view.index, self.node.route_table)
-        view.index[SLOW_PATH] ^= 1 << IX_OSCORE
-        view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
-
-    # What is to be protected, of either
-
-    def bind(self, context, kid):  # hot
-        """The request is that of `kid`, with the Partial IV in `piv`."""
-        write_aad(self.ccm.aad, kid, self.piv)
-        write_nonce(self.ccm.once, context.iv, kid, self.piv)
-
-    def vary(self, context, name, piv):  # hot
-        """An answer has a Partial IV of its own, of the endpoint `name`."""
-        write_nonce(self.ccm.once, context.iv, name, piv)
-
-    # What goes
-
-    def answer_anew(self, context):  # hot
-        """An answer takes a number of its own. False: there is none."""
-        number = context.take()
-        if number < 0:
-            return False
-        self.length = write_piv(self.value, number)
-        self.vary(context, context.sender_id, self.value)
-        return True
-
-    def ask(self, context):  # hot
-        """The option of a request with the Partial IV in `piv`."""
-        self.length = write_option(self.value, self.piv, context.tail, context.flags)
-
-    def write_text(self, head, n):  # hot
-        """The text of the message tx[0:n], whose options begin at `head`: its length; 0: the
-        message would be too long.
-        """
-        if n + self.length + _MORE > len(self.tx):
-            return 0
-        return split_inner_options(self.ccm.text, self.tx, head, n)
-
-    def sign(self, context, m):  # hot
-        """Compute the tag of the text of m bytes; it is the sender's chain then."""
-        self.ccm.sign(context.sender, m)
-
-    def close(self, context, head, n, m):  # hot
-        """Put the signed text of m bytes into the message tx[0:n] it was made of: its length."""
-        m = self.ccm.seal(context.sender, m)
-        n = outer_message(self.tx, head, n, self.value, self.length)
-        self.tx[n] = 0xFF
-        copy(self.tx, n + 1, self.ccm.text, 0, m)
-        return n + 1 + m
-
-    def seal(self, context, head, n):  # hot
-        """All three: the length of the message, 0 when it is too long."""
-        m = self.write_text(head, n)
-        if not m:
-            return 0
-        self.sign(context, m)
-        return self.close(context, head, n, m)
-
-
-# How OSCORE frames a message in another one: the option's value, inside and outside (RFC 8613).
-#
-# Machine code like scan.py, and with the same promises, in a file that only a node with keys
-# loads.
-
-
-# What parse() finds in the value of an OSCORE option
+# Cells of Protector.fields: what parse_option() finds in the value of an OSCORE option
 PIV_AT = const(0)
 PIV_LENGTH = const(1)  # 0: none
 CONTEXT_AT = const(2)
@@ -141,22 +52,136 @@ CONTEXT_LENGTH = const(3)  # ABSENT: none
 KID_AT = const(4)
 KID_LENGTH = const(5)  # ABSENT: none
 PIV_HIGH = const(6)  # the Partial IV >> 20
-PIV_LOW = const(7)  # the rest of it
-OPTION_FIELDS = const(8)
+PIV_LOW = const(7)  # its low 20 bits
+# and what split_message() leaves in tx
+_OUTER_END = const(8)
+_OUTER_NUMBER = const(9)  # of the last option
+FIELDS = const(10)
 
 
-_URI_HOST = const(3)
-_OBSERVE = const(6)
-_URI_PORT = const(7)
-_OSCORE = const(9)
+class Protector:
+    """Protects and unprotects the messages of one node, one at a time.
+
+    fields: of the OSCORE option read last; request_piv: the Partial IV of the request that the
+    message is or answers; option[0:option_length]: value of the OSCORE option to write.
+    """
+
+    def __init__(self, node):
+        self.node = node
+        self.tx = node.tx
+        self.aead = Aead(max(node.view.index[MAX_MESSAGE], len(node.tx)))
+        self.message = self.aead.blocks
+        self.fields = array("i", [0] * FIELDS)
+        self.request_piv = bytearray(PIV_BYTES)
+        self.option = bytearray(_OPTION_BYTES)
+        self.option_length = 0
+
+    # Unprotecting
+
+    def read_option(self, view):  # hot
+        """Parse the message's OSCORE option into `fields`; return False if it is malformed."""
+        next_option(view.buf, view.index[IX_OSCORE], view.index)
+        return parse_option(view.buf, view.index[VALUE], view.index[LENGTH], self.fields) == 1
+
+    def read_piv(self, piv, buf):  # hot
+        """Copy the Partial IV that read_option() found in `buf` to `piv`."""
+        piv[0] = self.fields[PIV_LENGTH]
+        copy(piv, 1, buf, self.fields[PIV_AT], piv[0])
+
+    def read_stored_piv(self, view):  # hot
+        """Read request_piv from a request of restore_inner(); return False if it has none."""
+        at = view.index[OPTIONS_START]
+        length = view.buf[at] if at < view.index[SIZE] else 0
+        if not 0 < length <= _MAX_PIV or at + length >= view.index[SIZE]:
+            return False
+        copy(self.request_piv, 0, view.buf, at, 1 + length)
+        return True
+
+    def decrypt(self, context, view):  # hot
+        """Decrypt the message's payload, after set_aad_and_nonce().
+
+        Return the length of the plaintext, or 0 if it is forged or empty.
+        """
+        n = view.index[SIZE] - view.index[PAYLOAD]
+        n = self.aead.decrypt(context.recipient_key, view.buf, view.index[PAYLOAD], n)
+        return n if n > 0 else 0
+
+    def restore_inner(self, view, n, piv):  # hot
+        """Make the plaintext of n bytes the message in `view`.
+
+        piv: request_piv for a request, NO_PIV for a response.
+        """
+        n = write_inner(self.message, view.buf, view.index, self.aead.text, n, piv)
+        view.buf = self.message
+        parse(self.message, n, view.index, self.node.route_table)
+        view.index[DATAGRAM_COUNT] -= 1  # the outer message was counted
+
+    # Both ways
+
+    def set_aad_and_nonce(self, context, kid):  # hot
+        """Prepare the AEAD for a request from `kid`, or its response, with request_piv."""
+        write_aad(self.aead.aad, kid, self.request_piv)
+        write_nonce(self.aead.nonce, context.common_iv, kid, self.request_piv)
+
+    def set_nonce(self, context, piv_id, piv):  # hot
+        """Use the nonce of another Partial IV: a response may have its own (section 5.2)."""
+        write_nonce(self.aead.nonce, context.common_iv, piv_id, piv)
+
+    # Protecting
+
+    def set_new_piv(self, context):  # hot
+        """Give a response a Partial IV of its own; return False if there is no number left."""
+        number = context.next_sequence_number()
+        if number < 0:
+            return False
+        self.option_length = write_piv(self.option, number)
+        self.set_nonce(context, context.sender_id, self.option)
+        return True
+
+    def write_request_option(self, context):  # hot
+        """Write the option of a request: request_piv, ID context and kid."""
+        option = self.option
+        end = 1 + self.request_piv[0]
+        copy(option, 0, self.request_piv, 0, end)
+        option[0] |= context.option_flags
+        copy(option, end, context.option_tail, 0, len(context.option_tail))
+        self.option_length = end + len(context.option_tail)
+
+    def split(self, start, n, option_bytes):  # hot
+        """Split the message tx[0:n], options from `start` on, into plaintext and outer message.
+
+        option_bytes: how long the value of the OSCORE option may become. Return the length of the
+        plaintext, or 0 if the protected message would be too long: then tx is unchanged.
+        """
+        if n + option_bytes + _OVERHEAD > len(self.tx):
+            return 0
+        return split_message(self.tx, start, n, self.aead.text, self.fields)
+
+    def encrypt(self, context, m):  # hot
+        """Encrypt the plaintext of m bytes, whose MAC was computed, and complete the message.
+
+        Return its length.
+        """
+        m = self.aead.encrypt(context.sender_key, m)
+        return write_outer(
+            self.tx, self.fields, self.option, self.option_length, self.aead.text, m
+        )
+
+    def protect(self, context, start, n):  # hot
+        """Protect tx[0:n], options from `start` on; return its length, 0 if it is too long."""
+        m = self.split(start, n, self.option_length)
+        if not m:
+            return 0
+        self.aead.compute_mac(context.sender_key, m)
+        return self.encrypt(context, m)
 
 
-# The value of the option (section 6.1)
+# Machine code, as in coap.codec: each function states what its caller guarantees.
 
 
 @micropython.viper
 def parse_option(buf: ptr8, at: int, n: int, fields: ptr32) -> int:
-    """Take the option value buf[at:at+n] apart (section 6.1): 1, or 0 for what is none."""
+    """Parse the option value buf[at:at+n] (section 6.1); return 1, or 0 if it is malformed."""
     fields[PIV_LENGTH] = 0
     fields[CONTEXT_LENGTH] = int(ABSENT)
     fields[KID_LENGTH] = int(ABSENT)
@@ -168,7 +193,7 @@ def parse_option(buf: ptr8, at: int, n: int, fields: ptr32) -> int:
     flags = buf[at]
     at += 1
     n = flags & 7
-    if flags == 0 or flags > 0x1F or n > 5 or at + n > end:
+    if flags == 0 or flags > 0x1F or n > _MAX_PIV or at + n > end:
         return 0
     fields[PIV_AT] = at
     fields[PIV_LENGTH] = n
@@ -196,71 +221,42 @@ def parse_option(buf: ptr8, at: int, n: int, fields: ptr32) -> int:
 
 
 @micropython.viper
-def write_option(out: ptr8, piv: ptr8, tail, flags: int) -> int:
-    """The value of a request's OSCORE option: `tail` is ID context and kid: its length."""
-    more = ptr8(tail)  # pyright: ignore[reportCallIssue]
-    n = int(len(tail))
-    end = piv[0] + 1
-    i = 1
-    while i < end:
-        out[i] = piv[i]
-        i += 1
-    out[0] = piv[0] | flags
-    i = 0
-    while i < n:
-        out[end] = more[i]
-        end += 1
-        i += 1
-    return end
+def write_piv(piv: ptr8, number: int) -> int:
+    """Write a Partial IV, as short as possible but never empty; return 1 + its length.
 
-
-# Partial IVs: their length, then their bytes
-
-
-@micropython.viper
-def read_piv(piv: ptr8, buf: ptr8, fields: ptr32):
-    """Copy the Partial IV that framing.parse() found: its length, then its bytes."""
-    n = fields[PIV_LENGTH]
-    at = fields[PIV_AT]
-    piv[0] = n
-    i = 0
-    while i < n:
-        piv[1 + i] = buf[at + i]
-        i += 1
-
-
-@micropython.viper
-def write_piv(piv: ptr8, value: int) -> int:
-    """Write a Partial IV in the same form, as short as it goes but never empty: 1 + its length.
-
-    Without kid and ID context that is the value of an OSCORE option, too.
+    Without kid and ID context this is also the value of an OSCORE option.
     """
     n = 1
-    while n < 4 and value >> (8 * n):  # RISC-V shifts by 32 as by 0
+    while n < 4 and number >> (8 * n):  # RISC-V shifts by 32 as by 0
         n += 1
     piv[0] = n
     i = n
     while i:
-        piv[i] = value & 255
-        value = value >> 8
+        piv[i] = number & 255
+        number = number >> 8
         i -= 1
     return n + 1
 
 
-# The message (sections 4 and 5.3)
-
-
 @micropython.viper
-def split_inner_options(out: ptr8, tx: ptr8, at: int, n: int) -> int:
-    """Write the plaintext (section 5.3) of the message tx[0:n], options from `at` on: its length.
+def split_message(tx: ptr8, at: int, n: int, text: ptr8, fields: ptr32) -> int:
+    """Write the plaintext (section 5.3) of the message tx[0:n] to `text` and return its length.
 
-    Uri-Host and Uri-Port are for those on the way. The Observe of an answer is empty inside.
-    `out` holds n bytes.
+    What stays in tx is the outer message: header, token and class U options (section 4.1), up to
+    fields[_OUTER_END]. Uri-Host and Uri-Port are class U; Observe is both, and empty in the
+    plaintext of a response. The options begin at `at` and are well-formed; `text` holds n + 2
+    bytes.
     """
-    out[0] = tx[1]
+    code = tx[1]
+    text[0] = code
     end = 1
+    outer = at
     number = 0
-    written = 0
+    inner_number = 0
+    outer_number = 0
+    outer_code = 2  # POST
+    if code > 31:
+        outer_code = 0x44  # 2.04 Changed
     while at < n and tx[at] != 0xFF:
         head = tx[at]
         at += 1
@@ -271,180 +267,112 @@ def split_inner_options(out: ptr8, tx: ptr8, at: int, n: int) -> int:
         elif delta == 14:
             delta = 269 + (tx[at] << 8 | tx[at + 1])
             at += 2
-        length = head & 15
-        start = at
-        if length == 13:
-            length = 13 + tx[at]
-            at += 1
-        elif length == 14:
-            length = 269 + (tx[at] << 8 | tx[at + 1])
-            at += 2
         number += delta
+        start = at  # of the extended length, which is copied with the value
+        length = head & 15
+        if length == 13:
+            length = 14 + tx[at]
+        elif length == 14:
+            length = 271 + (tx[at] << 8 | tx[at + 1])
         stop = at + length
-        if number != _URI_HOST and number != _URI_PORT:
-            delta = number - written
-            written = number
-            low = head & 15
-            if number == _OBSERVE and tx[1] > 31:
-                low = 0
-                at = stop
-            high = delta
-            if delta > 268:
-                high = 14
-                out[end + 1] = (delta - 269) >> 8
-                out[end + 2] = (delta - 269) & 255
-            elif delta > 12:
-                high = 13
-                out[end + 1] = delta - 13
-            out[end] = high << 4 | low
-            end += 1
-            if high == 13:
+        if number != int(URI_HOST) and number != int(URI_PORT):
+            delta = number - inner_number
+            inner_number = number
+            length = head & 15
+            i = start
+            if number == int(OBSERVE) and code > 31:
+                length = 0
+                i = stop
+            if delta < 13:
+                text[end] = delta << 4 | length
                 end += 1
-            elif high == 14:
+            elif delta < 269:
+                text[end] = 0xD0 | length
+                text[end + 1] = delta - 13
                 end += 2
-            if low:
-                i = start
-                while i < stop:
-                    out[end] = tx[i]
-                    end += 1
-                    i += 1
+            else:
+                text[end] = 0xE0 | length
+                text[end + 1] = (delta - 269) >> 8
+                text[end + 2] = (delta - 269) & 255
+                end += 3
+            while i < stop:
+                text[end] = tx[i]
+                end += 1
+                i += 1
+        if number == int(URI_HOST) or number == int(OBSERVE) or number == int(URI_PORT):
+            tx[outer] = (number - outer_number) << 4 | head & 15
+            outer += 1
+            outer_number = number
+            if number == int(OBSERVE):
+                outer_code = (outer_code & 0x40) | 5  # FETCH, 2.05 Content
+            i = start
+            while i < stop:  # never behind its place: the outer message only gets shorter
+                tx[outer] = tx[i]
+                outer += 1
+                i += 1
         at = stop
     while at < n:
-        out[end] = tx[at]
+        text[end] = tx[at]
         end += 1
         at += 1
+    tx[1] = outer_code
+    fields[_OUTER_END] = outer
+    fields[_OUTER_NUMBER] = outer_number
     return end
 
 
 @micropython.viper
-def outer_message(tx: ptr8, at: int, n: int, value: ptr8, length: int) -> int:
-    """Leave of the message tx[0:n], whose options begin at `at`, what is for others on the way,
-    and add the OSCORE option: its end. tx has room for `length` + 2 bytes more.
+def write_outer(tx: ptr8, fields: ptr32, option: ptr8, length: int, text: ptr8, n: int) -> int:
+    """Complete the outer message that split_message() left in tx; return its length.
+
+    The OSCORE option gets the value option[0:length], length < 269; the payload is text[0:n].
     """
-    end = at
-    code = 2  # POST; FETCH with Observe
-    if tx[1] > 31:
-        code = 0x44  # 2.04; 2.05 with Observe
-    number = 0
-    written = 0
-    while at < n and number < _URI_PORT and tx[at] != 0xFF:
-        head = tx[at]
-        if head >> 4 > 12:
-            break
-        at += 1
-        number += head >> 4
-        size = head & 15
-        if size == 13:
-            size = 14 + tx[at]
-        elif size == 14:
-            size = 271 + (tx[at] << 8 | tx[at + 1])
-        if number == _URI_HOST or number == _OBSERVE or number == _URI_PORT:
-            tx[end] = (number - written) << 4 | head & 15
-            written = number
-            if number == _OBSERVE:
-                code = 5 if code < 32 else 0x45
-            end += 1
-            size += at
-            while at < size:
-                tx[end] = tx[at]
-                end += 1
-                at += 1
-        else:
-            at += size
-    tx[1] = code
+    end = fields[_OUTER_END]
+    delta = int(OSCORE) - fields[_OUTER_NUMBER]
     if length < 13:
-        tx[end] = (_OSCORE - written) << 4 | length
-        end += 1
+        tx[end] = delta << 4 | length
     else:
-        tx[end] = (_OSCORE - written) << 4 | 13
-        tx[end + 1] = length - 13
-        end += 2
+        tx[end] = delta << 4 | 13
+        end += 1
+        tx[end] = length - 13
+    end += 1
     i = 0
     while i < length:
-        tx[end] = value[i]
+        tx[end] = option[i]
+        end += 1
+        i += 1
+    tx[end] = 0xFF
+    end += 1
+    i = 0
+    while i < n:
+        tx[end] = text[i]
         end += 1
         i += 1
     return end
 
 
 @micropython.viper
-def merge_inner(out: ptr8, buf: ptr8, index: ptr32, text: ptr8, n: int, marked: int) -> int:
-    """Write the message that text[0:n], n > 0, stands for: its length.
+def write_inner(out: ptr8, buf: ptr8, index: ptr32, text: ptr8, n: int, piv: ptr8) -> int:
+    """Write the inner message for the plaintext text[0:n], n > 0; return its length.
 
-    Header and token are those of `buf`, whose index is r; `marked`: the OSCORE option that step()
-    has found there last is put among the options. `out` holds the message at hand and 8 bytes
-    more; the text is any bytes: where it is malformed, the message is, or the mark is missing.
+    Header and token are those of the outer message in `buf`. A Partial IV that is not empty
+    becomes the first option: its length byte is the header of option 0. A malformed plaintext
+    gives a malformed message. `out` holds the outer message.
     """
-    head = index[int(OPTIONS_START)]
+    end = index[int(OPTIONS_START)]
     i = 0
-    while i < head:
+    while i < end:
         out[i] = buf[i]
         i += 1
     out[1] = text[0]
-    end = head
+    length = piv[0]
+    if length:
+        i = 0
+        while i <= length:
+            out[end] = piv[i]
+            end += 1
+            i += 1
     i = 1
-    if marked:
-        at = index[int(VALUE)]
-        length = index[int(LENGTH)]
-        number = 0
-        delta = 0
-        while i < n:
-            delta = text[i] >> 4
-            size = text[i] & 15
-            if delta > 12 or number + delta >= _OSCORE:
-                break
-            number += delta
-            start = i
-            i += 1
-            if size == 13:
-                if i < n:
-                    size += 1 + text[i]
-            elif size == 14:
-                if i + 1 < n:
-                    size = 271 + (text[i] << 8 | text[i + 1])
-            i += size
-            if i > n:
-                i = n
-            while start < i:
-                out[end] = text[start]
-                end += 1
-                start += 1
-        out[end] = (_OSCORE - number) << 4 | (length if length < 13 else 13)
-        end += 1
-        if length > 12:
-            out[end] = length - 13
-            end += 1
-        size = at + length
-        while at < size:
-            out[end] = buf[at]
-            end += 1
-            at += 1
-        if i < n and text[i] != 0xFF and delta < 15:
-            # the option behind it: its number is counted from OSCORE now
-            size = text[i] & 15
-            i += 1
-            if delta > 12 and i + delta - 13 >= n:
-                out[end] = 0xF0  # it is cut off within the header: that stays malformed
-                return end + 1
-            if delta == 14:
-                delta = 269 + (text[i] << 8 | text[i + 1])
-                i += 2
-            elif delta == 13:
-                delta = 13 + text[i]
-                i += 1
-            delta = number + delta - _OSCORE
-            if delta > 268:
-                out[end] = 0xE0 | size
-                out[end + 1] = (delta - 269) >> 8
-                out[end + 2] = (delta - 269) & 255
-                end += 3
-            elif delta > 12:
-                out[end] = 0xD0 | size
-                out[end + 1] = delta - 13
-                end += 2
-            else:
-                out[end] = delta << 4 | size
-                end += 1
     while i < n:
         out[end] = text[i]
         end += 1

@@ -1,40 +1,43 @@
-"""Sequence numbers that are never used twice, and replay windows that outlive a sleep
+"""Sender sequence numbers that are never used twice, and replay windows that survive a sleep
 (RFC 8613 sections 7.2.1 and 7.5, Appendix B.1).
 
-Two stores, each with load() -> bytes or None, and save(bytes), which replaces them as a whole:
+Two stores, each with load() -> bytes or None, and save(bytes), which replaces the content
+atomically:
 
     flash     keeps for each context a limit that its numbers have not reached; it is written once
-              in `step` numbers. After a loss of power counting goes on from the limit, and what
-              came is unknown: the first request is asked for an Echo. Contexts that are left out
-              stay there: they may come back. Of more than 16 only the highest limit stays, and
-              contexts that are not found go on from there.
-    retained  memory that outlives deep sleep: exact numbers and windows, written by retain() just
-              before. It is good once: what it holds is void as soon as a number could be used.
+              per `step` numbers. After a loss of power, numbers continue at the limit and the
+              replay window is unknown: the first request is challenged with an Echo. Contexts that
+              are no longer configured stay in flash, since they may come back. Of more than 16 of
+              them only the highest limit is kept, and unknown contexts then start there.
+    retained  memory that survives deep sleep: exact numbers and windows, written by retain() just
+              before. It may be used once: it is erased before any number could be used.
 
-Whoever keeps the state of a whole node needs no `retained`: `carried` goes into that state and
-comes back by recover(). `void` is then a function that keeps the state anew, without it; where
-there is none, the flash is written instead. A state that may not be the newest one is not good for
-that: `exact` is False then.
+A battery node that saves the state of the whole node needs no `retained`: it saves `snapshot` and
+passes it to restore(). `invalidate` is then a function that saves that state again without the
+snapshot; if there is none, the flash is written instead. If the saved state may not be the latest
+one, set `is_latest` to False, and the snapshot is ignored.
 """
 
 from hashlib import sha256
 
-from coap.oscore.aead import WINDOW_WORDS
-from coap.oscore.context import LAST_NUMBER
+from coap.oscore.context import FINGERPRINT_BYTES, MAX_SEQUENCE_NUMBER, WINDOW_WORDS
 
 _FLASH = b"F1"
 _RETAINED = b"R1"
-_CHECK = 8  # bytes of a digest over what is stored
-_NAME = 8  # bytes of a context's fingerprint
-_REST = bytes(_NAME)  # stands for those whose fingerprints are not kept
-_LEFT_OUT = 16  # contexts that are kept beside those in use
-_LIMIT = 4
-_EXACT = 2 * _LIMIT + 3 * WINDOW_WORDS
+_DIGEST_BYTES = 8
+_UNKNOWN = bytes(FINGERPRINT_BYTES)  # stands for contexts whose fingerprints are not kept
+_MAX_UNCONFIGURED = 16
+_NUMBER_BYTES = 4
+_WORD_BYTES = 3
+# number, limit, words of the replay window and whether it is valid
+_STATE_BYTES = 2 * _NUMBER_BYTES + _WORD_BYTES * (WINDOW_WORDS + 1)
 
 
 class SequenceStore:
-    """`error`: why the flash could not be written, in words; `broken`: it holds something that is
-    not whole, so that nobody knows which numbers were used: the contexts must not be.
+    """Reserves sequence numbers for the contexts of one node.
+
+    error: why the flash could not be written, for people. broken: True if its content is corrupt:
+    then it is unknown which numbers were used, and the contexts must not be used.
     """
 
     def __init__(self, contexts, flash=None, retained=None, step=256):
@@ -42,153 +45,162 @@ class SequenceStore:
         self.flash = flash
         self.retained = retained
         self.step = step
-        self.kept = False  # what was retained is still true
-        self.carried = b""  # and is this
-        self.void = None
-        self.exact = True  # what comes back is the newest that was carried
-        self.others = b""  # what flash keeps of contexts that are left out
+        self.snapshot = b""
+        self.snapshot_valid = False  # the snapshot, or `retained`, matches the numbers in use
+        self.invalidate = None
+        self.is_latest = True
+        self.unconfigured = b""  # entries in flash of contexts that are not in `contexts`
         self.broken = False
         self.error = ""
         if flash is not None:
             self._load()
 
     def reserve(self, context):
-        """The numbers of a context are used up to its limit: are there more?"""
-        before = context.limit
-        if before + self.step > LAST_NUMBER:
+        """Reserve the next `step` numbers in flash; return False if there are none."""
+        before = context.sequence_limit
+        if before + self.step > MAX_SEQUENCE_NUMBER:
             self.error = "sequence numbers used up: make new keys"
             return False
-        context.limit = before + self.step
+        context.sequence_limit = before + self.step
         try:
             self._save_limits()
         except OSError as error:
-            context.limit = before
+            context.sequence_limit = before
             self.error = "sequence numbers: " + repr(error)
             return False
         return True
 
     def retain(self):
-        """Keep the exact state over a deep sleep that begins now. Raises OSError."""
+        """Save the exact state for a deep sleep that begins now. Raises OSError."""
         if self.flash is not None and not self.broken:
-            parts = [self._state(context) for context in self.contexts]
-            self.carried = _sealed(_RETAINED + b"".join(parts))
+            parts = [_state(context) for context in self.contexts]
+            self.snapshot = _with_digest(_RETAINED + b"".join(parts))
             if self.retained is not None:
-                self.retained.save(self.carried)
-            self.kept = True
+                self.retained.save(self.snapshot)
+            self.snapshot_valid = True
 
-    def recover(self, carried):
-        """Go on from what `carried` was before a sleep; nothing was sent or taken since."""
-        exact = _opened(carried, _RETAINED, _EXACT) if self.exact else None
-        if exact and self.flash is not None and not self.broken:
+    def restore(self, snapshot):
+        """Continue from the `snapshot` taken before a sleep, before any number is used."""
+        states = _parse(snapshot, _RETAINED, _STATE_BYTES) if self.is_latest else None
+        if states and self.flash is not None and not self.broken:
             for context in self.contexts:
-                limit = _bytes(context.limit, _LIMIT)
-                if context.next == context.limit:
-                    self._resume(context, limit, exact.get(context.fingerprint))
-            self.kept = True  # by whoever kept it
+                limit = _encode(context.sequence_limit, _NUMBER_BYTES)
+                if context.sequence_number == context.sequence_limit:
+                    _resume(context, limit, states.get(context.fingerprint))
+            self.snapshot_valid = True  # it is still stored by the caller
 
-    def spend(self):
-        """A number is about to be used, or something came: what is retained is true no more.
+    def mark_used(self):
+        """Invalidate the snapshot before a number is used or a message accepted.
 
-        False: that can not be said to the memory that holds it, so that nothing must be used.
+        Return False if that fails: then nothing may be sent or accepted.
         """
-        self.carried = b""
+        self.snapshot = b""
         try:
             if self.retained is not None:
                 self.retained.save(b"")
-            elif self.void is not None:
-                self.void()
+            elif self.invalidate is not None:
+                self.invalidate()
             else:
-                self._outdate()
+                self._raise_limits()
         except (OSError, ValueError) as error:
             self.error = "sequence numbers: " + repr(error)
             return False
-        self.kept = False
+        self.snapshot_valid = False
         return True
 
-    def _outdate(self):
-        # with another limit in flash nobody takes the exact numbers for those of today
-        before = [context.limit for context in self.contexts]
-        if max(before) + self.step > LAST_NUMBER:
+    def _raise_limits(self):
+        # a snapshot is only accepted with the limits that are in flash
+        before = [context.sequence_limit for context in self.contexts]
+        if max(before) + self.step > MAX_SEQUENCE_NUMBER:
             raise ValueError("make new keys")
         for context in self.contexts:
-            context.limit += self.step
+            context.sequence_limit += self.step
         try:
             self._save_limits()
         except OSError:
             for i, context in enumerate(self.contexts):
-                context.limit = before[i]
+                context.sequence_limit = before[i]
             raise
 
     def _load(self):
-        found = self.flash.load()
-        limits = {} if found is None else _opened(found, _FLASH, _LIMIT)
+        stored = self.flash.load()
+        limits = {} if stored is None else _parse(stored, _FLASH, _NUMBER_BYTES)
         if limits is None:
             self.broken = True
             return
-        exact = None
+        states = None
         if self.retained is not None:
-            exact = _opened(self.retained.load(), _RETAINED, _EXACT)
+            states = _parse(self.retained.load(), _RETAINED, _STATE_BYTES)
             self.retained.save(b"")  # before any number is used
         new = False
-        rest = limits.get(_REST)
+        unknown = limits.get(_UNKNOWN)
         for context in self.contexts:
-            context.more = self
+            context.sequence_store = self
             new = new or context.fingerprint not in limits
-            limit = limits.pop(context.fingerprint, rest)
-            self._resume(context, limit, (exact or {}).get(context.fingerprint))
-        if len(limits) > _LEFT_OUT:
-            limits = {_REST: max(limits.values())}
-        for name in limits:
-            self.others += name + limits[name]
+            limit = limits.pop(context.fingerprint, unknown)
+            _resume(context, limit, (states or {}).get(context.fingerprint))
+        if len(limits) > _MAX_UNCONFIGURED:
+            limits = {_UNKNOWN: max(limits.values())}
+        for fingerprint in limits:
+            self.unconfigured += fingerprint + limits[fingerprint]
         if new:
-            self._save_limits()  # from now on they are keys that may have been used
-
-    def _resume(self, context, limit, exact):
-        if limit is None:
-            context.next = context.limit = 0
-            return
-        context.next = context.limit = _number(limit, 0, _LIMIT)
-        if exact is None or exact[_LIMIT : 2 * _LIMIT] != limit:
-            context.lose_window()
-            return
-        context.next = _number(exact, 0, _LIMIT)
-        for i in range(WINDOW_WORDS):
-            context.window[i] = _number(exact, 2 * _LIMIT + 3 * i, 3)
+            self._save_limits()  # from now on these keys may have been used
 
     def _save_limits(self):
-        parts = [one.fingerprint + _bytes(one.limit, _LIMIT) for one in self.contexts]
-        self.flash.save(_sealed(_FLASH + b"".join(parts) + self.others))
-
-    def _state(self, context):
-        words = b"".join([_bytes(word, 3) for word in context.window])
-        numbers = _bytes(context.next, _LIMIT) + _bytes(context.limit, _LIMIT)
-        return context.fingerprint + numbers + words
+        parts = [
+            one.fingerprint + _encode(one.sequence_limit, _NUMBER_BYTES) for one in self.contexts
+        ]
+        self.flash.save(_with_digest(_FLASH + b"".join(parts) + self.unconfigured))
 
 
-def _sealed(content):
-    return content + sha256(content).digest()[:_CHECK]
+def _resume(context, limit, state):
+    """Set the numbers of a context from its limit and, if that matches, from its exact state."""
+    if limit is None:
+        context.sequence_number = context.sequence_limit = 0
+        return
+    context.sequence_number = context.sequence_limit = _decode(limit)
+    if state is None or state[_NUMBER_BYTES : 2 * _NUMBER_BYTES] != limit:
+        context.invalidate_window()
+        return
+    context.sequence_number = _decode(state[:_NUMBER_BYTES])
+    start = range(2 * _NUMBER_BYTES, _STATE_BYTES, _WORD_BYTES)
+    words = [_decode(state[at : at + _WORD_BYTES]) for at in start]
+    context.window.restore(words, words[WINDOW_WORDS] != 0)
 
 
-def _opened(stored, mark, length):
-    """{fingerprint: what is stored for it}; None for what is not whole."""
+def _state(context):
+    """Return the exact state of a context: its fingerprint and _STATE_BYTES bytes."""
+    numbers = _encode(context.sequence_number, _NUMBER_BYTES)
+    numbers += _encode(context.sequence_limit, _NUMBER_BYTES)
+    words = list(context.window.words) + [int(context.window.valid)]
+    return context.fingerprint + numbers + b"".join([_encode(word, _WORD_BYTES) for word in words])
+
+
+def _with_digest(content):
+    return content + sha256(content).digest()[:_DIGEST_BYTES]
+
+
+def _parse(stored, mark, length):
+    """Return {fingerprint: its `length` bytes}, or None if the content is missing or corrupt."""
     if not stored or bytes(stored[: len(mark)]) != mark:
         return None
-    content = bytes(stored[:-_CHECK])
-    step = _NAME + length
-    if _sealed(content) != stored or (len(content) - len(mark)) % step:
+    content = bytes(stored[:-_DIGEST_BYTES])
+    step = FINGERPRINT_BYTES + length
+    if _with_digest(content) != stored or (len(content) - len(mark)) % step:
         return None
-    found = {}
+    entries = {}
     for at in range(len(mark), len(content), step):
-        found[content[at : at + _NAME]] = content[at + _NAME : at + step]
-    return found
+        start = at + FINGERPRINT_BYTES
+        entries[content[at:start]] = content[start : at + step]
+    return entries
 
 
-def _bytes(value, n):
+def _encode(value, n):
     return bytes([value >> 8 * (n - 1 - i) & 255 for i in range(n)])
 
 
-def _number(content, at, n):
+def _decode(content):
     value = 0
-    for byte in content[at : at + n]:
+    for byte in content:
         value = value << 8 | byte
     return value

@@ -66,6 +66,6 @@ def setup(node):
     @node.get("separate")
     def separate(request, response):
         """Respond after two seconds, in a message of its own."""
-        ticket = request.ticket()
+        ticket = request.defer()
         node.after(_SEPARATE_MS, lambda now_ms: node.respond(ticket, b"answered separately"))
         return SEPARATE
