@@ -1,6 +1,6 @@
-"""Runs before main.py: modules on the filesystem are found before those frozen into the firmware.
+"""Runs before main.py: modules on the filesystem take precedence over frozen ones.
 
-By default a firmware image with Mote inside would hide what `make deploy` puts into /lib.
+By default a firmware image with Mote inside would hide the files that `make deploy` puts on it.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""What a node is told about itself: settings in config.json, Wi-Fi access in secrets.json.
+"""The settings of a node in config.json, and its Wi-Fi access in secrets.json.
 
-Every field is checked when it comes in (see fields.py), and a file is replaced as a whole or not
-at all: a node that loses power while saving keeps its old settings.
+Each field is checked by config_schema.py, a file of its own since it is unloaded after the start
+to save heap. A file is replaced as a whole or not at all: a node that loses power while saving
+keeps its old settings.
 """
 
 import errno
@@ -11,8 +12,8 @@ import os
 DEFAULT_NAME = "mote"
 _SECRETS = ("ssid", "password", "country")
 
-_DEFAULTS = (
-    ("name", DEFAULT_NAME),
+_DEFAULTS = (  # of literals only, so that it stays in flash
+    ("name", "mote"),
     ("kind", "door"),
     ("heartbeat_s", 3600),
     ("gateway", ""),
@@ -20,42 +21,41 @@ _DEFAULTS = (
     ("power", "mains"),
     ("alert", ""),
 )
-# all of them as JSON, but for their values
-_JSON = "{%s}" % ",".join(
-    ['"%s":%s' % (name, '"%s"' if isinstance(value, str) else "%d") for name, value in _DEFAULTS]
-)
+# The same order as _DEFAULTS
+_JSON = """{"name":"%s","kind":"%s","heartbeat_s":%d,"gateway":"%s",\
+"app":"%s","power":"%s","alert":"%s"}"""
 
 
 class Settings:
     """The settings of a node, as attributes:
 
-    name         what people call it, 1 to 32 characters
-    kind         "door" or "window": what the contact watches
-    heartbeat_s  seconds between signs of life, 10 to 86400
-    gateway      whose resource directory lists the node: "" (nobody's) or "coap://host[:port]", at
-                 most 64 characters; boards want the host as a numeric IPv4 address
+    name         display name, 1 to 32 characters
+    kind         "door" or "window": what the contact is on
+    heartbeat_s  longest time between two reports of a node on a battery, 10 to 86400 s
+    gateway      gateway with a resource directory: "" for none, or "coap://host[:port]" of at most
+                 64 characters; on a board the host must be a numeric IPv4 address
     app          "door", "wearable" or "both"
-    power        "mains": always there; "battery": asleep but for its reports to the gateway
-    alert        bounds of a wearer's readings, like "hr>150 temp>38.5", at most 64 characters: see
-                 apps/bounds.py. Only a wearable on a battery looks at them: on mains observers
-                 have conditions of their own, and a door has no such readings
+    power        "mains": always reachable; "battery": asleep except for reports to the gateway
+    alert        limits of a wearer's readings, like "hr>150 temp>38.5", at most 64 characters: see
+                 apps/alerts.py. Only a wearable on a battery uses them
 
-    Gateway, application, power and alert are taken up at the next start.
+    gateway, app, power and alert take effect at the next start.
 
-    `path` is where save() writes; None keeps the settings in memory only.
+    path: the file that save() writes; None keeps the settings in memory only.
+    changes: how many updates changed something.
     """
 
     def __init__(self, path=None):
         self.path = path
-        self.changes = 0  # how often update() brought something new
+        self.changes = 0
         for field, value in _DEFAULTS:
             setattr(self, field, value)
 
     @classmethod
     def load(cls, path):
-        """Return the settings in the file; the defaults for what it lacks, or where there is none.
+        """Return the settings in the file, with defaults for missing fields or without a file.
 
-        Raises ValueError naming the file and the field that is wrong.
+        Raises ValueError that names the file and the invalid field.
         """
         settings = cls(path)
         fields = _read(path)
@@ -67,9 +67,9 @@ class Settings:
         return settings
 
     def update(self, fields):
-        """Take over the fields of a dict; those that it lacks stay. Was any of them new?
+        """Set the fields of a dict; return True if any value changed.
 
-        Raises ValueError("field: what it must be"); then nothing has changed.
+        Raises ValueError("field: what it must be"); then nothing was changed.
         """
         _check("settings", fields, [field for field, _ in _DEFAULTS])
         new = False
@@ -82,15 +82,15 @@ class Settings:
         return new
 
     def save(self):
-        """Write the file. Raises OSError when the filesystem is full or broken."""
+        """Write the file. Raises OSError if the filesystem is full or broken."""
         if self.path is not None:
             _replace(self.path, self.as_json())
 
     def as_json(self):
-        """Return the settings as a JSON object, always with the same bytes for the same settings.
+        """Return the settings as a JSON object in bytes, the same bytes for the same settings.
 
-        MicroPython's dicts have no order, and json.dumps() would follow it: an ETag over that
-        would not survive a restart.
+        json.dumps() would not do: MicroPython's dicts have no order, so an ETag would differ after
+        a restart.
         """
         values = []
         for field, _ in _DEFAULTS:
@@ -100,10 +100,9 @@ class Settings:
 
 
 def parse(content):
-    """Return the dict that the bytes of a JSON object are. Raises ValueError.
+    """Return the dict of a JSON object in bytes. Raises ValueError.
 
-    MicroPython 1.25 takes an object that ends too early for a whole one, so its end is looked
-    at.
+    MicroPython 1.25 accepts an object that ends too early, so its end is checked here.
     """
     try:
         text = content.decode().strip()
@@ -116,9 +115,9 @@ def parse(content):
 
 
 def load_secrets(path):
-    """Return {"ssid": .., "password": .., "country": ..}, or None where there is no such file.
+    """Return {"ssid": .., "password": .., "country": ..}, or None if there is no such file.
 
-    Raises ValueError naming the file and the field that is wrong, never its value.
+    Raises ValueError that names the file and the invalid field, never its value.
     """
     fields = _read(path)
     if fields is None:
@@ -131,24 +130,24 @@ def load_secrets(path):
 
 
 def save_secrets(path, fields):
-    """Write the Wi-Fi access of a dict. Raises ValueError naming the field, OSError."""
+    """Write the Wi-Fi access of a dict. Raises ValueError that names the field; OSError."""
     check_secrets(fields)
     _replace(path, json.dumps({field: fields.get(field, "") for field in _SECRETS}).encode())
 
 
 def check_secrets(fields):
-    """Raise ValueError, naming the field, unless the Wi-Fi access is complete and well-formed."""
+    """Raise ValueError that names the field if the Wi-Fi access is not complete and valid."""
     _check("secrets", fields, _SECRETS)
 
 
 def _check(what, fields, known):
-    import config_schema as rules  # who starts a node unloads it: mostly nothing is set for months
+    import config_schema
 
-    getattr(rules, what)(fields, known)
+    getattr(config_schema, what)(fields, known)
 
 
 def _escaped(text):
-    # Control characters never get this far, so these two are all that JSON wants escaped.
+    # There are no control characters, so JSON requires only these two to be escaped.
     if "\\" in text or '"' in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return text

@@ -1,6 +1,6 @@
-"""What the fields of config.json and secrets.json may be.
+"""The valid values of the fields of config.json and secrets.json.
 
-In memory only when somebody sets one: at the start, and after that not before it happens again.
+A file of its own since it is unloaded after the start, and loaded again when a field is set.
 """
 
 KINDS = ("door", "window")
@@ -19,7 +19,7 @@ _HOST = _CAPITALS + "abcdefghijklmnopqrstuvwxyz.-_" + _DIGITS
 
 
 def settings(fields, known):
-    """Raise ValueError, naming the field, unless every field of the dict is known and good."""
+    """Raise ValueError that names the field unless each field of the dict is known and valid."""
     if isinstance(fields, dict):
         good = True
         for field in fields:
@@ -29,7 +29,7 @@ def settings(fields, known):
         if good:
             return
     _only_known(fields, known)
-    for field in known:  # of several that are wrong, always the same is named
+    for field in known:  # of several invalid fields always the same is named
         if field in fields:
             wrong = _CHECKS[field](fields[field])
             if wrong:
@@ -37,7 +37,7 @@ def settings(fields, known):
 
 
 def secrets(fields, known):
-    """Raise ValueError, naming the field, unless the Wi-Fi access is complete and well-formed."""
+    """Raise ValueError that names the field if the Wi-Fi access is not complete and valid."""
     _only_known(fields, known)
     for field in known:
         if not isinstance(fields.get(field, ""), str):
@@ -90,9 +90,9 @@ def _check_alert(value):
 
     try:
         if "\x7f" in value or min(value) < " ":
-            return WRONG  # split() takes line breaks, JSON does not
+            return WRONG  # split() accepts line breaks, JSON does not
         parse(value)
-    except (ValueError, TypeError, AttributeError):  # not even a text
+    except (ValueError, TypeError, AttributeError):  # not a string
         return WRONG
     return None
 
@@ -114,7 +114,7 @@ def _is_gateway(uri):
     if len(uri) > GATEWAY_MAX or not uri.startswith(_SCHEME):
         return False
     authority = uri[len(_SCHEME) :]
-    if authority.startswith("["):  # an IPv6 literal has colons of its own
+    if authority.startswith("["):  # an IPv6 literal contains colons
         end = authority.find("]")
         host, port = authority[1:end], authority[end + 1 :]
         good = end > 1 and _consists_of(host, _HEX + ":.") and ":" in host

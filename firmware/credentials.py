@@ -1,19 +1,18 @@
-"""The keys of a node: security contexts for OSCORE in oscore.json, and who may write without.
+"""The keys of a node: OSCORE security contexts in oscore.json, and the access without them.
 
-The file is a JSON object, or a list of them, each a context. All values but `gateway` are texts in
-hexadecimal:
+The file is a JSON object, or a list of objects, each a security context (RFC 8613 section 3). All
+values but `gateway` are strings in hexadecimal:
 
-    secret        the master secret, 16 to 32 bytes
-    salt          the master salt; may be missing
-    sender_id     of this node, at most 7 bytes
-    recipient_id  of the other end
-    id_context    at most 32 bytes; missing where there is none
-    gateway       true, also where it is missing: what this node asks of its gateway goes under
-                  the first such context
+    secret        Master Secret, 16 to 32 bytes
+    salt          Master Salt, optional
+    sender_id     Sender ID of this node, at most 7 bytes
+    recipient_id  of the other endpoint
+    id_context    ID Context, at most 32 bytes, optional
+    gateway       true, the default: the first such context protects requests to the gateway
 
-`make keys` writes it and `make provision` puts it on a board. Beside it lies a file of the numbers
-that were used (see coap.oscore.sequence_numbers): without that one the keys must not be used
-again.
+`make keys` writes the file and `make provision` puts it on a board. The file oscore.json.numbers
+keeps the sender sequence numbers (see coap.oscore.sequence_numbers): without it the keys must not
+be used again.
 """
 
 import json
@@ -23,23 +22,23 @@ from binascii import hexlify, unhexlify
 from coap.access import READ_ONLY, Access
 
 FILE = "oscore.json"
-NUMBERS = ".numbers"  # at the end of the name of the file beside it
-STEP = 256  # numbers for one write of flash
+NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
+STEP = 256  # sender sequence numbers per write to flash
 _ENOENT = 2
 _HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
 _NEEDED = ("secret", "sender_id", "recipient_id")
-_KNOWN = _HEX + ("gateway",)
-_EXAMPLE = b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"  # of RFC 8613
+_KNOWN = ("secret", "salt", "sender_id", "recipient_id", "id_context", "gateway")
+_EXAMPLE = b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"  # RFC 8613
 
 
 class Numbers:
-    """The store of a ledger: a file that is replaced as a whole."""
+    """A file for coap.oscore.sequence_numbers, replaced as a whole."""
 
     def __init__(self, path):
         self._path = path
 
     def load(self):
-        """The content; None where there is no file. Raises OSError."""
+        """Return the content; None if there is no file. Raises OSError."""
         try:
             with open(self._path, "rb") as file:
                 return file.read()
@@ -49,7 +48,7 @@ class Numbers:
             return None
 
     def save(self, content):
-        """Write the file anew. Raises OSError."""
+        """Replace the file. Raises OSError."""
         new = self._path + ".new"
         with open(new, "wb") as file:
             file.write(content)
@@ -57,7 +56,10 @@ class Numbers:
 
 
 def features(path=FILE, say=print, default=READ_ONLY):
-    """The features for a node: without a file, or with one that is broken, it only refuses."""
+    """Return a node's extensions for access control and OSCORE.
+
+    Without valid keys there is only access control, by default read-only.
+    """
     access = Access(default)
     try:
         entries = load(path)
@@ -67,7 +69,7 @@ def features(path=FILE, say=print, default=READ_ONLY):
         return [access]
     if not entries:
         access.status = "no keys"
-        say("OSCORE: no {}: what changes something is refused".format(path))
+        say("OSCORE: no {}: requests that change anything are refused".format(path))
         return [access]
     from coap.oscore import Oscore
     from coap.oscore.context import Context
@@ -84,7 +86,7 @@ def features(path=FILE, say=print, default=READ_ONLY):
 
 
 def protect(node, peer):
-    """What the node asks of its gateway goes under a context that is meant for that, if any."""
+    """Protect requests to `peer`, the gateway, with the first context for it, if there is one."""
     if node.oscore is not None:
         for context in node.oscore.contexts:
             if context.gateway:
@@ -93,9 +95,9 @@ def protect(node, peer):
 
 
 def load(path):
-    """The contexts in the file as dicts of bytes, [] where there is no file.
+    """Return the contexts in the file as dicts of bytes, [] if there is no file.
 
-    Raises ValueError naming the file and the field that is wrong, never its value.
+    Raises ValueError that names the file and the invalid field, never its value.
     """
     try:
         with open(path, "rb") as file:
@@ -113,7 +115,7 @@ def load(path):
 
 
 def check(entry):
-    """A context of the file as a dict of bytes. Raises ValueError naming the field."""
+    """Return a context of the file as a dict of bytes. Raises ValueError that names the field."""
     if not isinstance(entry, dict):
         raise ValueError("must be a JSON object, or a list of them")
     for field in entry:
@@ -130,7 +132,7 @@ def check(entry):
     if not 16 <= len(secret) <= 32:
         raise ValueError("secret: must have 16 to 32 bytes")
     if secret[:16] == _EXAMPLE or secret == secret[:1] * len(secret):
-        raise ValueError("secret: everybody knows this one; `make keys` makes one")
+        raise ValueError("secret: this one is public; `make keys` makes one")
     for field in ("sender_id", "recipient_id"):
         if len(found[field]) > 7:
             raise ValueError(field + ": has at most 7 bytes")
@@ -146,7 +148,7 @@ def check(entry):
 def _distinct(entries):
     senders = []
     for entry in entries:
-        # zeros at the end of the salt change no key
+        # trailing zeros of the salt do not change the keys
         salt = entry["salt"].rstrip(b"\0")
         sender = (entry["secret"], salt, entry["id_context"], entry["sender_id"])
         if sender in senders:
@@ -160,7 +162,7 @@ def _entries(text):
         entries = json.loads(text)
     except ValueError:
         raise ValueError("must be JSON")
-    # MicroPython 1.25 takes what ends too early for whole
+    # MicroPython 1.25 accepts a text that ends too early
     if not text.endswith(("}", "]")):
         raise ValueError("must be JSON")
     return entries if isinstance(entries, list) else [entries]

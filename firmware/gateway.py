@@ -1,22 +1,24 @@
-"""The gateway of the settings: the node is registered with its resource directory (RFC 9176).
+"""The gateway of the settings: the node registers with its resource directory (RFC 9176).
 
-A board sends over IPv4 and would stand still while it looks a name up, so there the gateway has
-to be a numeric address.
+On a board the gateway must be a numeric IPv4 address: resolving a name would block the node.
 """
 
 import credentials
 from coap.resource_directory import RegistrationClient
 from config import DEFAULT_NAME
 
-REQUESTS = 1  # of the node itself at a time: more than the directory nobody asks
+REQUESTS = 1  # client requests at a time: the registration is the only one
 _PORT = 5683
 _EP_MAX = 63  # bytes (RFC 9176 section 5)
 _SCHEME = "coap://"
 
 
 class Gateway:
-    """uri: "coap://HOST[:PORT]"; ep: what the directory calls the node; say: takes a line for the
-    log; reached() is called when the node is registered. Nothing is sent before linked().
+    """Registration of the node at a gateway. Nothing is sent before linked().
+
+    uri: "coap://HOST[:PORT]"; ep: endpoint name of the node in the directory; say(line): writes to
+    the log; reached(): called when the node is registered.
+    directory: the RegistrationClient, None before linked().
     """
 
     def __init__(self, node, uri, ep, say=print, reached=None):
@@ -28,20 +30,22 @@ class Gateway:
         self._reached = reached
 
     def linked(self):
-        """The network is there, perhaps with another address for the node: register with it.
+        """Register: the link came up, perhaps with another address of the node.
 
-        Raises OSError for a host that is unknown.
+        Raises OSError for an unknown host.
         """
         if self.directory is None:
             from coap.transports.udp import peer
 
             server = peer(*self._address)
             credentials.protect(self._node, server)
-            self.directory = RegistrationClient(self._node, server, self._ep, told=self._told)
+            self.directory = RegistrationClient(
+                self._node, server, self._ep, on_change=self._on_change
+            )
         else:
             self.directory.changed()
 
-    def _told(self, directory):
+    def _on_change(self, directory):
         why = directory.error or ("lost", "registered")[directory.registered]
         self._say("directory: " + why)
         if directory.registered and self._reached is not None:
@@ -49,7 +53,7 @@ class Gateway:
 
 
 def address(uri):
-    """(host, port) of "coap://HOST[:PORT]", where an IPv6 host stands in brackets."""
+    """Return (host, port) of "coap://HOST[:PORT]"; an IPv6 host is in brackets there."""
     host = uri[len(_SCHEME) :]
     at = host.rfind(":")
     port = _PORT
@@ -59,7 +63,7 @@ def address(uri):
 
 
 def is_numeric(uri):
-    """Is the host an IPv4 address in numbers?"""
+    """Return True if the host is a numeric IPv4 address."""
     parts = address(uri)[0].split(".")
     if len(parts) != 4:
         return False
@@ -70,7 +74,8 @@ def is_numeric(uri):
 
 
 def endpoint(name, hostname):
-    """What a directory calls the node: its name, or where that is nobody's own or too long for
-    one, the name that it has on the network.
+    """Return the node's endpoint name in a directory: its name in the settings.
+
+    If that is the default one or too long, it is the hostname.
     """
     return hostname if name == DEFAULT_NAME or len(name.encode()) > _EP_MAX else name

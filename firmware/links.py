@@ -1,28 +1,29 @@
-"""How a board is reached: what its board.py says, and whether it can be done.
+"""The links that a board.py asks for.
 
-LINK      "wifi" (also where it says nothing): network_link.py, with the access in secrets.json
-          "ppp": ppp_link.py on the UART PPP_UART_ID with PPP_TX_PIN and PPP_RX_PIN
-          "slipmux": no network, the serial line only
+LINK      "wifi" (the default): wifi.py, with the access in secrets.json
+          "ppp": ppp.py on the UART PPP_UART_ID with PPP_TX_PIN and PPP_RX_PIN
+          "slipmux": no network, only the serial line
 SLIPMUX   "uart": a serial line for CoAP alone, on the UART SLIPMUX_UART_ID with SLIPMUX_TX_PIN and
-          SLIPMUX_RX_PIN; also where it says nothing, if it has these
-          "console": the line that the REPL has, USB on most boards
+          SLIPMUX_RX_PIN; the default if the board has these
+          "console": the line of the REPL, USB on most boards
+          None: no serial line
 """
 
 import config
 
 BAUD = 115200
-BUFFER_BYTES = 2048  # of a UART: the longest frame, while the node is busy
+BUFFER_BYTES = 2048  # of a UART: the longest frame, received while the node is busy
 
 
 def wifi(board):
-    """Is the board reached over Wi-Fi?"""
+    """Return True if the board is reached over Wi-Fi."""
     return getattr(board, "LINK", "wifi") == "wifi"
 
 
 def choose(board, name, secrets_file, say):
-    """The board's link to a network; None where it has none, or lacks the Wi-Fi access.
+    """Return the board's network link; None if it has none, or no Wi-Fi access.
 
-    Raises ValueError for an access that is none.
+    Raises ValueError for an invalid secrets file.
     """
     if wifi(board):
         return _wifi_link(board, name, config.load_secrets(secrets_file), say)
@@ -37,7 +38,7 @@ def choose(board, name, secrets_file, say):
 
 
 def open_line(board, node):
-    """The board's serial line as a Slipmux of the node; None where it has none."""
+    """Return the board's serial line as a Slipmux of the node, or None."""
     kind = getattr(board, "SLIPMUX", "uart" if hasattr(board, "SLIPMUX_UART_ID") else None)
     if kind is None:
         return None

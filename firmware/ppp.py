@@ -1,20 +1,20 @@
-"""The link of a board without radio: PPP on a UART, to whatever has a network at its other end.
+"""The link of a board without radio: PPP on a UART.
 
-lwIP sees to the negotiation and gives up by itself. It has to be fed: poll() does so, and the
-steps of the Udp given to attend().
+lwIP does the negotiation and gives up by itself. It must be given the bytes received: poll() does
+so, and the Udp given to attach().
 """
 
 import io
 
-_WRAP = 0x3FFFFFFF  # time.ticks_ms() starts over at 2**30
+_WRAP = 0x3FFFFFFF  # time.ticks_ms() wraps at 2**30
 _RETRY_MS = 2000
 
 
-class Line(io.IOBase):
-    """The UART as network.PPP is to see it: reading takes what is there and never waits for more.
+class UartStream(io.IOBase):
+    """The UART for network.PPP: a read returns what was received and never waits.
 
-    PPP reads 256 bytes at a time, for which a UART of the rp2 port would wait in a loop of its
-    own, one or two milliseconds after each datagram.
+    PPP reads 256 bytes at a time, for which a UART of the rp2 port would wait in a loop, one or
+    two milliseconds after each datagram.
     """
 
     IRQ_RXIDLE = 0
@@ -23,32 +23,34 @@ class Line(io.IOBase):
         self._uart = uart
 
     def readinto(self, buf):
+        """Read the bytes received into `buf`; return their count."""
         count = self._uart.any()
         if not count:
             return 0
         return self._uart.readinto(buf, min(count, len(buf)))
 
     def write(self, data):
+        """Send bytes; return their count."""
         return self._uart.write(data)
 
     def irq(self, *_):
-        """None: feeding PPP while it is being fed would mix up the bytes."""
+        """Do nothing: an interrupt during poll() would feed PPP twice, with the bytes mixed up."""
 
 
 class PppLink:
-    """A link to one peer, in the shape of NetworkLink: poll() does everything.
+    """A link to one peer with the interface of WifiLink, driven by poll().
 
     network   the module
     uart      the line, open
     hostname  name of the node
-    say       takes a line for the log
+    say       say(line) writes to the log
 
     up             True while the link has an address
-    address        that address, "" before the first one
+    address        its last address, "" before the first one
     joins, losses  how often the link came up and went down
     """
 
-    step_ms = 10  # poll() that often while the link is down: PPP takes a dozen messages
+    step_ms = 10  # interval of poll() while the link is down: PPP takes a dozen messages
 
     def __init__(self, network, uart, hostname, say=print):
         self.up = False
@@ -56,7 +58,7 @@ class PppLink:
         self.joins = 0
         self.losses = 0
         self._uart = uart
-        self._ppp = network.PPP(Line(uart))
+        self._ppp = network.PPP(UartStream(uart))
         self._hostname = hostname
         self._say = say
         self._trying = False
@@ -65,7 +67,7 @@ class PppLink:
         network.hostname(hostname)
 
     def poll(self, now_ms):
-        """Do what is due; return True while the link is up. Call it often."""
+        """Connect or feed PPP; return True while the link is up. Call it often."""
         self._ppp.poll()
         if self._ppp.isconnected():
             if not self.up:
@@ -77,17 +79,17 @@ class PppLink:
             self._connect(now_ms)
         return False
 
-    def attend(self, udp):
-        """Feed PPP from the steps of a Udp, as soon as bytes come."""
+    def attach(self, udp):
+        """Feed PPP from the steps of a Udp as soon as bytes come."""
         udp.watch(self._uart, self._feed)
 
     def close(self):
         """End the link."""
         self.up = self._trying = False
         if self._ppp.isconnected():
-            # At once, as for a line that was unplugged: disconnect() waits for the other end, and
-            # nobody feeds PPP any more. lwIP would keep the interface that lies in this object,
-            # and hang when a soft reset has given its memory away.
+            # As for a line that was unplugged: disconnect() would wait for the other end, but PPP
+            # is fed no more. lwIP would keep the interface, which is part of this object, and
+            # hang when a soft reset has freed its memory.
             self._ppp.__del__()
         else:
             self._ppp.disconnect()
@@ -101,7 +103,7 @@ class PppLink:
             self._ppp.connect()
         except OSError as error:
             self._say("PPP: {}".format(error))
-            self._again(now_ms)
+            self._retry_later(now_ms)
 
     def _joined(self):
         self.up = True
@@ -115,10 +117,10 @@ class PppLink:
             self.losses += 1
             self._say("PPP: link lost")
         else:
-            self._say("PPP: no answer (error {})".format(-self._ppp.status()))
-        self._again(now_ms)
+            self._say("PPP: no response (error {})".format(-self._ppp.status()))
+        self._retry_later(now_ms)
 
-    def _again(self, now_ms):
+    def _retry_later(self, now_ms):
         self._trying = False
         self._since_ms = now_ms
         self._wait_ms = _RETRY_MS

@@ -1,17 +1,19 @@
-"""The node at work: served over its network while there is one, over its serial line always."""
+"""The main loop of a node that does not sleep: over its network link and its serial line."""
 
 import gc
 
-STEP_MS = 250  # the link is looked at four times a second, at least
+STEP_MS = 250  # the link is polled at least four times a second
 
 
 class Service:
-    """Serves a node while its link is up, and keeps its timers running while it is down.
+    """Serves a node while its link is up, and keeps its timers running while the link is down.
 
-    `link` is None for a node that has only a line. `open_transport()` makes the transport when the
-    link first comes up: on ESP32 there is no network stack earlier. Each time the link comes back
-    the transport is opened anew, for some ports forget the groups that a socket had joined.
-    `on_open()` is called whenever it is open. `line` is a Slipmux, or None.
+    link: a WifiLink or PppLink; None for a node that has only a serial line.
+    open_transport(): returns the transport, called when the link first comes up, since an ESP32
+    has no network stack before. It is reopened each time the link comes back, since some ports
+    lose the groups that a socket had joined.
+    on_open(): called each time the transport was opened.
+    line: a Slipmux, or None.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class Service:
         self._say = say
 
     def step(self):
-        """Work for a quarter of a second at most."""
+        """Serve for at most STEP_MS."""
         if self._link is not None and self._link.poll(self._ticks_ms()):
             if not self.serving:
                 self._open()
@@ -43,7 +45,7 @@ class Service:
         self._idle()
 
     def close(self):
-        """Close what there is: the line, the transport."""
+        """Close the line and the transport."""
         self.serving = False
         if self.line is not None:
             self.line.close()
@@ -59,11 +61,11 @@ class Service:
             return
         now_ms = self._ticks_ms()
         while self._node.due(now_ms):
-            pass  # nobody hears it: the same as lost on the way
+            pass  # there is no link: what is sent is lost
         self._sleep_ms(wait_ms)
 
     def _open(self):
-        gc.collect()  # receiving takes one contiguous block per datagram
+        gc.collect()  # receiving a datagram takes one contiguous block
         try:
             if self.transport is None:
                 self.transport = self._open_transport()

@@ -1,11 +1,10 @@
-"""From power-on to a node that answers: a moment for the user, settings, application, link.
+"""From power-on to a node that responds: a pause for the user, settings, application, link.
 
-Whatever goes wrong, the board can be reached over its serial line: the window is there after every
-reset (only a node that wakes from deep sleep has none), and Ctrl-C ends the node at any time. What
-safe mode is, and when it comes, is in safety.py; a node on a battery goes on in sleeper.py,
-or in napper.py.
+Whatever fails, the board can be reached over its serial line: after each reset, except a wake
+from deep sleep, there is a pause for Ctrl-C, and Ctrl-C ends the node at any time. recovery.py
+describes safe mode. A node on a battery continues in battery_door.py or battery_wearable.py.
 
-Parts, in the order of their use: safety.Window, make_node(), open_line(), links.choose(),
+The steps in their order: recovery.wait_for_user(), make_node(), open_line(), links.choose(),
 make_service(), run().
 """
 
@@ -24,16 +23,16 @@ from unload import unload
 SETTINGS_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
 RESTART_MS = 10000
-RATE = 20  # requests a second that one peer may send; twice as many at once
+RATE = 20  # requests per second from one peer; twice as many in a burst
 
 
 def hostname(unique_id):
-    """Return the node's name on the network: "mote-" and the last two bytes of its id."""
+    """Return the node's name on the network: "mote-" and the last two bytes of its ID in hex."""
     return "mote-{:02x}{:02x}".format(unique_id[-2], unique_id[-1])
 
 
 def load_settings(path=SETTINGS_FILE, say=print):
-    """Return the settings in the file; the defaults, and a line that says why, if it is broken."""
+    """Return the settings in the file; if it is broken, the defaults, and say the reason."""
     try:
         return config.Settings.load(path)
     except ValueError as error:
@@ -42,7 +41,7 @@ def load_settings(path=SETTINGS_FILE, say=print):
 
 
 def exists(path):
-    """Is there such a file?"""
+    """Return True if there is such a file."""
     try:
         os.stat(path)
     except OSError:
@@ -51,7 +50,7 @@ def exists(path):
 
 
 def add_apps(node, board, settings):
-    """Give the node the application that its settings name; the other one is not even loaded."""
+    """Add the applications that the settings name to the node; import no other."""
     if settings.app != "wearable":
         from apps import door
 
@@ -63,20 +62,20 @@ def add_apps(node, board, settings):
 
 
 def open_udp(node, udp, say):
-    """Open the port, and join the group of all CoAP nodes; where that fails, say so and go on."""
+    """Return an open UDP transport that has joined the All CoAP Nodes group, if the port can."""
     from coap.transports.group import Group
 
     transport = udp(node)
     try:
         Group(transport)
     except OSError as error:
-        # a port without groups: the node can still be asked by its name
-        say("CoAP: no answers to 224.0.1.187: {}".format(error))
+        # a port without multicast: the node is still reached by its name
+        say("CoAP: no responses to 224.0.1.187: {}".format(error))
     return transport
 
 
 def with_gateway(slots, settings):
-    """Return the sizes of the node's tables, with requests of its own if it has a gateway."""
+    """Return the sizes of the node's tables, with client requests if it has a gateway."""
     slots = dict(slots)
     if settings.gateway:
         from gateway import REQUESTS
@@ -85,11 +84,11 @@ def with_gateway(slots, settings):
     return slots
 
 
-def registration(node, settings, name, say=print, reached=None):
-    """Return what registers the node with its gateway whenever the link comes up.
+def make_registration(node, settings, name, say=print, reached=None):
+    """Return the function to call when the link comes up: it registers the node at its gateway.
 
-    None where there is nothing to do; a line says why if that is a gateway of no use. reached() is
-    called once that has worked: at the gateway, or on the network for a node without one.
+    None if there is nothing to call; an unusable gateway is reported to say(). reached() is called
+    after each registration, or when the link comes up for a node without a gateway.
     """
     if not settings.gateway:
         return reached
@@ -103,12 +102,12 @@ def registration(node, settings, name, say=print, reached=None):
 
 
 def is_on_battery(settings):
-    """Do the settings want a node that sleeps?"""
+    """Return True if the settings ask for a node that sleeps."""
     return settings.power == "battery"
 
 
-def why_awake(settings, access):
-    """Why a node on a battery can not sleep with these settings; "" when it can."""
+def sleep_blocked_by(settings, access):
+    """Return why a node on a battery can not sleep with these settings; "" if it can."""
     from gateway import is_numeric
 
     if settings.app == "both":
@@ -123,7 +122,7 @@ def why_awake(settings, access):
 
 
 def make_node(board, settings, say=print):
-    """The node of this board with the application of these settings, and its keys."""
+    """Return the node of this board with its keys and the application of its settings."""
     slots = with_gateway(board.SLOTS, settings)
     from coap.presets import node_for_board
 
@@ -136,10 +135,10 @@ def make_node(board, settings, say=print):
 
 
 def open_line(node, board, machine):
-    """The board's serial line, None where it has none; over it the node takes its Wi-Fi access."""
+    """Return the board's serial line, or None; over it the node accepts its Wi-Fi access."""
     line = links.open_line(board, node)
     if node.access is not None:
-        node.access.line = line  # whoever is there could as well put other keys on the board
+        node.access.line = line  # who has access to it could replace the keys anyway
     if line is not None and links.wifi(board):
         from wifi_resource import Wifi
 
@@ -147,48 +146,53 @@ def open_line(node, board, machine):
     return line
 
 
-def teller(node, line):
-    """What takes lines for the log: they are kept, printed and sent over a line of CoAP alone."""
+def make_logger(node, line):
+    """Return a function of a line of text: print it, keep it in /diag/log, send it over `line`.
+
+    Only a serial line that is not shared with the REPL gets it.
+    """
     log = node.resource_at("diag/log")
     say = log.say if log else print
     if line is None or line.shared:
         return say
 
-    def tell(text):
+    def log_and_send(text):
+        """Print, keep and send a line."""
         say(text)
         line.say(text)
 
-    return tell
+    return log_and_send
 
 
 def make_service(node, link, line, settings, name, say, reached=None):
-    """What serves the node over its link and its line."""
+    """Return the Service of the node over its link and its line; each may be None."""
 
     def open_transport():
+        """Return the UDP transport of the link."""
         from coap.transports.udp import Udp
 
         transport = open_udp(node, Udp, say)
-        if hasattr(link, "attend"):
-            link.attend(transport)
+        if hasattr(link, "attach"):
+            link.attach(transport)
         return transport
 
     on_open = None
     if link is not None:
-        on_open = registration(node, settings, name, say, reached)
+        on_open = make_registration(node, settings, name, say, reached)
     clock = time.ticks_ms, time.sleep_ms
     return Service(node, link, open_transport, *clock, say, on_open, line)
 
 
-def run(service, link, attend):
-    """Serve until an exception; close what is open. attend() is called all the time."""
+def run(service, link, on_step):
+    """Serve until an exception, then close link and service. on_step() is called at each step."""
     unload("config_schema")  # settings and access have been checked
-    # Collect early: a datagram needs one contiguous block, and a full heap has none left.
+    # Collect early: a datagram needs one contiguous block, which a full heap does not have.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)
     try:
         while True:
             service.step()
-            attend()
+            on_step()
     finally:
         service.close()
         if link is not None:
@@ -196,15 +200,16 @@ def run(service, link, attend):
 
 
 def main():
-    """Run the node; return when the user wants the REPL or nobody could reach the node.
+    """Run the node; return for the REPL after Ctrl-C, or if the node could not be reached.
 
-    Any other end is followed by a restart, so that a node in the attic comes back by itself.
+    After any other exception the board restarts, so that a node that is out of reach comes back.
     """
     import board
     import machine
 
+    unload("board_common")
     button = recovery.boot_button(machine, board)
-    why = recovery.Window(machine, button, time.sleep_ms).open()
+    why = recovery.wait_for_user(machine, button, time.sleep_ms)
     try:
         _run(board, machine, why)
     except Exception as error:
@@ -216,12 +221,12 @@ def main():
 
 
 def _run(board, machine, why):
-    wrong = []
-    settings = load_settings(SETTINGS_FILE, wrong.append)
+    faults = []
+    settings = load_settings(SETTINGS_FILE, faults.append)
     if not exists(SETTINGS_FILE):
-        wrong.append("no {}: starting with the defaults".format(SETTINGS_FILE))
-    passes = why != ""  # the settings may be good
-    why = why or " ".join(wrong)
+        faults.append("no {}: starting with the defaults".format(SETTINGS_FILE))
+    ends = why != ""  # safe mode ends by itself: the settings may be good
+    why = why or " ".join(faults)
     name = hostname(machine.unique_id())
     trial = recovery.Trial((SETTINGS_FILE, SECRETS_FILE))
     access = None
@@ -233,7 +238,7 @@ def _run(board, machine, why):
             return
         why = why or str(error)
     if is_on_battery(settings) and not why:
-        why = why_awake(settings, access)
+        why = sleep_blocked_by(settings, access)
         if not why:
             if settings.app == "door":  # pyright: ignore[reportAttributeAccessIssue]
                 import battery_door as runner
@@ -241,13 +246,18 @@ def _run(board, machine, why):
                 import battery_wearable as runner
             runner.run(board, machine, settings, access, name, trial)
             return
-    _stay_awake(board, machine, settings, name, trial, why, passes)
+    run_powered(board, machine, settings, name, trial, why, ends)
 
 
-def _stay_awake(board, machine, settings, name, trial, why, passes):
+def run_powered(board, machine, settings, name, trial, why, ends):
+    """Run a node that does not sleep until an exception.
+
+    why: the reason for safe mode, or ""; ends: safe mode ends by itself. Return if there is
+    neither a link nor a serial line.
+    """
     node = make_node(board, settings)
     line = open_line(node, board, machine)
-    say = teller(node, line)
+    say = make_logger(node, line)
     if why:
         say("safe mode: " + why)
         if node.resource_at("diag"):
@@ -255,7 +265,7 @@ def _stay_awake(board, machine, settings, name, trial, why, passes):
     try:
         link = links.choose(board, name, SECRETS_FILE, say)
     except ValueError as error:
-        say(str(error))  # a line stays, to put it right; without one, the REPL
+        say(str(error))  # to be corrected over the line; without one, in the REPL
         link = None
     if link is None and line is None:
         print("No {} on this board: run `make config`".format(SECRETS_FILE))
@@ -264,17 +274,18 @@ def _stay_awake(board, machine, settings, name, trial, why, passes):
         say("CoAP: on the serial line")
     service = make_service(node, link, line, settings, name, say, trial.passed)
     if why:
-        run(service, link, recovery.Respite(machine, time.ticks_ms, passes).attend)
+        run(service, link, recovery.SafeModeTimer(machine, time.ticks_ms, ends).check)
         return
     watchdog = recovery.Watchdog(machine, sys.platform)
 
-    def attend():
+    def on_step():
+        """Feed the watchdog, and end the trial of settings."""
         watchdog.feed()
         if trial.expired(time.ticks_ms()):
             machine.reset()
 
     try:
-        run(service, link, attend)
+        run(service, link, on_step)
     except KeyboardInterrupt:
         watchdog.stop()
         raise

@@ -1,13 +1,13 @@
-"""Modules that are needed for a moment give their memory back.
+"""Unloading of modules that only the start needs, to free their heap.
 
-Frozen code costs heap too once it is imported: 24 bytes for each function, and tables.
+An imported module takes heap even if it is frozen: about 24 bytes for each function, and tables.
 """
 
 import sys
 
 
 def unload(name):
-    """Forget a module that nothing refers to any more; who needs it again imports it anew."""
+    """Remove a module that nothing refers to; a later import loads it again."""
     if name in sys.modules:
         del sys.modules[name]
         package, _, last = name.rpartition(".")

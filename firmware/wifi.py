@@ -1,7 +1,7 @@
-"""The Wi-Fi link: joined, watched, and joined again after a loss, without ever blocking for long.
+"""The Wi-Fi link of a node that does not sleep: joined, and joined again after a loss.
 
-`network` (the module) and the time come in as arguments, so a test plays a whole night of losses
-in a moment. Differences between the radios' drivers:
+poll() never blocks for long. `network` (the module) and the time are arguments, so that a test can
+simulate a night of losses. Differences between the radios' drivers:
 
 - ESP32 and CYW43 keep their state over a soft reset, and on ESP32 connect() raises "Wifi Internal
   Error" while an earlier attempt is under way (github.com/micropython/micropython/issues/17661):
@@ -10,12 +10,12 @@ in a moment. Differences between the radios' drivers:
 - The Pico W reads country and host name when the radio is switched on, ESP32 gives its name to
   mDNS at the first address after power-on: both are set before anything else.
 - ESP32 reports the reason of an earlier failure until the new attempt has one of its own
-  (wifi_sta_disconn_reason in ports/esp32/network_wlan.c): no reason is believed at first.
+  (wifi_sta_disconn_reason in ports/esp32/network_wlan.c): the reason is ignored at first.
 """
 
-_WRAP = 0x3FFFFFFF  # time.ticks_ms() starts over at 2**30
-_SETTLE_MS = 4000  # for so long a reason may be that of the attempt before
-_JOIN_MS = 20000  # scan, handshake and DHCP: a join that takes longer is stuck
+_WRAP = 0x3FFFFFFF  # time.ticks_ms() wraps at 2**30
+_SETTLE_MS = 4000  # during this time a reason may be that of the previous attempt
+_JOIN_MS = 20000  # limit of scan, handshake and DHCP
 _RETRY_MIN_MS = 1000
 _RETRY_MAX_MS = 60000
 _REASONS = (
@@ -26,20 +26,20 @@ _REASONS = (
 
 
 class WifiLink:
-    """A station's link to one access point. poll() does everything.
+    """A station's link to one access point, driven by poll().
 
-    access         {"ssid", "password", "country"} as config.load_secrets() gives it
+    access         {"ssid", "password", "country"}, see config.load_secrets()
     hostname       name for DHCP and mDNS, without ".local"
-    options        keywords for WLAN.config(), by board
-    random_below   function of n, gives 0..n-1: spreads the retries of many nodes
-    say            takes a line for the log
+    options        keywords for WLAN.config() of this board
+    random_below   random_below(n) returns 0 to n-1: spreads the retries of many nodes
+    say            say(line) writes to the log
 
     up             True while the link has an address
-    address        that address, "" before the first one
+    address        its last address, "" before the first one
     joins, losses  how often the link came up and went down
     """
 
-    step_ms = 250  # poll() that often while the link is down
+    step_ms = 250  # interval of poll() while the link is down
 
     def __init__(self, network, access, hostname, options=None, random_below=None, say=print):
         self.up = False
@@ -62,7 +62,7 @@ class WifiLink:
         ]
 
     def poll(self, now_ms):
-        """Do what is due; return True while the link is up. Call it several times a second."""
+        """Join or check the link; return True while it is up. Call it several times a second."""
         if self.up:
             if self._wlan.isconnected():
                 return True
@@ -117,7 +117,7 @@ class WifiLink:
     def _failure(self, now_ms):
         elapsed_ms = _elapsed_ms(now_ms, self._since_ms)
         if elapsed_ms >= _JOIN_MS:
-            return "no answer for {} s".format(_JOIN_MS // 1000)
+            return "no response for {} s".format(_JOIN_MS // 1000)
         if elapsed_ms >= _SETTLE_MS:
             status = self._wlan.status()
             for value, text in self._reasons:

@@ -1,4 +1,4 @@
-"""Wi-Fi access over the serial line: /wifi, which can be written there and read nowhere."""
+"""The resource /wifi: the Wi-Fi access, written over the serial line only and never read."""
 
 from micropython import const
 
@@ -7,18 +7,18 @@ from coap import CoapError, Resource
 from coap.access import OPEN
 from coap.numbers import BAD_REQUEST, FORBIDDEN, INTERNAL_SERVER_ERROR, JSON
 
-_RESTART_MS = const(1000)  # after the answer, which has to get out
+_RESTART_MS = const(1000)  # after the response, which must be sent first
 
 
 class Wifi(Resource):
-    """PUT {"ssid": .., "password": .., "country": ..}: stored, and the node starts anew with it.
+    """PUT {"ssid": .., "password": .., "country": ..} stores the access and restarts the node.
 
-    Whoever is on the network already must neither learn it nor move the node elsewhere: a request
-    that does not come over `line` is refused.
+    A request that does not come over `line` is refused: a client on the network must neither learn
+    the access nor move the node to another network.
     """
 
     accepts = (JSON,)
-    access = OPEN  # of the line that it looks for itself
+    access = OPEN  # put() checks the line
     listed = False
     multicast = False
 
@@ -28,7 +28,8 @@ class Wifi(Resource):
         self._file = path
         self._restart = restart
 
-    def put(self, request, reply):
+    def put(self, request, response):
+        """Store the access. Raises CoapError."""
         if request.peer is not self._line:
             raise CoapError(FORBIDDEN, "wifi: over the serial line only")
         try:

@@ -1,8 +1,9 @@
-"""Who may use a resource: everybody, everybody for reading, or only who comes under OSCORE.
+"""Who may use a resource: everybody, everybody for reading, or only peers under OSCORE.
 
-    node = Node(*usual(), Access(READ_ONLY), Oscore(contexts))
+    node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts))
 
-Without the feature Oscore, or without keys, nobody comes under OSCORE: what is not open is closed.
+Without the extension Oscore, or without keys, no request comes under OSCORE, and only what is open
+can be used.
 """
 
 from micropython import const
@@ -21,15 +22,15 @@ _FETCH = const(5)
 
 
 class Access(Extension):
-    """default: the access of resources that do not say which theirs is."""
+    """The access rules of a node. default: the access of resources that set none."""
 
     slow_path_mask = UNSAFE
 
     def __init__(self, default=READ_ONLY):
         self.default = default
         self.status = ""  # why there is no OSCORE, for /diag
-        self.line = None  # the peer that is no network: whoever is there holds the node
-        self.known = None  # the listing for strangers, when the other one was written
+        self.line = None  # the peer of the serial line: who is there holds the node
+        self.known = None  # the public listing for which `whole` was written
         self.whole = b""
 
     def attach(self, node):
@@ -39,25 +40,25 @@ class Access(Extension):
             resource.refresh()
 
     def of(self, resource):  # hot
-        """The access of a resource."""
+        """Return the access of a resource."""
         return self.default if resource.access is None else resource.access
 
     def admits(self, view, resource):  # hot
-        """May the request at hand reach its handler?"""
+        """Return True if the request may reach its handler."""
         if view.context or (self.line is not None and view.peer is self.line):
             return True
         access = self.of(resource)
         return not access or (access == READ_ONLY and not view.index[FLAGS] & UNSAFE)
 
     def shows(self, resource):
-        """Has the resource something for a stranger?"""
+        """Return True if the resource serves requests without OSCORE."""
         access = self.of(resource)
         if access == READ_ONLY:
             return resource.handlers[_GET] is not None or resource.handlers[_FETCH] is not None
         return access == OPEN
 
     def listing(self, strangers, write):
-        """All that is listed, for who comes under OSCORE; `write` makes it."""
+        """Return the listing of all resources, for peers under OSCORE; `write` makes it."""
         if self.known is not strangers:
             self.known = strangers
             self.whole = write(self.node, True)

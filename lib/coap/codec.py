@@ -1,19 +1,20 @@
-"""Messages, read where they lie (RFC 7252 section 3); compiled to machine code.
+"""The wire format (RFC 7252 section 3): parse and serialize, compiled to machine code.
 
-The same text runs on CPython, where the pointer types are identities and every index is checked.
-Pointers carry no length, so each function states what its caller promises.
+parse() indexes a message in place into an array of ints, the *index*; nothing is copied:
 
-`scan()` indexes a message once into an array of ints, the *index*, and nothing is copied:
+    1..23    a cell for each option: the value of a uint option, else where its first header lies
+    24+cell  where the last option of that number ends (equal numbers are neighbours on the wire)
+    48..     facts about the message, named below
+    64+n     what is known of option number n: cell, kind and longest value
+    128..    facts and settings of the node
 
-    1..23    one slot an option: the value of a uint option, else where its first header lies
-    24+slot  where the last option of that number ends (equal numbers are neighbours on the wire)
-    48..     the facts of the message named below
-    64+n     what is known of option number n: slot, kind and longest value
-    128..    facts and settings of its owner
+FLAGS say what the message is, one bit a fact; bit `1 << cell` says that the option is present.
+serialize() writes a response from the array *fields*.
 
-FLAGS say what the message is, one bit a fact; bit `1 << slot` says that the option is there.
-Ints stay below 2**30, the small ints of a 32-bit board, and are never negative: `ptr32` reads -1
-as 0xffffffff on a 64-bit one.
+Contract: pointers carry no length, so each function states what its caller guarantees. Ints stay
+below 2**30, the small ints of a 32-bit board, and are never negative: `ptr32` reads -1 as
+0xffffffff on a 64-bit one. The same text runs on CPython, where the pointer types are identities
+and every index is checked. lib/coap/README.md says why the code has this form.
 """
 
 # pyright: reportCallIssue=false
@@ -23,7 +24,7 @@ from array import array
 import micropython
 from micropython import const
 
-# Option slots
+# Cells of the options
 IX_IF_MATCH = const(1)
 IX_URI_HOST = const(2)
 IX_ETAG = const(3)
@@ -46,48 +47,48 @@ IX_REQUEST_TAG = const(19)
 IX_MAX_AGE = const(20)
 IX_LOCATION_PATH = const(21)
 IX_LOCATION_QUERY = const(22)
-IX_UNKNOWN = const(23)  # an option that is critical and not in the table, or not as it may be
+IX_UNKNOWN = const(23)  # a critical option that is not in the table, or not well-formed
 IX_ENDS = const(24)
 
 # Facts
-FLAGS = const(48)  # what scan() returned
+FLAGS = const(48)  # bits that say what the message is
 TYPE = const(49)
 CODE = const(50)
 MID = const(51)
 TOKEN = const(52)  # where the token starts
-OPTIONS_START = const(53)  # where it ends
-ROUTE = const(54)  # number of the route that a plain request names, MISSING or ABSENT
+OPTIONS_START = const(53)  # where the token ends
+ROUTE = const(54)  # route of a plain request, or NO_ROUTE, ABSENT, ROUTE_ACCEPT + route, ...
 PAYLOAD = const(55)  # where the payload starts; SIZE when there is none
 SIZE = const(56)
 TOKEN_MAX = const(57)  # setting: longest token (RFC 8974); 8 means plain RFC 7252
 MAX_PAYLOAD = const(58)  # setting: longest payload of a message
-TX_PAYLOAD = const(59)  # setting: where in the tx buffer a reply collects its payload
-VALUE = const(60)  # result of step(): where the value lies, and how long it is
+TX_PAYLOAD = const(59)  # setting: where in the tx buffer a response collects its payload
+VALUE = const(60)  # result of next_option(): where the value lies, and its length
 LENGTH = const(61)
 MAX_MESSAGE = const(62)  # setting: longest message
-DATAGRAM_COUNT = const(63)  # datagrams that scan() has seen, modulo 2**30
+DATAGRAM_COUNT = const(63)  # datagrams that parse() has seen, modulo 2**30
 OPTION_TABLE = const(64)
-ROUTE_ANY = const(128)  # number of the route that a request names, plain or not; ABSENT: none
+ROUTE_ANY = const(128)  # route of a request, plain or not; ABSENT for none
 SLOW_PATH = const(129)  # setting: a request with one of these bits is not plain
-TO_MESSAGE_LAYER = const(130)  # setting: the bits that scan() returns
+TO_MESSAGE_LAYER = const(130)  # setting: the bits of FLAGS that parse() returns
 
 # Bits of FLAGS beyond the option slots
 REQUEST = const(1 << 0)
 UNSAFE = const(1 << 24)  # a request with side effects: executed once
 NON_REQUEST = const(1 << 25)  # a request that wants no ACK
-NOT_REQUEST = const(1 << 26)  # no request: ACK, RST, ping or a response
+NOT_REQUEST = const(1 << 26)  # an ACK, RST, ping or response
 BAD_METHOD_OR_SIZE = const(1 << 27)  # a request with an unknown method, or too long for the node
 SEND_RESET = const(1 << 28)  # format error in a CON: RST
-DROP = const(1 << 29)  # format error that gets no answer
+DROP = const(1 << 29)  # format error that is dropped
 
 ABSENT = const(0x3FFFFFFF)  # "no value" where 0 is one
-NO_ROUTE = const(0x3FFFFFFE)  # ROUTE of a request that is plain, but for its path
-ROUTE_LIMIT = const(256)  # ROUTE is below it where there is one
-ROUTE_ACCEPT = const(256)  # added to ROUTE: all is plain but that an Accept is to be met
-ROUTE_BLOCK2 = const(512)  # added to ROUTE: plain, except that it asks for a block by Block2
+NO_ROUTE = const(0x3FFFFFFE)  # ROUTE of a request whose path names no resource, else plain
+ROUTE_LIMIT = const(256)  # more than any route
+ROUTE_ACCEPT = const(256)  # added to ROUTE: plain except that its Accept must be checked
+ROUTE_BLOCK2 = const(512)  # added to ROUTE: plain except for its Block2
 NO_ACCEPT = const(0x10000)  # index[ACCEPT] of a request without Accept
-ANY_FORMAT = const(0xFFFE)  # a route with which no Accept, or any Content-Format, is plain
-NOT_PLAIN = const(0xFFFD)  # a route that is never plain: its resource does not exist at present
+ANY_FORMAT = const(0xFFFE)  # of a route: no Accept, or any Content-Format, is plain
+NOT_PLAIN = const(0xFFFD)  # of a route: no request for its resource is plain
 
 
 _SLOT = const(31)
@@ -98,9 +99,9 @@ _LONGEST = const(8)  # shift of the longest length
 _MASK = const(0x3FFFFFFF)
 _HASH_SEED = const(5381)
 
-_len = len  # found at once: the names that are built in are searched one by one
+_len = len  # cached builtin: see lib/coap/README.md
 
-# (option number, slot, kind, longest value); a PROXY option may come in two numbers
+# (option number, cell, kind, longest value); IX_PROXY stands for two numbers
 _KNOWN = (
     (1, IX_IF_MATCH, _MANY, 8),
     (3, IX_URI_HOST, _FULL, 255),
@@ -122,12 +123,12 @@ _KNOWN = (
     (35, IX_PROXY, _MANY | _FULL, 1034),
     (39, IX_PROXY, _MANY | _FULL, 255),
     (60, IX_SIZE1, _UINT, 4),
-    (61, IX_ECHO, _FULL, 40),  # 252, 258 and 292 have their rows at unassigned low numbers
+    (61, IX_ECHO, _FULL, 40),  # 252, 258 and 292 have rows of unassigned low numbers
     (62, IX_NO_RESPONSE, _UINT, 1),
     (63, IX_REQUEST_TAG, _MANY, 8),
 )
 
-# What a request may carry without anybody having to refuse it
+# Critical options: refused unless the node or an extension understands them
 CRITICAL_OPTIONS = const(
     1 << IX_IF_MATCH
     | 1 << IX_URI_HOST
@@ -145,7 +146,7 @@ CRITICAL_OPTIONS = const(
 
 
 def new_index(max_payload=1024, token_max=8):
-    """A new index for `scan()`: settings and table filled in."""
+    """Return a new index for parse(), with settings and table filled in."""
     index = array("i", [0] * 131)
     index[TO_MESSAGE_LAYER] = _MASK
     for number, slot, kind, longest in _KNOWN:
@@ -159,12 +160,12 @@ def new_index(max_payload=1024, token_max=8):
 
 @micropython.viper
 def parse(buf: ptr8, n: int, index: ptr32, routes: ptr8) -> int:
-    """Index the message in buf[0:n] and find its route; return those of its FLAGS that r[WATCH]
-    names. Any bytes are fine; buf holds n of them. Of `routes` see coap.resource.table().
+    """Index the message buf[0:n] and find its route; return the FLAGS that index[TO_MESSAGE_LAYER]
+    names. Any bytes are valid input; buf holds n of them. routes: see coap.resource.route_table().
 
-    A format error is SILENT, or REFUSE in a CON: RFC 7252 sections 3 and 4.2. The first of a
+    A format error is DROP, or SEND_RESET in a CON (RFC 7252 sections 3 and 4.2). The first of a
     non-repeatable option counts; a later one, or a value out of its length range, is an unknown
-    option (section 5.4.3, 5.4.5).
+    option (sections 5.4.3 and 5.4.5).
     """
     index[FLAGS] = DROP
     index[DATAGRAM_COUNT] = (index[DATAGRAM_COUNT] + 1) & _MASK
@@ -367,9 +368,8 @@ def parse(buf: ptr8, n: int, index: ptr32, routes: ptr8) -> int:
 
 @micropython.viper
 def path_has_prefix(buf: ptr8, index: ptr32, routes: ptr8, route: int) -> int:
-    """Does the path of the request begin with all segments of the route at routes[route:]?
-
-    The root is above all.
+    """Return 1 if the path of the request begins with all segments of the route at
+    routes[route:], as any path does with those of the root.
     """
     n = routes[route] << 8 | routes[route + 1]
     if n == 0:
@@ -391,9 +391,8 @@ def path_has_prefix(buf: ptr8, index: ptr32, routes: ptr8, route: int) -> int:
 
 @micropython.viper
 def next_option(buf: ptr8, at: int, index: ptr32) -> int:
-    """Where the option after the one at `at` starts; r[VALUE] and r[LENGTH] get its value.
-
-    The option must have passed scan().
+    """Walk over the option at `at`: return where the next one starts. index[VALUE] and
+    index[LENGTH] get its value. parse() must have accepted the message.
     """
     head = buf[at]
     at += 1
@@ -416,7 +415,7 @@ def next_option(buf: ptr8, at: int, index: ptr32) -> int:
 
 @micropython.viper
 def has_value(buf: ptr8, index: ptr32, slot: int, value) -> int:
-    """1 when one of the values of an opaque option is `value`."""
+    """Return 1 if one of the values of an opaque option is `value`."""
     if not index[FLAGS] & 1 << slot:
         return 0
     wanted = ptr8(value)  # pyright: ignore[reportCallIssue]
@@ -449,7 +448,7 @@ def has_value(buf: ptr8, index: ptr32, slot: int, value) -> int:
 
 @micropython.viper
 def equal(a: ptr8, at: int, b: ptr8, start: int, n: int) -> int:
-    """1 when a[at:at+n] == b[start:start+n]; both hold so many."""
+    """Return 1 if a[at:at+n] == b[start:start+n]; both hold so many bytes."""
     i = 0
     while i < n:
         if a[at + i] != b[start + i]:
@@ -460,7 +459,9 @@ def equal(a: ptr8, at: int, b: ptr8, start: int, n: int) -> int:
 
 @micropython.viper
 def same_token(a: ptr8, b: ptr8, index: ptr32) -> int:
-    """1 when message a has the token of message b, whose index is r; a has as many bytes."""
+    """Return 1 if message a has the token of message b, which is indexed; a is as long as b's
+    header and token.
+    """
     if (a[0] ^ b[0]) & 15:
         return 0
     n = index[OPTIONS_START]
@@ -474,9 +475,9 @@ def same_token(a: ptr8, b: ptr8, index: ptr32) -> int:
 
 @micropython.viper
 def hash_bytes(buf: ptr8, start: int, n: int, value: int) -> int:
-    """Continue a 30-bit digest over buf[start:start+n]."""
+    """Continue a 30-bit hash over buf[start:start+n]; return it."""
     n += start
-    while start + 8 <= n:  # a bit above the 30th never comes down: it is enough to mask at times
+    while start + 8 <= n:  # higher bits never move down: masking once in 8 bytes is enough
         value = value * 33 ^ buf[start]
         value = value * 33 ^ buf[start + 1]
         value = value * 33 ^ buf[start + 2]
@@ -494,7 +495,7 @@ def hash_bytes(buf: ptr8, start: int, n: int, value: int) -> int:
 
 @micropython.viper
 def hash_option(buf: ptr8, index: ptr32, slot: int, value: int) -> int:
-    """Continue a 30-bit digest over all options of one number, present or not."""
+    """Continue a 30-bit hash over all options of one number, present or not; return it."""
     value = (value * 33 ^ slot) & _MASK
     if index[FLAGS] & 1 << slot:
         # the first header's delta depends on the options before it
@@ -508,12 +509,10 @@ def hash_option(buf: ptr8, index: ptr32, slot: int, value: int) -> int:
     return value
 
 
-# Answers, written byte by byte (RFC 7252 section 3); compiled to machine code, see scan.py.
-#
-# The caller promises room: 76 bytes and the token before the payload, ROOM after.
+# Responses, written byte by byte (RFC 7252 section 3). The caller guarantees room: 76 bytes and
+# the token before the payload, index[MAX_PAYLOAD] for it.
 
-
-# The ints of a reply that emit() writes, in the order of their option numbers
+# Fields of a response, those that are sent in the order of their option numbers
 FIELD_CODE = const(0)
 FIELD_ETAG = const(1)  # length of the ETag
 FIELD_OBSERVE = const(2)
@@ -526,29 +525,29 @@ FIELD_SIZE1 = const(8)
 FIELD_PAYLOAD_START = const(9)  # where in its buffer the payload lies
 FIELD_PAYLOAD_LENGTH = const(10)
 FIELDS_SENT = const(11)
-# and what else is known of it
-FIELD_TOTAL = const(11)  # payload bytes written so far, whether they are kept or not
-FIELD_HASH = const(12)  # of them; 0 while it is not needed
-FIELD_SKIP = const(13)  # only a part is kept: LIMIT bytes after the first SKIP
+# the others
+FIELD_TOTAL = const(11)  # payload bytes written so far, kept or not
+FIELD_HASH = const(12)  # of these bytes; 0 while it is not needed
+FIELD_SKIP = const(13)  # FIELD_LIMIT bytes after the first FIELD_SKIP are kept
 FIELD_LIMIT = const(14)
 FIELD_BUFFER_START = const(15)  # where in its buffer the kept part lies
 FIELDS = const(16)
 
-# What cut() says of a block
+# Results of select_block2()
 BLOCK_MORE = const(1)
 BLOCK_WITHOUT_ETAG = const(2)
 
-# What is known of the notification that lies in tx, to give it to others
+# The notification in tx, for readdress()
 NOTIFY_OPTION_AT = const(0)  # where its Observe option lies
 NOTIFY_MID = const(1)  # of the next one
 NOTIFY_VALUE = const(2)
 
-SHORT_COPY = const(96)  # bytes that are copied here in less time than it takes to have them copied
+SHORT_COPY = const(96)  # up to here a loop is faster than a call of copy()
 
 
 @micropython.viper
 def write_empty(tx: ptr8, buf: ptr8, index: ptr32, code: int) -> int:
-    """A reply of a code and nothing else: its length in tx. The MID of a NON is stamped later."""
+    """Write a response that is only a code; return its length. The MID of a NON comes later."""
     n = index[OPTIONS_START]
     kind = 0x60
     if index[TYPE]:
@@ -564,11 +563,11 @@ def write_empty(tx: ptr8, buf: ptr8, index: ptr32, code: int) -> int:
 
 @micropython.viper
 def write_content(tx: ptr8, buf: ptr8, index: ptr32, options: ptr8, out) -> int:
-    """A 2.05 whose options were written when the resource was made; 0 when it takes more.
+    """Write a 2.05 with options written before; return its length, 0 if it takes more than that.
 
-    `options` is a length byte and the bytes; `out` the payload, bytes. What has side effects is
-    answered otherwise, and so is what is too long. Of a long payload the place is returned,
-    negative: C copies it faster.
+    `options` is a length byte and the bytes; `out` the payload, bytes. A request with side
+    effects and a payload that is too long return 0. For a long payload, return minus the place
+    where the caller must copy() it.
     """
     n = int(_len(out))
     payload = ptr8(out)  # pyright: ignore[reportCallIssue]
@@ -605,7 +604,7 @@ def write_content(tx: ptr8, buf: ptr8, index: ptr32, options: ptr8, out) -> int:
 
 @micropython.viper
 def clear_fields(fields: ptr32, code: int):
-    """A reply of nothing but a code."""
+    """Start a response that is only a code."""
     i = FIELDS_SENT
     while i:
         i -= 1
@@ -620,7 +619,7 @@ def clear_fields(fields: ptr32, code: int):
 
 @micropython.viper
 def inherit_fields(fields: ptr32, base: ptr32, index: ptr32, form: int):
-    """A reply with the constants of its resource, or of the format that was negotiated."""
+    """Start a response with the fields of its resource, or the negotiated format `form`."""
     i = FIELDS_SENT
     while i:
         i -= 1
@@ -641,10 +640,10 @@ def inherit_fields(fields: ptr32, base: ptr32, index: ptr32, form: int):
 
 @micropython.viper
 def append_payload(into: ptr8, piece: ptr8, start: int, length: int, fields: ptr32):
-    """Append piece[start:start+length] to the payload, as far as it is wanted.
+    """Append piece[start:start+length] to the payload; keep what of it is wanted.
 
-    `into` has room for LIMIT bytes from BASE on. The digest is only needed, and only kept, of a
-    payload that takes more than one message.
+    `into` has room for FIELD_LIMIT bytes from FIELD_BUFFER_START on. The hash is computed, and
+    kept, only for a payload that takes more than one message.
     """
     base = fields[FIELD_BUFFER_START]
     at = fields[FIELD_TOTAL]
@@ -684,15 +683,14 @@ def append_payload(into: ptr8, piece: ptr8, start: int, length: int, fields: ptr
 
 @micropython.viper
 def block2_window(index: ptr32, fields: ptr32, szx: int) -> int:
-    """Which part of the payload Block2 asks for: 0 its first, 1 a later one; -1: none is like it.
-
-    szx: the largest size that a message takes, as an exponent.
+    """Set the part of the payload that Block2 names: return 0 for the first, 1 for a later one, -1
+    for a value that is not valid. szx: the largest block that a message takes.
     """
     value = index[IX_BLOCK2]
     size = value & 7
     if size == 7 or (value > 15 and index[FLAGS] & 1 << IX_BLOCK1):
         return -1
-    # a larger block than we send is asked for: its first part, and the asker goes on with ours
+    # Of a block larger than ours the first part is sent; the client goes on with our size.
     fields[FIELD_SKIP] = (value >> 4) << (size + 4)
     if size > szx:
         size = szx
@@ -706,12 +704,12 @@ def block2_window(index: ptr32, fields: ptr32, szx: int) -> int:
 
 @micropython.viper
 def select_block2(index: ptr32, fields: ptr32, szx: int, most: int, whole: int) -> int:
-    """Leave of the payload the block that is wanted, and say in the reply which one it is.
+    """Reduce the payload to the wanted block and set Block2.
 
-    szx, most: how large it may be, as an exponent and in bytes. whole: the payload is not the part
-    that was collected, but all of it. -1: it ends before that block; else MORE when others follow
-    it, and UNMARKED when there are several without an ETag that would tell that they belong
-    together.
+    szx, most: its largest size, as an exponent and in bytes; whole: the payload is complete, not
+    the collected part. Return -1 when the payload ends before that block, else bits: BLOCK_MORE
+    when others follow, BLOCK_WITHOUT_ETAG when there are several and no ETag says that they
+    belong together.
     """
     start = fields[FIELD_SKIP]
     total = fields[FIELD_TOTAL]
@@ -745,16 +743,14 @@ def select_block2(index: ptr32, fields: ptr32, szx: int, most: int, whole: int) 
 def serialize(
     tx: ptr8, buf: ptr8, index: ptr32, fields: ptr32, etag: ptr8, payload: ptr8, look: int
 ) -> int:
-    """The whole reply from its ints: its length in tx. Of a long payload the place is returned,
-    negative: see ready().
+    """Write the whole response from its fields; return its length, or for a long payload minus the
+    place where the caller must copy() it.
 
-    0 when a part of the payload is lost; Block2 says that there is more, a diagnostic may end.
-    Also settles the code that nobody chose, and that an empty payload has no format, but for a
-    2.05; with `look` that is all, and 1.
+    Return 0 when a part of the payload would be lost; with Block2 more follows, and a diagnostic
+    payload may be cut. Also settle the code that nobody set, and drop the Content-Format of an
+    empty payload other than of 2.05; with `look` do only that, and return 1.
 
-    One machine-code function does not call another here: its pointers would go as ints, which
-    take memory where RAM lies beyond 2**30. buf lends the token, and the MID of a CON; the
-    payload may lie in tx itself, from BODY on.
+    buf lends the token, and the MID of a CON; the payload may lie in tx, from TX_PAYLOAD on.
     """
     if fields[FIELD_CODE] == 0:
         method = index[CODE]
@@ -854,9 +850,9 @@ def serialize(
 
 @micropython.viper
 def readdress(tx: ptr8, request: ptr8, written: ptr32) -> int:
-    """Make of the notification in tx, unconfirmable, the one for whoever sent `request`, with a
-    token of the same length, at most 8 bytes. 0 when the number would need another length: then
-    nothing is written.
+    """Turn the NON notification in tx into that of the client that sent `request`, with a token of
+    the same length, at most 8 bytes. Return 0, and write nothing, if the Observe value has another
+    length.
     """
     at = written[NOTIFY_OPTION_AT]
     mid = written[NOTIFY_MID]
@@ -886,7 +882,7 @@ def readdress(tx: ptr8, request: ptr8, written: ptr32) -> int:
 
 @micropython.viper
 def same_request(a: ptr8, b: ptr8, n: int) -> int:
-    """1 when two messages of n bytes, with tokens of at most 8, differ but in MID and token."""
+    """Return 1 if two messages of n bytes, tokens of at most 8, differ only in MID and token."""
     if a[0] != b[0] or a[1] != b[1]:
         return 0
     i = 4 + (a[0] & 15)
@@ -899,7 +895,7 @@ def same_request(a: ptr8, b: ptr8, n: int) -> int:
 
 @micropython.viper
 def write_option_header(tx: ptr8, at: int, delta: int, length: int) -> int:
-    """Write the header of an option of `length` bytes at tx[at], at most 5 bytes: its end."""
+    """Write the header of an option at tx[at], at most 5 bytes; return its end."""
     first = at
     at += 1
     high = delta
@@ -931,7 +927,7 @@ def write_option_header(tx: ptr8, at: int, delta: int, length: int) -> int:
 
 @micropython.viper
 def write_decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
-    """Write value / 10**decimals as text at tx[at], at most 13 bytes: its end."""
+    """Write value / 10**decimals as text at tx[at], at most 13 bytes; return its end."""
     if value < 0:
         tx[at] = 45
         at += 1
@@ -962,8 +958,8 @@ def write_decimal(tx: ptr8, at: int, value: int, decimals: int) -> int:
 
 @micropython.viper
 def write_cbor_number(into: ptr8, at: int, value: int, decimals: int) -> int:
-    """Write value / 10**decimals as a CBOR integer or decimal fraction (RFC 8949 section 3.4.4) at
-    into[at], at most 8 bytes: its end. decimals: at most 24.
+    """Write value / 10**decimals as a CBOR integer or decimal fraction (RFC 8949 section 3.4.4)
+    at into[at], at most 8 bytes; return its end. decimals: at most 24.
     """
     if decimals:
         into[at] = 0xC4  # [exponent, mantissa]
@@ -993,17 +989,14 @@ def write_cbor_number(into: ptr8, at: int, value: int, decimals: int) -> int:
     return at + 1
 
 
-# Copies from one buffer to another, compiled to machine code.
-#
-# The one place where pointers are moved: a byte costs a third of what it costs by its index.
-
-# Words are moved where both buffers are aligned alike; the processors of PCs need no alignment.
+# Copies. Only here are pointers moved: that costs a third of an index for each byte. Words are
+# moved where both buffers are aligned alike; the processors of PCs need no alignment.
 _ALIGNMENT = 0 if sys.platform in ("linux", "darwin") else 3
 
 
 @micropython.viper
 def copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
-    """to[at:at+n] = source[start:start+n], forward: it may move bytes down in one buffer."""
+    """Set to[at:at+n] = source[start:start+n], forward: bytes may move down in one buffer."""
     to = ptr8(int(to) + at)
     source = ptr8(int(source) + start)
     if n > 31 and (int(to) ^ int(source)) & int(_ALIGNMENT) == 0:
@@ -1055,6 +1048,6 @@ def _copy(to, at, source, start, n):
 
 
 try:
-    copy = ptr8(_copy)  # where it is a name, functions are bytecode: buffers can not be moved
+    copy = ptr8(_copy)  # not machine code: pointers can not be moved
 except NameError:
     del _copy

@@ -1,6 +1,6 @@
-"""Echo (RFC 9175): a request is fresh, and its sender is where it says.
+"""Echo (RFC 9175): proof that a request is fresh and that its sender receives at its address.
 
-The value is the time and a keyed hash of it with the peer, so that nothing is kept for strangers.
+The value is the time and a keyed hash of it with the peer, so that nothing is stored for peers.
 """
 
 from hashlib import sha256
@@ -11,12 +11,12 @@ from coap.codec import IX_ECHO
 from coap.extension import Extension
 from coap.numbers import CLOCK_MASK, ECHO, UNAUTHORIZED
 
-_TAG = const(8)  # bytes of the hash
+_TAG = const(8)  # bytes of the keyed hash
 
 
 class Echo(Extension):
-    """Resources with `echo` answer what changes them with 4.01 and an Echo value, until a request
-    brings one that is not older than fresh_ms. Whoever returns a value is a verified peer.
+    """Requests with side effects to a resource with `echo` get 4.01 and an Echo value, until one
+    returns a value not older than fresh_ms. Whoever returns a value is a verified peer.
     """
 
     option_mask = slow_path_mask = 1 << IX_ECHO
@@ -36,7 +36,9 @@ class Echo(Extension):
         return 0
 
     def challenge(self, view):
-        """Is the request at hand fresh? Then 0, else its refusal, with a value to return."""
+        """Return 0 for a fresh request; else put 4.01 with a new value into the builder and return
+        that code.
+        """
         if view.has(IX_ECHO):
             self.before_handler(view, None)
         if view.fresh:

@@ -1,4 +1,4 @@
-"""A message in a buffer: View reads one where it lies, Writer appends one (RFC 7252 section 3).
+"""A message in a buffer: MessageView reads it, MessageBuilder appends one (RFC 7252 section 3).
 
  0                   1                   2                   3
 |Ver| T |  TKL  |      Code     |          Message ID           |
@@ -24,72 +24,74 @@ from coap.codec import (
 
 
 class MessageView:
-    """The message of the datagram at hand: its buffer, who sent it, and its index.
+    """The message in process: its buffer, its sender and its index, which parse() fills.
 
-    `r` is filled by scan(); see there. Nothing is copied: a View is valid until the next datagram.
+    Nothing is copied: what a view returns is valid until the next datagram. An option is named by
+    its cell in the index, IX_ETAG and the like.
     """
 
     def __init__(self, max_payload=1024, token_max=8):
         self.index = new_index(max_payload, token_max)
         self.buf = b""
         self.peer = None
-        self.peer_index = 0  # the peer's number in the message layer, once it has one
+        self.peer_index = 0  # the peer's entry in the message layer, once it has one
         self.now_ms = 0
-        self.group = False  # it was sent to a group
-        self.is_stored = False  # it was kept, and is answered again
-        self.uses_identity = False  # its handler has asked who asks: nobody else gets the answer
-        self.context = 0  # number of the security context under which it came; 0: anybody's
+        self.group = False  # sent to a group
+        self.is_stored = False  # a stored request is served again
+        self.uses_identity = False  # its handler has read peer, token or MID: no shared response
+        self.context = 0  # number of the security context under which it came; 0 for none
         self.reset()
 
     def reset(self):
-        """The next request is a plain one: its payload is in the datagram."""
-        self.body = None  # a payload that came in blocks, once it is whole
-        self.length = 0  # of it
-        self.offset = 0  # of the block at hand in the payload
+        """Set what Block1 and Echo change to its defaults: the payload is that of the datagram."""
+        self.body = None  # buffer of a payload that came in blocks, once it is complete
+        self.length = 0  # of that payload
+        self.offset = 0  # of the present block in the payload
         self.more = False  # blocks will follow
         self.transfer = -1  # number of the transfer
-        self.fresh = False  # the request brought a good Echo
+        self.fresh = False  # the request brought a valid Echo
 
-    def has(self, slot):  # hot
-        """Is the option there?"""
-        return self.index[FLAGS] >> slot & 1 != 0
+    def has(self, option):  # hot
+        """Return True if the option is present."""
+        return self.index[FLAGS] >> option & 1 != 0
 
-    def uint(self, slot, missing=None):  # hot
-        """The value of a uint option, `missing` when it is absent."""
-        return self.index[slot] if self.index[FLAGS] >> slot & 1 else missing
+    def uint(self, option, missing=None):  # hot
+        """Return the value of a uint option, `missing` when it is absent."""
+        return self.index[option] if self.index[FLAGS] >> option & 1 else missing
 
     def token(self):
-        """A copy of the token."""
+        """Return a copy of the token."""
         return bytes(self.buf[self.index[TOKEN] : self.index[OPTIONS_START]])
 
     def payload(self):  # hot
-        """The payload as a memoryview on the datagram, or on what its blocks were put into."""
-        r = self.index
+        """Return the payload as a memoryview on the datagram, or on the buffer of its blocks."""
+        index = self.index
         if self.body is not None:
             return memoryview(self.body)[: self.length]
-        return memoryview(self.buf)[r[PAYLOAD] : r[SIZE]]
+        return memoryview(self.buf)[index[PAYLOAD] : index[SIZE]]
 
-    def values(self, slot):
-        """Copies of the values of an option that is no uint, in order."""
+    def values(self, option):
+        """Return copies of the values of an option that is no uint, in order."""
         found = []
-        r = self.index
-        if self.has(slot):
-            at = r[slot]
-            end = r[IX_ENDS + slot]
+        index = self.index
+        if self.has(option):
+            at = index[option]
+            end = index[IX_ENDS + option]
             while at < end:
-                at = next_option(self.buf, at, r)
-                found.append(bytes(self.buf[r[VALUE] : at]))
+                at = next_option(self.buf, at, index)
+                found.append(bytes(self.buf[index[VALUE] : at]))
         return found
 
-    def has_value(self, slot, value):
-        """Is one of the values of an opaque option this one? Allocates nothing."""
-        return has_value(self.buf, self.index, slot, value) != 0
+    def has_value(self, option, value):
+        """Return True if one of the values of an opaque option is `value`; allocate nothing."""
+        return has_value(self.buf, self.index, option, value) != 0
 
 
 class MessageBuilder:
     """Append one message to a buffer, options in ascending order of their numbers.
 
-    Overflow is sticky: whatever does not fit makes `n` -1 for good, and only the last one asks.
+    `n` is the length so far. When something does not fit it becomes -1 and stays so, so that the
+    caller checks it once, at the end.
     """
 
     def __init__(self, buf):
@@ -98,7 +100,7 @@ class MessageBuilder:
         self.number = 0
 
     def begin(self, kind, code, mid, token=b""):  # hot
-        """Start a message. A token longer than 12 bytes is written as RFC 8974 says."""
+        """Start a message; a token longer than 12 bytes is written as in RFC 8974."""
         self.n = 4
         self.number = 0
         if self._room(len(token) + 2):
@@ -124,7 +126,7 @@ class MessageBuilder:
         self.n += length
 
     def resume(self, n):  # hot
-        """Go on behind a header and token that lie in buf[0:n]."""
+        """Go on after a header and token that lie in buf[0:n]."""
         self.n = n
         self.number = 0
         return self
@@ -141,7 +143,7 @@ class MessageBuilder:
         return self
 
     def uint(self, number, value):  # hot
-        """Append a uint option, as short as it goes (RFC 7252 section 3.2)."""
+        """Append a uint option in its shortest form (RFC 7252 section 3.2)."""
         if number < self.number:
             raise ValueError("write options in ascending order of their numbers")
         if self._room(9):
@@ -158,7 +160,7 @@ class MessageBuilder:
         return self
 
     def payload(self, source, start=0, length=None):  # hot
-        """Append source[start:start+length]; an empty payload gets no marker."""
+        """Append source[start:start+length] as payload; an empty one gets no marker."""
         if length is None:
             length = len(source) - start
         if length and self._room(length + 1):

@@ -1,8 +1,8 @@
-"""Requests to a group of nodes: RFC 7252 section 8.
+"""Requests to a group of nodes (RFC 7252 section 8).
 
-Everyone answers, so nobody answers at once: a request waits for a random part of the leisure, is
-then answered from the unicast socket, and only when there is something to say. What changes a
-resource is not taken from a group: its sender is whoever says so, and its effect is everywhere.
+A request waits for a random part of the leisure, so that not all nodes respond at once; then it is
+served from the unicast socket, and only a response with content is sent. Requests with side
+effects are not accepted from a group.
 """
 
 from array import array
@@ -31,10 +31,10 @@ from coap.extension import Extension
 from coap.messaging import random16
 from coap.numbers import CLOCK_HALF, CLOCK_MASK
 
-_ONCE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
+_NOT_SAFE = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
 
-# Words of a slot
-_LENGTH = const(0)  # of the request; 0: answered, or never used
+# Words of an entry
+_LENGTH = const(0)  # of the request; 0: served, or never used
 _MID = const(1)
 _WHEN_MS = const(2)
 _WORDS = const(3)
@@ -43,8 +43,10 @@ _KNOWN_MS = const(145000)  # NON_LIFETIME
 
 
 class Multicast(Extension):
-    """slots: requests that wait at a time; leisure_ms: the longest wait; request_bytes: the
-    longest request. Transports hand what comes to a group to arrive().
+    """Delayed responses to requests to a group.
+
+    slots: requests that wait at a time; leisure_ms: the longest wait; request_bytes: the longest
+    request. Transports give it the datagrams of the group.
     """
 
     scheduled = True
@@ -57,34 +59,37 @@ class Multicast(Extension):
         self.peers = [None] * slots
         self.requests = [bytearray(request_bytes) for _ in range(slots)]
         self.waiting = 0
-        self.turn = 0
+        self.next_entry = 0
 
     def attach(self, node):
+        """Keep the node, and be its `group`."""
         self.node = node
         node.group = self
 
     def arrive(self, buf, n, peer, now_ms):
-        """Take a datagram that was sent to the group. It is never answered at once."""
+        """Process a datagram that was sent to the group; the response comes from due()."""
         view = self.node.view
         view.buf = buf
         view.peer = peer
         view.now_ms = now_ms
         parse(buf, n, view.index, self.node.route_table)
-        if self._concerns(view, view.index[FLAGS]) and not self._knows(view):
-            self._keep(view, n)
+        if self._is_for_us(view, view.index[FLAGS]) and not self._is_duplicate(view):
+            self._store(view, n)
 
     def due(self, now_ms):
+        """Write the next response that is due into tx; return its length."""
         i = self.slots if self.waiting else 0
         while i:
             i -= 1
             at = i * _WORDS
             if self.words[at] and (now_ms - self.words[at + _WHEN_MS]) & CLOCK_MASK < CLOCK_HALF:
-                n = self._answer(i, at)
+                n = self._respond(i, at)
                 if n:
                     return n
         return 0
 
     def wait_ms(self, now_ms):
+        """Return the milliseconds until due() has something to do."""
         nearest = CLOCK_HALF
         i = self.slots if self.waiting else 0
         while i:
@@ -97,17 +102,17 @@ class Multicast(Extension):
                     nearest = left
         return nearest
 
-    def _concerns(self, view, flags):
+    def _is_for_us(self, view, flags):
         if (
-            flags & (DROP | SEND_RESET | NOT_REQUEST | _ONCE | BAD_METHOD_OR_SIZE)
+            flags & (DROP | SEND_RESET | NOT_REQUEST | _NOT_SAFE | BAD_METHOD_OR_SIZE)
             or not flags & NON_REQUEST
         ):
             return False
         resource = self.node.match(view)
         return resource is not None and resource.multicast
 
-    def _knows(self, view):
-        # a slot keeps peer and MID when it is done: the same request may come by two ways
+    def _is_duplicate(self, view):
+        # entries keep peer and MID after the response: the request may come twice
         i = self.slots
         while i:
             i -= 1
@@ -120,15 +125,15 @@ class Multicast(Extension):
                     return True
         return False
 
-    def _keep(self, view, n):
+    def _store(self, view, n):
         tries = self.slots if n <= self.request_bytes else 0
         while tries:
             tries -= 1
-            # in turns, so that what was answered last is known longest
-            self.turn = self.turn + 1 if self.turn + 1 < self.slots else 0
-            if not self.words[self.turn * _WORDS]:
-                copy(self.requests[self.turn], 0, view.buf, 0, n)
-                self._enter(self.turn, view, n)
+            # round robin, so that each entry is kept for as long as possible
+            self.next_entry = self.next_entry + 1 if self.next_entry + 1 < self.slots else 0
+            if not self.words[self.next_entry * _WORDS]:
+                copy(self.requests[self.next_entry], 0, view.buf, 0, n)
+                self._enter(self.next_entry, view, n)
                 return
         self.node.counters[COUNT_GROUP_DROPPED] += 1
 
@@ -142,7 +147,7 @@ class Multicast(Extension):
         self.waiting += 1
         self.node.reschedule()
 
-    def _answer(self, i, at):
+    def _respond(self, i, at):
         node = self.node
         view = node.view
         view.peer = self.peers[i]
@@ -153,10 +158,10 @@ class Multicast(Extension):
         self.waiting -= 1
         n = node.messaging.finish_response(view, n)
         node.peer = self.peers[i]
-        return n if n and self._is_worth(node.tx, n) else 0
+        return n if n and self._is_worth_sending(node.tx, n) else 0
 
-    def _is_worth(self, tx, n):
-        # no error, and no "there is nothing", in answer to a question to all
+    def _is_worth_sending(self, tx, n):
+        # neither errors nor empty content (RFC 7252 section 8.2)
         index = self.node.view.index
         parse(tx, n, index, self.node.route_table)
         index[DATAGRAM_COUNT] -= 1  # nothing came

@@ -1,11 +1,11 @@
-"""No-Response (RFC 7967): the client says which answers it does not want to hear."""
+"""No-Response (RFC 7967): the client names the classes of responses that it does not want."""
 
 from coap.codec import FIELD_CODE, IX_NO_RESPONSE
 from coap.extension import Extension
 
 
 class NoResponse(Extension):
-    """A CON request whose answer is not wanted gets an empty ACK, a NON one nothing."""
+    """Send an empty ACK for a CON whose response is not wanted, nothing for a NON."""
 
     option_mask = slow_path_mask = 1 << IX_NO_RESPONSE
 

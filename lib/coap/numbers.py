@@ -1,4 +1,4 @@
-"""The numbers of CoAP (RFC 7252 section 12, and the registries it opened).
+"""The registries of CoAP (RFC 7252 section 12 and later RFCs), and the clock's range.
 
 A code is one byte, class << 5 | detail: 4.04 is 4 << 5 | 4.
 """

@@ -18,14 +18,14 @@ _FRAME = const(7)  # bytes that are not title
 
 
 class ProblemDetails(Extension):
-    """Turns the diagnostic payload of an error into the title of a problem-details map."""
+    """Make the diagnostic payload of an error the title of a problem-details map."""
 
-    # not `special`: no resource answers in 257, so that such a request goes the long way anyway
+    # no slow_path_mask: no resource has format 257, so that such a request is never plain
     option_mask = 1 << IX_ACCEPT
 
     def attach(self, node):
         self.node = node
-        # what changes a resource is answered without a representation: Accept is about its errors
+        # a request with side effects gets no representation: its Accept is about errors
         node.error_format = PROBLEM_DETAILS
 
     def after_handler(self, view, builder):
@@ -39,7 +39,7 @@ class ProblemDetails(Extension):
 
 
 def problem(code, title):
-    """The map of a response code and a title, UTF-8 of at most 255 bytes."""
+    """Return the map of a response code and a title, UTF-8 of at most 255 bytes."""
     out = bytes((_RESPONSE_CODE, 0x18, code))
     if not title:
         return b"\xa1" + out
@@ -48,7 +48,7 @@ def problem(code, title):
 
 
 def _title(builder, most):
-    # cut between two characters: the second to last bytes of one are 10xxxxxx
+    # cut between two characters: bytes after the first of one are 10xxxxxx
     start = builder.fields[FIELD_PAYLOAD_START]
     n = builder.fields[FIELD_PAYLOAD_LENGTH]
     title = bytes(memoryview(builder.payload_source)[start : start + n])

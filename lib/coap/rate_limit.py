@@ -1,8 +1,8 @@
-"""Load and abuse: requests a second for each peer, and no large answers to strangers.
+"""Limits for each peer: requests a second, and bytes to peers that are not verified.
 
 A peer beyond its rate gets 4.29 with Max-Age (RFC 8516). A peer that has not shown that it
-receives at its address gets small answers: a victim whose address is forged is hit by little more
-than the attacker sends (RFC 9175 section 2.3, RFC 7252 section 11.3).
+receives at its address gets small responses, so that a victim whose address is forged gets little
+more than the attacker sends (RFC 9175 section 2.3, RFC 7252 section 11.3).
 """
 
 from array import array
@@ -14,13 +14,14 @@ from coap.counters import COUNT_RATE_LIMITED
 from coap.extension import Extension
 from coap.numbers import CLOCK_MASK, TOO_MANY_REQUESTS
 
-_SMALL = const(64)  # payload that keeps an answer within 136 bytes
+_SMALL = const(64)  # bytes of payload that keep a response within 136 bytes
 
 
 class RateLimit(Extension):
-    """rate: requests a second for each peer, 0 for no limit; burst: so many at once;
-    amplification: True: answers to unverified peers hold at most 64 bytes of payload, and go on
-    with Block2.
+    """The rate limit, and the limit of amplification.
+
+    rate: requests a second for each peer, 0 for no limit; burst: requests at once; amplification:
+    True: responses to unverified peers hold at most 64 bytes of payload, and go on with Block2.
     """
 
     message_mask = REQUEST
@@ -34,21 +35,23 @@ class RateLimit(Extension):
             self.message_mask = 0
 
     def attach(self, node):
+        """Start with a full burst for each peer."""
         self.node = node
-        # thousandths of a request that a peer has left, and since when; the last is for all who
-        # got no number (-1)
+        # thousandths of a request that a peer may send, and the time of that; the last entry is
+        # for all peers without an index (-1)
         peers = len(node.messaging.peers) + 1
         self.left = array("i", [self.burst * 1000] * peers)
         self.when_ms = array("i", [0] * peers)
         if self.rate:
             node.messaging.rate_limiter = self
 
-    def on_peer_evicted(self, who):
-        # the newcomer begins with half a burst: a flood from many ports gains little by it
-        self.left[who] = self.burst * 500
-        self.when_ms[who] = self.node.view.now_ms
+    def on_peer_evicted(self, peer_index):
+        # A new peer starts with half its burst: a flood from many ports gains little.
+        self.left[peer_index] = self.burst * 500
+        self.when_ms[peer_index] = self.node.view.now_ms
 
     def before_handler(self, view, resource):
+        """Limit the payload for an unverified peer."""
         if not self.node.messaging.is_verified(view.peer):
             builder = self.node.builder
             builder.max_payload = _SMALL
@@ -56,27 +59,27 @@ class RateLimit(Extension):
                 builder.fields[FIELD_LIMIT] = _SMALL
         return 0
 
-    # As the gate of the message layer
+    # As the rate limiter of the message layer
 
     def admits(self, view):
-        """May the request at hand be served?"""
-        exchange = self.node.messaging
-        who = exchange.peer_indexes.get(view.peer)
-        if who is None:
-            who = exchange.intern_peer(view.peer)
-        span_ms = (view.now_ms - self.when_ms[who]) & CLOCK_MASK
-        self.when_ms[who] = view.now_ms
+        """Return True if the request may be served, and count it."""
+        messaging = self.node.messaging
+        index = messaging.peer_indexes.get(view.peer)
+        if index is None:
+            index = messaging.intern_peer(view.peer)
+        span_ms = (view.now_ms - self.when_ms[index]) & CLOCK_MASK
+        self.when_ms[index] = view.now_ms
         left = self.burst * 1000
-        if span_ms < left // self.rate:  # beyond that the product may leave the small ints
-            left = min(left, self.left[who] + span_ms * self.rate)
+        if span_ms < left // self.rate:  # beyond that the product may be no small int
+            left = min(left, self.left[index] + span_ms * self.rate)
         if left < 1000:
-            self.left[who] = left
+            self.left[index] = left
             return False
-        self.left[who] = left - 1000
+        self.left[index] = left - 1000
         return True
 
     def refuse(self, view):
-        """4.29 for the request at hand: bytes in tx, 0 for a NON."""
+        """Write 4.29 into tx; return its length, 0 for a NON."""
         self.node.counters[COUNT_RATE_LIMITED] += 1
         if view.index[TYPE]:
             return 0

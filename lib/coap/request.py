@@ -1,10 +1,9 @@
-"""What a handler sees of a request: RFC 7252 sections 5.1 to 5.4 without their bytes.
+"""What a handler reads of a request (RFC 7252 sections 5.1 to 5.4).
 
-One Request serves every request of a node. It shows the datagram at hand, so keep nothing of it
-beyond the handler; what must stay is copied by `payload_bytes()`, `token` and `ticket()`.
+One Request serves all requests of a node and shows the present one: keep nothing of it after the
+handler returns. payload_bytes(), token and defer() copy what must stay.
 """
 
-import coap.codec as s
 from coap.codec import (
     CODE,
     IX_ACCEPT,
@@ -20,14 +19,15 @@ from coap.codec import (
     TYPE,
     VALUE,
     equal,
+    next_option,
 )
 from coap.numbers import NOT_ACCEPTABLE
 
 
 class Request:
-    """The request at hand.
+    """The request that a handler serves.
 
-    Properties that make a new object allocate it; `number`-like ones are small ints.
+    Properties that return a small int or a bool allocate nothing.
     """
 
     def __init__(self, view, node):
@@ -41,46 +41,49 @@ class Request:
 
     @property
     def mid(self):
+        """The Message ID."""
         self._view.uses_identity = True
         return self._view.index[MID]
 
     @property
     def token(self):
-        """The token, copied into bytes."""
+        """A copy of the token, bytes."""
         self._view.uses_identity = True
         return self._view.token()
 
     @property
     def peer(self):
-        """Who asks: hashable, comparable, otherwise the port's own affair."""
+        """The sender: hashable and comparable, otherwise as the port represents it."""
         self._view.uses_identity = True
         return self._view.peer
 
     @property
     def now_ms(self):
-        """The node's clock when the datagram came; wraps at 2**30."""
+        """The node's clock when the datagram came, in ms modulo 2**30."""
         return self._view.now_ms
 
     @property
     def confirmable(self):
+        """True for a CON."""
         return self._view.index[TYPE] == 0
 
     @property
     def payload(self):
-        """The payload as a memoryview on the datagram: valid within the handler."""
+        """The payload as a memoryview, valid within the handler."""
         return self._view.payload()
 
     def payload_bytes(self):
-        """The payload, copied."""
+        """Return a copy of the payload."""
         return bytes(self._view.payload())
 
     @property
     def payload_length(self):  # hot
+        """Bytes of the payload."""
         view = self._view
         return view.index[SIZE] - view.index[PAYLOAD] if view.body is None else view.length
 
     def payload_is(self, content):
-        """Is the payload these bytes? Allocates nothing."""
+        """Return True if the payload equals `content`; allocate nothing."""
         view = self._view
         index = view.index
         n = len(content)
@@ -92,31 +95,31 @@ class Request:
 
     @property
     def offset(self):
-        """Where in its whole the payload lies: for resources with `streams`."""
+        """Where in the whole payload this part begins; for resources with `streams`."""
         return self._view.offset
 
     @property
     def more(self):
-        """Will more blocks follow? For resources with `streams`."""
+        """True if blocks will follow; for resources with `streams`."""
         return self._view.more
 
     @property
     def transfer(self):
-        """The number of the transfer, a small int, which tells clients apart; -1: all in one."""
+        """A small int that tells block-wise transfers apart; -1 for a request in one message."""
         return self._view.transfer
 
     @property
     def content_format(self):  # hot
-        """The Content-Format of the payload, None when the request does not say."""
+        """The Content-Format of the payload, None if the request has none."""
         return self._view.uint(IX_CONTENT_FORMAT)
 
     @property
     def accept(self):  # hot
-        """The Content-Format that is asked for, None when any will do."""
+        """The Content-Format that Accept names, None without Accept."""
         return self._view.uint(IX_ACCEPT)
 
     def negotiate(self, formats):
-        """The first of `formats` that the request accepts; raises 4.06 when there is none."""
+        """Return the first of `formats` that the request accepts. Raise CoapError 4.06 if none."""
         accept = self._view.uint(IX_ACCEPT)
         if accept is None:
             return formats[0]
@@ -127,15 +130,15 @@ class Request:
         raise CoapError(NOT_ACCEPTABLE)
 
     def path(self):
-        """The Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
+        """Return the Uri-Path segments as a list of str; bytes that are not UTF-8 become "?"."""
         return [_text(value) for value in self._view.values(IX_URI_PATH)]
 
     def queries(self):
-        """The Uri-Query options as a list of str."""
+        """Return the Uri-Query options as a list of str."""
         return [_text(value) for value in self._view.values(IX_URI_QUERY)]
 
     def query(self, name):
-        """The value of the first query `name=value`; "" for `name` alone; None without."""
+        """Return the value of the first query `name=value`, "" for `name` alone, None without."""
         for text in self.queries():
             if text == name:
                 return ""
@@ -144,7 +147,7 @@ class Request:
         return None
 
     def option(self, number):
-        """The values of option `number` as a list of bytes, whether the engine knows it or not."""
+        """Return the values of option `number` as a list of bytes, for any option."""
         view = self._view
         index = view.index
         at = index[OPTIONS_START]
@@ -159,15 +162,16 @@ class Request:
             elif delta == 14:
                 delta = 269 + (view.buf[at + 1] << 8 | view.buf[at + 2])
             current += delta
-            at = s.next_option(view.buf, at, index)
+            at = next_option(view.buf, at, index)
             if current == number:
                 found.append(bytes(view.buf[index[VALUE] : at]))
         return found
 
     def satisfies_if_match(self, etag):
-        """Does If-Match, where given, allow for a state with this ETag (None: no such resource)?
+        """Return True if If-Match and If-None-Match permit the request for a state with this ETag
+        (None: the resource does not exist; RFC 7252 section 5.10.8).
 
-        For resources that see to their own preconditions: RFC 7252 section 5.10.8.
+        For resources that check their preconditions themselves.
         """
         view = self._view
         if view.has(IX_IF_NONE_MATCH) and etag is not None:
@@ -179,9 +183,8 @@ class Request:
         )
 
     def defer(self):
-        """Promise a separate response: keep the ticket, return LATER, then node.respond(ticket).
-
-        Raises CoapError 5.03 when the node has promised all that it can.
+        """Return a handle for a separate response; return SEPARATE from the handler, and call
+        node.respond(handle, ...) later. Raise CoapError 5.03 when no entry is free.
         """
         self._view.uses_identity = True
         return self._node.defer()
@@ -191,5 +194,5 @@ def _text(value):
     try:
         return str(value, "utf-8")
     except (UnicodeError, ValueError):
-        # a name that is no text is nobody's name; the engine itself compares bytes
+        # no resource or query has such a name; paths are compared as bytes elsewhere
         return "".join([chr(c) if c < 128 else "?" for c in value])

@@ -1,7 +1,7 @@
-"""Resources: what paths name (RFC 7252 section 5.10.1, 6.4).
+"""Resources, and the table by which a path finds one (RFC 7252 sections 5.10.1 and 6.4).
 
-Options that never change are written once, when the resource is made, so that most answers are a
-copy and a payload; resources that are alike share them.
+Options that do not change are written once, when the resource is added, so that most responses are
+a copy of them and a payload; resources with equal options share the bytes.
 """
 
 from array import array
@@ -40,19 +40,19 @@ from coap.numbers import (
     URI_PATH,
 )
 
-_CONSTANTS = const(5)  # of the numbers of an answer: up to Q_MAX_AGE they may be its resource's
+_CONSTANTS = const(5)  # fields that a response may inherit, up to FIELD_MAX_AGE
 
-SEPARATE = object()  # what a handler returns when node.respond() will answer
+SEPARATE = object()  # returned by a handler: node.respond() will give the response
 
-_OPTIONS_BYTES = const(24)  # of an ETag, a Content-Format and a Max-Age, and some
+_OPTIONS_BYTES = const(24)  # an ETag, a Content-Format and a Max-Age, rounded up
 
 _METHODS = ("get", "post", "put", "delete", "fetch", "patch", "ipatch")
 
 
 class CoapError(Exception):
-    """Raised in a handler: the answer is `code`, with `why` as its diagnostic payload.
+    """Raised in a handler: the response is `code`, with `why` as its diagnostic payload.
 
-    `max_age_s` says for how long the answer holds, as 5.03 and 4.29 may.
+    `max_age_s` becomes its Max-Age, as for 5.03 and 4.29.
     """
 
     def __init__(self, code, why="", max_age_s=None):
@@ -63,42 +63,44 @@ class CoapError(Exception):
 
 
 class Resource:
-    """What a path names. Subclass it where there is state, or let node.get() make one.
+    """What a path names. Subclass it for a resource with state, or let node.get() make one.
 
-    Methods get, post, put, delete, fetch, patch, ipatch (self, request, reply) are its handlers.
+    The methods get, post, put, delete, fetch, patch, ipatch (self, request, response) are its
+    handlers. Set attributes before node.add(); etag, exists and max_age_s may change later, before
+    a call of changed().
     """
 
-    content_formats = (0,)  # that it can answer in, the first by default; None: its own affair
-    accepts = None  # Content-Formats that it takes in a request (else 4.15); None: any
+    content_formats = (0,)  # of responses, the first by default; None: the handler negotiates
+    accepts = None  # Content-Formats of requests (others get 4.15); None: any
     rt = ""  # resource types, separated by spaces (RFC 6690)
-    interface = ""  # interface descriptions, the attribute "if"
+    interface = ""  # interface descriptions, the attribute "if" (RFC 6690)
     title = ""
-    size = None  # bytes of its representation, the attribute "sz"
+    size = None  # bytes of its representation, the attribute "sz" (RFC 6690)
     observable = False
-    decimals = 0  # of the int that value() returns, where it has one: see coap.conditional_observe
+    decimals = 0  # of the int that value() returns, for a resource with value()
     listed = True  # in /.well-known/core
     confirmable = None  # notifications: True all CON, False only those that must be, None some
-    multicast = True  # answers GET and FETCH sent to a group
-    echo = False  # what changes it needs a fresh Echo (RFC 9175)
-    access = None  # who may use it: see coap.access; None: as the node has it
-    streams = False  # takes a request that comes in blocks block by block
+    multicast = True  # responds to GET and FETCH sent to a group
+    echo = False  # requests with side effects need a fresh Echo (RFC 9175)
+    access = None  # a value of coap.access; None: the default of the node
+    streams = False  # its handler gets a request in blocks block by block
     prefix = False  # also serves every path below its own
-    conditional = False  # sees to If-Match and If-None-Match itself
-    exists = True  # False: GET is 4.04 and If-None-Match passes
-    max_age_s = None  # Max-Age of its answers; None leaves the default of 60 s
-    etag = b""  # strong ETag of its present state: 2.03 and If-Match then work by themselves
-    written = (b"", True, None)  # the state that route and options were written for
+    conditional = False  # its handler checks If-Match and If-None-Match
+    exists = True  # False: GET is 4.04, and If-None-Match is met
+    max_age_s = None  # Max-Age of its responses; None: no option, which means 60 s
+    etag = b""  # strong ETag of its present state: enables 2.03 and If-Match
+    written = (b"", True, None)  # etag, exists and max_age_s when the options were written
 
     def __init__(self):
         self.node = None
         self.path = ""
-        self.route = 0  # where in the table of the node its route lies
+        self.route = 0  # place of its route in the node's table
         self.options = b"\0"
         self.fields = array("i")
         self.handlers = [None] * 8
 
     def bind(self, node, path):
-        """Called by node.add(): give the resource its path and its handlers."""
+        """Take the path and collect the handlers; node.add() calls it."""
         self.node = node
         self.path = path
         for i, name in enumerate(_METHODS):
@@ -108,7 +110,7 @@ class Resource:
         self._write_options()
 
     def plain_accept(self):
-        """The Accept with which a request needs no look at its options: a mark of scan.py, too."""
+        """Return the Accept of a plain request: a Content-Format, ANY_FORMAT or NOT_PLAIN."""
         formats = self.content_formats
         access = self.node and self.node.access
         if self.echo or not self.exists or (access and not access.shows(self)):
@@ -116,14 +118,14 @@ class Resource:
         return formats[0] if formats and len(formats) == 1 else ANY_FORMAT
 
     def plain_format(self):
-        """The Content-Format with which a request needs no look: as plain_accept()."""
+        """Return the Content-Format of a plain request, as plain_accept() does."""
         formats = self.accepts
         if formats is None:
             return ANY_FORMAT
         return formats[0] if len(formats) == 1 else NOT_PLAIN
 
     def refresh(self):
-        """Write the constant options anew; changed() does it when it must."""
+        """Write the constant options again, after a change that changed() does not cover."""
         self._write_options()
         if self.node:
             self.node.update_route(self)
@@ -149,16 +151,16 @@ class Resource:
             writer.uint(MAX_AGE, self.max_age_s)
         self.fields = fields[:_CONSTANTS]
         self.options = bytes((writer.n,)) + scratch[: writer.n]
-        for other in self.node.resources if self.node else ():  # what is alike is kept once
+        for other in self.node.resources if self.node else ():  # share equal ones
             if other.fields == self.fields:
                 self.fields = other.fields
             if other.options == self.options:
                 self.options = other.options
 
     def changed(self):
-        """The state changed, and perhaps etag, exists or max_age_s: observers are told.
+        """Tell observers that the state changed; note a new etag, exists or max_age_s.
 
-        May be called often; it allocates only when one of the three is new.
+        Allocates nothing unless one of the three is new.
         """
         etag, exists, max_age_s = self.written
         if exists != self.exists:
@@ -229,31 +231,31 @@ class ResourceTable:
         resource.node = None
 
     def get(self, path, **attributes):
-        """Decorator: the function answers GET for `path`; attributes are those of Resource."""
+        """Decorate the handler of GET for `path`; attributes are those of Resource."""
         return self._route(path, GET, attributes)
 
     def post(self, path, **attributes):
-        """Decorator: the function answers POST for `path`."""
+        """Decorate the handler of POST for `path`."""
         return self._route(path, POST, attributes)
 
     def put(self, path, **attributes):
-        """Decorator: the function answers PUT for `path`."""
+        """Decorate the handler of PUT for `path`."""
         return self._route(path, PUT, attributes)
 
     def delete(self, path, **attributes):
-        """Decorator: the function answers DELETE for `path`."""
+        """Decorate the handler of DELETE for `path`."""
         return self._route(path, DELETE, attributes)
 
     def fetch(self, path, **attributes):
-        """Decorator: the function answers FETCH for `path` (RFC 8132)."""
+        """Decorate the handler of FETCH for `path` (RFC 8132)."""
         return self._route(path, FETCH, attributes)
 
     def patch(self, path, **attributes):
-        """Decorator: the function answers PATCH for `path` (RFC 8132)."""
+        """Decorate the handler of PATCH for `path` (RFC 8132)."""
         return self._route(path, PATCH, attributes)
 
     def ipatch(self, path, **attributes):
-        """Decorator: the function answers iPATCH for `path` (RFC 8132)."""
+        """Decorate the handler of iPATCH for `path` (RFC 8132)."""
         return self._route(path, IPATCH, attributes)
 
     def resource_at(self, path):

@@ -1,14 +1,14 @@
-"""The answer to the request at hand, while it is being made (RFC 7252 section 5.2).
+"""The response to the present request, while it is made (RFC 7252 section 5.2).
 
-Its numbers lie in the array `q` (the Q_ slots of scan.py), so that machine code fills and writes
-it. Untouched, it stands for the constant options of the resource. Handlers see it as a Reply.
+Its numbers lie in the array `fields` (FIELD_... in coap.codec), which machine code fills and
+serializes. Until it is started it stands for the constant options of the resource. ResponseBuilder
+is for the engine and its extensions; handlers get a Response, which shows the same.
 """
 
 from array import array
 
 from micropython import const
 
-import coap.codec as compose
 from coap.codec import (
     ABSENT,
     FIELD_BUFFER_START,
@@ -32,6 +32,7 @@ from coap.codec import (
     serialize,
     write_cbor_number,
     write_decimal,
+    write_empty,
 )
 from coap.counters import COUNT_TOO_LONG
 from coap.message import MessageBuilder
@@ -48,40 +49,43 @@ from coap.numbers import (
     LOCATION_QUERY,
 )
 
-# Codes of answers for which nobody chose one, by method
+# Response codes by method, for handlers that set none
 DEFAULT_CODES = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 
 _DECIMALS_MAX = const(10)
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
-_NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the options from Q_OBSERVE on
+_OPTION_NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the fields from FIELD_OBSERVE on
 
 
-_len = len  # found at once: the names that are built in are searched one by one
+_len = len  # cached builtin: see lib/coap/README.md
 
 
 class ResponseBuilder:
-    """One serves all requests of a node; `body` is where in tx a payload is collected."""
+    """The response under construction; one serves all requests of a node.
 
-    def __init__(self, node, body):
+    payload_offset: where in tx a payload is collected.
+    """
+
+    def __init__(self, node, payload_offset):
         self.node = node
         self.tx = node.tx
         self.index = node.view.index
-        self.payload_offset = body
+        self.payload_offset = payload_offset
         self.fields = array("i", [0] * FIELDS)
-        self.etag = b""  # the ETag, where q[Q_ETAG] says that there is one
-        self.payload_source = b""  # where the payload lies, from q[Q_START] on
-        self.extra_options = None  # options that emit() does not know: [(number, bytes)]
+        self.etag = b""  # valid where fields[FIELD_ETAG], its length, is not 0
+        self.payload_source = b""  # buffer of the payload, from fields[FIELD_PAYLOAD_START] on
+        self.extra_options = None  # options without a field: [(number, bytes)]
         self.started = False
-        self.suppressed = False  # No-Response: nobody wants to hear it
-        self.negotiated_format = ABSENT  # the negotiated Content-Format when it is not the default
-        self.buffer = self.tx  # where the payload is collected, from q[Q_BASE] on
-        self.max_payload = 0  # bytes of payload that the message may have
-        self.blockwise = None  # the feature Block: it finds room for more than that
+        self.suppressed = False  # by No-Response: an empty ACK, or nothing, is sent
+        self.negotiated_format = ABSENT  # the Content-Format of Accept
+        self.buffer = self.tx  # where a payload is collected, from fields[FIELD_BUFFER_START] on
+        self.max_payload = 0  # bytes of payload that the message may carry
+        self.blockwise = None  # set by Blockwise, which has buffers for longer payloads
         self.reset()
 
     def reset(self):  # hot
-        """The next request is a plain one: the payload from its beginning, in one message."""
+        """Set the defaults for the next request: a payload from its beginning, in one message."""
         fields = self.fields
         self.suppressed = False
         self.negotiated_format = ABSENT
@@ -91,7 +95,7 @@ class ResponseBuilder:
         self.buffer = self.tx
 
     def want_whole(self):
-        """The whole payload is wanted, as far as a message goes."""
+        """Collect the payload from its beginning, up to the length of a message."""
         fields = self.fields
         fields[FIELD_SKIP] = 0
         fields[FIELD_LIMIT] = self.max_payload
@@ -99,14 +103,14 @@ class ResponseBuilder:
         self.buffer = self.tx
 
     def discard_partial(self):
-        """The payload that has outgrown a message is given up for another."""
+        """Drop a payload that has outgrown a message: another one takes its place."""
         self.want_whole()
         self.payload_source = self.tx
 
     def start(self):  # hot
-        """The first change: begin with the resource's constants.
+        """Start the response with the constant options of the resource.
 
-        What changes a resource answers about the change: it inherits neither ETag nor Max-Age.
+        A response about a change of the resource inherits neither ETag nor Max-Age.
         """
         resource = self.node.resource
         self.started = True
@@ -117,7 +121,7 @@ class ResponseBuilder:
             self.etag = resource.etag
 
     def start_with_payload(self, payload):
-        """start() and give() in one."""
+        """Do start() and set_payload() in one."""
         resource = self.node.resource
         fields = self.fields
         self.started = True
@@ -129,19 +133,19 @@ class ResponseBuilder:
             self.etag = resource.etag
 
     def set_code(self, code):  # hot
-        """An answer that owes nothing to the resource: an error, or an acknowledgement of one."""
+        """Start a response of `code` without the options of the resource, as for an error."""
         self.started = True
         self.extra_options = None
         clear_fields(self.fields, code)
         if code > 0x7F:
-            self.want_whole()  # of an error, also where a block was asked for
+            self.want_whole()  # of an error, whatever block the request named
         self.payload_source = self.buffer
 
     def number(self, value, decimals=0):  # hot
-        """The payload is value / 10**decimals, in the format that was negotiated.
+        """Write value / 10**decimals as payload, in the negotiated format.
 
-        text and JSON: 36.62 for (3662, 2). CBOR: an integer, or a decimal fraction (tag 4).
-        -2**30 < value < 2**30, decimals: 0 to 10; allocates nothing.
+        Text and JSON: 36.62 for (3662, 2). CBOR: an integer, or a decimal fraction (tag 4).
+        -2**30 < value < 2**30, decimals: 0 to 10; allocates nothing. Raise ValueError beyond.
         """
         if not 0 <= decimals <= _DECIMALS_MAX:
             raise ValueError("decimals: 0 to 10")
@@ -159,14 +163,14 @@ class ResponseBuilder:
         fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = end - start
 
     def boolean(self, flag):  # hot
-        """The payload is a truth value: `1` or `0` as text, a JSON or CBOR boolean."""
+        """Write a truth value as payload: `1` or `0` as text, a JSON or CBOR boolean."""
         if not self.started:
             self.start()
         form = self.fields[FIELD_CONTENT_FORMAT]
         self.write((_TRUE if flag else _FALSE)[1 if form == JSON else 2 if form == CBOR else 0])
 
     def write(self, piece, start=0, length=-1):  # hot
-        """Append piece[start:start+length] to the payload; only what is in the window is kept."""
+        """Append piece[start:start+length] to the payload; only the wanted block is kept."""
         if not self.started:
             self.start()
         if length < 0:
@@ -177,24 +181,24 @@ class ResponseBuilder:
         append_payload(self.buffer, piece, start, length, fields)
 
     def part(self, piece, total):
-        """The payload has `total` bytes; `piece` are those from `offset` on, `wanted` at most.
+        """Give a payload of `total` bytes by its bytes from `offset` on, `wanted` of them.
 
-        For what is too large or too slow to be written whole for each block: a file, a ring. Give
-        it an etag that changes with the content.
+        For content too large or slow to write whole for each block, such as a file. Set an etag
+        that changes with the content.
         """
         if not self.started:
             self.start()
         fields = self.fields
         if len(piece) < fields[FIELD_LIMIT] and fields[FIELD_SKIP] + len(piece) < total:
-            raise ValueError("part: all bytes that are wanted, where there are so many")
+            raise ValueError("part: give `wanted` bytes, or all that there are")
         fields[FIELD_TOTAL] = fields[FIELD_SKIP]
-        fields[FIELD_HASH] = ABSENT  # of the whole it is not known
+        fields[FIELD_HASH] = ABSENT  # not known of the whole payload
         append_payload(self.buffer, piece, 0, len(piece), fields)  # LIMIT bytes at most
         fields[FIELD_TOTAL] = total
         fields[FIELD_HASH] = ABSENT
 
     def set_payload(self, payload):  # hot
-        """The payload is the whole of these bytes, which are not copied."""
+        """Take these bytes as the whole payload; they are not copied."""
         if self.buffer is not self.tx:
             self.discard_partial()
         fields = self.fields
@@ -203,7 +207,7 @@ class ResponseBuilder:
         fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = _len(payload)
 
     def finish(self, view):  # hot
-        """Write the answer into tx: its length. What does not fit becomes 5.00."""
+        """Write the response into tx and return its length; what does not fit becomes 5.00."""
         self.started = False
         n = 0
         if self.extra_options:
@@ -230,16 +234,16 @@ class ResponseBuilder:
         )
 
     def _finish_slowly(self, view):
-        # options of two kinds: merge them in the order of their numbers
+        # merge fields and extra options in the order of their numbers
         fields = self.fields
         tx = self.tx
         if not serialize(tx, view.buf, self.index, fields, self.etag, self.payload_source, 1):
             return 0
-        n = compose.write_empty(tx, view.buf, view.index, fields[FIELD_CODE])
+        n = write_empty(tx, view.buf, view.index, fields[FIELD_CODE])
         options = list(self.extra_options or ())  # type: list
         if fields[FIELD_ETAG]:
             options.append((ETAG, self.etag))
-        for field, number in enumerate(_NUMBERS, FIELD_OBSERVE):
+        for field, number in enumerate(_OPTION_NUMBERS, FIELD_OBSERVE):
             if fields[field] != ABSENT:
                 options.append((number, fields[field]))
         writer = MessageBuilder(tx).resume(n)
@@ -256,20 +260,17 @@ class ResponseBuilder:
         return max(writer.payload(self.payload_source, fields[FIELD_PAYLOAD_START], length).n, 0)
 
 
-# What a handler fills in: an Answer without its bytes and numbers.
-
-
 class Response:
-    """The answer to the request at hand; setters hold for this answer only.
+    """The response as a handler fills it in; one serves all requests of a node.
 
-    One Reply serves every request of a node. number(), boolean(), write() and part() give the
-    payload without allocating: see Answer.
+    What is set holds for this response only. number(), boolean(), write() and part() give the
+    payload without allocating: see ResponseBuilder.
     """
 
     def __init__(self, builder):
-        self._answer = builder
-        self.negotiated = None  # the Content-Format that Accept asked for, None without Accept
-        # bound once: a method of ours would cost a frame more at each call
+        self._builder = builder
+        self.negotiated = None  # the Content-Format of Accept, None without Accept
+        # bound once: a method around each would cost a call more
         self.number = builder.number
         self.boolean = builder.boolean
         self.write = builder.write
@@ -277,19 +278,19 @@ class Response:
 
     @property
     def code(self):
-        """The response code, 0 while the default of the method stands."""
-        builder = self._answer
+        """The response code, 0 while the default of the method holds."""
+        builder = self._builder
         return builder.fields[FIELD_CODE] if builder.started else 0
 
     @code.setter
     def code(self, code):
-        fields = self._numbers()
+        fields = self._start()
         fields[FIELD_CODE] = code
 
     @property
     def content_format(self):
-        """The format that was negotiated; None when the answer has none."""
-        builder = self._answer
+        """The Content-Format, None for none."""
+        builder = self._builder
         form = (
             builder.fields[FIELD_CONTENT_FORMAT] if builder.started else builder.negotiated_format
         )
@@ -299,25 +300,25 @@ class Response:
 
     @content_format.setter
     def content_format(self, form):
-        fields = self._numbers()
+        fields = self._start()
         fields[FIELD_CONTENT_FORMAT] = ABSENT if form is None else form
 
     @property
     def max_age_s(self):
-        """Seconds for which the answer holds; None for the default of 60."""
-        builder = self._answer
+        """Max-Age in seconds, None for the default of 60."""
+        builder = self._builder
         fields = builder.fields if builder.started else builder.node.resource.fields
         return None if fields[FIELD_MAX_AGE] == ABSENT else fields[FIELD_MAX_AGE]
 
     @max_age_s.setter
     def max_age_s(self, seconds):
-        fields = self._numbers()
+        fields = self._start()
         fields[FIELD_MAX_AGE] = ABSENT if seconds is None else seconds
 
     @property
     def etag(self):
-        """The strong ETag of what is answered, at most 8 bytes; b"" for none."""
-        builder = self._answer
+        """The strong ETag of the representation, at most 8 bytes; b"" for none."""
+        builder = self._builder
         if not builder.started:
             return builder.node.resource.etag
         return builder.etag if builder.fields[FIELD_ETAG] else b""
@@ -326,42 +327,42 @@ class Response:
     def etag(self, etag):
         if len(etag) > 8:
             raise ValueError("an ETag has at most 8 bytes")
-        fields = self._numbers()
+        fields = self._start()
         fields[FIELD_ETAG] = len(etag)
-        self._answer.etag = etag
+        self._builder.etag = etag
 
     @property
     def offset(self):
-        """Where in the payload the part begins that is wanted; for part()."""
-        return self._answer.fields[FIELD_SKIP]
+        """Where in the payload the wanted part begins; for part()."""
+        return self._builder.fields[FIELD_SKIP]
 
     @property
     def wanted(self):
-        """How many bytes of the payload are wanted; for part()."""
-        return self._answer.fields[FIELD_LIMIT]
+        """Bytes of the wanted part; for part()."""
+        return self._builder.fields[FIELD_LIMIT]
 
     def location(self, *segments):
-        """Where a created resource lies (RFC 7252 section 5.10.7); the code becomes 2.01."""
-        self._more(LOCATION_PATH, segments)
+        """Name the path of a created resource (RFC 7252 section 5.10.7); the code becomes 2.01."""
+        self._add_options(LOCATION_PATH, segments)
 
     def location_query(self, *queries):
-        """The query part of the location."""
-        self._more(LOCATION_QUERY, queries)
+        """Name the query of the location."""
+        self._add_options(LOCATION_QUERY, queries)
 
-    def _numbers(self):
-        # To be called on its own: MicroPython makes a bound method for a call in an assignment's
-        # target.
-        builder = self._answer
+    def _start(self):
+        # Called in a statement of its own: in the target of an assignment MicroPython allocates a
+        # bound method.
+        builder = self._builder
         if not builder.started:
             builder.start()
         return builder.fields
 
-    def _more(self, number, values):
-        fields = self._numbers()
+    def _add_options(self, number, values):
+        fields = self._start()
         if fields[FIELD_CODE] == 0:
             fields[FIELD_CODE] = CREATED
-        if self._answer.extra_options is None:
-            self._answer.extra_options = []
+        if self._builder.extra_options is None:
+            self._builder.extra_options = []
         for value in values:
             value = value.encode() if isinstance(value, str) else value
-            self._answer.extra_options.append((number, value))
+            self._builder.extra_options.append((number, value))

@@ -54,7 +54,7 @@ class Esp32DeepSleep:
         return POWER_ON if cause == machine.PWRON_RESET else RESET
 
     def woken_by_lid(self):
-        """Return True if the lid woke the chip, None if that cannot be told."""
+        """Return True if the lid woke the chip, None if that is not known."""
         if self._lid_pin is None:
             return None
         if not self._has_ext0:

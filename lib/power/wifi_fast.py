@@ -1,16 +1,16 @@
-"""Joining a Wi-Fi network in a second: no scan, no DHCP, as long as nothing has changed.
+"""Joining a Wi-Fi network in a second: no scan and no DHCP as long as nothing has changed.
 
-Of the last whole join are kept: access point (BSSID), channel, address, mask, gateway and name
-server. With them a station needs neither to look for the access point nor to ask for an address.
-Two attempts of that kind in a row that fail, or an address that is a day old, bring a whole join.
+Access point (BSSID), channel, address, mask, gateway and name server of the last full join are
+kept. With them a station neither scans nor requests an address. After two fast attempts in a row
+that failed, or with an address that is a day old, a full join follows.
 
-The orders of calls that work:
+The order of calls differs by port:
 
-- ESP32: connect(ssid, key) writes a configuration of its own over the channel that
-  config(channel=) has set (github.com/micropython/micropython/pull/11819). So connect() comes once
-  with everything, is broken off, the channel is set, and connect() comes again without arguments.
-- RP2: connect() itself takes bssid= and channel=. The radio draws its current until deinit().
-- Both: an attempt starts with the radio switched off, country and host name are set before it is
+- ESP32: connect(ssid, key) overwrites the channel that config(channel=) has set
+  (github.com/micropython/micropython/pull/11819). So connect() is called with everything and
+  broken off, then the channel is set, then connect() is called again without arguments.
+- RP2: connect() itself takes bssid= and channel=. The radio draws current until deinit().
+- Both: an attempt starts with the radio switched off; country and host name are set before it is
   switched on, and the address after that.
 """
 
@@ -21,8 +21,8 @@ JOINING = 0
 FAILED = -1
 
 _MASK = const(0x3FFFFFFF)
-_FAST_MS = const(3000)  # a fast attempt that takes longer has failed
-_FULL_MS = const(10000)  # and so has a whole join, after its scan
+_FAST_MS = const(3000)  # limit of a fast attempt
+_FULL_MS = const(10000)  # limit of a full join, after its scan
 _TRIES = const(2)  # fast attempts in a row
 _LEASE_S = const(86400)
 _BYTES = const(28)
@@ -30,10 +30,14 @@ _VERSION = const(1)
 
 
 class FastJoin:
-    """network: the module; access: {"ssid", "password", "country"}; platform: sys.platform.
+    """A Wi-Fi link that is started and stopped at each wake.
 
-    hostname: for DHCP and mDNS; options: keywords for WLAN.config(); say: takes a line.
-    address: of the node while it is up; joins: how often it came up; fast_joins: and fast
+    network: the module; access: {"ssid", "password", "country"}; platform: sys.platform;
+    hostname: for DHCP and mDNS; options: keywords for WLAN.config(); say(line): writes to the log.
+
+    address: of the node while the link is up, else "".
+    joins, fast_joins: how often the link came up, and how often of these by a fast attempt.
+    fast: the current attempt is a fast one.
     """
 
     def __init__(self, network, access, hostname, platform, options=None, say=print):
@@ -72,10 +76,10 @@ class FastJoin:
             self._start_fast(self._point, self._net)
         else:
             self._start_full()
-            self._since_ms = -1  # the scan takes as long as it takes
+            self._since_ms = -1  # the time limit starts after the scan, which may take long
 
     def poll(self, now_ms, now_s):
-        """UP, JOINING or FAILED; after that start() again, or stop()."""
+        """Return UP, JOINING or FAILED; after FAILED call start() or stop()."""
         if self._wlan.isconnected():
             if not self.address:
                 self._joined(now_s)
@@ -89,7 +93,7 @@ class FastJoin:
         return FAILED
 
     def stop(self):
-        """The radio draws no current any more."""
+        """Switch the radio off, so that it draws no current."""
         self.address = ""
         if self._wlan is not None:
             self._radio_off()
@@ -143,17 +147,17 @@ class FastJoin:
     # Across a sleep
 
     def state(self):
-        """What a fast join needs, as bytes; b"" while nothing is known."""
+        """Return what a fast join needs as bytes; b"" if nothing is known."""
         if self._point is None or self._net is None:
             return b""
         out = bytes((_VERSION, min(self._failures, _TRIES), self._point[1])) + self._point[0]
         for number in self._net:
             out += packed(number)
-        # in minutes: a day is all that matters
+        # minutes are exact enough: the limit is a day
         return out + (self._leased_s // 60).to_bytes(3, "big")
 
     def restore(self, blob):
-        """Go on from what state() gave. False: it is not usable."""
+        """Restore what state() returned. Return False if it is not usable."""
         if len(blob) != _BYTES or blob[0] != _VERSION:
             return False
         self._failures = blob[1]
@@ -164,7 +168,7 @@ class FastJoin:
 
 
 def best(found, ssid):
-    """(bssid, channel) of the access point of that network which is heard best, or None."""
+    """Return (bssid, channel) of the network's access point with the best signal, or None."""
     strongest = None
     for point in found:
         if point[0] == ssid and (strongest is None or point[3] > strongest[3]):
@@ -173,5 +177,5 @@ def best(found, ssid):
 
 
 def packed(address):
-    """A numeric IPv4 address as 4 bytes."""
+    """Return a numeric IPv4 address as 4 bytes."""
     return bytes([int(part) for part in address.split(".")])

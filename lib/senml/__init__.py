@@ -1,19 +1,19 @@
 """SenML packs in JSON and CBOR, written piece by piece into a sink (RFC 8428).
 
-    pack = Pack("urn:dev:mac:a0b1c2fffed3e4f5:")    at set-up: names are checked and spelled
+    pack = Pack("urn:dev:mac:a0b1c2fffed3e4f5:")    at set-up: names are checked and encoded
     TEMP = pack.field("temp", "Cel")
     ...
-    pack.begin(reply, CBOR, 1)
+    pack.begin(response, CBOR, 1)
     pack.number(TEMP, 3662, 2)                      36.62 Cel
     pack.end()
 
-A sink is what has write(piece, start=0, length=-1): the reply of a CoAP handler, so that a pack
-goes through block-wise transfer in pieces, or a Buffer. Numbers are integers with a place for the
-point, as floats live on the heap; in CBOR they are integers and decimal fractions (tag 4). From
-begin() to end() nothing is allocated.
+A sink has write(piece, start=0, length=-1): the response of a CoAP handler, so that a pack may be
+larger than a datagram (block-wise transfer), or a Buffer. A number is an integer and a count of
+decimals, since floats are allocated on the heap; in CBOR it is an integer or a decimal fraction
+(tag 4). From begin() to end() nothing is allocated.
 
-A pack is an array of definite length, as section 6 demands of all but streams (SensML): begin()
-takes the number of records.
+A pack is an array of definite length, as section 6 requires except for streams (SensML): begin()
+takes the number of records. How a record begins is compiled to machine code, begin_record().
 """
 
 from array import array
@@ -28,8 +28,8 @@ CBOR = 112
 
 NAME_MAX = 127  # characters of a name, and of a base name
 UNIT_MAX = 23
-_JSON_BYTES = const(3)  # where names and units say how long they are in JSON
-# Labels in CBOR (table 4), as they are written
+_JSON_BYTES = const(3)  # index of the length in JSON, in what _entries() returns
+# Encoded labels in CBOR (table 4)
 _BASE_NAME = const(0x21)  # -2
 _BASE_UNIT = const(0x23)  # -4
 _NAME = const(0)
@@ -38,7 +38,7 @@ _UNIT = const(1)
 _NEGATIVE = const(0x20)
 _TEXT = const(0x60)
 _MEMBERS = {_BASE_NAME: b'"bn":"', _BASE_UNIT: b'"bu":"', _NAME: b'"n":"', _UNIT: b'"u":"'}
-# Labels of times and values and what goes with them, in CBOR and JSON, each behind its length
+# Labels of times and values and what follows them, in CBOR and JSON, each after its length
 _BASE_TIME = (b"\x01\x22", b'\x05"bt":')  # -3
 _TIME = (b"\x01\x06", b'\x04"t":')
 _NUMBER = (b"\x01\x02", b'\x04"v":')
@@ -46,39 +46,40 @@ _TRUE = (b"\x02\x04\xf5", b'\x0a"vb":true}')
 _FALSE = (b"\x02\x04\xf4", b'\x0b"vb":false}')
 _STRING = (b"\x01\x03", b'\x06"vs":"')
 _DECIMALS_MAX = const(18)
-_SMALL = const(1 << 30)  # from here on a number is not for machine code
-# Bytes beside names and units: brackets, two times, a label, and a sign, 19 digits and a point
+_SMALL = const(1 << 30)  # from here on too large for machine code
+# Bytes besides names and units: brackets, two times, a label, and a sign, 19 digits and a point
 _ROOM = const(96)
 _HEX = b"0123456789abcdef"
 _NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-:./_"
-_FIRST_CHARS = const(62)  # those of them that a name may begin with
+_FIRST_CHARS = const(62)  # of these a name may begin with
 
-# The ints of a pack that is being written
+# Indices of Pack._state while a pack is written
 _FORM = const(0)  # CBOR or JSON
-_FIRST = const(1)  # no record has been begun
-_LEFT = const(2)  # records that are still to come
-_AT = const(3)  # where the next record goes in the scratch
-_LONGEST = const(4)  # bytes of a field in JSON, for which the scratch has room
+_FIRST = const(1)  # no record has begun
+_LEFT = const(2)  # records still to come
+_AT = const(3)  # offset of the next record in the scratch
+_LONGEST = const(4)  # bytes of the longest field in JSON for which the scratch has room
 _STATE = const(5)
 
-# Where in the scratch things lie: the base time from 0 on
+# Offsets in the scratch; the base time is at 0
 _TIME_AT = const(28)
 _START = const(56)  # of records
-_FULL = const(120)  # from here on they must be given to the sink; room for a record is behind it
+_FULL = const(120)  # from here on the sink gets them; after it there is room for one record
 
-_CBOR = const(0)  # forms, as they index what is spelled in both
+_CBOR = const(0)  # indices of a pair (CBOR, JSON)
 _JSON = const(1)
-_ENTRIES = const(5)  # where what opening() is given as base and names has its bytes
+_ENTRIES = const(5)  # offset of the bytes in what _entries() returns
 
 _len = len
-_type = type  # found at once: the names that are built in are searched one by one
+_type = type  # module globals: builtin lookup is slower
 
 
 class Pack:
-    """Writes one pack after the other, all with the same base name and base unit.
+    """A writer of packs, one after the other, all with the same base name and base unit.
 
-    base_name: goes before the names of all fields; together they are to be unique in the world.
-    base_unit: of fields without one. Raises ValueError for what section 4.5 does not allow.
+    base_name: prefix of the names of all fields; the result must be globally unique.
+    base_unit: unit of fields without one.
+    Raises ValueError for what section 4.5 does not allow.
     """
 
     def __init__(self, base_name="", base_unit=""):
@@ -91,9 +92,9 @@ class Pack:
         self._sink = None
 
     def field(self, name="", unit=""):
-        """What number(), boolean() and string() take: a name and a unit, spelled out.
+        """Return a name and a unit in the form that number(), boolean() and string() take.
 
-        Raises ValueError when base name and name make no good name, or the unit is not plain.
+        Raises ValueError if base name and name make no valid name, or for an invalid unit.
         """
         whole = self.base_name + name
         if not whole:
@@ -102,43 +103,44 @@ class Pack:
         _check_unit(unit)
         field = _entries((_NAME, name), (_UNIT, unit))
         needed = _FULL + self._base[_JSON_BYTES] + field[_JSON_BYTES] + _ROOM
-        if len(self._scratch) < needed:  # a pack may be on its way
+        if len(self._scratch) < needed:  # in place: a pack may be half written
             self._scratch += bytes(needed - len(self._scratch))
             self._state[_LONGEST] = field[_JSON_BYTES]
         return field
 
     def begin(self, sink, form, records, time_s=0):  # hot
-        """Begin a pack of so many records in the format JSON or CBOR.
+        """Begin a pack of `records` records. form: JSON or CBOR.
 
-        time_s: base time; below 2**28 relative to now, so negative for the past (section 4.5.3).
+        time_s: base time; below 2**28 relative to now, negative for the past (section 4.5.3).
+        Raises ValueError.
         """
         if form != JSON and form != CBOR:
             raise ValueError("form: senml.JSON (110) or senml.CBOR (112)")
         if not 0 < records <= 0xFFFF:
             raise ValueError("records: a pack has at least one, and at most 65535")
         self._sink = sink
-        start(self._state, self._scratch, _CBOR if form == CBOR else _JSON, records)
+        begin_pack(self._state, self._scratch, _CBOR if form == CBOR else _JSON, records)
         if time_s:
-            self._spell_time(0, time_s, _BASE_TIME)
+            self._write_time(0, time_s, _BASE_TIME)
 
     def number(self, field, value, decimals=0, time_s=0):  # hot
-        """A record with a number: value / 10**decimals, where value has at most 63 bits.
+        """Write a record with the number value / 10**decimals; value has at most 63 bits.
 
-        time_s: when it was measured, added to the base time.
+        time_s: time of measurement, added to the base time. Raises ValueError.
         """
         if not 0 <= decimals <= _DECIMALS_MAX:
             raise ValueError("decimals: 0 to 18")
         if not -1 <= value >> 63 <= 0:
             raise ValueError("value: at most 63 bits")
         at = self._open(field, time_s, _NUMBER)
-        self._state[_AT] = self._spell(at, value, decimals)
+        self._state[_AT] = self._write_number(at, value, decimals)
 
     def boolean(self, field, flag, time_s=0):  # hot
-        """A record with a truth value."""
+        """Write a record with a boolean. Raises ValueError."""
         self._open(field, time_s, _TRUE if flag else _FALSE)
 
     def string(self, field, text, time_s=0):  # hot
-        """A record with a text: UTF-8 bytes, or a str at the cost of a copy."""
+        """Write a record with a string: UTF-8 bytes, or a str, which is copied."""
         if isinstance(text, str):
             text = text.encode()
         at = self._open(field, time_s, _STRING)
@@ -153,10 +155,10 @@ class Pack:
             self._sink.write(b'"}')
 
     def end(self):  # hot
-        """The pack is complete. Raises ValueError when records are missing."""
+        """End the pack. Raises ValueError if records are missing."""
         state = self._state
         if state[_LEFT]:
-            raise ValueError("records: begin() was told of more; tell it how many there are")
+            raise ValueError("records: fewer than begin() was given")
         at = state[_AT]
         if state[_FORM] == _JSON:
             self._scratch[at] = 0x5D  # ]
@@ -170,52 +172,52 @@ class Pack:
         self._sink.write(self._scratch, _START, at)
 
     def _open(self, field, time_s, label):  # hot
-        """Put all of a record but its value into the scratch: where that goes."""
+        """Write a record up to its value into the scratch; return the offset of the value."""
         if _type(field) is not bytearray or _len(field) < _ENTRIES:
             raise ValueError("field: make it with pack.field(), at set-up")
         if time_s:
-            self._spell_time(_TIME_AT, time_s, _TIME)
+            self._write_time(_TIME_AT, time_s, _TIME)
         label = label[self._state[_FORM]]
-        at = opening(self._scratch, self._state, self._base, field, label)
+        at = begin_record(self._scratch, self._state, self._base, field, label)
         if at < 0:
             self._flush()
-            at = opening(self._scratch, self._state, self._base, field, label)
+            at = begin_record(self._scratch, self._state, self._base, field, label)
         if at == 0:
-            self._complain(field)
+            self._raise_misuse(field)
         return at
 
-    def _complain(self, field):  # hot
+    def _raise_misuse(self, field):  # hot
         if self._state[_LEFT]:
             raise ValueError("field: make it with the field() of this pack, at set-up")
-        raise ValueError("records: begin() was told of fewer; tell it how many there are")
+        raise ValueError("records: more than begin() was given")
 
-    def _spell_time(self, at, time_s, label):  # hot
-        """Put a time, as an entry of its own, into the scratch, behind its length in bytes."""
+    def _write_time(self, at, time_s, label):  # hot
+        """Write a time, as an entry of a map, into the scratch, after its length in bytes."""
         if not -1 <= time_s >> 63 <= 0:
             raise ValueError("time_s: at most 63 bits")
         label = label[self._state[_FORM]]
         end = label[0]
         copy(self._scratch, at + 1, label, 1, end)
-        end = self._spell(at + 1 + end, time_s, 0)
+        end = self._write_number(at + 1 + end, time_s, 0)
         if self._state[_FORM] == _JSON:
             self._scratch[end - 1] = 0x2C  # ,
         self._scratch[at] = end - at - 1
 
-    def _spell(self, at, value, decimals):  # hot
-        """Put value / 10**decimals into the scratch: where it ends.
+    def _write_number(self, at, value, decimals):  # hot
+        """Write value / 10**decimals into the scratch; return the offset of its end.
 
-        In CBOR it is an integer or a decimal fraction, in JSON a number and a brace.
+        In CBOR it is an integer or a decimal fraction, in JSON a number and the closing brace.
         """
         if not -_SMALL < value < _SMALL:
-            return self._spell_large(at, value, decimals)
+            return self._write_large(at, value, decimals)
         if self._state[_FORM] == _CBOR:
             return write_cbor_number(self._scratch, at, value, decimals)
         at = write_decimal(self._scratch, at, value, decimals)
         self._scratch[at] = 0x7D
         return at + 1
 
-    def _spell_large(self, at, value, decimals):  # hot
-        """As _spell(), for what is too large for machine code."""
+    def _write_large(self, at, value, decimals):  # hot
+        """Do as _write_number(), for numbers too large for machine code."""
         if self._state[_FORM] == _CBOR:
             return _fraction(self._scratch, at, value, decimals)
         at = _decimal(self._scratch, at, value, decimals)
@@ -223,7 +225,7 @@ class Pack:
         return at + 1
 
     def _write_escaped(self, text):  # hot
-        """What JSON wants escaped as \\u00xx, all else as it is."""
+        """Write a text with the characters that JSON requires to be escaped as \\u00xx."""
         start = i = 0
         while i < len(text):
             byte = text[i]
@@ -239,9 +241,9 @@ class Pack:
 
 
 class Buffer:
-    """A sink: the first `n` bytes of `buf` are written; n stays -1 once something did not fit.
+    """A sink in memory: `n` bytes of `buf` are written; n is -1 once a write did not fit.
 
-    Set n to 0 to begin anew.
+    Set n to 0 to start over.
     """
 
     def __init__(self, buf):
@@ -249,6 +251,7 @@ class Buffer:
         self.n = 0
 
     def write(self, piece, start=0, length=-1):  # hot
+        """Append bytes of `piece`, without a length to its end."""
         if length < 0:
             length = len(piece) - start
         if self.n < 0 or self.n + length > len(self.buf):
@@ -260,7 +263,7 @@ class Buffer:
 
 
 def _fraction(into, at, value, decimals):
-    """As compose.fraction(), of any 63 bits."""
+    """Do as codec.write_cbor_number(), for 63 bits."""
     if decimals:
         at = write_cbor_number(into, at, 0, decimals) - 1
     if value < 0:
@@ -269,7 +272,7 @@ def _fraction(into, at, value, decimals):
 
 
 def _decimal(into, at, value, decimals):
-    """As compose.decimal(), of any 63 bits."""
+    """Do as codec.write_decimal(), for 63 bits."""
     if value < 0:
         into[at] = 0x2D
         at += 1
@@ -295,7 +298,7 @@ def _decimal(into, at, value, decimals):
 
 
 def _head(into, at, major, n):
-    """The head of a CBOR item, major type and argument, at into[at]: its end."""
+    """Write the head of a CBOR item, major type and argument, at into[at]; return its end."""
     if n < 24:
         into[at] = major | n
         return at + 1
@@ -330,8 +333,10 @@ def _check_unit(unit):
 
 
 def _entries(*texts):
-    """Entries of a map in CBOR, and in JSON each with a comma, as opening() takes them: one object
-    of few bytes, for a board has many. Empty texts are left out.
+    """Return entries of a map, (label, text) each, as begin_record() takes them; skip empty texts.
+
+    It is one bytearray, since a board has many: the number of entries; their length in CBOR and
+    how much of that comes before the base time; the same two in JSON; the bytes of CBOR and JSON.
     """
     count = 0
     first = (0, 0)
@@ -347,12 +352,9 @@ def _entries(*texts):
     return bytearray(bytes((count, len(cbor), first[0], len(json), first[1])) + cbor + json)
 
 
-# How a record of a SenML pack begins, compiled to machine code (RFC 8428 sections 5 and 6).
-
-
 @micropython.viper
-def start(s: ptr32, scratch: ptr8, form: int, records: int):
-    """A pack of so many records begins, as yet without a base time."""
+def begin_pack(s: ptr32, scratch: ptr8, form: int, records: int):
+    """Set the state to the beginning of a pack without a base time."""
     s[_FORM] = form
     s[_FIRST] = 1
     s[_LEFT] = records
@@ -362,13 +364,12 @@ def start(s: ptr32, scratch: ptr8, form: int, records: int):
 
 
 @micropython.viper
-def opening(scratch: ptr8, s: ptr32, base: ptr8, names: ptr8, label: ptr8) -> int:
-    """Write all of a record but its value into the scratch: where that goes; -1: it is full, 0:
-    all records that were announced have been, or there is no room for such names.
+def begin_record(scratch: ptr8, s: ptr32, base: ptr8, names: ptr8, label: ptr8) -> int:
+    """Write a record up to its value into the scratch (RFC 8428 sections 5 and 6).
 
-    base, names: how many entries; of CBOR and then of JSON how many bytes, and how many of these
-    come before the base time; the bytes of CBOR, and those of JSON. label, and the times in the
-    scratch: how many bytes, and the bytes. Base and base time only go into the first record.
+    Return the offset of the value; -1 if the scratch is full; 0 if all records are written, or the
+    scratch has no room for such names. s: Pack._state; base, names: see _entries(); label, and the
+    times in the scratch: their length and bytes. Base and base time go into the first record only.
     """
     left = s[_LEFT]
     if left == 0 or names[1] > s[_LONGEST] or names[3] > s[_LONGEST]:

@@ -1,12 +1,12 @@
-"""Sensors: a bus or a pin goes in, small ints come out; none of them knows of a network.
+"""Sensors: they take a bus or a pin and return small ints; none of them uses the network.
 
-All of them have one shape, without a common ancestor:
+All have the same methods, without a common base class:
 
-    probe()   is it there? Starts it when it is; never raises.
-    read()    takes a measurement: a small int, or None while there is none to give.
-    sleep()   stops it, at the least current that it can draw.
-    unit      what `read()` counts, "mV" for instance; "" for a bare number.
+    probe()   start the sensor; return True if it is there. Never raises.
+    read()    measure; return a small int, or None while there is no value.
+    sleep()   stop the sensor, at the lowest current that it can draw.
+    unit      unit of what read() returns, for example "mV"; "" for a bare number.
 
-`read()` raises OSError when the sensor does not answer, and starts it anew the next time, so one
-that is plugged in late or was reset works again. Reading allocates nothing.
+`read()` raises OSError when the sensor does not respond, and starts it again at the next call: a
+sensor that is plugged in late or was reset works again. Reading allocates nothing.
 """

@@ -1,9 +1,9 @@
-"""LSM6DSOX: steps counted in hardware, acceleration, and motion. ST data sheet DS12814.
+"""LSM6DSOX: steps counted in hardware, acceleration, and motion (ST data sheet DS12814).
 
-An own reader, not micropython-lib's `lsm6dsox`, which is made for machine learning on the chip:
-it resets the chip whenever it is constructed, and with it the steps that were counted while the
-board slept; it starts the gyroscope, by far the hungriest part; it knows no wake-up on motion; and
-it gives floats and allocates on every register access, which an answer to a request must not do.
+micropython-lib's `lsm6dsox` is made for machine learning on the chip and does not fit: it resets
+the chip when it is constructed, and with it the steps counted while the board slept; it starts the
+gyroscope, which draws most of the current; it has no wake-up on motion; and it returns floats and
+allocates at every register access, which a response to a request must not do.
 """
 
 from micropython import const
@@ -16,12 +16,12 @@ _EMBEDDED_PAGE = const(0x80)
 _WHO_AM_I = const(0x0F)
 _IDENTITY = const(0x6C)
 _CTRL1_XL = const(0x10)
-_RATE_26_HZ_RANGE_4_G = const(0x28)  # 26 Hz is the least that the pedometer works with
+_RATE_26_HZ_RANGE_4_G = const(0x28)  # 26 Hz is the lowest rate of the pedometer
 _CTRL3_C = const(0x12)
 _WAKE_UP_SRC = const(0x1B)
 _WOKE = const(0x08)
 _TAP_CFG0 = const(0x56)
-_LATCH_CLEAR_ON_READ = const(0x41)  # and the slope filter: gravity does not count
+_LATCH_CLEAR_ON_READ = const(0x41)  # and the slope filter: gravity is ignored
 _TAP_CFG2 = const(0x58)
 _INTERRUPTS = const(0x80)
 _WAKE_UP_THS = const(0x5B)
@@ -39,9 +39,9 @@ _STEP_COUNTER_L = const(0x62)
 
 
 class Lsm6dsox(Chip):
-    """`read()` leaves the acceleration in `x_mg`, `y_mg`, `z_mg`; `read_steps()` counts on.
+    """An LSM6DSOX. x_mg, y_mg, z_mg: the acceleration at the last read().
 
-    A change beyond `wake_mg` raises the pin INT1 until `moved()` is asked.
+    A change of more than `wake_mg` raises the pin INT1 until moved() is called.
     """
 
     unit = "mg"
@@ -53,9 +53,10 @@ class Lsm6dsox(Chip):
         self._axes = bytearray(6)
         self._count = bytearray(2)
         self._steps = 0
-        self._last = -1
+        self._last = -1  # the chip's count at the last reading; -1: not read yet
 
     def start(self):
+        """Start accelerometer, pedometer and wake-up on INT1. Raises OSError."""
         self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
         self.expect(self.load_byte(_WHO_AM_I), _IDENTITY)
         self.store_byte(_CTRL3_C, _BLOCK_UPDATE_AUTO_INCREMENT)
@@ -69,12 +70,12 @@ class Lsm6dsox(Chip):
         self.store_byte(_EMB_FUNC_EN_A, _PEDOMETER)
         count = self._load_steps()
         if self._last < 0:
-            self._last = count  # what was counted before us is not ours
+            self._last = count  # steps from before the node's start
         elif count < self._last:
-            self._last = 0  # the chip has been reset, and counts from 0
+            self._last = 0  # the chip was reset and counts from 0
 
     def read(self):
-        """Take the acceleration: the milli-g of its strongest axis. Raises OSError."""
+        """Measure the acceleration; return that of the strongest axis in mg. Raises OSError."""
         self.wake()
         self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
         self.load(_OUTX_L_A, self._axes)
@@ -84,7 +85,7 @@ class Lsm6dsox(Chip):
         return max(abs(self.x_mg), abs(self.y_mg), abs(self.z_mg))
 
     def read_steps(self):
-        """Steps since the node started, over the chip's 16 bits. Raises OSError."""
+        """Return the steps since the node's start; the chip's 16 bits may wrap. Raises OSError."""
         self.wake()
         self.store_byte(_FUNC_CFG_ACCESS, _EMBEDDED_PAGE)
         count = self._load_steps()
@@ -93,13 +94,13 @@ class Lsm6dsox(Chip):
         return self._steps
 
     def moved(self):
-        """Was it moved since the last call? Then the pin falls again. Raises OSError."""
+        """Return True if there was motion since the last call; release INT1. Raises OSError."""
         self.wake()
         self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
         return self.load_byte(_WAKE_UP_SRC) & _WOKE != 0
 
     def sleep(self):
-        """Power down accelerometer and pedometer. Raises OSError."""
+        """Power accelerometer and pedometer down. Raises OSError."""
         self.store_byte(_FUNC_CFG_ACCESS, _USER_PAGE)
         self.store_byte(_CTRL1_XL, 0)
         self.ready = False

@@ -1,13 +1,13 @@
 """MAX30102: raw red and infrared light of a finger, from the chip's FIFO.
 
-An own reader: the published ones poll with sleeps and allocate a list a sample. What the light
-says of the pulse is in `sensors.ppg`.
+Published drivers poll with sleeps and allocate a list for each sample. sensors.ppg computes the
+pulse from the light.
 
     while oximeter.read():
         pulse.add(oximeter.red, oximeter.infrared)
 
-Nobody needs to be awake while the FIFO fills: `BATCH_MS` is how often to empty it, three quarters
-of what it holds. It is read in bursts of eight samples.
+The core may sleep while the FIFO fills: empty it every BATCH_MS, when it is three quarters full.
+It is read in bursts of eight samples.
 """
 
 from micropython import const
@@ -41,10 +41,12 @@ BATCH_MS = _SLOTS * 3 // 4 * 1000 // SAMPLES_PER_S
 
 
 class Max30102(Chip):
-    """`led_ma_x5` is the LED current in fifths of a milliampere: 36 is 7.2 mA.
+    """A MAX30102. red, infrared: the sample of the last read().
 
-    `lost` counts the samples that the FIFO dropped because nobody read it for 0.64 s. `sparing`,
-    set before wake(), makes as many samples of an eighth of the light: enough to see a finger.
+    led_ma_x5: the LED current in fifths of a milliampere: 36 is 7.2 mA.
+    lost: how many samples the FIFO dropped because it was not read for 0.64 s.
+    sparing: when True at wake(), the same rate of samples takes an eighth of the light, which is
+    enough to detect a finger.
     """
 
     unit = ""
@@ -60,15 +62,16 @@ class Max30102(Chip):
         self._pointers = bytearray(3)
         self._one = bytearray(_SAMPLE)
         self._burst = bytearray(_SAMPLE * _BURST)
-        self._samples = self._one  # what was read last, and where in it the next sample is
+        self._samples = self._one  # read last; _at: offset of the next sample in it
         self._at = _SAMPLE
 
     def start(self):
+        """Reset and configure the chip, with an empty FIFO. Raises OSError."""
         self.expect(self.load_byte(_PART_ID), _IDENTITY)
         self.store_byte(_MODE_CONFIG, _RESET)
         polls = _RESET_POLLS
         while self.load_byte(_MODE_CONFIG) & _RESET and polls:
-            polls -= 1  # takes the chip less than a millisecond, as long as one such poll
+            polls -= 1  # a reset takes less than 1 ms, as long as one such poll
         if self.sparing:
             self.store_byte(_FIFO_CONFIG, _SINGLE_ROLLOVER)
             self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_50_WIDTH_411)
@@ -79,12 +82,12 @@ class Max30102(Chip):
         self.store_byte(_LED2_PA, self.led_ma_x5)
         self.store(_FIFO_WR_PTR, b"\0\0\0")
         self.store_byte(_MODE_CONFIG, _MODE_SPO2)
-        self._forget()
+        self._clear()
 
     def read(self):
-        """Take the next sample into `red` and `infrared`: 1, or None when the FIFO is empty.
+        """Read the next sample into `red` and `infrared`; return 1, or None if there is none.
 
-        Raises OSError when the chip does not answer.
+        Raises OSError if the chip does not respond.
         """
         if self._at == len(self._samples) and not self._fetch():
             return None
@@ -96,17 +99,17 @@ class Max30102(Chip):
         return 1
 
     def sleep(self):
-        """LEDs off, registers kept. Raises OSError."""
+        """Switch the LEDs off; the registers are kept. Raises OSError."""
         self.store_byte(_MODE_CONFIG, _SHUTDOWN)
         self.ready = False
-        self._forget()
+        self._clear()
 
     def _fetch(self):
-        """Read what fits of the samples that wait; False when there are none."""
+        """Read one sample or a burst from the FIFO; return False if it is empty."""
         if self._waiting == 0 or not self.ready:
-            self._forget()
+            self._clear()
             self.wake()
-            self._waiting = self._count()
+            self._waiting = self._read_count()
             if self._waiting == 0:
                 return False
         samples = self._burst if self._waiting >= _BURST else self._one
@@ -116,11 +119,11 @@ class Max30102(Chip):
         self._at = 0
         return True
 
-    def _forget(self):
+    def _clear(self):
         self._waiting = 0
         self._at = len(self._samples)
 
-    def _count(self):
+    def _read_count(self):
         pointers = self._pointers
         self.load(_FIFO_WR_PTR, pointers)
         waiting = (pointers[0] - pointers[2]) & (_SLOTS - 1)

@@ -1,7 +1,7 @@
-"""MAX30205: temperature of skin to 0.1 K. Maxim data sheet 19-8505.
+"""MAX30205: skin temperature to 0.1 K (Maxim data sheet 19-8505), without allocation.
 
-An own reader: two registers, and no allocation. The chip has no identity to ask for; it is told
-from others at the same addresses by the limit that its overtemperature output has at power-on.
+The chip has no identity register. It is told from others at the same addresses by the limit of its
+overtemperature output after power-on.
 """
 
 from micropython import const
@@ -19,6 +19,8 @@ _CONVERSION_MS = const(50)
 
 
 class Max30205(Chip):
+    """A MAX30205."""
+
     unit = "mCel"
 
     def __init__(self, i2c, address=0x48):
@@ -28,13 +30,14 @@ class Max30205(Chip):
         self._converted = False
 
     def start(self):
+        """Start continuous conversion. Raises OSError."""
         self.expect(self._load_word(_T_OS), _T_OS_RESET)
         self.store_byte(_CONFIGURATION, _CONTINUOUS)
         self._started_ms = ticks_ms()
         self._converted = False
 
     def read(self):
-        """Milli-degrees Celsius; None before the first conversion. Raises OSError."""
+        """Return the temperature in mCel; None before the first conversion. Raises OSError."""
         self.wake()
         raw = self._load_word(_TEMPERATURE)
         if not self._converted:
@@ -43,7 +46,7 @@ class Max30205(Chip):
             self._converted = True
         if raw >= 0x8000:
             raw -= 0x10000
-        return (raw * 125 + 16) >> 5  # 3.90625 m-Celsius a step
+        return (raw * 125 + 16) >> 5  # 1/256 degree each
 
     def sleep(self):
         """Stop converting. Raises OSError."""

@@ -1,10 +1,10 @@
-"""Heart rate and oxygen saturation: a MAX30102 and what `sensors.ppg` makes of its light.
+"""Heart rate and oxygen saturation from a MAX30102, computed by sensors.ppg.
 
-Call `sample()` every BATCH_MS; after 0.6 s without it the sensor's FIFO overflows and the pulse
-starts anew. Set `pulse.moving` while an accelerometer says that the wearer moves.
+Call sample() every BATCH_MS; after 0.64 s without a call the sensor's FIFO overflows and the pulse
+detection restarts. Set `pulse.moving` while an accelerometer reports that the wearer moves.
 
-Ten seconds without a finger, and the light goes off but for a glimpse every three seconds, which
-takes a fiftieth of its current: it is back three seconds after the finger.
+After ten seconds without a finger the light is switched off and on again for one batch every three
+seconds, which takes a fiftieth of the current. A finger is thus noticed after three seconds.
 For interest and for sport, not a medical device.
 """
 
@@ -15,72 +15,74 @@ from micropython import const
 from sensors.max30102 import BATCH_MS, SAMPLES_PER_S, Max30102
 from sensors.ppg import Pulse
 
-_PAUSE_MS = const(5000)  # until a sensor that failed is asked again
-_AWAY_MS = const(10_000)  # without a finger, until the light goes off
-_DARK = const(4)  # calls of sample() in the dark, between two glimpses
+_PAUSE_MS = const(5000)  # until a sensor that failed is tried again
+_AWAY_MS = const(10_000)  # without a finger, until the light is switched off
+_DARK = const(4)  # calls of sample() with the light off, between two batches with light
 
 
 class Oximeter:
+    """An oximeter on an I2C bus. light: the Max30102; pulse: the Pulse."""
+
     unit = "beat/min"
 
     def __init__(self, i2c):
         self.light = Max30102(i2c)
         self.pulse = Pulse(SAMPLES_PER_S)
         self._lost = 0
-        self._pause = 0
+        self._pause = 0  # calls of sample() until the sensor is tried again
         self._away = 0  # calls of sample() without a finger
-        self._dark = 0  # that are left in the dark
+        self._dark = 0  # calls of sample() until the light is switched on
 
     def probe(self):
-        """Is the sensor there? Starts it when it is."""
+        """Start the sensor; return True if it is there."""
         return self.light.probe()
 
     def sample(self, now_ms=0):
-        """Take what the sensor has collected; never raises. The argument is a timer's."""
+        """Process the samples in the FIFO. Never raises. now_ms, passed by timers, is not used."""
         if self._pause:
             self._pause -= 1  # a bus that hangs costs its timeout each time
             return
         try:
             if self._dark:
-                self._wait()
+                self._stay_dark()
             else:
                 self._drain()
-                self._spare()
+                self._adapt_light()
         except OSError:
             self._pause = _PAUSE_MS // BATCH_MS
             self._dark = 0
             self.pulse.restart()
 
     def read(self):
-        """Beats a minute, as heart_rate()."""
+        """Return heart_rate()."""
         return self.heart_rate()
 
     def heart_rate(self):
-        """Beats a minute; None without a finger, or a pulse to tell. Raises OSError."""
-        self._answering()
+        """Return beats per minute; None without a finger or a clear pulse. Raises OSError."""
+        self._require_sensor()
         return self.pulse.heart_rate()
 
     def spo2(self):
-        """Oxygen saturation in percent; None where it cannot be told. Raises OSError."""
-        self._answering()
+        """Return the oxygen saturation in percent; None if it is not known. Raises OSError."""
+        self._require_sensor()
         return self.pulse.spo2()
 
     def sleep(self):
-        """LEDs off. Raises OSError."""
+        """Switch the LEDs off. Raises OSError."""
         self.pulse.restart()
         self.light.sleep()
 
-    def _answering(self):
+    def _require_sensor(self):
         if not self.light.ready and not self._dark:
             raise OSError(ENODEV, "no sensor")
 
-    def _wait(self):
+    def _stay_dark(self):
         self._dark -= 1
         if self._dark == 0:
             self.light.wake()
 
-    def _spare(self):
-        """Have the light on only while there is a finger to shine on."""
+    def _adapt_light(self):
+        """Use full light only while there is a finger."""
         light = self.light
         if self.pulse.finger:
             self._away = 0

@@ -1,11 +1,11 @@
 """A contact on a GPIO: the reed switch of a door or window, or the lid switch of the housing.
 
-Debounced without a timer: every interrupt notes how long the level before it had lasted, and a
-level counts once it lasted `debounce_ms`. So an opening and closing that the application was too
-busy to see is counted, both edges of it, and a contact that bounces is counted once.
+It is debounced without a timer: each interrupt checks how long the previous level lasted, and a
+level is valid after `debounce_ms`. Thus both edges are counted when a contact opens and closes
+while the application is busy, and a contact that bounces is counted once.
 
     door = Reed(Pin(14, Pin.IN))
-    if door.poll():                       # from the main loop or a timer, now and then
+    if door.poll():                       # from the main loop or a timer
         print(door.is_open(), door.edges)
 """
 
@@ -17,9 +17,10 @@ _COUNTER_MASK = const(0x3FFFFFFF)
 
 
 class Reed:
-    """`open_level` is the pin's level while the contact is apart: 1 with a pull-up resistor.
+    """A contact on a pin, a machine.Pin.
 
-    `edges` counts the openings and closings since the start, modulo 2**30.
+    open_level: the pin's level while the contact is open: 1 with a pull-up resistor.
+    edges: openings and closings since the start, modulo 2**30.
     """
 
     unit = ""
@@ -33,56 +34,56 @@ class Reed:
         self._polling = False
         self._interrupted = False
         self._since_ms = ticks_ms()
-        self._level = pin.value()  # at the last edge
-        self._state = self._level  # the last that lasted
-        pin.irq(handler=self._edge, trigger=pin.IRQ_RISING | pin.IRQ_FALLING)
+        self._level = pin.value()  # since the last edge
+        self._state = self._level  # debounced
+        pin.irq(handler=self._interrupt, trigger=pin.IRQ_RISING | pin.IRQ_FALLING)
 
     def probe(self):
-        """True: a contact cannot be told from a wire."""
+        """Return True: a contact cannot be told from a wire."""
         return True
 
     def read(self):
-        """1 while open, 0 while closed."""
+        """Return 1 while open, 0 while closed."""
         return 1 if self.is_open() else 0
 
     def is_open(self):
-        """The debounced state."""
+        """Return True if the debounced state is open."""
         if self._level != self._state:
-            self._look()
+            self._update()
         return self._state == self.open_level
 
     def poll(self):
-        """Has the contact opened or closed, even both, since the last poll?"""
+        """Return True if the contact opened, closed or did both since the last poll."""
         if self._level != self._state or self.pin.value() != self._level:
-            self._look()
+            self._update()
         if self._changed:
             self._changed = False
             return True
         return False
 
     def sleep(self):
-        """Listen no more; the level can still be read."""
+        """Stop the interrupt; the level can still be read."""
         self.pin.irq(handler=None)
 
-    def _edge(self, _pin):
-        # An interrupt may come between any two steps of _look(), which then sees to it.
+    def _interrupt(self, _pin):
+        # An interrupt may come between any two steps of _update(), which then handles the edge.
         if self._polling:
             self._interrupted = True
         else:
-            self._note()
+            self._on_edge()
 
-    def _look(self):
+    def _update(self):
         self._polling = True
         if self.pin.value() != self._level:
-            self._note()  # an edge whose interrupt is still to come, or was lost
+            self._on_edge()  # an edge whose interrupt is pending or was lost
         else:
             self._settle(ticks_ms())
         self._polling = False
         if self._interrupted:
             self._interrupted = False
-            self._note()
+            self._on_edge()
 
-    def _note(self):
+    def _on_edge(self):
         now_ms = ticks_ms()
         self._settle(now_ms)
         self._level = self.pin.value()
@@ -92,7 +93,7 @@ class Reed:
         if self._level == self._state:
             return
         lasted_ms = span_ms(self._since_ms, now_ms)
-        if lasted_ms >= self.debounce_ms or lasted_ms < 0:  # below 0: for over six days
+        if lasted_ms >= self.debounce_ms or lasted_ms < 0:  # below 0: more than six days
             self._state = self._level
             self.edges = (self.edges + 1) & _COUNTER_MASK
             self._changed = True

@@ -16,10 +16,10 @@ _now_ms = getattr(time, "ticks_ms", _host_ms)
 
 
 def ticks_ms():
-    """Milliseconds since some moment, modulo 2**30."""
+    """Return the milliseconds of a monotonic clock, modulo 2**30."""
     return _now_ms() & _MASK
 
 
 def span_ms(since, until):
-    """Milliseconds from `since` to `until`, -2**29 to 2**29 - 1."""
+    """Return the milliseconds from `since` to `until`, -2**29 to 2**29 - 1."""
     return ((until - since + _HALF) & _MASK) - _HALF

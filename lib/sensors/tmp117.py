@@ -1,7 +1,4 @@
-"""TMP117: temperature to 0.1 K, for skin and air. TI data sheet SNOSD82.
-
-An own reader: two registers, and no allocation.
-"""
+"""TMP117: skin or air temperature to 0.1 K (TI data sheet SNOSD82), without allocation."""
 
 from micropython import const
 
@@ -10,13 +7,15 @@ from sensors.driver import Chip
 _TEMPERATURE = const(0x00)
 _CONFIGURATION = const(0x01)
 _DEVICE_ID = const(0x0F)
-_IDENTITY = const(0x117)  # bits 11:0; those above are the revision
-_CONTINUOUS = b"\x02\x20"  # once a second, mean of eight conversions
+_IDENTITY = const(0x117)  # bits 11:0; the bits above are the revision
+_CONTINUOUS = b"\x02\x20"  # the mean of eight conversions every second
 _SHUTDOWN = b"\x06\x20"
 _NO_DATA = const(-32768)  # until the first conversion is done
 
 
 class Tmp117(Chip):
+    """A TMP117."""
+
     unit = "mCel"
 
     def __init__(self, i2c, address=0x48):
@@ -24,18 +23,19 @@ class Tmp117(Chip):
         self._word = bytearray(2)
 
     def start(self):
+        """Start continuous conversion. Raises OSError."""
         self.expect(self._load_word(_DEVICE_ID) & 0xFFF, _IDENTITY)
         self.store(_CONFIGURATION, _CONTINUOUS)
 
     def read(self):
-        """Milli-degrees Celsius; None before the first conversion. Raises OSError."""
+        """Return the temperature in mCel; None before the first conversion. Raises OSError."""
         self.wake()
         raw = self._load_word(_TEMPERATURE)
         if raw >= 0x8000:
             raw -= 0x10000
         if raw == _NO_DATA:
             return None
-        return (raw * 125 + 8) >> 4  # 7.8125 m-Celsius a step
+        return (raw * 125 + 8) >> 4  # 1/128 degree each
 
     def sleep(self):
         """Stop converting. Raises OSError."""

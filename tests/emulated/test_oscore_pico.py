@@ -159,7 +159,9 @@ def test_without_keys_what_changes_something_is_refused(pico):
         assert client.request(GET, path_options("/secret"))[1] == UNAUTHORIZED
         assert b"oscore: no keys\n" in client.get("/diag")
         assert json.loads(client.get("/config"))["heartbeat_s"]
-    assert b"OSCORE: no oscore.json: what changes something is refused" in pico.console.read()
+    assert (
+        b"OSCORE: no oscore.json: requests that change anything are refused" in pico.console.read()
+    )
 
 
 def test_without_keys_what_is_secured_is_not_listed(live):

@@ -233,7 +233,7 @@ def test_ppp_is_tried_again_after_a_refusal_and_after_a_loss():
     chain.run(100)
     chain.ppp.state, chain.ppp.needs = -5, 3  # lwIP gave up
     assert not chain.run(1000)
-    assert chain.ppp.log == ["connect"] and "no answer (error 5)" in chain.lines[0]
+    assert chain.ppp.log == ["connect"] and "no response (error 5)" in chain.lines[0]
     assert chain.run(2000) and chain.ppp.log == ["connect", "connect"]
     chain.ppp.state, chain.ppp.needs = -9, 3
     assert not chain.run(1000)
@@ -258,7 +258,7 @@ def test_bytes_for_ppp_are_fed_from_the_steps_of_udp():
 
     chain = Chain()
     chain.run(20)
-    chain.link.attend(FakeUdp())
+    chain.link.attach(FakeUdp())
     assert watched[0][0] == "uart"
     while not chain.ppp.isconnected():
         watched[0][1]("uart")
@@ -438,8 +438,8 @@ def test_log_lines_go_over_a_dedicated_serial_line():
     said = []
     line = Line([])
     line.say = said.append
-    tell = startup.teller(Node(), line)
+    tell = startup.make_logger(Node(), line)
     tell("up")
     line.shared = True
-    assert startup.teller(Node(), line) is print
+    assert startup.make_logger(Node(), line) is print
     assert said == ["up"]

@@ -58,9 +58,9 @@ class User:
 
     def opens(self, machine=None):
         machine = machine or Machine()
-        return recovery.Window(
+        return recovery.wait_for_user(
             machine, self.pressed, self.sleep_ms, self.lines.append, PATH
-        ).open()
+        )
 
 
 def gone(path=PATH):
@@ -156,9 +156,9 @@ def tried(steps):
 def test_settings_that_reach_the_gateway_are_confirmed():
     def steps():
         first = trial()
-        assert first.open
+        assert first.pending
         first.passed()
-        assert not first.open and not trial().open
+        assert not first.pending and not trial().pending
         assert read(SETTINGS + ".good") == b"one" and read(SECRETS + ".good") == b"net"
 
     tried(steps)
@@ -171,8 +171,8 @@ def test_settings_that_never_reach_the_gateway_are_rolled_back(path):
         before = read(path)
         put(path, b"worse")
         second = trial()
-        assert second.open and second.failed()
-        assert read(path) == before and not trial().open
+        assert second.pending and second.failed()
+        assert read(path) == before and not trial().pending
         assert not second.failed()
 
     tried(steps)

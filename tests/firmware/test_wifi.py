@@ -124,7 +124,7 @@ def test_failure_reason_is_logged(radio, answer, reason):
 @cases(Esp32Radio, PicoRadio)
 def test_hanging_join_times_out(radio):
     scene = Scene(radio, SILENT).play(20500)
-    assert scene.lines == ["Wi-Fi: no answer for 20 s; next try in 1 s"]
+    assert scene.lines == ["Wi-Fi: no response for 20 s; next try in 1 s"]
     assert scene.answer(UP).play(10000).link.up
 
 

@@ -125,7 +125,7 @@ def test_a_plain_pico(image, where):
                 assert b"</s/contact>" in links.payload and b"/wifi" not in links.payload
                 body = '{"name":"shed"}'
                 put = libcoapclient.request(f"{url}/config", "put", body, content_format=50)
-                assert put.reply.code == "2.04"
+                assert put.response.code == "2.04"
                 assert b'"shed"' in libcoapclient.request(f"{url}/config").payload
         finally:
             wire.close()

@@ -426,7 +426,7 @@ def test_broken_keys_go_nowhere(folder, board, content):
     "field, value, why",
     [
         ("secret", None, "secret: is missing"),
-        ("secret", "00" * 16, "secret: everybody knows"),
+        ("secret", "00" * 16, "secret: this one is public"),
         ("salt", 7, "salt: must be a text"),
         ("recipient_id", "00" * 9, "recipient_id: has at most"),
     ],

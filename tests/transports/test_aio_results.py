@@ -6,7 +6,7 @@ import os
 from coap.blockwise import Blockwise
 from coap.client import Client
 from coap.node import Node
-from coap.transports.aio import answer_to, serve_udp
+from coap.transports.aio import serve_udp, wait_for
 from coap.transports.udp import Udp, peer
 from support.features import text
 
@@ -46,11 +46,11 @@ async def between(work):
 
 def test_answers():
     async def work(client, address):
-        short = await answer_to(client.get(address, "v"))
+        short = await wait_for(client.get(address, "v"))
         assert (str(short), short.code, short.payload) == ("2.05", 0x45, b"open")
-        long = await answer_to(client.get(address, "long"))
+        long = await wait_for(client.get(address, "long"))
         assert long.payload == text(3000)
-        missing = await answer_to(client.get(address, "nothing"))
+        missing = await wait_for(client.get(address, "nothing"))
         assert str(missing) == "4.04" and missing.payload == b""
         assert not client.active_count
 
@@ -60,7 +60,7 @@ def test_answers():
 def test_two_at_a_time():
     async def work(client, address):
         first, second = await asyncio.gather(
-            answer_to(client.get(address, "v")), answer_to(client.get(address, "long"))
+            wait_for(client.get(address, "v")), wait_for(client.get(address, "long"))
         )
         assert first.payload == b"open" and second.payload == text(3000)
 
@@ -71,7 +71,7 @@ def test_nobody_answers():
     async def work(client, _address):
         call = client.get(peer("127.0.0.1", 9), "v")
         call.timeout_ms = 200
-        answer = await answer_to(call)
+        answer = await wait_for(call)
         assert str(answer) == "timeout" and answer.code == 0
 
     asyncio.run(between(work))
@@ -81,7 +81,7 @@ def test_a_cancelled_task_cancels_its_request():
     async def work(client, _address):
         call = client.get(peer("127.0.0.1", 9), "v")
         try:
-            await asyncio.wait_for(answer_to(call), 0.2)
+            await asyncio.wait_for(wait_for(call), 0.2)
         except asyncio.TimeoutError:
             assert not client.active_count
             return

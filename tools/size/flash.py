@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import build_mpy
 from fold import folded
@@ -27,7 +29,8 @@ print(" ".join(sorted(set(sys.modules) - before)))
 
 def mpy(arch=ARCH):
     """Return {path: bytes} of every module for one processor. Raises device.Problem."""
-    return build_mpy.compile_all(arch)
+    with tempfile.TemporaryDirectory() as build:  # of its own: others may compile meanwhile
+        return build_mpy.compile_all(arch, build=Path(build))
 
 
 def module_name(path):

@@ -1,12 +1,12 @@
-"""Peers as bytes and back, so that observers outlive a deep sleep.
+"""Peers as bytes and back, so that observers survive a deep sleep.
 
-A peer is packed bytes on unix, and on boards a tuple of host and port, with IPv6 perhaps of more
-numbers. Nothing else in the engine looks into one.
+A peer is packed bytes on unix, and on boards a tuple of host and port, with more numbers for IPv6.
+No other file looks into a peer.
 """
 
 
 def pack(peer):
-    """The peer as bytes. Raises ValueError for one that no transport of ours has."""
+    """Return the peer as bytes. Raise ValueError for one that no transport has."""
     if isinstance(peer, bytes):
         return b"b" + peer
     if isinstance(peer, str):
@@ -17,7 +17,7 @@ def pack(peer):
 
 
 def unpack(packed):
-    """The peer that pack() was given. Raises ValueError for anything else."""
+    """Return the peer that was given to pack(). Raise ValueError for other bytes."""
     kind, rest = packed[:1], packed[1:]
     if kind == b"b":
         return rest

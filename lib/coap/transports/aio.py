@@ -92,14 +92,15 @@ else:
             future.set_result(None)
 
 
-# Requests of a node that an asyncio task waits for, beside serve().
+# Requests of a node for which an asyncio task waits, beside serve():
 #
-# answer = await answer_to(node.client.get(peer("192.168.1.2"), "s/door"))
-# print(answer, answer.payload)
+#     result = await wait_for(node.client.get(peer("192.168.1.2"), "s/door"))
 
 
 class ClientResult:
-    """A copy of what came: code (0: nothing), payload, content_format; str() tells code or why."""
+    """A copy of the response: code (0 for none), payload, content_format; str() gives the code or
+    the failure.
+    """
 
     def __init__(self, response, payload):
         self.code = response.code
@@ -111,10 +112,10 @@ class ClientResult:
         return self.text
 
 
-async def answer_to(call):
-    """Wait for the answer to a Call that was just made, whole when it comes in blocks.
+async def wait_for(call):
+    """Wait for the response to a client request that was just made, whole if it comes in blocks.
 
-    A task that is cancelled cancels the call too.
+    Cancelling the task cancels the request.
     """
     done = asyncio.Event()
     pieces = []

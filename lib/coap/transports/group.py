@@ -1,9 +1,9 @@
-"""Membership in a multicast group, on a socket of its own (RFC 7252 section 8.1, 12.8).
+"""Membership in a multicast group, on a socket of its own (RFC 7252 sections 8.1 and 12.8).
 
 A second socket, bound to the group's address, tells requests to the group from those to the node.
-Ports differ: the number of IP_ADD_MEMBERSHIP (unix MicroPython before 1.27 has no name for it), no
-IPv6 groups on boards, and on ESP32 and rp2 a membership is lost with the link, so that join() must
-be called when it comes back (micropython issue 11294); Udp.reopen() does.
+Ports differ: unix MicroPython before 1.27 has no name for IP_ADD_MEMBERSHIP, boards have no IPv6
+groups, and on ESP32 and rp2 a membership is lost with the link: join() must be called again
+(micropython issue 11294), as Udp.reopen() does.
 """
 
 import socket
@@ -21,8 +21,8 @@ ALL_NODES = "224.0.1.187"
 
 
 class Group:
-    """The node of `udp` in the group `address`; iface: the address of the interface to join on,
-    for IPv6 its number. Raises OSError when the group can not be joined.
+    """The node of `udp` in the group `address`; iface: the address of the interface, for IPv6 its
+    number. Raise OSError when the group can not be joined.
     """
 
     def __init__(self, udp, address=ALL_NODES, iface="0.0.0.0"):
@@ -32,7 +32,7 @@ class Group:
         self.address = address
         self.iface = iface
         self.sock = None
-        self.empty = False  # nothing was received the last time
+        self.empty = False  # the last datagram was empty
         udp.groups.append(self)
         udp.reopen()
         if self.sock is None:
@@ -41,7 +41,7 @@ class Group:
             raise OSError(udp.node.last_error)
 
     def join(self):
-        """Open the socket and join; after a loss of the link, again."""
+        """Open the socket and join the group; also after a loss of the link."""
         address = socket.getaddrinfo(self.address, self.udp.port)[0]
         sock = socket.socket(address[0], socket.SOCK_DGRAM)
         try:
@@ -68,20 +68,19 @@ class Group:
             self.sock = None
 
     def take(self, sock):
-        """Hand the datagram that waits to the node."""
-
+        """Give the datagram that waits to the node."""
         buf, peer = sock.recvfrom(self.udp.size)
         if buf:
             self.empty = False
             self.udp.node.group.arrive(buf, len(buf), peer, ticks_ms())
         elif self.empty:
             self.empty = False
-            self.udp.reopen()  # nothing twice in a row: the socket is dead, see udp.py
+            self.udp.reopen()  # empty twice in a row: the socket is dead, see udp.py
         else:
             self.empty = True
 
     def _scoped(self, address):
-        # an address of one link is none without the number of its interface
+        # a link-local address needs the number of its interface
         number = int(self.iface) if self.iface.isdigit() else 0
         if isinstance(address, tuple):
             return address[:2] + (0, number)
@@ -94,12 +93,12 @@ class Group:
 
 
 def unicast_only(sock):
-    """Keep a socket on 0.0.0.0 from getting what is sent to groups: Linux gives it all of it."""
+    """Keep a socket on 0.0.0.0 from receiving what is sent to groups, as Linux lets it."""
     for level, number in ((0, _IP_MULTICAST_ALL), (_IPPROTO_IPV6, _IPV6_MULTICAST_ALL)):
         try:
             sock.setsockopt(level, number, bytes(4))
         except (OSError, ValueError, TypeError):
-            pass  # only Linux has it, and only Linux needs it; the other is of the other family
+            pass  # only Linux has these options, one for each family
 
 
 def _packed(address):

@@ -1,4 +1,4 @@
-"""Wait for sockets and serial lines, and read a clock: alike on MicroPython and CPython."""
+"""Poll sockets and serial lines, and read a clock: the same on MicroPython and CPython."""
 
 import select
 import time

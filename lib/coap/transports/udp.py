@@ -1,14 +1,12 @@
-"""A node on UDP sockets: the one file that knows sockets, and the quirks that ports have.
+"""A node on UDP sockets: the one file that knows sockets, and what the ports do differently.
 
-What ports do, and why the code is as it is:
-
-- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so
-  nothing twice in a row makes us open the socket anew.
-- recvfrom() is the only call that keeps datagrams apart (readinto() joins them) and it allocates,
-  even when nothing is there: it is only called when poll says so.
+- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so an
+  empty one twice in a row makes us open the socket again.
+- Only recvfrom() keeps datagrams apart (readinto() joins them), and it allocates even when nothing
+  is there: it is called only when poll reports a datagram.
 - Pico W: a socket bound to "" gets no IPv4 (micropython issue 16740), hence "0.0.0.0".
-- A peer is a tuple on boards and packed bytes on unix: it is handed back as it came.
-- A truncated datagram looks like a whole one: one byte more than a message may have is asked for.
+- A peer is a tuple on boards and packed bytes on unix: it is passed on as it came.
+- A truncated datagram looks like a whole one: we receive one byte more than a message may have.
 """
 
 import gc
@@ -26,13 +24,13 @@ from coap.transports.polling import POLLIN as _POLLIN
 from coap.transports.polling import Poller as _Poller
 from coap.transports.polling import ticks_ms
 
-_BURST = const(16)  # datagrams that may come before due() gets its turn
-_PATIENCE = const(8)  # faults without a datagram in between until the socket is opened anew
+_BURST = const(16)  # datagrams that are served before due() is called
+_PATIENCE = const(8)  # faults without a datagram in between before the socket is reopened
 _RETRY_MS = const(1000)  # between attempts to open a socket while there is no network
-_len = len  # found at once: the names that are built in are searched one by one
+_len = len  # cached builtin: see lib/coap/README.md
 _EAGAIN = const(11)
 _EAGAIN_MAC = const(35)
-# What sendto() says of the network, the peer or the memory, and not of the socket:
+# Errors of sendto() about the network, the peer or the memory, not the socket:
 # EPERM, ENOMEM, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers
 _PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
 
@@ -40,15 +38,15 @@ _PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 11
 class Udp:
     """One node on one UDP port.
 
-    Raises OSError when the port can not be bound at first; afterwards no fault of the network
-    leaves step(): it is counted, and the socket opened anew where that helps.
+    Raise OSError when the port can not be bound at first; later no fault of the network leaves
+    step(): it is counted, and the socket is reopened where that helps.
     """
 
     line = None  # a serial line beside the socket: Slipmux.beside()
 
     def __init__(self, node, host="0.0.0.0", port=5683):
         self.node = node
-        self.datagram = node.datagram  # bound once: to look up a method takes longer
+        self.datagram = node.datagram  # bound once: looking a method up takes longer
         self.tx_view = node.tx_view
         self.host = host
         self.port = port
@@ -59,13 +57,13 @@ class Udp:
         self.sock = None
         self.wait_ms = 0
         self.faults = 0
-        self.datagrams = 0  # how many had come when the last fault came
-        self.empty_after = -1  # and when nothing was received
+        self.datagrams = 0  # datagrams received when the last fault occurred
+        self.empty_after = -1  # datagrams received when an empty one came
         self._open()
         node.seed(os.urandom(8))
 
     def step(self, max_ms=-1):  # hot
-        """Wait for datagrams, max_ms at most (-1: as long as nothing is due), and serve them."""
+        """Serve the datagrams that come within max_ms (-1: until something is due)."""
         wait_ms = self.node.wait_ms(ticks_ms())
         if 0 <= max_ms < wait_ms:
             wait_ms = max_ms
@@ -83,12 +81,12 @@ class Udp:
         self.node.reschedule()
 
     def unwatch(self, stream):
-        """Look at `stream` no more."""
+        """Stop watching `stream`."""
         self.watched = [pair for pair in self.watched if pair[0] is not stream]
         self.poller.unregister(stream)
 
     def close(self):
-        """Give the port back."""
+        """Close the sockets."""
         for group in self.groups:
             group.leave()
         if self.sock is not None:
@@ -97,14 +95,14 @@ class Udp:
             self.sock = None
 
     def reopen(self):
-        """Open the socket anew, after a fault or when the link came back."""
+        """Open the socket again, after a fault or when the link is back."""
         self.node.counters[COUNT_REOPENED] += 1
         self.node.reschedule()
         try:
             self.close()
             self._open()
         except OSError as error:
-            # the network is not there yet: the next step tries again
+            # no network yet: the next step() tries again
             self.close()
             self.node.last_error = repr(error)
 
@@ -125,8 +123,7 @@ class Udp:
         for group in self.groups:
             group.join()
 
-    # Machine code calls itself without the frames that bytecode needs. What stays bytecode has at
-    # most 11 words of frame, so that MicroPython needs no heap for it.
+    # Machine code, since as bytecode its frames would come from the heap: see lib/coap/README.md.
 
     @micropython.native
     def run_step(self):
@@ -141,14 +138,14 @@ class Udp:
                 if stream is self.sock:
                     more = self.take()
                 else:
-                    self._stir(stream)
+                    self._call_watcher(stream)
             if not more:
                 break
             wait_ms = 0
         self.flush()
 
     def flush(self):  # hot
-        """Do and send what is due; without a socket it is lost. Raises OSError."""
+        """Send what is due; without a socket it is lost. Raise OSError."""
         node = self.node
         n = node.due(ticks_ms())
         while n:
@@ -160,7 +157,7 @@ class Udp:
 
     @micropython.native
     def take(self):
-        """Serve the datagram that waits. False: the socket had to be opened anew."""
+        """Serve the datagram that waits. Return False when the socket had to be reopened."""
         sock = self.sock
         buf, peer = sock.recvfrom(self.size)
         n = _len(buf)
@@ -172,9 +169,9 @@ class Udp:
         return True
 
     def _is_alive(self):
-        """Nothing was received: once that is an empty datagram, twice in a row a dead socket.
+        """Return True after one empty datagram, reopen the socket after two in a row.
 
-        To open it anew for each would let a stranger have everything dropped that waits in it.
+        Reopening after each would let a stranger drop everything that waits in it.
         """
         came = self.node.view.index[DATAGRAM_COUNT]
         if came != self.empty_after:
@@ -184,17 +181,17 @@ class Udp:
         self.reopen()
         return False
 
-    def _stir(self, stream):  # hot
+    def _call_watcher(self, stream):  # hot
         for other, callback in self.watched:
             if other is stream:
                 callback(stream)
                 return
 
     def fault(self, error):  # hot
-        """What the network or the heap refused: wait until it passes, or open the socket anew.
+        """Handle an error of the network or the heap: wait until it passes, or reopen the socket.
 
-        Raises MemoryError when there is still no room for a datagram after several collections:
-        whoever started the node can only start it again.
+        Raise MemoryError when after several collections there is still no room for a datagram: the
+        caller can only restart the node.
         """
         node = self.node
         datagrams = node.view.index[DATAGRAM_COUNT]
@@ -221,12 +218,12 @@ class Udp:
 
 
 def peer(host, port=5683):
-    """The address of a server, as node.client takes it. Raises OSError for an unknown name."""
+    """Return the address of a server, for node.client. Raise OSError for an unknown name."""
     return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
 def run(node, host="0.0.0.0", port=5683):
-    """Serve for ever."""
+    """Serve until an exception, such as KeyboardInterrupt."""
     udp = Udp(node, host, port)
     try:
         while True:
