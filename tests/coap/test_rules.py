@@ -20,7 +20,7 @@ LAYERS = (
     ("codec",),
     ("message", "extension"),
     ("messaging",),
-    ("request", "resource", "response", "timers"),
+    ("request", "resource", "response"),
     ("separate", "node_base"),
     ("client_request",),
     ("reassembly",),

@@ -87,7 +87,7 @@ class Group:
         return bytes(address[:24]) + number.to_bytes(4, "little")  # unix: a struct sockaddr_in6
 
     def exclude(self, sock):
-        """Keep the node's own socket from receiving multicast datagrams, as Linux would deliver."""
+        """Keep the node's own socket from receiving multicast datagrams, as on Linux."""
         for level, number in ((0, _IP_MULTICAST_ALL), (_IPPROTO_IPV6, _IPV6_MULTICAST_ALL)):
             try:
                 sock.setsockopt(level, number, bytes(4))
