@@ -1,4 +1,4 @@
-"""What all applications have: readings of sensors, /s/batt, /dev, /config, /diag and /diag/log.
+"""Resources of all applications: readings of sensors, /s/batt, /dev, /config, /diag, /diag/log.
 
 Resource types and paths follow OCF and the LwM2M object registry; conformance to either as a whole
 is not claimed.

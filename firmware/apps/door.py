@@ -53,7 +53,7 @@ class Contact(Resource):
 
     @property
     def title(self):
-        """What the contact is on."""
+        """Return what the contact is on."""
         return "lid of the housing" if self.source else self._settings.kind
 
     def get(self, request, response):

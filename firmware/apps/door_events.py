@@ -9,10 +9,10 @@ A report is one SenML pack in CBOR:
     contact_n   only with events: the number of the last; the others have those before it
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
-    lost        events that were pushed out before they were reported; "unknown" when memory was
+    lost        events that were evicted before they were reported; "unknown" when memory was
                 lost or the contact was not watched, so that the count is not known
 
-A receiver recognises a repeat by its number, and a gap between two packs by their numbers.
+A receiver recognises a duplicate by its number, and a gap between two packs by their numbers.
 """
 
 from micropython import const

@@ -1,9 +1,10 @@
 """The causes of resets, counted in a file. Unloaded after the start to save heap."""
 
 import json
-import os
 
 from micropython import const
+
+from config import replace_file
 
 FILE = "resets.json"
 _COUNT_MAX = const(999_999)
@@ -52,10 +53,7 @@ def _read(path):
 
 
 def _write(path, counts):
-    new = path + ".new"
     try:
-        with open(new, "w") as file:
-            json.dump(counts, file)
-        os.rename(new, path)
+        replace_file(path, json.dumps(counts).encode())
     except OSError:
         pass

@@ -100,7 +100,7 @@ def is_told(found):
     return found[1]
 
 
-def test_the_first_answer_to_each_registration_may_have_its_nonce():
+def test_the_first_response_to_each_registration_may_use_its_nonce():
     """As aiocoap has it: notifications have numbers, first answers have none."""
     one = Observing()
     piv = 7
@@ -114,7 +114,7 @@ def test_the_first_answer_to_each_registration_may_have_its_nonce():
     assert not any(last for _, _, last in one.told.all)
 
 
-def test_a_nonce_of_a_registration_is_taken_once():
+def test_the_nonce_of_a_registration_is_accepted_once():
     one = Observing()
     first, told = one.hear(b"first", kind=ACK)
     assert told
@@ -133,7 +133,7 @@ def test_a_nonce_of_a_registration_is_taken_once():
     assert is_told(one.hear(b"last", piv=4))
 
 
-def test_a_registration_that_is_sent_again_lends_its_nonce_once():
+def test_a_retransmitted_registration_lends_its_nonce_once():
     one = Observing()
     again = one.now_ms = 5000
     message = one.sent()
@@ -143,7 +143,7 @@ def test_a_registration_that_is_sent_again_lends_its_nonce_once():
 
 
 @cases(None, 2, 3)
-def test_what_is_older_than_the_first_notification(piv):
+def test_a_response_older_than_the_first_notification_is_dropped(piv):
     """It was overtaken: that of the registration is older than any number of the same."""
     one = Observing()
     late = one.server.answer(one.asked, b"late", piv)
@@ -173,7 +173,7 @@ def test_an_end_of_the_observation_has_the_nonce_once():
 # What was asked openly of Observe, and inside
 
 
-def test_observe_in_the_answer_to_another_request_is_dropped():
+def test_observe_in_the_response_to_another_request_is_dropped():
     """RFC 8613 section 4.1.3.5.2: it is no notification, and no answer."""
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
@@ -188,7 +188,7 @@ def test_observe_in_the_answer_to_another_request_is_dropped():
 
 
 @cases(GET, 0, 0x1F)
-def test_a_code_inside_that_is_none_of_an_answer(code):
+def test_an_inner_code_that_is_no_response_is_ignored(code):
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)
@@ -202,7 +202,7 @@ def test_a_code_inside_that_is_none_of_an_answer(code):
 
 
 @cases(b"\xf0", b"\x0f", b"\x12a", b"\xff")
-def test_a_text_inside_that_is_malformed(options):
+def test_a_malformed_plaintext_is_ignored(options):
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)
@@ -232,7 +232,7 @@ class Kept:
         self.content = bytes(content)
 
 
-def test_an_answer_makes_void_what_was_kept_before_it_came():
+def test_a_response_invalidates_the_snapshot():
     """Else it could be taken again after a restart from the same state."""
     flash = Kept()
     node, server, told = client_node(flash), Server(), Told()
@@ -257,7 +257,7 @@ def test_an_answer_makes_void_what_was_kept_before_it_came():
     )
 
 
-def test_what_is_no_answer_leaves_what_was_kept():
+def test_a_forged_response_leaves_the_snapshot():
     node, server, told = client_node(Kept()), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)

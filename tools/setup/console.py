@@ -1,4 +1,4 @@
-"""What the host tools share: one-line messages, quiet child processes, one step at a time."""
+"""Shared by all host tools: errors in one line, quiet child processes, locks."""
 
 import argparse
 import contextlib
@@ -13,20 +13,20 @@ CACHE = ROOT / ".cache"
 
 
 class Problem(Exception):
-    """An error that the user can fix; its text is one line that names the fix."""
+    """An error that the user can correct; its text is one line that names the fix."""
 
 
 class Arguments(argparse.ArgumentParser):
-    """A command line parser: a mistake ends the program with one line and exit code 2."""
+    """A command line parser that reports each mistake in one line, with exit code 2."""
 
     def error(self, message):
-        """End the program with the message."""
+        """Print the message in one line and end the program."""
         message = " ".join(message.removeprefix("argument ").splitlines())
         fail(f"{self.prog}: {message}; --help lists the arguments")
 
 
 def say(line):
-    """Print one line at once, so that it stands before a child's own output."""
+    """Print one line at once, so that it precedes a child's own output."""
     print(line, flush=True)
 
 
@@ -37,7 +37,7 @@ def fail(problem):
 
 
 def run(argv, what, cache=CACHE, **options):
-    """Run a program quietly; its output goes to a log, whose last line a failure names.
+    """Run a program quietly; write its output to a log, whose last line a failure names.
 
     Raises:
         Problem: the program is missing or ended with another code than 0.
@@ -61,7 +61,7 @@ def run(argv, what, cache=CACHE, **options):
 
 @contextlib.contextmanager
 def lock(name, cache=CACHE):
-    """Let one process at a time do a step; the others wait, and then the step is done."""
+    """Let one process at a time do a step; the others wait and then find it done."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
