@@ -39,7 +39,9 @@ class Gateway:
 
             server = peer(*self._address)
             credentials.protect(self._node, server)
-            self.directory = RegistrationClient(self._node, server, self._ep, told=self._on_change)
+            self.directory = RegistrationClient(
+                self._node, server, self._ep, on_change=self._on_change
+            )
         else:
             self.directory.changed()
 

@@ -102,6 +102,7 @@ class Client(Extension):
         self.dedup = ResponseDedup(dedup_entries)
 
     def attach(self, node):
+        """Become the client of the node and of its message layer."""
         self.node = node
         self.writer = node.separate.message
         self.reassembly = Reassembly(self)
@@ -189,6 +190,7 @@ class Client(Extension):
     # For the node
 
     def due(self, now_ms):  # hot
+        """Send the next request that is due; return its length in tx, 0 for none."""
         self.dedup.due(now_ms)
         i = len(self.requests) if self.active_count else 0
         while i:
@@ -199,6 +201,7 @@ class Client(Extension):
         return 0
 
     def wait_ms(self, now_ms):  # hot
+        """Return the milliseconds until due() has something to do."""
         nearest = LIFETIME_MS if self.dedup.in_use else CLOCK_MASK
         i = len(self.requests) if self.active_count else 0
         while i:

@@ -1,10 +1,11 @@
 """Registration with a resource directory (RFC 9176), so that others find the node.
 
-    directory = Directory(node, peer("192.168.1.2"), "door-1")
+    directory = RegistrationClient(node, peer("192.168.1.2"), "door-1")
 
-The directory is asked where it takes registrations, gets the node's links, and hears from it at
-half of each lifetime. A registration that it has lost is made anew. With simple=True the node only
-says that it is there, and the directory fetches the links itself (section 5.1).
+A RegistrationClient discovers where the directory takes registrations, sends it the node's links,
+and refreshes the registration at half of each lifetime. If the directory has lost it, it registers
+again. With simple=True it only announces the node, and the directory fetches the links itself
+(section 5.1). It needs the extension coap.client.Client and a transport that calls due().
 """
 
 from micropython import const
@@ -15,34 +16,38 @@ from coap.numbers import CHANGED, CREATED, LINK_FORMAT, NOT_FOUND
 from coap.resource import CoapError
 
 _DISCOVERY = ".well-known/core?rt=core.rd"
-_ANSWER_BYTES = const(1024)  # of the answer to the discovery
+_SIMPLE = ".well-known/rd"
+_DISCOVERY_BYTES = const(1024)  # of the response to the discovery
 _FIRST_RETRY_S = const(5)
-_LAST_RETRY_S = const(3600)
-_LONGEST_S = const(1000000)  # half of it is still within the clock
+_MAX_RETRY_S = const(3600)
+_MAX_LIFETIME_S = const(1000000)  # half of it is still within the clock
+_FIRST_ERROR = const(0x60)
 
 
 class RegistrationClient:
-    """One registration: ep is the node's name; lifetime_s: how long it holds without a refresh;
-    base: the URI under which the node is found, where the sender's address is not it; sector: the
-    attribute d; told: called with the Directory when `registered` or `error` has changed.
+    """Keeps one registration.
 
-    The node needs coap.client.Client. Raises ValueError for what no directory takes.
+    ep: the endpoint name; lifetime_s: how long the registration is valid without a refresh; base:
+    the URI of the node, if it is not the sender's address; sector: the attribute d; on_change:
+    function(registration_client) to call when `registered` or `error` has changed.
+
+    Raises ValueError for parameters that no directory accepts, or if the node has no Client.
     """
 
     def __init__(
-        self, node, peer, ep, lifetime_s=90000, base="", sector="", simple=False, told=None
+        self, node, peer, ep, lifetime_s=90000, base="", sector="", simple=False, on_change=None
     ):
         if node.client is None:
             raise ValueError("a directory needs the feature coap.client.Client()")
         if not 0 < len(ep.encode()) < 64:
             raise ValueError("the name of an endpoint has 1 to 63 bytes")
-        if not 60 <= lifetime_s <= _LONGEST_S:
+        if not 60 <= lifetime_s <= _MAX_LIFETIME_S:
             raise ValueError("lifetime_s is 60 to 1000000")
         self.node = node
         self.peer = peer
         self.lifetime_s = lifetime_s
         self.simple = simple
-        self.told = told
+        self.on_change = on_change
         self.queries = [b"ep=" + ep.encode(), b"lt=%d" % lifetime_s]
         if base:
             self.queries.append(b"base=" + base.encode())
@@ -50,143 +55,143 @@ class RegistrationClient:
             self.queries.append(b"d=" + sector.encode())
         self.registered = False
         self.error = ""  # why the last attempt failed
-        self.path = ""  # where it takes registrations
-        self.location = ""  # ours
+        self.path = ""  # where the directory takes registrations, from the discovery
+        self.location = ""  # of the registration
         self.retry_s = _FIRST_RETRY_S
-        self.call = None
+        self.request = None  # the active ClientRequest
         self.timer = None
-        self.again = False  # the links changed while a request was under way
+        self.links_changed = False  # since the active request was begun
         self.stopped = False
-        self._after(1)
+        self._schedule(1)
 
     def changed(self):
-        """The node's resources are others, or its address is: tell the directory, now."""
-        if self.call is not None:
-            self.again = True
+        """Register again now, since the node's resources or its address have changed."""
+        if self.request is not None:
+            self.links_changed = True
         else:
             self.location = ""
             self.retry_s = _FIRST_RETRY_S
-            self._after(1)
+            self._schedule(1)
 
     def stop(self):
-        """Remove the registration, and refresh no more."""
+        """Remove the registration and stop refreshing it."""
         self.stopped = True
-        self._cancel()
-        if self.call is not None:
-            self.node.client.cancel(self.call)
-            self.call = None
+        self._cancel_timer()
+        if self.request is not None:
+            self.node.client.cancel(self.request)
+            self.request = None
         if self.location:
-            self._ask("delete", self.location, self._removed)
+            self._send("delete", self.location, self._on_removed)
 
     def step(self, _now_ms):
-        """Do what comes next: a timer calls it."""
+        """Send the next request: discovery, registration or refresh. A timer calls it."""
         self.timer = None
         try:
-            self._go_on()
+            if self.simple:
+                path = _SIMPLE + options_to_path([], self.queries)
+                self._send("post", path, self._on_registered)
+            elif not self.path:
+                into = bytearray(_DISCOVERY_BYTES)
+                self._send("get", _DISCOVERY, self._on_discovered, into=into)
+            elif self.location:
+                self._send("post", self.location, self._on_refreshed)
+            else:
+                self._register()
         except MemoryError:
-            self._failed("out of memory")
-
-    def _go_on(self):
-        if self.simple:
-            self._ask(
-                "post", options_to_path([b".well-known", b"rd"], self.queries), self._answered
-            )
-        elif not self.path:
-            self._ask("get", _DISCOVERY, self._discovered, into=bytearray(_ANSWER_BYTES))
-        elif self.location:
-            self._ask("post", self.location, self._refreshed)
-        else:
-            self._register()
+            self._fail("out of memory")
 
     def _register(self):
         path, _, query = self.path.partition("?")
         path += "?" + (query + "&" if query else "") + options_to_path([], self.queries)[1:]
-        self._ask("post", path, self._answered, listing(self.node))
+        self._send("post", path, self._on_registered, listing(self.node))
 
-    def _ask(self, method, path, on_response, payload=b"", into=None):
+    def _send(self, method, path, on_response, payload=b"", into=None):
         try:
             if method == "post":
-                self.call = self.node.client.post(self.peer, path, payload, on_response)
+                self.request = self.node.client.post(self.peer, path, payload, on_response)
             else:
-                self.call = getattr(self.node.client, method)(self.peer, path, on_response)
+                self.request = getattr(self.node.client, method)(self.peer, path, on_response)
         except CoapError as error:
-            self._failed(error.why)
+            self._fail(error.why)
             return
         if payload:
-            self.call.content_format = LINK_FORMAT
-        self.call.into = into
+            self.request.content_format = LINK_FORMAT
+        self.request.into = into
 
-    def _discovered(self, response):
-        self.call = None
+    def _on_discovered(self, response):
+        self.request = None
         target = None
-        if not response.failure and response.code < 0x60:
-            target = find(str(response.payload_bytes(), "utf-8"), "core.rd")
-        if target is None or not target.startswith("/"):
-            self._failed(str(response) if target is None else "directory is elsewhere: " + target)
+        if not response.failure and response.code < _FIRST_ERROR:
+            target = find_target(str(response.payload_bytes(), "utf-8"), "core.rd")
+        if target is None:
+            self._fail(str(response))
+        elif not target.startswith("/"):
+            self._fail("directory is elsewhere: " + target)
         else:
             self.path = target[1:]
-            self._after(1)
+            self._schedule(1)
 
-    def _answered(self, response):
-        self.call = None
+    def _on_registered(self, response):
+        self.request = None
         if response.code == CREATED or (self.simple and response.code == CHANGED):
             self.location = "" if self.simple else response.location()
-            self._done()
+            self._succeed()
         else:
             self.path = ""  # it may have moved
-            self._failed(str(response))
+            self._fail(str(response))
 
-    def _refreshed(self, response):
-        self.call = None
+    def _on_refreshed(self, response):
+        self.request = None
         if response.code == CHANGED:
-            self._done()
+            self._succeed()
         elif response.code == NOT_FOUND:
-            self.location = ""  # the directory has lost it
-            self._after(1)
+            self.location = ""  # the directory has lost the registration
+            self._schedule(1)
         else:
-            self._failed(str(response))
+            self._fail(str(response))
 
-    def _removed(self, _response):
-        self.call = None
+    def _on_removed(self, _response):
+        self.request = None
         self.location = ""
-        self._tell(False, "")
+        self._set_state(False, "")
 
-    def _done(self):
+    def _succeed(self):
         self.retry_s = _FIRST_RETRY_S
-        if self.again:
+        if self.links_changed:
             self.location = ""
-        self._after(1 if self.again else self.lifetime_s * 500)
-        self.again = False
-        self._tell(True, "")
+        self._schedule(1 if self.links_changed else self.lifetime_s * 500)
+        self.links_changed = False
+        self._set_state(True, "")
 
-    def _failed(self, why):
-        self._after(self.retry_s * 1000)
-        self.retry_s = min(2 * self.retry_s, _LAST_RETRY_S, self.lifetime_s // 4)
-        if not self.location:
-            self._tell(False, why)
-        else:
-            self._tell(self.registered, why)
+    def _fail(self, why):
+        self._schedule(self.retry_s * 1000)
+        self.retry_s = min(2 * self.retry_s, _MAX_RETRY_S, self.lifetime_s // 4)
+        # a registration that could not be refreshed is still valid for a while
+        self._set_state(self.registered and bool(self.location), why)
 
-    def _tell(self, registered, error):
-        new = registered != self.registered or error != self.error
+    def _set_state(self, registered, error):
+        is_new = registered != self.registered or error != self.error
         self.registered = registered
         self.error = error
-        if new and self.told is not None:
-            self.told(self)
+        if is_new and self.on_change is not None:
+            self.on_change(self)
 
-    def _after(self, delay_ms):
-        self._cancel()
+    def _schedule(self, delay_ms):
+        self._cancel_timer()
         if not self.stopped:
             self.timer = self.node.after(delay_ms, self.step)
 
-    def _cancel(self):
+    def _cancel_timer(self):
         if self.timer is not None:
             self.node.cancel(self.timer)
             self.timer = None
 
 
-def find(links, rt):
-    """The target of the first link with this resource type; None when there is none."""
+def find_target(links, rt):
+    """Return the target of the first link with resource type `rt`, or None.
+
+    links: a document in CoRE Link Format (RFC 6690), as str.
+    """
     at = 0
     while at < len(links):
         start = links.find("<", at)
@@ -201,13 +206,13 @@ def find(links, rt):
             elif links[at] == '"':
                 quoted = not quoted
             at += 1
-        if rt in _types(links[end + 1 : at]):
+        if rt in _resource_types(links[end + 1 : at]):
             return links[start + 1 : end]
         at += 1
     return None
 
 
-def _types(attributes):
+def _resource_types(attributes):
     at = attributes.find(";rt=")
     if at < 0:
         return ()

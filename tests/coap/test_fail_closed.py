@@ -58,7 +58,7 @@ def out_of_memory(*_arguments):
     raise MemoryError("memory allocation failed")
 
 
-@cases("read_option", "read_piv", "set_aad_and_nonce", "decrypt", "restore_request")
+@cases("read_option", "read_piv", "set_aad_and_nonce", "decrypt", "restore_inner")
 def test_a_repeat_that_fails_does_not_open_the_replay_window(name):
     node, end = target(), End(b"\x02", b"\x01")
     node.get("long")(lambda request, reply: text(900))

@@ -92,7 +92,7 @@ def test_the_life_of_a_registration(own):
 
     before = own.node.messaging.mid
     directory.step(0)  # as its timer will, at half the lifetime
-    own.until(lambda: directory.call is None)
+    own.until(lambda: directory.request is None)
     assert own.node.messaging.mid != before
     assert directory.registered and directory.location == first and not directory.error
 
@@ -100,14 +100,14 @@ def test_the_life_of_a_registration(own):
     deleted = aiocoapclient.request(f"{own.server.url}/{first}", code=aiocoap.DELETE)
     assert deleted.code.is_successful() and not own.found()
     directory.step(0)
-    own.until(lambda: directory.call is None and own.found())
+    own.until(lambda: directory.request is None and own.found())
     assert directory.registered and own.found()
 
     # more to be found
     own.node.get("more")(lambda request, reply: b"1")
     directory.changed()
     own.until(lambda: "/more" in lookup(own.server, "/resource-lookup/", own.query))
-    own.until(lambda: directory.call is None)
+    own.until(lambda: directory.request is None)
 
     directory.stop()
     own.until(lambda: not directory.registered)

@@ -22,14 +22,13 @@ from coap.codec import (
     IX_OBSERVE,
     IX_OSCORE,
     NOT_REQUEST,
-    OPTIONS_START,
     TOKEN,
     copy,
     equal,
 )
 from coap.numbers import ECHO, UNAUTHORIZED
 from coap.oscore.aead import TAG_BYTES
-from coap.oscore.protection import PIV_BYTES, PIV_HIGH, PIV_LENGTH, PIV_LOW, write_piv
+from coap.oscore.protection import NO_PIV, PIV_BYTES, PIV_HIGH, PIV_LENGTH, PIV_LOW, write_piv
 
 _OPTIONS_START = const(8)  # of a request: header and token
 _FIRST_RESPONSE = const(0x40)
@@ -154,7 +153,7 @@ class ClientProtection:
         n = self.protector.decrypt(request.context, view)
         if not n:
             return False
-        self.protector.restore_inner(view, n, view.index[OPTIONS_START])
+        self.protector.restore_inner(view, n, NO_PIV)
         return view.index[FLAGS] & NOT_REQUEST and view.index[CODE] >= _FIRST_RESPONSE
 
     def _set_nonce(self, context, buf):  # hot

@@ -32,12 +32,12 @@ from coap.codec import (
     copy,
     next_option,
     parse,
-    write_option_header,
 )
 from coap.numbers import OBSERVE, OSCORE, URI_HOST, URI_PORT
 from coap.oscore.aead import Aead, write_aad, write_nonce
 
 PIV_BYTES = const(6)
+NO_PIV = b"\0"
 _MAX_PIV = const(5)
 _OPTION_BYTES = const(48)  # longest value of an OSCORE option that is written
 # The most that a message grows by, beside that value: code, marker, tag, header of the OSCORE
@@ -106,22 +106,14 @@ class Protector:
         n = self.aead.decrypt(context.recipient_key, view.buf, view.index[PAYLOAD], n)
         return n if n > 0 else 0
 
-    def restore_request(self, view, n):  # hot
-        """Make the plaintext of n bytes the message in `view`, with request_piv as option 0."""
-        at = view.index[OPTIONS_START]
-        copy(self.message, at, self.request_piv, 0, PIV_BYTES)  # what is too much is overwritten
-        self.restore_inner(view, n, at + 1 + self.request_piv[0])
+    def restore_inner(self, view, n, piv):  # hot
+        """Make the plaintext of n bytes the message in `view`.
 
-    def restore_inner(self, view, n, at):  # hot
-        """Make the plaintext of n bytes the message in `view`; at: where its options begin.
-
-        Header and token are those of the outer message.
+        piv: request_piv for a request, NO_PIV for a response.
         """
-        copy(self.message, 0, view.buf, 0, view.index[OPTIONS_START])
-        self.message[1] = self.aead.text[0]
-        copy(self.message, at, self.aead.text, 1, n - 1)
+        n = write_inner(self.message, view.buf, view.index, self.aead.text, n, piv)
         view.buf = self.message
-        parse(self.message, at + n - 1, view.index, self.node.route_table)
+        parse(self.message, n, view.index, self.node.route_table)
         view.index[DATAGRAM_COUNT] -= 1  # the outer message was counted
 
     # Both ways
@@ -171,18 +163,9 @@ class Protector:
         Return its length.
         """
         m = self.aead.encrypt(context.sender_key, m)
-        n = self._write_option(self.fields[_OUTER_END])
-        copy(self.tx, n, self.aead.text, 0, m)
-        return n + m
-
-    def _write_option(self, n):  # hot
-        """Write the OSCORE option and the payload marker at tx[n]; return their end."""
-        delta = OSCORE - self.fields[_OUTER_NUMBER]
-        n = write_option_header(self.tx, n, delta, self.option_length)
-        copy(self.tx, n, self.option, 0, self.option_length)
-        n += self.option_length
-        self.tx[n] = 0xFF
-        return n + 1
+        return write_outer(
+            self.tx, self.fields, self.option, self.option_length, self.aead.text, m
+        )
 
     def protect(self, context, start, n):  # hot
         """Protect tx[0:n], options from `start` on; return its length, 0 if it is too long."""
@@ -335,4 +318,63 @@ def split_message(tx: ptr8, at: int, n: int, text: ptr8, fields: ptr32) -> int:
     tx[1] = outer_code
     fields[_OUTER_END] = outer
     fields[_OUTER_NUMBER] = outer_number
+    return end
+
+
+@micropython.viper
+def write_outer(tx: ptr8, fields: ptr32, option: ptr8, length: int, text: ptr8, n: int) -> int:
+    """Complete the outer message that split_message() left in tx; return its length.
+
+    The OSCORE option gets the value option[0:length], length < 269; the payload is text[0:n].
+    """
+    end = fields[_OUTER_END]
+    delta = int(OSCORE) - fields[_OUTER_NUMBER]
+    if length < 13:
+        tx[end] = delta << 4 | length
+    else:
+        tx[end] = delta << 4 | 13
+        end += 1
+        tx[end] = length - 13
+    end += 1
+    i = 0
+    while i < length:
+        tx[end] = option[i]
+        end += 1
+        i += 1
+    tx[end] = 0xFF
+    end += 1
+    i = 0
+    while i < n:
+        tx[end] = text[i]
+        end += 1
+        i += 1
+    return end
+
+
+@micropython.viper
+def write_inner(out: ptr8, buf: ptr8, index: ptr32, text: ptr8, n: int, piv: ptr8) -> int:
+    """Write the inner message for the plaintext text[0:n], n > 0; return its length.
+
+    Header and token are those of the outer message in `buf`. A Partial IV that is not empty
+    becomes the first option: its length byte is the header of option 0. A malformed plaintext
+    gives a malformed message. `out` holds the outer message.
+    """
+    end = index[int(OPTIONS_START)]
+    i = 0
+    while i < end:
+        out[i] = buf[i]
+        i += 1
+    out[1] = text[0]
+    length = piv[0]
+    if length:
+        i = 0
+        while i <= length:
+            out[end] = piv[i]
+            end += 1
+            i += 1
+    i = 1
+    while i < n:
+        out[end] = text[i]
+        end += 1
+        i += 1
     return end
