@@ -6,7 +6,7 @@ draft-ietf-core-conditional-attributes:
 
 `c.pmin`, `c.pmax` (seconds) and `c.con` apply to every observable resource; `c.gt`, `c.lt`,
 `c.st`, `c.band` and `c.edge` to a resource whose value() is a number: an int scaled by `decimals`.
-The names are also accepted without "c.". A wrong parameter is refused with 4.00 and its name.
+The names are also accepted without "c.". A 4.00 response names an invalid parameter.
 
 A limit is stored as twice its value in units of the resource's last digit, plus 1 if it has
 further digits: so a limit between two possible values compares correctly.
@@ -60,6 +60,7 @@ class ConditionalObserve(Extension):
         self.named = -1  # index of the parameter being parsed
 
     def attach(self, node):
+        """Register as the conditions of Observe."""
         self.node = node
         node.conditions = self
 
@@ -76,7 +77,7 @@ class ConditionalObserve(Extension):
     # Called by Observe; i: index of an observer
 
     def on_registered(self, i, slots, resource):
-        """Take the parameters of the present request as those of observer i of `slots`."""
+        """Store the parameters of the present request for observer i of `slots`."""
         if len(self.words) < slots * _WORDS:
             self.words = array(
                 "i", [ABSENT] * (slots * _WORDS)

@@ -1,4 +1,4 @@
-"""Long payloads of ours and long answers to us (RFC 7959), against a script and our own server."""
+"""Long requests and responses of the client (RFC 7959), against a script and Mote's server."""
 
 from lossy_link import LossyLink
 
@@ -14,7 +14,7 @@ SIZE1 = 60
 
 
 def serve(request, node, whole, szx=2, etag=None):
-    """Answer a GET with the block that it asks for."""
+    """Respond to a GET with the block that it requests."""
     value = request.uint(BLOCK2) or 0
     start = (value >> 4) << (szx + 4)
     size = 16 << szx
@@ -273,7 +273,7 @@ def test_both_ways_with_our_own_server(loss_pct, duplicate_pct, delay_ms):
         whole = text(3000)
         client.post("server", "echo", whole, told).into = bytearray(4096)
         wire.run(600000)
-        # a repeat of the last block may get the code alone: the server keeps no long answers
+        # a repeat of the last block may get the code alone: the server caches no long responses
         assert kept == [whole] and told.only[0] == "2.04", (seed, told.all)
         assert told.only[1] == whole or (loss_pct and not told.only[1]), seed
         pieces = Told()

@@ -22,7 +22,7 @@ from support.features import Value, block, option, seeded, text
 
 
 def observing(number=10, now_ms=0, max_age_s=None):
-    """A node that observes v: (node, client, told, its registration)."""
+    """Return a node that observes v, as (node, client, told, its registration)."""
     node, client, told = asking()
     client.observe("server", "v", told)
     request = sent(node, now_ms)

@@ -617,7 +617,7 @@ def test_at_most_once_over_a_bad_wire(seed):
     wire.join("client", Peer(wire, keep))
     for i in range(20):
         data = request(POST, "n", mid=next_mid(), token=bytes((i,)))
-        for _ in range(12):  # the client retransmits until it is answered
+        for _ in range(12):  # the client retransmits until it gets a response
             wire.send("client", "node", data)
             wire.run(2500)
             if any(message.token == bytes((i,)) for message in answers):

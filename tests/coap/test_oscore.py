@@ -51,7 +51,7 @@ def peer(**settings):
 
 
 def exchange(node, end, datagram, **settings):
-    """The node's answer to a datagram, protected and taken out again."""
+    """Protect a request; return the node's response, unprotected, or None."""
     message = ask(node, end.request(datagram), **settings)
     return None if message is None else end.read(message)
 

@@ -144,7 +144,7 @@ class Watched:
 
 @only("cpython")
 def test_a_tag_is_compared_in_constant_time():
-    """Else the time of an answer would tell how much of a forgery was right."""
+    """Otherwise the time until the response would reveal how much of a forgery is right."""
     mac, stream = bytes(range(16)), bytes(range(7, 23))
     tag = bytearray([a ^ b for a, b in zip(mac, stream)][:8])
     reads = set()

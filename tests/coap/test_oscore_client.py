@@ -1,4 +1,4 @@
-"""OSCORE, the client's side: requests of ours, observations, and what is no answer to them."""
+"""OSCORE, the client's side: its requests and observations, and forged or invalid responses."""
 
 from lossy_link import LossyLink
 
@@ -151,7 +151,7 @@ def test_observe():
         server.resource_at("s").changed()
         wire.run(1000)
     assert [payload for _, payload, _ in told.all] == [b"open", b"one", b"two", b"three"]
-    # what was heard before is not heard again, however long ago
+    # a notification that was received before is rejected, however old
     old = [data for _, sender, _, data in wire.log if sender == "server" and len(data) > 4][1:]
     assert len(old) == 3
     for data in old[2], old[0], old[1]:
@@ -255,7 +255,7 @@ def test_a_separate_response():
 
 
 def asked():
-    """A client that waits for an answer, its request, and what it is told."""
+    """Return a client that waits for a response, its request, and the record of responses."""
     client, told = client_node(), Told()
     client.client.get("server", "s", told)
     ((_, message),) = due(client, 0)
@@ -341,7 +341,7 @@ def test_the_servers_echo_is_returned():
 
 
 def separately(answer, mid):
-    """A piggybacked answer as a confirmable message of its own."""
+    """Return a piggybacked response as a separate confirmable one."""
     return bytes((answer[0] & 0xCF, answer[1], mid >> 8, mid & 0xFF)) + answer[4:]
 
 

@@ -23,25 +23,25 @@ def client_node(flash=None, id_context=None):
 
 
 class Server:
-    """It answers by hand: its Partial IVs are given, None takes the nonce of the request."""
+    """A server with given Partial IVs; None uses the nonce of the request."""
 
     def __init__(self, id_context=None):
         self.end = End(b"\x01", b"\x02", id_context=id_context)
         self.mid = 0x4000
 
     def piv_of(self, message):
-        """The Partial IV of a request; it is one of ours, under OSCORE."""
+        """Return the Partial IV of a protected request."""
         (value,) = message.all(OSCORE)
         return value[1 : 1 + (value[0] & 7)]
 
     def answer(self, asked, payload, piv=None, observe=True, kind=NON, code=CONTENT):
-        """The answer to the request `asked`, as bytes."""
+        """Return the response to the request `asked`, as bytes."""
         inner = [(OBSERVE, b"")] if observe else []
         text = bytes((code,)) + encode(0, 0, 0, b"", inner, payload)[4:]
         return self.protect(asked, text, piv, [(OBSERVE, b"\1")] if observe else [], kind)
 
     def protect(self, asked, text, piv, outer=(), kind=NON):
-        """The answer whose plaintext is `text`."""
+        """Return the response whose plaintext is `text`."""
         end, own = self.end, b""
         once = end.nonce(end.other, self.piv_of(asked))
         if piv is not None:
@@ -56,12 +56,12 @@ class Server:
 
 
 def other_mid(data, mid):
-    """The same once more as another message, so that the message layer does not know it."""
+    """Return the message with another MID, so that the message layer does not reject it."""
     return bytes((data[0] & 0xCF | 0x10, data[1], mid >> 8, mid & 0xFF)) + data[4:]
 
 
 class Observing:
-    """A client that observes, and what it was told."""
+    """A client that observes, and the responses that it received."""
 
     def __init__(self):
         self.node, self.server, self.told = client_node(), Server(), Told()
@@ -82,14 +82,14 @@ class Observing:
         return self.asked
 
     def give(self, data):
-        """What was told now: payloads."""
+        """Receive a message; return the payloads that the callback gets."""
         before = len(self.told.all)
         self.now_ms += 10
         self.node.datagram(data, len(data), "server", self.now_ms)
         return [payload for _, payload, _ in self.told.all[before:]]
 
     def hear(self, payload, **settings):
-        """An answer comes: it, as bytes, and whether it was told."""
+        """Receive a response; return it as bytes, and whether the callback got it."""
         data = self.server.answer(self.asked, payload, **settings)
         told = self.give(data)
         assert told in ([], [payload])
@@ -101,7 +101,7 @@ def is_told(found):
 
 
 def test_the_first_response_to_each_registration_may_use_its_nonce():
-    """As aiocoap has it: notifications have numbers, first answers have none."""
+    """aiocoap sends a Partial IV in notifications but not in the first response."""
     one = Observing()
     piv = 7
     for i in range(4):
@@ -120,7 +120,7 @@ def test_the_nonce_of_a_registration_is_accepted_once():
     assert told
     for mid in (1, 2):
         assert one.give(other_mid(first, mid)) == []
-    # what is newer than the first answer does not make that good again
+    # a newer notification does not make the first response valid again
     assert is_told(one.hear(b"then", piv=3))
     assert one.give(other_mid(first, 3)) == []
     one.renewed()
@@ -174,7 +174,7 @@ def test_an_end_of_the_observation_has_the_nonce_once():
 
 
 def test_observe_in_the_response_to_another_request_is_dropped():
-    """RFC 8613 section 4.1.3.5.2: it is no notification, and no answer."""
+    """RFC 8613 section 4.1.3.5.2: it is neither a notification nor a response."""
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)

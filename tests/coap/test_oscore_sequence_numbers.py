@@ -257,7 +257,7 @@ def test_echo_after_a_loss_of_power():
     old = end.request(request(GET, "s"))
     assert end.read(ask(node, old)).code == CONTENT
     node = node_of(world)
-    # what was recorded is not executed, and its answer has a nonce of its own
+    # a recorded request is not executed, and its response has its own nonce
     challenge = end.read(ask(node, old), uint(0) or b"\0")
     assert challenge.code == UNAUTHORIZED and challenge.piv is not None and not challenge.payload
     echo = challenge.all(ECHO)[0]
@@ -334,7 +334,7 @@ def test_the_state_of_a_node_includes_the_snapshot():
     node = node_with(world)
     assert node.restore(kept)
     assert node.oscore.contexts[0].sequence_number == used
-    # the observer is there, and is told under the same keys
+    # the observer is restored, and notified under the same keys
     node.resource_at("s").changed()
     ((peer, message),) = due(node, 1000)
     assert peer == "peer" and end.read(message, piv).payload == b"open"
@@ -405,7 +405,7 @@ def test_replays_get_a_challenge_a_second():
         replay = encode(CON, 2, i, b"new", tape.options, tape.payload)
         told += ask(node, replay, "peer%d" % i, 20 * i) is not None
     assert told == context.sequence_number - first == 10 and world.flash.writes <= 1
-    # who has the keys is heard all the same, at once
+    # a peer with the keys is served at once all the same
     echo = echoed(node, end, 9999).all(ECHO)[0]
     assert echoed(node, end, 9999, (ECHO, echo)).code == CONTENT and node.executed == [1]
 

@@ -65,7 +65,7 @@ def test_a_report_of_which_one_block_was_taken_is_not_released():
 
 
 class Nonsense:
-    """A directory whose discovery is answered with `links` at first, and properly from then on."""
+    """A directory that returns `links` at the first discovery, and correct links later."""
 
     def __init__(self, links):
         self.links = links

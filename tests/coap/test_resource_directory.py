@@ -16,7 +16,7 @@ HOUR_MS = 3600000
 
 
 class Script:
-    """A resource directory: keeps what it was asked, answers as it is told."""
+    """A resource directory that records requests and sends scripted responses."""
 
     def __init__(self, path=b"rd", **settings):
         self.node = seeded(WellKnownCore(), Client())

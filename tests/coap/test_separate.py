@@ -26,7 +26,7 @@ from support.engine import Peer, answer, ask, due, encode, reject, request, sile
 
 
 def promising(**settings):
-    """A node whose /slow answers later, and the tickets it gave."""
+    """Return a node whose /slow defers its response, and the list of its handles."""
     node = Node(**settings)
     tickets = []
 

@@ -16,8 +16,9 @@ class Asleep(Exception):
 class Bench:
     """Clock, chip, contact, link and report session of a node, and the memory between its wakes.
 
-    moves: when the contact moves, in ms of the clock; joins_ms: how long a join takes, None: for
-    ever; answers_ms: a report's answer, None: never; queued: ms of lingering after it
+    moves: when the contact moves, in ms of the clock; joins_ms: how long a join takes, None:
+    without end; answers_ms: time to the response of a report, None: never; queued: ms of lingering
+    after it
     """
 
     slot_bytes = 1024

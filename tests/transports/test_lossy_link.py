@@ -78,7 +78,7 @@ def test_two_nodes():
     wire = LossyLink()
     wire.join("one", Node())
     wire.join("two", Node())
-    wire.send("one", "two", encode(CON, CONTENT, 5))  # an answer that nobody asked for
+    wire.send("one", "two", encode(CON, CONTENT, 5))  # a response without a request
     wire.run(1000)
     assert [(sender, data[0] >> 4 & 3) for _, sender, _, data in wire.log] == [
         ("one", CON),

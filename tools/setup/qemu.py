@@ -45,7 +45,7 @@ class Machine:
 
     @property
     def title(self):
-        """The name as in names of tests: mps2-an385."""
+        """Return the name as in names of tests: mps2-an385."""
         return self.name.lower().replace("_", "-")
 
     def command(self, elf, *more):
