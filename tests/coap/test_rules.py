@@ -23,7 +23,7 @@ LAYERS = (
     ("request", "resource", "response"),
     ("separate", "node_base"),
     ("client_request",),
-    ("reassembly",),
+    ("client_response",),
     ("node",),
     "extensions",
     ("presets", "resource_directory"),
