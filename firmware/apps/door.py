@@ -1,8 +1,8 @@
 """The door application: contact of a door or window, lid of the housing, battery.
 
 Wiring: the reed switch between REED_PIN and ground, the lid switch between TAMPER_PIN and ground,
-closed while the door or the lid is closed. A supervised loop (see sensors.supervised_loop) is wired
-to TAMPER_ADC_PIN instead of TAMPER_PIN and cannot wake a node that sleeps. Without either there is
+closed while the door or the lid is closed. A supervised loop (sensors.supervised_loop) is wired to
+TAMPER_ADC_PIN instead of TAMPER_PIN and cannot wake a node that sleeps. Without either there is
 no /s/tamper.
 """
 
