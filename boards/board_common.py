@@ -1,4 +1,4 @@
-"""What boards have in common: how they are reached, their battery, the sizes of their tables.
+"""The common part of all boards: link, battery, sizes of the node's tables.
 
 A board.py imports all of it and overrides what differs. Names of board.py: NAME; LINK and SLIPMUX
 with their pins (see firmware/links.py); REED_PIN, TAMPER_PIN and BATTERY_ADC_PIN (None where there

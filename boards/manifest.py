@@ -1,4 +1,4 @@
-"""What every board freezes: the libraries, the application and what the port itself needs.
+"""Modules that every board freezes: libraries, applications and what the port itself needs.
 
 With MicroPython's own sources (1.25 or newer) beside this folder:
 
@@ -6,9 +6,9 @@ With MicroPython's own sources (1.25 or newer) beside this folder:
     make -C micropython/ports/esp32 BOARD=ESP32_GENERIC_C3 \
         FROZEN_MANIFEST=$PWD/build/folded/boards/ESP32_GENERIC_C3/manifest.py
 
-The first line copies the sources to build/folded, with values in the place of constants. A node
-with such an image needs `make config` only. What `make deploy` adds later goes before the frozen
-files (see firmware/boot.py), only main.py itself stays as it was frozen.
+The first line copies the sources to build/folded, with constants replaced by values. A node with
+such an image needs only `make config`. Files that `make deploy` adds later take precedence over
+frozen ones (see firmware/boot.py), except main.py.
 """
 
 # The port's start-up files and asyncio; nothing else of its usual manifest is used here.

@@ -1,4 +1,4 @@
-"""What a door and a wearable on a battery have in common: clock, meter, node, reporter, wiring.
+"""The common parts of nodes on a battery: clock, meter, node, reporter, and their wiring.
 
 battery_door.py and battery_wearable.py build a BatteryNode, add their application to its node and
 call run(), which puts together the arguments of lib/power's cycles.
@@ -18,7 +18,7 @@ from coap.transports.udp import Udp, peer
 from power.event_log import CLOCK_MASK
 from power.report import Report
 from power.retained_state import DoubleBuffer, memory_of
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from power.wifi_fast import FastJoin
 from unload import unload
 
@@ -130,7 +130,7 @@ class BatteryNode:
 
 
 class ReportSession:
-    """What a node does while its radio is on: report, then notify observers.
+    """The exchange of messages while the radio is on: report, then notify observers.
 
     transport(node): makes what has step(max_ms) and close(); pack(batch, battery_pct): the payload
     of a report; meter: a BatteryMeter; observed: the resources that call changed() at each report,

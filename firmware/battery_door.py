@@ -30,6 +30,7 @@ def run(board, machine, settings, access, name, trial):
     lid = observed[1].reed if len(observed) > 1 else None
 
     def pack(batch, battery_pct):
+        """Return the payload of a report."""
         return door_events.report(log, batch, seconds(), battery_pct, heartbeat_s)
 
     pins = (contact.pin, lid and lid.pin, board.TAMPER_PIN)

@@ -20,11 +20,12 @@ def run(board, machine, settings, access, name, trial):
     battery_node = BatteryNode(board, machine, settings, access, name, trial)
     node = battery_node.node
     worn = wearable.setup(node, board, settings)
-    worn.by_hand()
+    worn.stop_timer()
     rows = Rows(worn.batch, NumberReservation(NUMBERS_FILE))
     ticks_ms = battery_node.clock.ticks_ms
 
     def pack(batch, battery_pct):
+        """Return the payload of a report."""
         return rows.pack(batch, ticks_ms(), battery_pct, settings.heartbeat_s)
 
     mode = sleep_mode(machine, battery_node.watchdog.feed, ticks_ms)

@@ -84,7 +84,7 @@ class Settings:
     def save(self):
         """Write the file. Raises OSError if the filesystem is full or broken."""
         if self.path is not None:
-            _replace(self.path, self.as_json())
+            replace_file(self.path, self.as_json())
 
     def as_json(self):
         """Return the settings as a JSON object in bytes, the same bytes for the same settings.
@@ -132,7 +132,7 @@ def load_secrets(path):
 def save_secrets(path, fields):
     """Write the Wi-Fi access of a dict. Raises ValueError that names the field; OSError."""
     check_secrets(fields)
-    _replace(path, json.dumps({field: fields.get(field, "") for field in _SECRETS}).encode())
+    replace_file(path, json.dumps({field: fields.get(field, "") for field in _SECRETS}).encode())
 
 
 def check_secrets(fields):
@@ -167,7 +167,8 @@ def _read(path):
         raise ValueError("{}: {}".format(path, error))
 
 
-def _replace(path, content):
+def replace_file(path, content):
+    """Write a file as a whole: a loss of power leaves the old content. Raises OSError."""
     new = path + ".new"
     try:
         with open(new, "wb") as file:

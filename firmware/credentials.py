@@ -16,10 +16,10 @@ be used again.
 """
 
 import json
-import os
 from binascii import hexlify, unhexlify
 
 from coap.access import READ_ONLY, Access
+from config import replace_file
 
 FILE = "oscore.json"
 NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
@@ -49,10 +49,7 @@ class Numbers:
 
     def save(self, content):
         """Replace the file. Raises OSError."""
-        new = self._path + ".new"
-        with open(new, "wb") as file:
-            file.write(content)
-        os.rename(new, self._path)
+        replace_file(self._path, content)
 
 
 def features(path=FILE, say=print, default=READ_ONLY):

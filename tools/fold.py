@@ -87,7 +87,7 @@ def _files(root):
 
 
 def _state(path):
-    """Return what differs when a file was changed."""
+    """Return a value that differs when a file was changed."""
     found = path.stat()
     return str(path), found.st_mtime_ns, found.st_size
 
@@ -122,7 +122,7 @@ class _Module:
         try:
             tree = ast.parse(text)
         except (SyntaxError, ValueError):
-            tree = ast.Module([], [])  # MicroPython will say what is wrong with it
+            tree = ast.Module([], [])  # MicroPython will report the syntax error
         self.nodes = list(ast.walk(tree))
         self.definitions = {
             node.targets[0]: node
@@ -155,7 +155,7 @@ class _Module:
     def value(self, name):
         """Return what `module.name` stands for."""
         if name not in self.known:
-            self.known[name] = None  # for circles
+            self.known[name] = None  # a cycle of imports ends here
             self.known[name] = self._find(name)
         return self.known[name]
 
@@ -231,14 +231,14 @@ class _Module:
         return found if type(found) is int else None
 
     def keep(self, name):
-        """Let a name stay, here and in the modules that it comes from."""
+        """Keep the definition of a name, here and in the modules that it comes from."""
         if name not in self.kept:
             self.kept.add(name)
             for module, original in self._origins(name):
                 module.keep(original)
 
     def collect(self):
-        """Find what can be folded, and let the definitions stay of what cannot."""
+        """Find what can be folded, and keep the definitions of what cannot."""
         dotted = {node.value for node in self.nodes if isinstance(node, ast.Attribute)}
         for node in self.nodes:
             if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
@@ -246,7 +246,7 @@ class _Module:
                 if isinstance(found, int):
                     self._replace(node, found, node in dotted)
                 elif found and node not in dotted:
-                    found.keep_all()  # a module that is handed on
+                    found.keep_all()  # a module used as a value
         for name, bindings in self.bound.items():
             for what in bindings:
                 found = self._meaning(*what)
@@ -256,12 +256,12 @@ class _Module:
                         found.keep_all()
 
     def keep_all(self):
-        """Let all definitions stay."""
+        """Keep all definitions."""
         for target in self.definitions:
             self.keep(target.id)
 
     def _replace(self, node, value, dotted):
-        """Put a value in the place of a name; `dotted`: it is on the left side of a dot."""
+        """Replace a name by a value; `dotted`: the name is on the left side of a dot."""
         start, end = self._place(node)
         # Up to Python 3.11 ast does not know where names in f-strings stand.
         if self.text[start:end] == ast.unparse(node).encode():
@@ -272,7 +272,7 @@ class _Module:
             self._evaluate(node.value).keep(node.attr)
 
     def rewritten(self):
-        """Return the text with values for names, and as many lines."""
+        """Return the text with values in place of names; the number of lines stays the same."""
         names = [node.id for node in self.nodes if isinstance(node, ast.Name)]
         consts = names.count("const")
         for target, node in self.definitions.items():
@@ -293,14 +293,14 @@ class _Module:
         done, at = [], 0
         edits = [(*self._place(node), text) for node, text in self.edits]
         for start, end, text in sorted(edits, key=lambda edit: (edit[0], -edit[1])):
-            if start >= at:  # else within a statement that went
+            if start >= at:  # else it is within a statement that was removed
                 lines = self.text.count(b"\n", start, end)
                 done += self.text[at:start], text.encode(), lines * b"\n"
                 at = end
         return b"".join(done) + self.text[at:]
 
     def _is_folded(self, name):
-        """Return True when a value was put in the place of each use of a name."""
+        """Return True when each use of a name was replaced by a value."""
         return name not in self.kept and isinstance(self.value(name), int)
 
     def _paragraph(self, node):

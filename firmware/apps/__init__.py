@@ -1,3 +1,3 @@
-"""Applications: what a node measures, as CoAP resources. Each has a `setup()`."""
+"""Applications: the CoAP resources of a node. Each has a setup()."""
 
-VERSION = "0.1.0"  # of the firmware, as /dev tells it
+VERSION = "0.2.0"  # of the firmware, shown in /dev

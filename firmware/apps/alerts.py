@@ -1,50 +1,49 @@
-"""Bounds of a wearer's readings: what goes beyond one is told at once, without an observer, by a
-radio that else waits until a pack is full.
+"""Limits of a wearer's readings: a reading beyond one is reported at once, not with a full pack.
 
     "hr>150 hr<40 temp>38.5"        the setting `alert`
 
-A bound is told once when it is crossed, and again only after the reading was back for a minute: a
-value on the brink must not keep the radio on. Never an alarm for anybody's health.
+An alert is raised once when the limit is crossed, and again only after the reading was within the
+limit for a minute: a value near the limit must not keep the radio on. Not for medical alarms.
 """
 
 from micropython import const
 
 NAMES = ("hr", "spo2", "steps", "temp")
 LENGTH_MAX = 64  # characters
-_CALM = const(60)  # looks, a second each
+_REARM = const(60)  # checks within the limit, one per second, until the next alert
 
 WRONG = 'must be "" or bounds like "hr>150 hr<40 temp>38.5" of {}, at most {} characters'.format(
     ", ".join(NAMES), LENGTH_MAX
 )
 
 
-class Bound:
-    """reading: a common.Reading; limit: in units of its last digit."""
+class Alert:
+    """A limit of a device.Reading. limit: in units of its last digit."""
 
     def __init__(self, reading, is_above, limit):
         self._reading = reading
         self._is_above = is_above
         self._limit = limit
-        self._calm = _CALM  # looks within the bound, in a row
+        self._within = _REARM  # checks within the limit in a row
 
-    def look(self):
-        """Is there something to tell? Once a second."""
+    def check(self):
+        """Return True if the alert is raised now; to be called once per second."""
         value = self._reading.value()
         if value is None:
             return False
         if value > self._limit if self._is_above else value < self._limit:
-            new = self._calm == _CALM
-            self._calm = 0
-            return new
-        if self._calm < _CALM:
-            self._calm += 1
+            is_new = self._within == _REARM
+            self._within = 0
+            return is_new
+        if self._within < _REARM:
+            self._within += 1
         return False
 
 
 def parse(text):
-    """[(name, is above, the number's digits, how many of them are behind the point)].
+    """Return [(name, is_above, digits of the number as an int, its decimals)] of the setting.
 
-    Raises ValueError for anything else.
+    Raises ValueError if it is invalid.
     """
     if len(text) > LENGTH_MAX:
         raise ValueError(WRONG)
@@ -58,24 +57,24 @@ def parse(text):
     return found
 
 
-def bounds(text, readings):
-    """The bounds of a setting that parse() takes. readings: {name: common.Reading}."""
+def make_alerts(text, readings):
+    """Return the alerts of the setting. readings: {name: device.Reading}. Raises ValueError."""
     found = []
-    for name, is_above, digits, behind in parse(text):
+    for name, is_above, digits, decimals in parse(text):
         reading = readings[name]
-        # what the reading can not show is cut off
-        limit = digits * 10**reading.decimals // 10**behind
-        found.append(Bound(reading, is_above, limit))
+        # decimals that the reading does not have are cut off
+        limit = digits * 10**reading.decimals // 10**decimals
+        found.append(Alert(reading, is_above, limit))
     return found
 
 
 def _number(text):
     sides = text.split(".")
     whole = sides[0][1:] if text.startswith("-") else sides[0]
-    behind = sides[1] if len(sides) == 2 else "0"
-    if len(sides) > 2 or not (whole.isdigit() and behind.isdigit()):
+    decimals = sides[1] if len(sides) == 2 else "0"
+    if len(sides) > 2 or not (whole.isdigit() and decimals.isdigit()):
         raise ValueError(WRONG)
-    if len(whole) > 5 or len(behind) > 3:
+    if len(whole) > 5 or len(decimals) > 3:
         raise ValueError(WRONG)
-    digits = int(whole + behind)
-    return -digits if text.startswith("-") else digits, len(behind)
+    digits = int(whole + decimals)
+    return -digits if text.startswith("-") else digits, len(decimals)

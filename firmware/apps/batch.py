@@ -1,8 +1,8 @@
-"""Readings that are kept until somebody wants them: one SenML pack for many of them.
+"""Batches of readings: one SenML pack for many rows of them.
 
-A radio costs more to switch on than to send with, so a row of readings is kept every minute and
-all of them go out at once. Each record has the time at which it was measured, relative to now
-(RFC 8428 section 4.5.3): the node needs no clock of the day.
+Switching a radio on costs more energy than sending, so a row of readings is kept every minute and
+ten of them are sent at once. Each record has the time of its measurement relative to now (RFC 8428
+section 4.5.3): the node needs no wall clock.
 """
 
 from array import array
@@ -14,17 +14,20 @@ from coap import CoapError, Resource
 from coap.numbers import SENML_CBOR, SENML_JSON, SERVICE_UNAVAILABLE
 
 PERIOD_S = 60
-ROWS = 10  # all of them fit one datagram
-_NUMBERS = const(10 << 24)  # a multiple of ROWS, and of room for four times as many
+ROWS = 10  # of a pack, which fits one datagram
+_NUMBERS = const(10 << 24)  # modulus of row numbers: a multiple of any `room`
 _MASK = const(0x3FFFFFFF)
-_NOTHING = const(-1 << 29)  # what a sensor gave that had no value
+_NO_VALUE = const(-1 << 29)  # of a reading without a value
 
 
 class Batch(Resource):
-    """The last rows, oldest first; observers are told when all of them are new.
+    """The last rows, oldest first. Observers are notified when ROWS of them are new.
 
-    A row stays until release(), or until there is no more room; `dropped` counts those that went
-    without. readings: common.Reading, a column each. uptime: common.Uptime.
+    A row is kept until release(), or until there is no room. readings: device.Reading, a column
+    each; uptime: device.Uptime; period_s: between two rows.
+
+    number: of the next row; rows: how many are kept, of at most `room`; dropped: how many were
+    evicted before release(); urgent: `number` after a row that must be sent at once, -1 if none.
     """
 
     content_formats = (SENML_CBOR, SENML_JSON)
@@ -36,40 +39,41 @@ class Batch(Resource):
     def __init__(self, readings, uptime, period_s=PERIOD_S):
         super().__init__()
         self.period_s = period_s
-        self.number = 0  # of the row that comes next
-        self.rows = 0  # that are kept
+        self.number = 0
+        self.rows = 0
         self.room = ROWS
         self.dropped = 0
-        self.urgent = -1  # what `number` was after a row that can not wait; -1: there is none
-        self._fresh = 0  # rows since the observers were told
+        self.urgent = -1
+        self._fresh = 0  # rows since the last notification
         self._readings = readings
         self._uptime = uptime
-        self._measured = array("i", [_NOTHING] * len(readings))
+        self._measured = array("i", [_NO_VALUE] * len(readings))
         self.keep(ROWS)
-        self._from = self._to = 0  # which of the rows are written
+        self._from = self._to = 0  # range of the rows to write
         self._next_s = 0
-        self._first_s = 0  # when the oldest row of the pack at hand was measured
-        self._told_s = 0  # the moment that the pack at hand is relative to
+        self._first_s = 0  # time of the oldest row in the pack
+        self._pack_s = 0  # the time to which the pack is relative
 
     def keep(self, room):
-        """Make room for so many rows, a divisor of 10 << 24; those that are kept are forgotten."""
+        """Make room for `room` rows, a divisor of 10 << 24, and remove all rows."""
         self.room = room
         self.rows = 0
-        self._values = array("i", [_NOTHING] * (room * len(self._readings)))
+        self._values = array("i", [_NO_VALUE] * (room * len(self._readings)))
         self._times_s = array("i", [0] * room)
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Respond with the newest ROWS rows; 5.03 without any value."""
         self._pick(False)
         records = self._records()
         if not records:
             left_s = self._next_s - self._uptime.tick(request.now_ms)
             raise CoapError(SERVICE_UNAVAILABLE, "no value yet", max(left_s, 1))
-        if not reply.offset:
-            self._told_s = self._uptime.tick(request.now_ms)
-        self.write(reply, reply.content_format, self._told_s)
+        if not response.offset:
+            self._pack_s = self._uptime.tick(request.now_ms)
+        self.write(response, response.content_format, self._pack_s)
 
     def tick(self, now_ms):
-        """Keep a row if it is time for one; for a timer."""
+        """Keep a row if it is time for one; called by a timer."""
         now_s = self._uptime.tick(now_ms)
         if now_s < self._next_s:
             return
@@ -82,8 +86,8 @@ class Batch(Resource):
             self._fresh = 0
             self.changed()
 
-    def reschedule(self, now_ms):
-        """Keep a row now, and tell whoever is to be told: there is something in it."""
+    def add_urgent(self, now_ms):
+        """Keep a row now and notify observers: a reading is beyond a limit."""
         now_s = self._uptime.tick(now_ms)
         if self._add_row(now_s):
             self._next_s = now_s + self.period_s
@@ -92,22 +96,22 @@ class Batch(Resource):
             self.changed()
 
     def uptime_s(self, now_ms):
-        """What the times of the rows count in."""
+        """Return the node's uptime, to which the times of the rows refer."""
         return self._uptime.tick(now_ms)
 
     def write(self, sink, form, now_s):
         """Write the pack of the newest ROWS rows, relative to `now_s`, the node's uptime.
 
-        Raises ValueError when there is no value at all.
+        Raises ValueError if there is no value.
         """
         self._pick(False)
         self._write(sink, form, now_s, 0)
         device.PACK.end()
 
     def begin(self, sink, form, now_s, more):
-        """The same with the oldest rows; `more` records and pack.end() are for the caller.
+        """Begin a pack with the oldest ROWS rows; the caller adds `more` records and pack.end().
 
-        Returns what their times count from: seconds, to be added to theirs.
+        Return the time of the caller's records, in s, if they are of now.
         """
         self._pick(True)
         self._write(sink, form, now_s, more)
@@ -121,7 +125,7 @@ class Batch(Resource):
         self._write_rows()
 
     def release(self, number):
-        """The rows before the one of this number were taken: what `number` was when they went."""
+        """Remove the rows before the one of this number: they were acknowledged."""
         kept = (self.number - number) % _NUMBERS
         if self.urgent >= 0 and kept <= (self.number - self.urgent) % _NUMBERS:
             self.urgent = -1
@@ -130,7 +134,7 @@ class Batch(Resource):
             self._fresh = min(self._fresh, kept)
 
     def _row(self, i):
-        """Where the i-th of the rows is, the oldest being the first."""
+        """Return the index of the i-th row, counted from the oldest."""
         return (self.number - self.rows + i) % self.room
 
     def _pick(self, oldest):
@@ -139,7 +143,7 @@ class Batch(Resource):
         self._to = self._from + count
 
     def _add_row(self, now_s):
-        """Measure all. False: there is nothing to measure."""
+        """Measure and keep a row. Return False if no reading has a value."""
         if not self._measure():
             return False
         row = self.number % self.room
@@ -156,19 +160,19 @@ class Batch(Resource):
         return True
 
     def _measure(self):
-        """Ask all readings: how many have a value?"""
+        """Measure all readings; return how many have a value."""
         count = 0
         column = len(self._readings)
         while column:
             column -= 1
             value = self._readings[column].value()
-            self._measured[column] = _NOTHING if value is None else value
+            self._measured[column] = _NO_VALUE if value is None else value
             if value is not None:
                 count += 1
         return count
 
     def _records(self):
-        """How many values there are."""
+        """Return how many values there are in the rows to write."""
         count = 0
         i = self._to
         while i > self._from:
@@ -181,7 +185,7 @@ class Batch(Resource):
         column = len(self._readings)
         while column:
             column -= 1
-            if self._values[row * len(self._readings) + column] != _NOTHING:
+            if self._values[row * len(self._readings) + column] != _NO_VALUE:
                 count += 1
         return count
 
@@ -199,5 +203,5 @@ class Batch(Resource):
             column += 1
 
     def _write_value(self, column, value, span_s):
-        if value != _NOTHING:
+        if value != _NO_VALUE:
             self._readings[column].write_record(device.PACK, value, span_s)

@@ -1,7 +1,7 @@
-"""What every application has: a sensor's resource, /s/batt, /dev, /config, /diag and /diag/log.
+"""Resources of all applications: readings of sensors, /s/batt, /dev, /config, /diag, /diag/log.
 
-Resource types and paths follow OCF and the LwM2M object registry, so that a reader who knows
-either finds the way; neither is claimed as a whole.
+Resource types and paths follow OCF and the LwM2M object registry; conformance to either as a whole
+is not claimed.
 """
 
 import json
@@ -9,7 +9,6 @@ from binascii import hexlify
 from hashlib import sha256
 
 import machine
-from machine import ADC, Pin
 from micropython import const
 
 import senml
@@ -26,23 +25,22 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
     TEXT,
 )
+from config import parse
 from sensors.battery import Battery
 from unload import unload
 
-FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of what a sensor gives
-_TAKEN_BYTES = const(128)  # of a payload that is kept to be known again
-RETRY_S = 5  # Max-Age of "no value now"
+FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of a reading
+_KEPT_BYTES = const(128)  # longest payload of a PUT that is kept to recognise a repetition
+RETRY_S = 5  # Max-Age of a response without a value
 _TICK_MS = const(10_000)
 _TICKS_MASK = const(0x3FFFFFFF)
-_SILENT = "sensor does not answer"
-_NO_VALUE = "no value yet"
 
 
 def eui64(unique_id):
-    """The board's EUI-64 in hexadecimal, from machine.unique_id().
+    """Return the board's EUI-64 in hexadecimal, from machine.unique_id().
 
-    6 bytes are a MAC address and get ff:fe in their middle (RFC 9039 section 4.1). Any others, as
-    the 8 of a Pico, are a serial number: they become an address that is administered locally.
+    6 bytes are a MAC address, which gets ff:fe in its middle (RFC 9039 section 4.1). Anything
+    else, as the 8 bytes of a Pico, is a serial number: it becomes a locally administered address.
     """
     if len(unique_id) == 6:
         return hexlify(unique_id[:3] + b"\xff\xfe" + unique_id[3:]).decode()
@@ -50,107 +48,109 @@ def eui64(unique_id):
     return hexlify(bytes((serial[0] & 0xFC | 2,)) + serial[1:]).decode()
 
 
-# All packs of this board have its name; one is written at a time.
+# The packs of this board have its base name; one is written at a time.
 PACK = senml.Pack("urn:dev:mac:" + eui64(machine.unique_id()) + ":")
 
 
-def wants_pack(reply):
-    """Does the asker want SenML?"""
-    return reply.negotiated is not None and reply.negotiated >= SENML_JSON
+def wants_pack(response):
+    """Return True if the client accepts SenML rather than a bare value."""
+    return response.negotiated is not None and response.negotiated >= SENML_JSON
 
 
 def adc(pin_id):
-    """The ADC of a pin, for voltages up to the supply's.
+    """Return the ADC of a pin, for voltages up to the supply voltage.
 
-    An ESP32 measures up to about 1 V unless it attenuates: 11 dB reach 2.5 V on a C3, 3.1 V on
-    the others, and its read_uv() is calibrated for each attenuation. Other ports have none.
+    An ESP32 measures up to about 1 V without attenuation; with 11 dB, up to 2.5 V on a C3 and
+    3.1 V on the others. Its read_uv() is calibrated for each attenuation. Other ports have none.
     """
-    if hasattr(ADC, "ATTN_11DB"):
-        return ADC(Pin(pin_id), atten=ADC.ATTN_11DB)
-    return ADC(Pin(pin_id))
+    pin = machine.Pin(pin_id)
+    if hasattr(machine.ADC, "ATTN_11DB"):
+        return machine.ADC(pin, atten=machine.ADC.ATTN_11DB)
+    return machine.ADC(pin)
 
 
-def note_answer(resource, answered):
-    """Did the resource's sensor answer? /diag tells which do not, and how often that began."""
-    if answered == resource.silent:
-        resource.silent = not answered
-        if not answered:
+def note_access(resource, succeeded):
+    """Note whether the resource's sensor responded, for /diag."""
+    if succeeded == resource.silent:
+        resource.silent = not succeeded
+        if not succeeded:
             resource.faults += 1
 
 
 class Reading(Resource):
-    """A number that a sensor gives: text for people, JSON, CBOR or SenML for programs.
+    """The number that a sensor returns: as text, JSON, CBOR or SenML.
 
-    `take()` returns a small int, None or raises OSError, as the sensors' read() does; the value
-    shown is that number / divisor / 10**decimals. Observers hear of changes of `step` and more.
-    field: the name and unit in SenML, of PACK.field().
+    read: a sensor's read(), which returns a small int or None, or raises OSError. The value shown
+    is that number / divisor / 10**decimals. Observers are notified of changes of `step` or more.
+    field: name and unit in SenML, of PACK.field().
     """
 
     content_formats = FORMATS
     interface = "core.s"
     observable = True
-    more_decimals = 0  # in SenML, where the unit is so much larger
-    silent = False  # its sensor does not answer
-    faults = 0  # how often it ceased to
+    more_decimals = 0  # in SenML, if its unit is larger
+    silent = False  # the sensor does not respond
+    faults = 0  # how often it stopped responding
 
-    def __init__(self, rt, take, field, decimals=0, divisor=1, step=1, title=""):
+    def __init__(self, rt, read, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
         self.rt = rt
         self.title = title
         self._field = field
-        self._take = take
+        self._read = read
         self.decimals = decimals
         self._divisor = divisor
         self._step = step
-        self._told = None
+        self._notified = None  # the value at the last notification
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Respond with the value, 5.03 if there is none."""
         value = self.value()
         if value is None:
-            why = _SILENT if self.silent else _NO_VALUE
+            why = "sensor does not respond" if self.silent else "no value yet"
             raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
-        if wants_pack(reply):
-            self.write_pack(reply, value)
+        if wants_pack(response):
+            self.write_pack(response, value)
         else:
-            reply.number(value, self.decimals)
+            response.number(value, self.decimals)
 
-    def write_pack(self, reply, value):
-        """The payload in SenML."""
-        PACK.begin(reply, reply.negotiated, 1)
+    def write_pack(self, response, value):
+        """Write the payload in SenML."""
+        PACK.begin(response, response.negotiated, 1)
         self.write_record(PACK, value)
         PACK.end()
 
     def write_record(self, pack, value, time_s=0):
-        """A record of a pack: a number as value() gives it, and when it was measured."""
+        """Write a record with what value() returned; time_s: time of measurement."""
         pack.number(self._field, value, self.decimals + self.more_decimals, time_s)
 
     def value(self):
-        """The number shown, without its decimal point; None when there is none."""
+        """Return the number shown, without its decimal point; None if there is none."""
         try:
-            value = self._take()
+            value = self._read()
         except OSError:
-            note_answer(self, False)
+            note_access(self, False)
             return None
-        note_answer(self, True)
+        note_access(self, True)
         if value is None:
             return None
         return (value + self._divisor // 2) // self._divisor
 
     def check(self):
-        """Measure, and tell the observers when the value has moved; for a timer."""
+        """Measure, and notify observers if the value has changed; called by a timer."""
         value = self.value()
-        told = self._told
-        if value is None or told is None:
-            if value is told:
+        notified = self._notified
+        if value is None or notified is None:
+            if value is notified:
                 return
-        elif abs(value - told) < self._step:
+        elif abs(value - notified) < self._step:
             return
-        self._told = value
+        self._notified = value
         self.changed()
 
 
 class Charge(Reading):
-    """How much is left in the battery, in percent; in SenML with its voltage."""
+    """The battery's charge in percent, in SenML also its voltage. battery: sensors.Battery."""
 
     def __init__(self, battery):
         super().__init__(
@@ -159,12 +159,13 @@ class Charge(Reading):
             PACK.field("batt", "%EL"),
             title="percent left",
         )
-        self.battery = battery  # its rest and load are for who switches the radio to note
+        self.battery = battery
         self._voltage = PACK.field("vbat", "V")
         self._mv = 0
 
-    def write_pack(self, reply, value):
-        PACK.begin(reply, reply.negotiated, 2)
+    def write_pack(self, response, value):
+        """Write the payload in SenML."""
+        PACK.begin(response, response.negotiated, 2)
         PACK.number(self._field, value)
         PACK.number(self._voltage, self._mv, 3)
         PACK.end()
@@ -178,25 +179,25 @@ class Charge(Reading):
 
 
 class Uptime:
-    """`s`: whole seconds since the first tick()."""
+    """A clock that does not wrap. s: whole seconds since the first tick()."""
 
     def __init__(self):
         self.s = 0
         self._second_ms = -1  # when the last whole second began
 
     def tick(self, now_ms):
-        """Count on; at least once in six days, for the clock wraps after twelve. Returns `s`."""
+        """Update and return `s`; to be called at least every six days, as the clock wraps."""
         if self._second_ms < 0:
             self._second_ms = now_ms & _TICKS_MASK
         span_ms = (now_ms - self._second_ms) & _TICKS_MASK
-        if span_ms <= _TICKS_MASK >> 1:  # else it is a moment ago, not ahead
+        if span_ms <= _TICKS_MASK >> 1:  # otherwise now_ms is before the last tick
             self.s += span_ms // 1000
             self._second_ms = (self._second_ms + span_ms // 1000 * 1000) & _TICKS_MASK
         return self.s
 
 
 class Device(Resource):
-    """What kind of node this is, one JSON object or one text line a field."""
+    """/dev: manufacturer, model, versions and uptime, as a JSON object or lines of text."""
 
     content_formats = (JSON, TEXT)
     rt = "urn:oma:lwm2m:oma:3"
@@ -208,7 +209,8 @@ class Device(Resource):
         self._battery = battery
         self._uptime = uptime
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Respond with the fields."""
         fields = [
             ("manufacturer", "Mote"),
             ("model", self._model),
@@ -221,13 +223,13 @@ class Device(Resource):
             fields.append(("battery_mv", battery_mv))
             if self._battery.sag_mv is not None:
                 fields.append(("battery_sag_mv", self._battery.sag_mv))
-        if reply.content_format == TEXT:
+        if response.content_format == TEXT:
             return "\n".join(["{}: {}".format(name, value) for name, value in fields])
         return "{" + ",".join(['"{}":{}'.format(n, json.dumps(v)) for n, v in fields]) + "}"
 
 
 class Config(Resource):
-    """The settings as JSON. A PUT changes the fields that it has, all of them or none."""
+    """/config: the settings as JSON. A PUT changes the fields that it has, all of them or none."""
 
     content_formats = (JSON,)
     accepts = (JSON,)
@@ -237,29 +239,35 @@ class Config(Resource):
     def __init__(self, settings):
         super().__init__()
         self._settings = settings
-        self._taken = b""  # the payload that was taken last, where it is short
-        self._changes = 0  # of the settings, after that
-        self._take(settings.as_json())
+        self._payload = b""  # of the last PUT, if it was short
+        self._changes = 0  # settings.changes after the last PUT
+        self._show(settings.as_json())
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Respond with the settings."""
         return self._json
 
-    def put(self, request, reply):
+    def put(self, request, response):
+        """Change and save the settings. Raises CoapError."""
         settings = self._settings
-        taken = self._taken
-        if taken and self._changes == settings.changes and request.payload_is(taken):
-            return  # nothing has changed since
+        payload = self._payload
+        if payload and self._changes == settings.changes and request.payload_is(payload):
+            return  # the same PUT again
         self._put(settings, request.payload_bytes())
 
     def _put(self, settings, payload):
         try:
-            new = settings.update(_parse(payload.strip()))
+            fields = parse(payload)
+        except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
+            raise CoapError(BAD_REQUEST, "payload: must be a JSON object")
+        try:
+            new = settings.update(fields)
         except ValueError as error:
             raise CoapError(BAD_REQUEST, str(error))
         if new:
             self._save(settings)
-        # else it is as it was: flash is spared
-        self._taken = payload if len(payload) <= _TAKEN_BYTES else b""
+        # otherwise nothing is written, to spare the flash
+        self._payload = payload if len(payload) <= _KEPT_BYTES else b""
         self._changes = settings.changes
 
     def _save(self, settings):
@@ -268,29 +276,18 @@ class Config(Resource):
         except OSError:
             settings.update(json.loads(self._json))
             raise CoapError(INTERNAL_SERVER_ERROR, "settings: cannot be written to flash")
-        self._take(settings.as_json())
+        self._show(settings.as_json())
 
-    def _take(self, text):
+    def _show(self, text):
         self._json = text
         self.etag = sha256(text).digest()[:8]
         if self.node:
-            self.node.listing = None  # the title of a resource may be a setting
+            self.node.listing = None  # of /.well-known/core: a title may be a setting
         self.changed()
 
 
-def _parse(text):
-    """What the JSON text says. Raises ValueError for anything else."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
-        raise ValueError("payload: must be JSON")
-    if isinstance(value, dict) and not text.endswith(b"}"):
-        raise ValueError("payload: must be JSON")  # up to 1.25 MicroPython closes it by itself
-    return value
-
-
 def setup(node, board, settings):
-    """Add what applications share to the node, unless another one has done so."""
+    """Add the resources that applications share, unless another application has added them."""
     if node.resource_at("config"):
         return
     battery = charge = None
@@ -305,23 +302,19 @@ def setup(node, board, settings):
     uptime = Uptime()
     node.add("dev", Device(board, battery, uptime))
     node.add("config", Config(settings))
-    node.add("diag", Diag(uptime, *_resets(settings.path), PACK.base_name))
+    from apps import resets
+
+    cause, counts = resets.count(machine, resets.FILE if settings.path else None)
+    unload("apps.resets")
+    node.add("diag", Diag(uptime, cause, counts, PACK.base_name))
     log = node.add("diag/log", Log(uptime))
     node.on_log = log.note
 
     def tick(now_ms):
-        log.look(now_ms)
+        """Log new errors and measure the battery."""
+        log.check(now_ms)
         if charge:
             charge.check()
 
     node.after(1, uptime.tick)
     node.every(_TICK_MS, tick)
-
-
-def _resets(is_kept):
-    """The cause of this start, and how often each was; only now that needs any code."""
-    from apps import resets
-
-    found = resets.count(machine, resets.FILE if is_kept else None)
-    unload("apps.resets")
-    return found

@@ -1,6 +1,6 @@
-"""How the node is doing: /diag counts since the start, /diag/log has the last lines.
+"""Diagnostics: /diag has counters since the start, /diag/log the last lines of the log.
 
-Both allocate while they answer: they are for people and monitors that ask now and then.
+Both allocate memory for a response: they are meant for people, and monitors that poll rarely.
 """
 
 import gc
@@ -20,42 +20,45 @@ _NEVER = const(-1)
 
 
 class Diag(Resource):
-    """The counters of the node, time and memory, resets and the last error.
+    """/diag: the node's counters, uptime and memory, resets and the last error.
 
-    Text has a line for each, `name: value`; SenML has a record. What changes with every request is
-    taken when the first block is asked for, so that the blocks of one answer belong together.
+    As text each has a line, `name: value`, in SenML a record. Values that change with each request
+    are sampled for the first block, so that the blocks of one response are consistent.
+
+    reset_cause, resets: see resets.count(); base_name: of the SenML pack.
     """
 
     content_formats = (TEXT, SENML_JSON, SENML_CBOR)
     rt = "mote.diag"
     interface = "core.rp"
     multicast = False
-    safe_mode = ""  # why the node is in it
+    safe_mode = ""  # reason for safe mode
 
     def __init__(self, uptime, reset_cause, resets, base_name):
         super().__init__()
         self._uptime = uptime
         self._reset_cause = reset_cause
-        self._resets = resets  # {cause: how often}
+        self._resets = resets
         self._base_name = base_name
-        self._taken = (_NEVER, None, 0, 0)  # uptime in s, free heap, datagrams in and out
+        self._sample = (_NEVER, None, 0, 0)  # uptime in s, free heap, datagrams in and out
 
-    def get(self, request, reply):
-        if not reply.offset or self._taken[0] == _NEVER:
+    def get(self, request, response):
+        """Respond with all values."""
+        if not response.offset or self._sample[0] == _NEVER:
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
-            taken = self.node.view.index[DATAGRAM_COUNT], self.node.sent
-            self._taken = (self._uptime.tick(request.now_ms), heap_free) + taken
-        facts = self._facts()
-        if reply.content_format == TEXT:
-            for name, unit, value in facts:
-                reply.write("{}: {}{}\n".format(name, value, unit and " " + unit).encode())
+            datagrams = self.node.view.index[DATAGRAM_COUNT], self.node.sent
+            self._sample = (self._uptime.tick(request.now_ms), heap_free) + datagrams
+        values = self._values()
+        if response.content_format == TEXT:
+            for name, unit, value in values:
+                response.write("{}: {}{}\n".format(name, value, unit and " " + unit).encode())
         else:
-            self._write_pack(reply, facts)
+            self._write_pack(response, values)
 
-    def _facts(self):
-        """[(name, unit, value)]; without a unit it is a count, or a text."""
-        uptime_s, heap_free, datagrams_in, datagrams_out = self._taken
-        facts = [
+    def _values(self):
+        """Return [(name, unit, value)]; without a unit the value is a count or a text."""
+        uptime_s, heap_free, datagrams_in, datagrams_out = self._sample
+        values = [
             ("uptime", "s", uptime_s),
             ("reset", "", self._reset_cause),
             ("safe_mode", "", self.safe_mode[:_ERROR_MAX]),
@@ -64,26 +67,26 @@ class Diag(Resource):
             ("datagrams_out", "", datagrams_out),
         ]
         if heap_free is not None:
-            facts.append(("heap_free", "B", heap_free))
+            values.append(("heap_free", "B", heap_free))
         for i, name in enumerate(COUNTER_NAMES):
-            facts.append((name, "", self.node.counters[i]))
+            values.append((name, "", self.node.counters[i]))
         silent = [resource.path for resource in self._sensors() if resource.silent]
-        facts.append(("sensor_faults", "", sum([one.faults for one in self._sensors()])))
-        facts.append(("sensors_silent", "", " ".join(silent)))
+        values.append(("sensor_faults", "", sum([each.faults for each in self._sensors()])))
+        values.append(("sensors_silent", "", " ".join(silent)))
         if self.node.access is not None:
             secure = self.node.oscore
-            facts.append(("oscore", "", secure.status if secure else self.node.access.status))
+            values.append(("oscore", "", secure.status if secure else self.node.access.status))
         for cause, count in sorted(self._resets.items()):
-            facts.append(("resets_" + cause, "", count))
-        return facts
+            values.append(("resets_" + cause, "", count))
+        return values
 
     def _sensors(self):
         return [resource for resource in self.node.resources if hasattr(resource, "faults")]
 
-    def _write_pack(self, reply, facts):
+    def _write_pack(self, response, values):
         pack = senml.Pack(self._base_name, "count")
-        pack.begin(reply, reply.content_format, len(facts))
-        for name, unit, value in facts:
+        pack.begin(response, response.content_format, len(values))
+        for name, unit, value in values:
             field = pack.field(name, unit)
             if isinstance(value, str):
                 pack.string(field, value)
@@ -93,7 +96,7 @@ class Diag(Resource):
 
 
 class Log(Resource):
-    """The last lines, oldest first, each with the second of the uptime at which it came."""
+    """/diag/log: the last lines of the log, oldest first, each with its uptime in seconds."""
 
     content_formats = (TEXT,)
     rt = "mote.log"
@@ -104,22 +107,23 @@ class Log(Resource):
         super().__init__()
         self._uptime = uptime
         self._lines = []
-        self._error = ""  # the last one that is among the lines
+        self._error = ""  # the last error that was logged
 
-    def get(self, request, reply):
-        self.look(request.now_ms)
-        reply.write(b"")
+    def get(self, request, response):
+        """Respond with the lines."""
+        self.check(request.now_ms)
+        response.write(b"")
         for line in self._lines:
-            reply.write(line)
+            response.write(line)
 
     def note(self, error):
-        """Keep an error; as node.journal it takes the exceptions of handlers and timers."""
+        """Log an error: node.on_log, called for exceptions of handlers and timers."""
         self._uptime.tick(self.node.view.now_ms)
         self._error = error
         self.keep(error)
 
-    def look(self, now_ms):
-        """Keep the node's last error if it is a new one; transports only leave it there."""
+    def check(self, now_ms):
+        """Log the node's last error if it is new: transports only set node.last_error."""
         self._uptime.tick(now_ms)
         error = self.node.last_error
         if error is not self._error:
@@ -127,12 +131,12 @@ class Log(Resource):
             self.keep(error)
 
     def say(self, line):
-        """Print a line, and keep it."""
+        """Print and log a line."""
         print(line)
         self.keep(line)
 
     def keep(self, line):
-        """Add a line, in place of the oldest one when there are enough."""
+        """Log a line; the oldest one is dropped if there are too many."""
         line = "{} {}".format(self._uptime.s, line).replace("\n", " ")
         if len(self._lines) == _LINES:
             self._lines.pop(0)

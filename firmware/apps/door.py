@@ -1,9 +1,9 @@
-"""A door or window: is it open, has somebody opened the housing, how is the battery.
+"""The door application: contact of a door or window, lid of the housing, battery.
 
 Wiring: the reed switch between REED_PIN and ground, the lid switch between TAMPER_PIN and ground,
-both closed while door and lid are. Where the wires of the housing are a supervised loop (see
-sensors.loop), TAMPER_ADC_PIN takes the place of TAMPER_PIN; it can not wake a node that sleeps.
-Without either there is no /s/tamper. Pins of a board are in its board.py.
+closed while the door or the lid is closed. A supervised loop (sensors.supervised_loop) is wired to
+TAMPER_ADC_PIN instead of TAMPER_PIN and cannot wake a node that sleeps. Without either there is
+no /s/tamper.
 """
 
 import time
@@ -18,93 +18,96 @@ from coap import Resource
 from power.event_log import AWAKE, CLOCK_MASK, LID, EventLog
 from sensors.reed import Reed
 
-_POLL_MS = const(50)  # how late observers may hear of a change, at most
+_POLL_MS = const(50)  # longest delay of a notification
 _PACK_BYTES = const(96)  # of a contact's SenML, without its base name
 
 
-class Told(senml.Buffer):
-    """The SenML of a contact, kept until what it tells is another: most who ask hear the same."""
-
-    def __init__(self):
-        super().__init__(bytearray(_PACK_BYTES + len(device.PACK.base_name)))
-        self.form = 0
-        self.is_open = False
-        self.moves = 0
-
-
 class Contact(Resource):
-    """A contact: `text_open` or `text_closed` for people, true (open) or false for programs.
+    """A contact: text "open" or "closed" (of the lid "tampered" or "ok"), true or false, or SenML.
 
-    journal: has its edges, which whoever polls the contact notes there; asleep: it counts on where
-    the contact itself begins anew with each wake; name: what it is called in SenML; name_n is how
-    often it has moved.
+    source: 0 for the door's contact, LID for the housing; both are in the event log `log`.
+    asleep: on a node that sleeps, whose `reed` starts at 0 with each wake, the log has the number
+    of edges, and lib/power polls the contact.
     """
 
     content_formats = device.FORMATS
     rt = "oic.r.sensor.contact urn:oma:lwm2m:ext:3200"
     interface = "core.s"
     observable = True
-    source = 0  # in the event log
-    _told = None  # made for the first who asks
+    # A kept payload in SenML, made at the first request, and what it is of
+    _pack = None
+    _pack_form = 0
+    _pack_is_open = False
+    _pack_edges = 0
 
-    def __init__(self, reed, log, asleep, name, text_open, text_closed):
+    def __init__(self, reed, log, asleep, settings, source=0):
         super().__init__()
+        name = "tamper" if source else "contact"
+        self.reed = reed
+        self.source = source
+        self._settings = settings
         self._state = device.PACK.field(name)
         self._count = device.PACK.field(name + "_n", "count")
-        self.reed = reed
         self._log = log
         self._asleep = asleep
         self._edges = reed.edges  # that are in the event log
-        self._text_open = text_open
-        self._text_closed = text_closed
 
-    def get(self, request, reply):
+    @property
+    def title(self):
+        """Return what the contact is on."""
+        return "lid of the housing" if self.source else self._settings.kind
+
+    def get(self, request, response):
+        """Respond with the state."""
         is_open = self.reed.is_open()
-        form = reply.negotiated
+        form = response.negotiated
         if not form:
-            return self._text_open if is_open else self._text_closed
+            if self.source:
+                return b"tampered" if is_open else b"ok"
+            return b"open" if is_open else b"closed"
         if form < senml.JSON:
-            reply.boolean(is_open)
+            response.boolean(is_open)
             return None
-        told = self._pack(form, is_open)
-        reply.write(told.buf, 0, told.n)
+        pack = self._packed(form, is_open)
+        response.write(pack.buf, 0, pack.n)
         return None
 
-    # As in the engine the frames stay within 11 words, so that MicroPython needs no heap for them.
+    # Frames of at most 11 words, as in lib/coap: MicroPython allocates larger ones on the heap.
 
-    def _pack(self, form, is_open):
-        moves = self.moves()
-        told = self._told
-        if told is None:
-            told = self._told = Told()
-        elif told.moves == moves and told.is_open == is_open and told.form == form:
-            return told
-        self._write(told, form, is_open, moves)
-        return told
+    def _packed(self, form, is_open):
+        edges = self.edges()
+        pack = self._pack
+        if pack is None:
+            pack = self._pack = senml.Buffer(bytearray(_PACK_BYTES + len(device.PACK.base_name)))
+        elif self._pack_edges == edges and self._pack_is_open == is_open:
+            if self._pack_form == form:
+                return pack
+        self._pack_form = form
+        self._pack_is_open = is_open
+        self._pack_edges = edges
+        self._write(pack, form, is_open, edges)
+        return pack
 
-    def _write(self, told, form, is_open, moves):
-        told.n = 0
-        told.form = form
-        told.is_open = is_open
-        told.moves = moves
+    def _write(self, sink, form, is_open, edges):
+        sink.n = 0
         pack = device.PACK
-        pack.begin(told, form, 2)
+        pack.begin(sink, form, 2)
         pack.boolean(self._state, is_open)
-        pack.number(self._count, moves)
+        pack.number(self._count, edges)
         pack.end()
 
-    def moves(self):
-        """How often it has moved, modulo 2**30; of a door that sleeps the number of its events."""
+    def edges(self):
+        """Return how often it opened or closed, modulo 2**30; the number of events if asleep."""
         if self._asleep:
             return self._log.lid_moves if self.source else self._log.number
         return self.reed.edges
 
     def value(self):
-        """1 when the contact is open, for conditions on notifications."""
+        """Return 1 if the contact is open, else 0: for conditional observe."""
         return 1 if self.reed.is_open() else 0
 
     def check(self):
-        """Record a move of the contact and notify observers; called by a timer."""
+        """Record an edge of the contact and notify observers; called by a timer."""
         reed = self.reed
         if reed.poll():
             edges = reed.edges - self._edges & CLOCK_MASK
@@ -113,33 +116,12 @@ class Contact(Resource):
             self.changed()
 
 
-class Door(Contact):
-    """The contact that the node is there for; its title says what it watches."""
-
-    def __init__(self, reed, log, asleep, settings):
-        self._settings = settings
-        super().__init__(reed, log, asleep, "contact", b"open", b"closed")
-
-    @property
-    def title(self):
-        return self._settings.kind
-
-
-class Lid(Contact):
-    """The lid of the housing, or the loop in its wires: is it off, or cut?"""
-
-    source = LID
-    title = "lid of the housing"
-
-    def __init__(self, reed, log, asleep):
-        super().__init__(reed, log, asleep, "tamper", b"tampered", b"ok")
-
-
 def setup(node, board, settings):
     """Add the door's resources to a node that stays awake."""
     contacts = _add(node, board, settings, EventLog(), _seconds, False)
 
     def poll(now_ms):
+        """Poll the contacts."""
         for contact in contacts:
             contact.check()
 
@@ -147,27 +129,28 @@ def setup(node, board, settings):
 
 
 def setup_asleep(node, board, settings, log, seconds):
-    """Add them to a node that sleeps, which polls the contacts itself: the door, and perhaps the
-    lid.
+    """Add the door's resources to a node that sleeps; return the Contacts: the door, and the lid.
+
+    The caller polls them. seconds(): the clock of the event log.
     """
     return _add(node, board, settings, log, seconds, True)
 
 
 def _add(node, board, settings, log, seconds, asleep):
     device.setup(node, board, settings)
-    door = node.add("s/contact", Door(_reed(board.REED_PIN), log, asleep, settings))
+    door = node.add("s/contact", Contact(_reed(board.REED_PIN), log, asleep, settings))
     node.add("s/contact/events", Events(log, seconds))
     lid = _lid(board)
     if lid is None:
         return (door,)
-    return (door, node.add("s/tamper", Lid(lid, log, asleep)))
+    return (door, node.add("s/tamper", Contact(lid, log, asleep, settings, LID)))
 
 
 def _lid(board):
-    """What watches the housing, or None."""
+    """Return the Reed or Loop of the housing, or None."""
     pin_id = getattr(board, "TAMPER_ADC_PIN", None)
     if pin_id is not None:
-        from sensors.loop import Loop
+        from sensors.supervised_loop import Loop
 
         return Loop(device.adc(pin_id))
     return None if board.TAMPER_PIN is None else _reed(board.TAMPER_PIN)

@@ -1,18 +1,18 @@
-"""What the contact did: the resource /s/contact/events, and the report of a node on a battery.
+"""Events of the contact: the resource /s/contact/events, and the report of a node on a battery.
 
 A report is one SenML pack in CBOR:
 
     contact     true (open) or false, one record for each event, oldest first; without an event
                 one for the present state
-    tamper      true (the lid is off) or false, likewise one for each event, in its turn; without
-                an event one if it is off
+    tamper      true (the lid is off) or false, likewise one for each event, in the same order;
+                without an event one if the lid is off
     contact_n   only with events: the number of the last; the others have those before it
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
-    lost        events that were pushed out before they were reported; "unknown" when memory was
+    lost        events that were evicted before they were reported; "unknown" when memory was
                 lost or the contact was not watched, so that the count is not known
 
-A receiver recognises a repeat by its number, and a gap between two packs by their numbers.
+A receiver recognises a duplicate by its number, and a gap between two packs by their numbers.
 """
 
 from micropython import const
@@ -28,8 +28,9 @@ _REPORT_MAX = const(512)  # bytes
 
 
 class Events(Resource):
-    """The kept events, each as contact/NUMBER with its age, and contact/NUMBER/wake with what made
-    the node look; those of the lid as tamper/NUMBER. `?since=n` leaves out n and those before it.
+    """The kept events, each as contact/NUMBER with its age and contact/NUMBER/wake with the cause.
+
+    Events of the lid are tamper/NUMBER. `?since=n` omits event n and those before it.
     """
 
     content_formats = (SENML_JSON, SENML_CBOR)
@@ -42,7 +43,7 @@ class Events(Resource):
         super().__init__()
         self._log = log
         self._seconds = seconds
-        self._events = ()  # of one response: its blocks belong together
+        self._events = ()  # of the current response, for all its blocks
         self._now_s = 0
 
     def get(self, request, response):
@@ -114,5 +115,5 @@ def _number(text):
     if text is None:
         return None
     if not text.isdigit() or len(text) > 10 or int(text) > CLOCK_MASK:
-        raise CoapError(BAD_REQUEST, "since: a number of an event, 0 to {}".format(CLOCK_MASK))
+        raise CoapError(BAD_REQUEST, "since: must be an event number, 0 to {}".format(CLOCK_MASK))
     return int(text)

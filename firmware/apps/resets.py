@@ -1,13 +1,14 @@
-"""Why the board started, and how often for which reason: a file keeps count over resets."""
+"""The causes of resets, counted in a file. Unloaded after the start to save heap."""
 
 import json
-import os
 
 from micropython import const
 
+from config import replace_file
+
 FILE = "resets.json"
 _COUNT_MAX = const(999_999)
-_CAUSES = (  # constants of `machine`, of which a port has some, and what we call them
+_CAUSES = (  # constants of `machine`, of which a port has some, and their names in /diag
     ("PWRON_RESET", "power-on"),
     ("HARD_RESET", "hard"),
     ("WDT_RESET", "watchdog"),
@@ -18,10 +19,10 @@ _UNKNOWN = "unknown"
 
 
 def count(machine, path=None):
-    """Count this start: (its cause, {cause: how often}). Deep sleep is planned and not counted.
+    """Count this start; return (its cause, {cause: count}). A wake from deep sleep is not counted.
 
-    `path`: where the counts are, None for nowhere. A file that cannot be read or written does not
-    keep a node from starting: counting begins anew, or is lost.
+    path: the file of the counts, or None. A file that cannot be read or written does not prevent
+    the start: the counts begin at 0, or are lost.
     """
     value = machine.reset_cause()
     now = _UNKNOWN
@@ -52,10 +53,7 @@ def _read(path):
 
 
 def _write(path, counts):
-    new = path + ".new"
     try:
-        with open(new, "w") as file:
-            json.dump(counts, file)
-        os.rename(new, path)
+        replace_file(path, json.dumps(counts).encode())
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""What a wearable on a battery reports: the oldest rows of its batch.
+"""The report of a wearable on a battery: the oldest rows of its batch.
 
 A report is one SenML pack in CBOR:
 
@@ -6,10 +6,10 @@ A report is one SenML pack in CBOR:
     row_n                   the number of the last of these rows; the others have those before it
     batt                    percent left, where a battery is measured
     beat                    only without rows: seconds until the next report at the latest
-    lost                    rows that were pushed out before they were reported; "unknown" when
+    lost                    rows that were evicted before they were reported; "unknown" when
                             the node was reset or without power, so that the count is not known
 
-No number of a row is used twice: a receiver recognises a repeat by it.
+No number of a row is used twice: a receiver recognises a duplicate by it.
 """
 
 from micropython import const
@@ -19,7 +19,7 @@ from apps import device
 from apps.batch import ROWS
 from apps.door_events import write_lost
 
-KEPT = 4 * ROWS  # rows of one a minute: what is measured during an outage of the network
+KEPT = 4 * ROWS  # rows kept during an outage of the network, one per minute
 _REPORT_MAX = const(1024)  # bytes
 
 

@@ -1,12 +1,12 @@
-"""A wearable: pulse, oxygen saturation, skin temperature, steps and acceleration.
+"""The wearable application: pulse, oxygen saturation, skin temperature, steps and acceleration.
 
 For interest and for sport, not a medical device. Wiring: MAX30102, TMP117 or MAX30205, LSM6DSOX or
-LIS3DH (which counts no steps) on one I2C bus, SDA_PIN and SCL_PIN of the board's board.py. A
-sensor that is missing answers 5.03, and works as soon as it is there.
+LIS3DH (which counts no steps) on one I2C bus, SDA_PIN and SCL_PIN of the board. The response for a
+sensor that is missing is 5.03; it works as soon as it is plugged in.
 
 The sensors work while the core sleeps: the oximeter's FIFO fills, the steps are counted. The core
-is needed every `PERIOD_MS`, to empty the FIFO; everything else is done on the same occasion.
-Observers' conditions decide when the radio is (see `Wearable`), and bounds of the settings.
+must empty the FIFO every PERIOD_MS, and does everything else at the same time. When the radio is
+needed depends on the attributes of observations and the setting `alert` (see Wearable).
 """
 
 from machine import I2C, Pin
@@ -24,17 +24,17 @@ from sensors.oximeter import Oximeter
 from sensors.tmp117 import Tmp117
 
 PERIOD_MS = BATCH_MS
-_WATCH_EVERY = const(2)  # periods
-_CALM = const(4)  # looks at the motion without any until the wearer counts as still
+_CHECK_EVERY = const(2)  # periods
+_STILL = const(4)  # checks without motion until the wearer counts as still
 _MOVED_MG = const(100)
-_TIMEOUT_US = const(5000)  # no chip here stretches the clock: a bus that hangs costs little time
+_TIMEOUT_US = const(5000)  # no chip here stretches the clock, so a bus that hangs blocks briefly
 _MASK = const(0x3FFFFFFF)
 
 
 class Acceleration(Resource):
     """Three axes in g: `0.012 -0.004 1.001` as text, an array in JSON and CBOR.
 
-    SenML has no such unit: there it is m/s2, in a record each.
+    SenML has no such unit: there each axis is a record in m/s2.
     """
 
     content_formats = device.FORMATS
@@ -48,38 +48,39 @@ class Acceleration(Resource):
     def __init__(self, motion):
         super().__init__()
         self._motion = motion
-        self._told_mg = 0
+        self._notified_mg = 0  # the strongest axis at the last notification
         self._piece = bytearray(12)
         self._x = device.PACK.field("accel_x", "m/s2")
         self._y = device.PACK.field("accel_y", "m/s2")
         self._z = device.PACK.field("accel_z", "m/s2")
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Measure and respond; 5.03 without a sensor."""
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not answer", device.RETRY_S)
-        form = reply.content_format
+            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not respond", device.RETRY_S)
+        form = response.content_format
         if form == TEXT:
-            self._write(reply, b"", b" ", b"")
+            self._write(response, b"", b" ", b"")
         elif form == JSON:
-            self._write(reply, b"[", b",", b"]")
-        elif device.wants_pack(reply):
-            self._write_pack(reply)
+            self._write(response, b"[", b",", b"]")
+        elif device.wants_pack(response):
+            self._write_pack(response)
         else:
-            reply.write(b"\x83")
-            self._write_fraction(reply, self._motion.chosen.x_mg)
-            self._write_fraction(reply, self._motion.chosen.y_mg)
-            self._write_fraction(reply, self._motion.chosen.z_mg)
+            response.write(b"\x83")
+            self._write_fraction(response, self._motion.chosen.x_mg)
+            self._write_fraction(response, self._motion.chosen.y_mg)
+            self._write_fraction(response, self._motion.chosen.z_mg)
 
     def check(self):
-        """Tell the observers when the strongest axis has changed; for a timer."""
+        """Measure, and notify observers if the strongest axis changed; called by a timer."""
         strongest_mg = self._read()
-        if strongest_mg is not None and abs(strongest_mg - self._told_mg) >= _MOVED_MG:
-            self._told_mg = strongest_mg
+        if strongest_mg is not None and abs(strongest_mg - self._notified_mg) >= _MOVED_MG:
+            self._notified_mg = strongest_mg
             self.changed()
 
     def _read(self):
         strongest_mg = self._measure()
-        device.note_answer(self, strongest_mg is not None)
+        device.note_access(self, strongest_mg is not None)
         return strongest_mg
 
     def _measure(self):
@@ -88,83 +89,83 @@ class Acceleration(Resource):
         except OSError:
             return None
 
-    def _write(self, reply, start, between, end):
-        reply.write(start)
-        self._write_decimal(reply, self._motion.chosen.x_mg)
-        reply.write(between)
-        self._write_decimal(reply, self._motion.chosen.y_mg)
-        reply.write(between)
-        self._write_decimal(reply, self._motion.chosen.z_mg)
-        reply.write(end)
+    def _write(self, response, start, between, end):
+        response.write(start)
+        self._write_decimal(response, self._motion.chosen.x_mg)
+        response.write(between)
+        self._write_decimal(response, self._motion.chosen.y_mg)
+        response.write(between)
+        self._write_decimal(response, self._motion.chosen.z_mg)
+        response.write(end)
 
-    def _write_pack(self, reply):
+    def _write_pack(self, response):
         pack = device.PACK
-        pack.begin(reply, reply.negotiated, 3)
+        pack.begin(response, response.negotiated, 3)
         pack.number(self._x, _mm_s2(self._motion.chosen.x_mg), 3)
         pack.number(self._y, _mm_s2(self._motion.chosen.y_mg), 3)
         pack.number(self._z, _mm_s2(self._motion.chosen.z_mg), 3)
         pack.end()
 
-    def _write_decimal(self, reply, mg):
+    def _write_decimal(self, response, mg):
         length = write_decimal(self._piece, 0, mg, 3)
-        reply.write(self._piece, 0, length)
+        response.write(self._piece, 0, length)
 
-    def _write_fraction(self, reply, mg):
-        """A CBOR decimal fraction, tag 4: [-3, mg]."""
-        reply.write(b"\xc4\x82\x22")
+    def _write_fraction(self, response, mg):
+        """Write a CBOR decimal fraction, tag 4: [-3, mg]."""
+        response.write(b"\xc4\x82\x22")
         piece = self._piece
         piece[0] = 0x39 if mg < 0 else 0x19
         if mg < 0:
             mg = -1 - mg
         piece[1] = mg >> 8
         piece[2] = mg & 0xFF
-        reply.write(piece, 0, 3)
+        response.write(piece, 0, 3)
 
 
 def _mm_s2(mg):
-    """Milli-g in mm/s2: times 9.80665. The product stays a small int up to 5 g."""
+    """Return mg in mm/s2: times 9.80665. The product is a small int up to 5 g."""
     return (mg * 196133 + 10000) // 20000
 
 
 class Wearable:
-    """Keeps the sensors going, and tells who decides over sleep when it can.
+    """The sensors' work, and when it and the radio are next needed.
 
-        worn.by_hand()
+    A node that does not sleep has a timer for it. A node that sleeps does it by itself:
+
+        wearable.stop_timer()
         while True:
             now_ms = ticks_ms()
-            if worn.wait_ms(now_ms) == 0:
-                worn.work(now_ms)
-            if worn.radio_wait_ms(now_ms) == 0:
+            if wearable.wait_ms(now_ms) == 0:
+                wearable.work(now_ms)
+            if wearable.radio_wait_ms(now_ms) == 0:
                 ...  # radio on, until node.due(now_ms) has no more to send
-            lightsleep(min(worn.wait_ms(now_ms), worn.radio_wait_ms(now_ms)))
-
-    A node that does not sleep leaves it to its timers.
+            lightsleep(min(wearable.wait_ms(now_ms), wearable.radio_wait_ms(now_ms)))
     """
 
-    def __init__(self, node, sensors, resources, batch, bounds=()):
+    def __init__(self, node, sensors, resources, batch, alerts=()):
         self.oximeter, self._thermometer, self._motion = sensors
         self.batch = batch
         self._node = node
         self._resources = resources
-        self._bounds = bounds
+        self._alerts = alerts
         self._next_ms = -1  # when work() is due; -1: it never ran
-        self._turn = 0
-        self._calm = _CALM
+        self._periods = 0
+        self._still = _STILL  # checks without motion
         self._timer = node.every(PERIOD_MS, self.work)
 
-    def by_hand(self):
-        """From now on the caller calls work(), no timer of the node does."""
+    def stop_timer(self):
+        """Stop the node's timer: from now on the caller calls work()."""
         self._node.cancel(self._timer)
 
     def wait_ms(self, now_ms):
-        """Milliseconds until the sensors need the core; 0: now."""
+        """Return the time in ms until work() is due; 0 if it is due."""
         left_ms = (self._next_ms - now_ms) & _MASK
         return left_ms if self._next_ms >= 0 and left_ms <= PERIOD_MS else 0
 
     def radio_wait_ms(self, now_ms):
-        """Milliseconds until there is something to send; 0: now.
+        """Return the time in ms until there is something to send; 0 if there is now.
 
-        What observers asked for decides: with c.pmin, c.gt and such most changes concern nobody.
+        With c.pmin, c.gt and other attributes of observations most changes need no notification.
         """
         nearest_ms = _MASK
         i = len(self._node.scheduled)
@@ -176,31 +177,31 @@ class Wearable:
         return nearest_ms
 
     def work(self, now_ms):
-        """Empty the FIFO, and every second time look at the rest. Never raises OSError."""
+        """Empty the FIFO, and every second time check the other readings. Never raises OSError."""
         self._next_ms = (now_ms + PERIOD_MS) & _MASK
         self.oximeter.sample(now_ms)
-        self._turn = (self._turn + 1) % _WATCH_EVERY
-        if self._turn == 0:
-            self._watch_motion()
+        self._periods = (self._periods + 1) % _CHECK_EVERY
+        if self._periods == 0:
+            self._check_motion()
             for resource in self._resources:
                 resource.check()
             self.batch.tick(now_ms)
-            for bound in self._bounds:
-                if bound.look():
-                    self.batch.reschedule(now_ms)
+            for alert in self._alerts:
+                if alert.check():
+                    self.batch.add_urgent(now_ms)
 
     def sleep(self):
-        """Stop all sensors, steps too; the next work() starts them again. Never raises OSError."""
+        """Stop all sensors and the pedometer; work() starts them again. Never raises OSError."""
         for sensor in (self.oximeter, self._thermometer, self._motion):
             try:
                 sensor.sleep()
             except OSError:
-                pass  # one that is not there draws nothing
+                pass  # a sensor that is not there draws no current
 
-    def _watch_motion(self):
-        """The light of a wearer who moves is looked at more closely, and some seconds longer."""
-        self._calm = 0 if self._moved() else min(self._calm + 1, _CALM)
-        self.oximeter.pulse.moving = self._calm < _CALM
+    def _check_motion(self):
+        """Set pulse.moving while the wearer moves and for some seconds after."""
+        self._still = 0 if self._moved() else min(self._still + 1, _STILL)
+        self.oximeter.pulse.moving = self._still < _STILL
 
     def _moved(self):
         try:
@@ -210,7 +211,7 @@ class Wearable:
 
 
 def setup(node, board, settings):
-    """Add the wearable's resources to the node, and a timer. Returns the Wearable."""
+    """Add the wearable's resources and a timer to the node; return the Wearable."""
     device.setup(node, board, settings)
     sda, scl = Pin(board.SDA_PIN), Pin(board.SCL_PIN)
     release(scl, sda)
@@ -220,15 +221,15 @@ def setup(node, board, settings):
     thermometer, motion = _thermometer(i2c), _motion(pedometer, i2c)
     sensors = (oximeter, thermometer, motion)
     for sensor in sensors:
-        sensor.probe()  # from now on it measures; one that is missing is looked for when asked
+        sensor.probe()  # start it; one that is missing is probed again at each reading
     readings = _readings(oximeter, thermometer, pedometer)
     resources = [node.add(path, reading) for path, reading in readings]
     batch = node.add("s/batch", Batch(resources, device.Uptime()))
     resources = resources + [node.add("s/accel", Acceleration(motion))]
-    return Wearable(node, sensors, resources, batch, _bounds(settings, readings))
+    return Wearable(node, sensors, resources, batch, _alerts(settings, readings))
 
 
-# The second kind of a sensor takes memory only where the first one is not there at the start.
+# The driver of the second chip takes memory only if the first chip is not there at the start.
 
 
 def _thermometer(i2c):
@@ -248,21 +249,21 @@ def _motion(usual, i2c):
     return FirstOf(usual, Lis3dh(i2c), Lis3dh(i2c, 0x19))
 
 
-def _bounds(settings, readings):
+def _alerts(settings, readings):
     if not settings.alert:
         return ()
-    from apps.alerts import bounds
+    from apps.alerts import make_alerts
 
-    return bounds(settings.alert, {path[2:]: reading for path, reading in readings})
+    return make_alerts(settings.alert, {path[2:]: reading for path, reading in readings})
 
 
 def _readings(oximeter, thermometer, pedometer):
-    """(path, resource) of all that is one number."""
+    """Return (path, resource) of each reading that is a number."""
     rate = device.Reading(
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
         device.PACK.field("hr", "beat/min"),
-        title="beats a minute",
+        title="beats per minute",
     )
     saturation = device.Reading(
         "oic.r.spo2 urn:oma:lwm2m:ext:3320",
@@ -270,7 +271,7 @@ def _readings(oximeter, thermometer, pedometer):
         device.PACK.field("spo2", "/"),
         title="percent",
     )
-    saturation.more_decimals = 2  # it is a ratio there
+    saturation.more_decimals = 2  # a ratio in SenML
     steps = device.Reading(
         "oic.r.sensor.activity.count urn:oma:lwm2m:ext:3300",
         pedometer.read_steps,

@@ -11,7 +11,7 @@
 
     run(node)
 
-Names are loaded when they are first used, so that a node pays for what it takes.
+Names are loaded when they are first used, so that a node loads only the modules that it needs.
 """
 
 _HOME = {
@@ -27,7 +27,7 @@ def __getattr__(name):
         module = __import__("coap." + _HOME[name], None, None, (name,))
         value = getattr(module, name)
     else:
-        # MicroPython asks here before it looks for a file: `from coap import numbers`
+        # MicroPython calls this before it looks for a file: `from coap import numbers`
         try:
             value = __import__("coap." + name, None, None, ("*",))
         except ImportError:

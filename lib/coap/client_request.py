@@ -1,8 +1,8 @@
 """One request of this node: its message, the state of its transfer, and its response.
 
 The message layer has a request written again for each retransmission, so a ClientRequest keeps
-what the message is made of and not the message. Client makes its requests once and uses them in
-turn: requests, their fields and the one ClientResponse are only valid while the request is active.
+what the message is made of and not the message. Client makes its ClientRequests once and reuses
+them: one is valid until its last response, the one ClientResponse only within on_response.
 """
 
 from array import array

@@ -6,7 +6,7 @@ draft-ietf-core-conditional-attributes:
 
 `c.pmin`, `c.pmax` (seconds) and `c.con` apply to every observable resource; `c.gt`, `c.lt`,
 `c.st`, `c.band` and `c.edge` to a resource whose value() is a number: an int scaled by `decimals`.
-The names are also accepted without "c.". A wrong parameter is refused with 4.00 and its name.
+The names are also accepted without "c.". A 4.00 response names an invalid parameter.
 
 A limit is stored as twice its value in units of the resource's last digit, plus 1 if it has
 further digits: so a limit between two possible values compares correctly.
@@ -60,6 +60,7 @@ class ConditionalObserve(Extension):
         self.named = -1  # index of the parameter being parsed
 
     def attach(self, node):
+        """Register as the conditions of Observe."""
         self.node = node
         node.conditions = self
 
@@ -67,7 +68,10 @@ class ConditionalObserve(Extension):
         """Parse the parameters of a registration. Return 0, or 4.00 for a wrong one."""
         if view.is_stored or not view.has(IX_URI_QUERY):
             return 0  # a notification, or a registration without conditions
-        self._clear()
+        i = _PARAMETERS
+        while i:
+            i -= 1
+            self.asked[i] = ABSENT
         if not resource.observable or view.index[IX_OBSERVE]:
             return 0
         why = self._parse(view, resource) or self._check(self.asked, resource)
@@ -76,7 +80,7 @@ class ConditionalObserve(Extension):
     # Called by Observe; i: index of an observer
 
     def on_registered(self, i, slots, resource):
-        """Take the parameters of the present request as those of observer i of `slots`."""
+        """Store the parameters of the present request for observer i of `slots`."""
         if len(self.words) < slots * _WORDS:
             self.words = array(
                 "i", [ABSENT] * (slots * _WORDS)
@@ -177,12 +181,6 @@ class ConditionalObserve(Extension):
 
     # Parsing
 
-    def _clear(self):
-        i = _PARAMETERS
-        while i:
-            i -= 1
-            self.asked[i] = ABSENT
-
     def _refuse(self, why):
         builder = self.node.builder
         builder.set_code(BAD_REQUEST)
@@ -212,14 +210,11 @@ class ConditionalObserve(Extension):
             self.asked[_BAND] = 1
             return b": takes no value" if at < end else None
         if self.named > _BAND:
-            return self._flag(_boolean(buf, at + 1, end))
+            value = self.asked[self.named] = _boolean(buf, at + 1, end)
+            return b": is 0 or 1" if value < 0 else None
         if self.named < _GT:
             decimals = 3
         return self._number(_decimal(buf, at + 1, end, decimals))
-
-    def _flag(self, value):
-        self.asked[self.named] = value
-        return b": is 0 or 1" if value < 0 else None
 
     def _number(self, value):
         name = self.named
@@ -309,13 +304,10 @@ def _magnitude(buf, at, end, decimals):
             return _WRONG
         if point >= 0:
             point += 1
-    return _scaled(value, decimals - max(point, 0), beyond) if digits else _WRONG
-
-
-def _scaled(value, decimals, beyond):
+    decimals -= max(point, 0)
     while decimals:
         value *= 10
         decimals -= 1
         if value > _LARGEST:
             return _WRONG
-    return 2 * value + (1 if beyond else 0)
+    return 2 * value + (1 if beyond else 0) if digits else _WRONG

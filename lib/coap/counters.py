@@ -1,32 +1,32 @@
-"""What a node counts since its start, for /diag: the indices of node.counters, and their names.
+"""Counters since the start of a node, for /diag: indices of node.counters, and their names.
 
-Apart from numbers.py, which boards need not load. How many datagrams came is counted by parse():
+Not in numbers.py, since boards load COUNTER_NAMES. parse() counts the datagrams received:
 node.view.index[DATAGRAM_COUNT], modulo 2**30.
 """
 
 from micropython import const
 
 COUNT_MALFORMED = const(0)  # format errors
-COUNT_DUPLICATES = const(1)  # duplicates that got the cached response, or none
+COUNT_DUPLICATES = const(1)  # duplicates responded to from the cache or dropped
 COUNT_RETRANSMISSIONS = const(2)
-COUNT_GIVEN_UP = const(3)  # confirmable messages that nobody acknowledged
-COUNT_NO_EXCHANGE = const(4)  # confirmable messages without a free exchange
-COUNT_RESPONSES_EVICTED = const(5)  # cached responses evicted before they expired
+COUNT_GIVEN_UP = const(3)  # confirmable messages without an ACK
+COUNT_NO_EXCHANGE = const(4)  # confirmable messages for which no exchange was free
+COUNT_RESPONSES_EVICTED = const(5)  # cached responses evicted within their lifetime
 COUNT_PEERS_EVICTED = const(6)
-COUNT_REFUSED = const(7)  # 5.03 because a table was full of others
+COUNT_REFUSED = const(7)  # 5.03 because a table was full
 COUNT_HANDLER_ERRORS = const(8)  # exceptions in handlers and timers
 COUNT_TOO_LONG = const(9)  # requests and responses that did not fit
 COUNT_REOPENED = const(10)  # sockets opened again
 COUNT_SEND_ERRORS = const(11)
-COUNT_OBSERVERS_REFUSED = const(12)  # registrations answered without Observe
-COUNT_OBSERVERS_EVICTED = const(13)  # unverified ones, for a verified peer
-COUNT_BLOCKS_REFUSED = const(14)  # transfers without a free buffer
+COUNT_OBSERVERS_REFUSED = const(12)  # registrations without an Observe option in the response
+COUNT_OBSERVERS_EVICTED = const(13)  # unverified observers, evicted for a verified peer
+COUNT_BLOCKS_REFUSED = const(14)  # block-wise transfers without a free slot
 COUNT_RATE_LIMITED = const(15)  # requests beyond a peer's rate
-COUNT_GROUP_DROPPED = const(16)  # group requests without a free entry
-COUNT_BLOCKS_EVICTED = const(17)  # transfers and cached responses evicted
-COUNT_OUT_OF_MEMORY = const(18)  # datagrams for which the heap had no room
-COUNT_FRAMES_DROPPED = const(19)  # damaged ones on a serial line
-COUNT_FRAMES_IGNORED = const(20)  # IP on a serial line
+COUNT_GROUP_DROPPED = const(16)  # multicast requests beyond the pending responses
+COUNT_BLOCKS_EVICTED = const(17)  # transfers and cached responses, evicted for others
+COUNT_OUT_OF_MEMORY = const(18)  # datagrams without memory in the heap
+COUNT_FRAMES_DROPPED = const(19)  # damaged frames on a serial line
+COUNT_FRAMES_IGNORED = const(20)  # IP frames on a serial line
 COUNT_DECRYPT_FAILED = const(21)  # OSCORE requests: forged, replayed, malformed, no context
 COUNTER_NAMES = (
     "malformed",
@@ -34,21 +34,21 @@ COUNTER_NAMES = (
     "retransmissions",
     "given_up",
     "no_exchange",
-    "replies_pushed_out",
-    "peers_pushed_out",
+    "responses_evicted",
+    "peers_evicted",
     "refused",
     "handler_errors",
     "too_long",
     "reopened",
     "send_errors",
     "observers_refused",
-    "observers_pushed_out",
+    "observers_evicted",
     "blocks_refused",
-    "limited",
+    "rate_limited",
     "group_dropped",
-    "blocks_pushed_out",
+    "blocks_evicted",
     "out_of_memory",
     "frames_dropped",
     "frames_ignored",
-    "not_opened",
+    "decrypt_failed",
 )

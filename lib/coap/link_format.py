@@ -1,7 +1,7 @@
 """Discovery: /.well-known/core in the CoRE Link Format, and its filters (RFC 6690).
 
-The text of all links is written once and kept in node.listing until a resource changes what it
-says of itself. A filter selects links from that text while the response is being written, so
+The text of all links is written once and kept in node.listing until the attributes
+of a resource change. A filter selects links from that text while the response is being written, so
 discovery allocates nothing. matches() and link_end() are machine code: see codec.py.
 """
 
@@ -70,7 +70,7 @@ def _passes(view, text, begin, end):
 
 
 def listing(node):
-    """Return the links that everybody may see, as bytes, comma-separated."""
+    """Return the links that every client may see, as bytes, comma-separated."""
     if node.listing is None:
         node.listing = _links(node, False)
     return node.listing

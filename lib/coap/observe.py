@@ -276,7 +276,7 @@ class Observe(Extension):
                 if part[at + 2]:
                     node.view.context = node.oscore.index_of(part[at + 3 : named])
                 node.datagram(registration, len(registration), peer, node.view.now_ms)
-                node.view.index[DATAGRAM_COUNT] -= 1  # it has been counted when it came
+                node.view.index[DATAGRAM_COUNT] -= 1  # it was counted on arrival
             except (ValueError, AttributeError):
                 pass  # a peer of another transport, or a context or all keys are gone
             node.view.context = 0
@@ -504,9 +504,9 @@ class Observe(Extension):
         return -1
 
     def _may_register(self, view):
-        # Not for a later block: it belongs to a notification that was sent. Not for a request of
-        # several blocks: it cannot be processed again. Not for a multicast request. No-Response
-        # and Observe exclude each other.
+        # No registration by a later block, which belongs to a notification already sent; by a
+        # request of several blocks, which cannot be processed again; or by a multicast request.
+        # No-Response and Observe exclude each other.
         if view.group or view.has(IX_NO_RESPONSE):
             return False
         if view.has(IX_BLOCK1) and view.index[IX_BLOCK1] > 7:

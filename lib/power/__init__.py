@@ -12,7 +12,7 @@ One image is retained over a sleep (retained_state.py). Its parts, in this order
 Together less than 1000 bytes, kept twice, each with a CRC: in the 2048 bytes of RTC memory that an
 ESP32 keeps in deep sleep. A board without such memory (RP2 has 28 bytes) keeps the same two images
 in two files; its light sleep keeps the RAM anyway. Numbers of events are reserved ahead in a file,
-so they go on after a loss of power.
+so the count continues after a loss of power.
 
 Nothing here imports machine, network or time: the board is passed in, so that a test or a
 simulated week runs on a clock of its own. What differs between the chips is in sleep_modes.py.

@@ -2,7 +2,7 @@
 
     wake -> read the pins -> restore -> join -> report -> linger -> save -> arm the pins -> sleep
 
-Beside what duty_cycle.py lists it needs:
+It needs the following, in addition to what duty_cycle.py lists:
 
     contact      is_open(), poll(), edges, open_level, pin: see sensors.reed
     lid          the same for the housing, None where it is not watched
@@ -36,7 +36,7 @@ class DoorCycle(DutyCycle):
         self._lid_edges = 0
 
     def run(self):
-        """Run for ever; on a chip whose deep sleep ends in a reset, until the first sleep."""
+        """Run without end; on a chip whose deep sleep ends in a reset, until the first sleep."""
         self.restore(self.sleep_mode.wake_reason())
         while True:
             self.wake()
@@ -73,13 +73,13 @@ class DoorCycle(DutyCycle):
             log.record_fault(MEMORY_LOST, now_s)
 
     def _record_wake(self, reason, now_s, is_known):
-        """Record what the pins show of the time in which the node did not watch them."""
+        """Record what the pins reveal about the time during which the node did not watch them."""
         log = self.log
         level = self._level()
         has_changed = log.level >= 0 and level != log.level
         was_lid = self._record_lid(reason, now_s)
         if reason in (POWER_ON, RESET) and is_known:
-            log.mark_gap(log.level)  # nobody knows for how long it was off
+            log.mark_gap(log.level)  # how long the power was off is unknown
             log.clock_changed(now_s)
             self.schedule.start(now_s)
         if has_changed:
@@ -96,9 +96,9 @@ class DoorCycle(DutyCycle):
     def _record_lid(self, reason, now_s):
         """Record what the lid did meanwhile. Return True if the lid woke the node.
 
-        Where the chip cannot tell which pin woke it and the lid is as it was, the contact is taken
-        for the cause: a door that shuts again during the start is common, a lid that does so is
-        not.
+        Where the chip does not report which pin woke it and the lid has not moved, the contact is
+        assumed to be the cause: a door that shuts again during the start is common, a lid that
+        does so is not.
         """
         log, lid = self.log, self.lid
         if lid is None:
@@ -137,7 +137,7 @@ class DoorCycle(DutyCycle):
             self.save_state()
 
     def wake(self):
-        """Report what is pending, or a heartbeat, unless a pause after a failure is on."""
+        """Report what is pending, or a heartbeat, unless a pause after a failure is running."""
         self.poll_sensors()
         now_s = self.clock.seconds()
         if not self.schedule.may_try(now_s):
@@ -193,7 +193,7 @@ class DoorCycle(DutyCycle):
         return 1 if self.contact.is_open() else 0
 
     def _has_moved(self):
-        self.contact.is_open()  # the driver counts an edge when it is asked and the level lasted
+        self.contact.is_open()  # the driver counts an edge in is_open(), once the level has lasted
         has_moved = self.contact.edges != self._edges
         lid = self.lid
         if lid is not None:
@@ -209,7 +209,7 @@ class DoorCycle(DutyCycle):
         return _other_level(self.contact, self.log.level)
 
     def _lid_wake_level(self):
-        """Return the same for the lid; None where no pin shows the lid."""
+        """Return the level of the lid's pin that differs from the log; None without such a pin."""
         if self.lid is None or self.lid.pin is None:
             return None
         return _other_level(self.lid, self.log.lid)

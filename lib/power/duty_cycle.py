@@ -4,7 +4,7 @@ DutyCycle is the base of DoorCycle and WearableCycle. RadioSession switches the 
 lingers for queued requests and switches it off again. Everything that they need is passed in, so
 that a test runs them on a clock of its own:
 
-    clock       ticks_ms(), sleep_ms(ms), and seconds(), which goes on while the node sleeps
+    clock       ticks_ms(), sleep_ms(ms), and seconds(), which also runs while the node sleeps
     sleep_mode  sleep(span_ms, level, ...): see power.sleep_modes
     link        start(), poll(), stop(), state(), restore(): see power.wifi_fast
     reporter    open(), send(batch, on_done), step(max_ms), is_waiting(), close(), state() and
@@ -180,7 +180,7 @@ class RadioSession:
             reporter.close()
 
     def _exchange(self, reporter):
-        """Send reports, answer queued requests. Return False if a report was not acknowledged."""
+        """Send reports, serve queued requests. Return False if a report was not acknowledged."""
         cycle = self.cycle
         self._send()
         reporter.step(0)

@@ -17,7 +17,7 @@ state() returns the log as bytes, restore() takes them back: a head of 24 bytes,
 5 for each fault. power.retained_state adds a CRC and survives torn writes. The ring has the same
 layout in memory, so recording an event allocates nothing.
 
-Times are seconds of a clock that goes on while the node sleeps, modulo 2**30. Only differences
+Times are seconds of a clock that also runs while the node sleeps, modulo 2**30. Only differences
 matter. If the clock was set back, an event appears to happen now unless clock_changed() is called.
 """
 
@@ -61,7 +61,7 @@ _VERSION = const(2)
 _HEAD = const(24)
 _EVENT = const(9)
 _FAULT = const(5)
-_UNSEEN = const(3)  # a level that is not known
+_UNSEEN = const(3)  # the level is unknown
 _REASON = const(7)  # without LID
 
 

@@ -1,8 +1,8 @@
 """The report of a node that sleeps, and the requests that its receiver has queued for it.
 
-A sleeping node cannot be asked, so it reports: a confirmable POST to /r/<node> of its receiver. A
-2.04 response acknowledges the report. Its payload, one CBOR unsigned integer, is the number of
-requests that the receiver has queued: the node stays awake for them. An empty ACK alone
+A sleeping node receives no requests, so it reports: a confirmable POST to /r/<node> of its
+receiver. A 2.04 response acknowledges the report. Its payload, one CBOR unsigned integer, is the
+number of requests that the receiver has queued: the node stays awake for them. An empty ACK alone
 acknowledges nothing; it only says that the datagram has arrived.
 
     report = Report(peer("192.168.1.2"), "door-1")
@@ -31,7 +31,7 @@ class Report(Extension):
         self.limit_ms = limit_ms
         self.linger_ms = linger_ms
         self.released = False  # the receiver acknowledged the last report
-        self.error = ""  # or why not
+        self.error = ""  # else the reason why not
         self.queued = 0  # requests that are still expected
         self.until_ms = 0
         self.mid = -1  # of the last queued request
@@ -61,7 +61,7 @@ class Report(Extension):
         self.call = call
 
     def stop(self):
-        """Cancel a report under way and expect no more requests: the link goes down."""
+        """Cancel a report in progress and expect no further requests: the link goes down."""
         if self.call is not None:
             self.node.client.cancel(self.call)
             self.call = None
@@ -77,7 +77,7 @@ class Report(Extension):
         return 0
 
     def due(self, now_ms):
-        """Stop to expect requests when `linger_ms` is over. Return 0: nothing to send."""
+        """Stop expecting requests when `linger_ms` is over. Return 0: nothing to send."""
         if self.queued and (now_ms - self.until_ms) & CLOCK_MASK < CLOCK_HALF:
             self._expect(0, now_ms)
         return 0

@@ -1,7 +1,8 @@
-"""State that outlives a sleep or a loss of power.
+"""State that outlives a sleep or a loss of power: where and how it is stored.
 
-DoubleBuffer writes one image in turn to two places, so a torn write leaves the image before it.
-BackupRegisters, RtcMemory and StateFiles are such places, memory_of() chooses among them. pack()
+DoubleBuffer writes one image to two places alternately, so a torn write leaves the previous one.
+BackupRegisters, RtcMemory and StateFiles are such places, memory_of() chooses among them. What is
+stored is decided by write_state() of door_cycle.py and wearable_cycle.py. pack()
 and unpack() put several parts into one image. NumberReservation makes sure that a number is never
 used twice, even when the memory that counts it is lost.
 
@@ -210,9 +211,9 @@ def unpack(image, count):
 class NumberReservation:
     """A file with a number that no number in use has reached.
 
-    It is written once for every `step` numbers. After a loss of memory, counting goes on from
-    there; the numbers in between stay unused. path: the file, None keeps it in RAM only. limit:
-    the number in the file, -1 if there is none.
+    It is written once for every `step` numbers. After a loss of memory, counting continues
+    from there; the numbers in between stay unused. path: the file, None keeps it in RAM only.
+    limit: the number in the file, -1 if there is none.
     """
 
     def __init__(self, path, step=64):
@@ -221,7 +222,10 @@ class NumberReservation:
         self.limit = self._read()
 
     def reserve(self, number):
-        """Reserve `number` and some after it. Raises OSError if the file cannot be written."""
+        """Reserve `number` and at least the next `step` - 1 if it was not reserved yet.
+
+        Raises OSError if the file cannot be written.
+        """
         ahead = (self.limit - number) & _MASK
         if 0 < ahead <= 2 * self.step and self.limit >= 0:
             return

@@ -22,8 +22,8 @@ from micropython import const
 
 from power.event_log import AWAKE, PIN, POWER_ON, RESET, TIMER
 
-_EXT1_WAKE = const(3)  # where machine has no name for it
-_TIMER_WAKE = const(4)  # likewise
+_EXT1_WAKE = const(3)  # for ports whose `machine` lacks this constant
+_TIMER_WAKE = const(4)  # the same
 _PIECE_MS = const(7000)
 _LONGEST_MS = const(86_400_000)
 _TICKS_MASK = const(0x3FFFFFFF)
@@ -54,7 +54,7 @@ class Esp32DeepSleep:
         return POWER_ON if cause == machine.PWRON_RESET else RESET
 
     def woken_by_lid(self):
-        """Return True if the lid woke the chip, None if that cannot be told."""
+        """Return True if the lid woke the chip, None if that is not known."""
         if self._lid_pin is None:
             return None
         if not self._has_ext0:
@@ -104,7 +104,7 @@ class Esp32LightSleep:
 class Rp2LightSleep:
     """Light sleep of an RP2.
 
-    machine: the module; ticks_ms: a clock that goes on in sleep; pin, lid_pin: the Pins of contact
+    machine: the module; ticks_ms: a clock that runs in sleep; pin, lid_pin: the Pins of contact
     and lid, or None; feed: feeds the watchdog, None if there is none.
     """
 

@@ -9,10 +9,10 @@ The radio is switched on for one session when
 - a heartbeat is due, at the latest.
 
 After a failure the pauses grow, and observers that would keep the radio on are paused (see
-schedule.py). Light sleep keeps the RAM. What a reset would lose (access point, MIDs, observers) is
-retained as for a door; unreported rows are lost at a reset.
+wake_schedule.py). Light sleep keeps the RAM. What a reset would lose (access point, MIDs,
+observers) is retained as for a door; unreported rows are lost at a reset.
 
-Beside what duty_cycle.py lists it needs:
+It needs the following, in addition to what duty_cycle.py lists:
 
     log        has_pending(), pending_batch(), acknowledge(batch): see firmware/apps/samples.py
     wearable   wait_ms(now_ms), work(now_ms), radio_wait_ms(now_ms): see firmware/apps/wearable.py
@@ -38,7 +38,7 @@ class WearableCycle(DutyCycle):
         self.radio_wakes = 0
 
     def run(self):
-        """Run for ever."""
+        """Run without end."""
         self.restore()
         while True:
             self.step()
@@ -79,7 +79,7 @@ class WearableCycle(DutyCycle):
             self.clock.sleep_ms(span_ms)
 
     def poll_sensors(self):
-        """Empty the FIFO in time, whatever the network does."""
+        """Empty the FIFO before it overflows; called during a radio session too."""
         self.feed()
         now_ms = self.clock.ticks_ms()
         if self.wearable.wait_ms(now_ms) == 0:

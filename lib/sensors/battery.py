@@ -31,27 +31,31 @@ _CONNECTED_MV = const(1000)  # no board runs below this voltage: nothing is conn
 #             include/zephyr/dt-bindings/battery/battery.h (BATTERY_OCV_CURVE_LITHIUM_MANGANESE)
 #   alkaline  typical AA cells: the shape of the curves in data sheets at about 25 mA, empty at
 #             0.9 V; no measured table was found
-CURVES = {
-    "liion": (
-        (4177, 100, 4086, 90, 4008, 80, 3945, 70, 3884, 60, 3821, 50)
-        + (3793, 40, 3775, 30, 3741, 20, 3687, 10, 3306, 0)
-    ),
-    "nmc": (
-        (4175, 100, 4090, 90, 4037, 80, 3922, 70, 3840, 60, 3752, 50)
-        + (3662, 40, 3558, 30, 3411, 20, 3268, 10, 3129, 5, 2535, 0)
-    ),
-    "lifepo4": (
-        (3598, 100, 3418, 99, 3351, 98, 3277, 30, 3194, 9) + (3087, 5, 2930, 3, 2741, 1, 2010, 0)
-    ),
-    "limno2": (
-        (2985, 100, 2962, 80, 2955, 70, 2949, 60, 2927, 50)
-        + (2882, 40, 2812, 30, 2689, 20, 2444, 10, 1906, 0)
-    ),
-    "alkaline": (
-        (1580, 100, 1500, 90, 1420, 80, 1360, 70, 1310, 60, 1270, 50)
-        + (1230, 40, 1190, 30, 1150, 20, 1060, 10, 900, 0)
-    ),
-}
+# Nested literals stay in flash; a dict would take heap.
+# fmt: off
+CURVES = (
+    ("liion", (
+        4177, 100, 4086, 90, 4008, 80, 3945, 70, 3884, 60, 3821, 50, 3793, 40, 3775, 30,
+        3741, 20, 3687, 10, 3306, 0
+    )),
+    ("nmc", (
+        4175, 100, 4090, 90, 4037, 80, 3922, 70, 3840, 60, 3752, 50, 3662, 40, 3558, 30,
+        3411, 20, 3268, 10, 3129, 5, 2535, 0
+    )),
+    ("lifepo4", (
+        3598, 100, 3418, 99, 3351, 98, 3277, 30, 3194, 9, 3087, 5, 2930, 3, 2741, 1,
+        2010, 0
+    )),
+    ("limno2", (
+        2985, 100, 2962, 80, 2955, 70, 2949, 60, 2927, 50, 2882, 40, 2812, 30, 2689, 20,
+        2444, 10, 1906, 0
+    )),
+    ("alkaline", (
+        1580, 100, 1500, 90, 1420, 80, 1360, 70, 1310, 60, 1270, 50, 1230, 40, 1190, 30,
+        1150, 20, 1060, 10, 900, 0
+    )),
+)
+# fmt: on
 
 
 class Battery:
@@ -68,14 +72,17 @@ class Battery:
     def __init__(
         self, adc, numerator=1, denominator=1, chemistry="liion", cells=1, full_scale_mv=3300
     ):
-        if chemistry not in CURVES:
-            raise ValueError("chemistry: one of " + ", ".join(sorted(CURVES)))
+        self._curve = None
+        for name, curve in CURVES:
+            if name == chemistry:
+                self._curve = curve
+        if self._curve is None:
+            raise ValueError("chemistry: one of " + ", ".join([name for name, _ in CURVES]))
         self.adc = adc
         self.numerator = numerator
         self.denominator = denominator
         self.cells = cells
         self.full_scale_mv = full_scale_mv
-        self._curve = CURVES[chemistry]
         self.rest_mv = None
         self.load_mv = None
         self._calibrated = hasattr(adc, "read_uv")  # ESP32 has it, RP2040 has not

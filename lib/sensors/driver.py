@@ -1,4 +1,4 @@
-"""What I2C drivers share.
+"""The common parts of I2C drivers.
 
 Chip         register access without allocation, and a restart after a failure
 FirstOf      the first of several chips that is there: boards have one or another thermometer

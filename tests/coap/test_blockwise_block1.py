@@ -29,7 +29,7 @@ BODY = text(1500)
 
 
 class Store(Resource):
-    """Keeps what was PUT and counts; POST answers with what came."""
+    """Keep the payload of a PUT and count; a POST returns its payload."""
 
     def __init__(self):
         super().__init__()
@@ -89,7 +89,7 @@ def send(
 
 
 def transfer(node, body, szx=2, **more):
-    """All blocks of the body: the last answer."""
+    """Send all blocks of the body; return the last response."""
     size = 16 << szx
     last = (len(body) - 1) // size
     for num in range(last):
@@ -273,7 +273,7 @@ def test_a_slot_gets_its_buffer_with_its_first_transfer_and_keeps_it():
 
 
 class Undecided(Resource):
-    """On PUT it writes a long answer, and then gives another one."""
+    """A PUT writes a long response and then returns another one."""
 
     def put(self, request, reply):
         reply.write(b"x" * 1500)

@@ -1,4 +1,4 @@
-"""Large answers in blocks: Block2 of RFC 7959."""
+"""Large responses in blocks: Block2 of RFC 7959."""
 
 import gc
 
@@ -26,7 +26,7 @@ BODY = text(1500)
 
 
 class Written(Resource):
-    """Answers what it holds in pieces of 7 bytes."""
+    """A GET writes the value in pieces of 7 bytes."""
 
     value = BODY
 
@@ -36,7 +36,7 @@ class Written(Resource):
 
 
 class Part(Resource):
-    """Answers only what is wanted."""
+    """A GET provides only the requested part."""
 
     value = BODY
     etag = b"e"
@@ -63,13 +63,13 @@ def serving(*features, **settings):
 
 
 def collect(node, path, szx, first=True, code=GET):
-    """GET all blocks as a client does: the body, the ETags, and the answers."""
+    """GET all blocks as a client does; return the body and the responses."""
     body = b""
     found = []
     num = 0
     while True:
         if num % 16 == 15:
-            gc.collect()  # small heaps get holes where answers lie between what is done with
+            gc.collect()  # the responses would fragment a small heap
         options = [] if num == 0 and not first else [block(BLOCK2, num, 0, szx)]
         answer = ask(node, request(code, path, options=options))
         assert answer.code == 0x45, answer
@@ -286,11 +286,11 @@ def test_discovery_in_blocks():
     assert plain(node, ".well-known/core", options=options).payload == whole[64:128]
 
 
-# Long answers to what must not be executed again
+# Long responses to requests that must be executed only once
 
 
 class Counted(Resource):
-    """Counts how often it is executed, and answers with that and much more."""
+    """Count executions; a long response starts with the count."""
 
     def __init__(self, way):
         super().__init__()

@@ -1,7 +1,5 @@
 """Requests of ours: sent, repeated, matched with what comes, and given up (RFC 7252 4, 5)."""
 
-from lossy_link import LossyLink
-
 from coap import SEPARATE, CoapError
 from coap.codec import ABSENT
 from coap.counters import COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_NO_EXCHANGE
@@ -10,11 +8,12 @@ from support import cases, raises
 from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
 from support.engine import Peer, ask, due, encode, silent
 from support.features import option, seeded
+from support.lossy_link import LossyLink
 
 PATH, FORMAT, QUERY, ACCEPT = 11, 12, 15, 17
 
 
-def test_a_request_is_written_as_it_was_asked():
+def test_all_attributes_of_a_request_are_written():
     node, client, told = asking()
     call = client.post("server", "r/door?x=1&y", b"pack", told)
     call.content_format = SENML_CBOR
@@ -62,7 +61,7 @@ def test_a_piggybacked_response_ends_the_exchange():
     assert len(told.all) == 1
 
 
-def test_what_a_response_says():
+def test_attributes_of_a_response():
     node, client, _ = asking()
     found = []
 
@@ -76,7 +75,7 @@ def test_what_a_response_says():
     assert found == [(0x41, 60, 300, b"e"), ("reg/?q", "server", 0)]
 
 
-def test_without_a_function_nobody_is_told():
+def test_on_response_is_optional():
     node, client, _ = asking()
     client.get("server", "v")
     piggyback(node, sent(node), 0x45, b"open")
@@ -102,7 +101,7 @@ def test_tokens_and_mids_differ():
     ({"kind": NON, "token": b"abcd"}, None),
     ({"kind": NON, "peer": "other"}, None),
 )
-def test_a_response_that_is_not_ours(where, answer):
+def test_an_unexpected_response_is_rejected(where, answer):
     node, client, told = asking()
     client.get("server", "v", told)
     request = sent(node)
@@ -189,7 +188,7 @@ def test_a_response_overtakes_its_ack():
     assert due(node, 100000) == []
 
 
-def test_a_repeat_of_a_response_is_known_across_the_clocks_turn():
+def test_a_duplicate_response_is_known_when_the_clock_wraps():
     node, client, told = asking()
     start = 0x3FFFFFFF - 1000
     client.get("server", "v", told)
@@ -202,7 +201,7 @@ def test_a_repeat_of_a_response_is_known_across_the_clocks_turn():
     assert respond(node, request, 0x45, b"late", now_ms=start + 10) == "rst"
 
 
-def test_nobody_answers():
+def test_a_request_without_response_times_out():
     node, client, told = asking()
     client.get("server", "v", told)
     wire = LossyLink()
@@ -224,7 +223,7 @@ def test_an_ack_without_a_response_is_given_up():
     assert told.only == ("timeout", b"", True) and client.has_free()
 
 
-def test_patience_is_a_setting_of_the_call():
+def test_response_timeout_of_a_request():
     node, client, told = asking()
     client.get("server", "v", told).response_timeout_ms = 5000
     acknowledge(node, sent(node))
@@ -232,7 +231,7 @@ def test_patience_is_a_setting_of_the_call():
 
 
 @cases(0, 1, 2)
-def test_a_limit_ends_the_call_wherever_it_stands(stage):
+def test_timeout_ends_the_request_in_every_state(stage):
     node, client, told = asking(exchanges=1)
     if stage == 0:
         node.messaging.open_exchange(
@@ -395,7 +394,7 @@ def test_requests_wait_for_an_exchange():
     assert len(second) == 1 and second[0][0] != first[0][0]
 
 
-def test_a_request_that_does_not_fit_is_told():
+def test_a_request_that_is_too_long_fails():
     node, client, told = asking(max_payload=64)
     client.get("server", "a" * 200, told)
     assert due(node, 0) == [] and told.only == ("too long", b"", True)

@@ -15,7 +15,7 @@ def heard(response):
 
 
 class Turn:
-    """One request and its answer, without a byte from the heap."""
+    """Send one request and process its response, with no allocation."""
 
     def __init__(self, kind=ACK, code=0x45, options=(), payload=b"answer"):
         self.node, self.client, _ = asking()

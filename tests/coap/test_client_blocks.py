@@ -1,6 +1,4 @@
-"""Long payloads of ours and long answers to us (RFC 7959), against a script and our own server."""
-
-from lossy_link import LossyLink
+"""Long requests and responses of the client (RFC 7959), against a script and Mote's server."""
 
 from coap import CoapError
 from coap.blockwise import Blockwise
@@ -9,12 +7,13 @@ from support import cases
 from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
 from support.engine import due
 from support.features import block, seeded, text
+from support.lossy_link import LossyLink
 
 SIZE1 = 60
 
 
 def serve(request, node, whole, szx=2, etag=None):
-    """Answer a GET with the block that it asks for."""
+    """Respond to a GET with the block that it requests."""
     value = request.uint(BLOCK2) or 0
     start = (value >> 4) << (szx + 4)
     size = 16 << szx
@@ -24,7 +23,7 @@ def serve(request, node, whole, szx=2, etag=None):
     piggyback(node, request, 0x45, whole[start : start + size], options)
 
 
-def test_pieces_of_an_answer():
+def test_blocks_are_delivered_one_by_one():
     node, client, told = asking()
     client.get("server", "v", told)
     whole = text(150)
@@ -41,17 +40,17 @@ def test_pieces_of_an_answer():
     assert client.has_free() and due(node, 0) == []
 
 
-def test_a_buffer_collects_the_answer():
+def test_a_buffer_collects_the_response():
     node, client, told = asking()
     client.get("server", "v", told).into = bytearray(200)
     whole = text(150)
     for _ in range(3):
         serve(sent(node), node, whole)
     assert told.only == ("2.05", whole, True) and told.offsets == [0]
-    assert client.reassembly.response.into is None  # the heap has it back
+    assert client.response_handler.response.into is None  # the heap has it back
 
 
-def test_a_short_answer_fills_the_buffer_too():
+def test_a_short_response_is_put_into_the_buffer():
     node, client, told = asking()
     call = client.get("server", "v", told)
     call.into = buffer = bytearray(200)
@@ -94,7 +93,7 @@ def test_a_server_may_go_on_with_smaller_blocks():
     (2, 1, 2, 64, True),  # one left out
     (0, 1, 2, 64, True),
 )
-def test_a_block_that_does_not_fit_ends_the_call(num, more, szx, length, second):
+def test_a_block_that_does_not_fit_ends_the_request(num, more, szx, length, second):
     node, client, told = asking()
     client.get("server", "v", told)
     whole = text(200)
@@ -105,7 +104,7 @@ def test_a_block_that_does_not_fit_ends_the_call(num, more, szx, length, second)
     assert due(node, 0) == []
 
 
-def test_an_answer_without_blocks_in_the_middle():
+def test_a_response_without_block2_in_the_middle():
     node, client, told = asking()
     client.get("server", "v", told)
     serve(sent(node), node, text(150))
@@ -116,7 +115,7 @@ def test_an_answer_without_blocks_in_the_middle():
     assert told.all[-1] == ("broken transfer", b"", True)
 
 
-def test_an_error_in_the_middle_is_told():
+def test_an_error_in_the_middle_is_delivered():
     node, client, told = asking()
     client.get("server", "v", told)
     serve(sent(node), node, text(150))
@@ -124,7 +123,7 @@ def test_an_error_in_the_middle_is_told():
     assert told.all[-1] == ("4.08", b"", True) and client.has_free()
 
 
-def test_another_state_begins_anew():
+def test_another_etag_restarts_the_transfer():
     node, client, told = asking()
     client.get("server", "v", told).into = bytearray(200)
     old, new = text(150), text(140, 50)
@@ -135,7 +134,7 @@ def test_another_state_begins_anew():
     assert told.only == ("2.05", new, True)
 
 
-def test_a_state_that_never_rests_is_given_up():
+def test_a_state_that_keeps_changing_is_given_up():
     node, client, told = asking()
     client.get("server", "v", told)
     rounds = 0
@@ -194,7 +193,7 @@ def test_the_server_refuses_and_names_a_smaller_size():
 
 
 @cases((0x44, []), (0x88, []), (0x80, [(BLOCK1, b"\x0e")]), (0x8D, []))
-def test_an_answer_that_is_no_continue_is_the_answer(code, options):
+def test_a_final_response_before_the_last_block(code, options):
     node, client, told = asking()
     client.post("server", "v", bytes(2000), told)
     piggyback(node, sent(node), code, b"", options)
@@ -233,7 +232,7 @@ def test_the_payload_of_a_fetch_comes_with_every_block():
     assert (request.code, request.payload, request.uint(BLOCK2)) == (FETCH, b"question", 18)
 
 
-def test_the_answer_to_a_post_goes_on_without_its_payload():
+def test_further_blocks_of_a_post_are_requested_without_payload():
     node, client, told = asking()
     client.post("server", "v", b"question", told)
     serve(sent(node), node, text(100))
@@ -273,7 +272,7 @@ def test_both_ways_with_our_own_server(loss_pct, duplicate_pct, delay_ms):
         whole = text(3000)
         client.post("server", "echo", whole, told).into = bytearray(4096)
         wire.run(600000)
-        # a repeat of the last block may get the code alone: the server keeps no long answers
+        # a repeat of the last block may get the code alone: the server caches no long responses
         assert kept == [whole] and told.only[0] == "2.04", (seed, told.all)
         assert told.only[1] == whole or (loss_pct and not told.only[1]), seed
         pieces = Told()
@@ -282,7 +281,7 @@ def test_both_ways_with_our_own_server(loss_pct, duplicate_pct, delay_ms):
         assert b"".join([payload for _, payload, _ in pieces.all]) == text(5000)
 
 
-def test_a_busy_server_is_told_as_it_answers():
+def test_a_busy_server_is_reported():
     wire = LossyLink()
     node, client, told = asking()
     server = seeded(Blockwise(1, 4096))

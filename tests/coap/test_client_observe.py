@@ -1,7 +1,5 @@
 """Observations of ours (RFC 7641 section 3)."""
 
-from lossy_link import LossyLink
-
 from coap.blockwise import Blockwise
 from coap.numbers import CON, GET, NON
 from coap.observe import Observe
@@ -19,10 +17,11 @@ from support.client_node import (
 )
 from support.engine import due
 from support.features import Value, block, option, seeded, text
+from support.lossy_link import LossyLink
 
 
 def observing(number=10, now_ms=0, max_age_s=None):
-    """A node that observes v: (node, client, told, its registration)."""
+    """Return a node that observes v, as (node, client, told, its registration)."""
     node, client, told = asking()
     client.observe("server", "v", told)
     request = sent(node, now_ms)
@@ -39,7 +38,7 @@ def payloads(told):
     return [payload for _, payload, _ in told.all]
 
 
-def test_notifications_are_told():
+def test_notifications_are_delivered():
     node, client, told, request = observing()
     assert notify(node, request, 11, b"second", 1000) is None
     assert notify(node, request, 12, b"third", 2000, kind=CON) == "ack"
@@ -83,7 +82,7 @@ def test_an_error_ends_an_observation(code):
     assert notify(node, request, 13, b"?", kind=CON) == "rst"
 
 
-def test_a_registration_may_be_answered_late():
+def test_a_registration_may_get_a_separate_response():
     node, client, told = asking()
     client.observe("server", "v", told)
     request = sent(node)
@@ -112,7 +111,7 @@ def test_cancel_before_it_is_sent_says_nothing():
     assert due(node, 0) == [] and client.active_count == 0
 
 
-def test_cancel_before_the_answer_deregisters():
+def test_cancel_before_the_response_deregisters():
     node, client, told = asking()
     call = client.observe("server", "v", told)
     request = sent(node)
@@ -124,7 +123,7 @@ def test_cancel_before_the_answer_deregisters():
     assert client.active_count == 0 and told.all == []
 
 
-def test_the_function_may_cancel():
+def test_on_response_may_cancel():
     node, client, told, request = observing()
     told.at_once = lambda response: client.cancel(response.request)
     assert notify(node, request, 11, b"enough", 1000, kind=CON) == "ack"
@@ -132,7 +131,7 @@ def test_the_function_may_cancel():
 
 
 @cases((None, 60), (5, 5), (0, 0), (1000, 1000))
-def test_silence_beyond_max_age_registers_again(max_age_s, expected_s):
+def test_no_notification_for_max_age_registers_again(max_age_s, expected_s):
     node, client, told, request = observing(max_age_s=max_age_s)
     low = expected_s * 1000 + 5000
     assert due(node, low - 1) == []
@@ -237,7 +236,7 @@ def test_our_own_server_is_followed(loss_pct, duplicate_pct, delay_ms):
         assert server.extensions[0].count() == 0 or loss_pct, seed
 
 
-def test_a_server_that_restarts_is_registered_with_anew():
+def test_a_server_that_restarts_gets_a_new_registration():
     wire = LossyLink()
     node, client, told = asking()
     wire.join("node", node)

@@ -33,7 +33,7 @@ def test_options(path, expected):
     ("a% 1", "%25"),
     ("s" * 256, "255"),
 )
-def test_what_is_no_path(path, says):
+def test_malformed_paths(path, says):
     assert says in str(raises(ValueError, path_to_options, path))
 
 

@@ -152,7 +152,7 @@ def test_every_code():
         else:
             expected = NOT_REQUEST
         assert flags == expected, code
-        # in an ACK a code is never a request to execute, nor something to answer
+        # in an ACK a code is never a request to execute, and gets no response
         flags = flags_of(bytes((0x60, code, 0, 1)))
         assert flags & (NOT_REQUEST | DROP) and not flags & (REQUEST | SEND_RESET), code
 

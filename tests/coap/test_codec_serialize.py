@@ -1,4 +1,4 @@
-"""Answers as compose.py writes them, byte by byte."""
+"""Responses as the codec writes them, byte by byte."""
 
 from array import array
 

@@ -1,4 +1,4 @@
-"""Conditions of observers (draft-ietf-core-conditional-attributes): when they are told."""
+"""Conditions of notifications (draft-ietf-core-conditional-attributes)."""
 
 from coap import Resource
 from coap.codec import IX_OBSERVE, IX_URI_QUERY, SLOW_PATH
@@ -47,7 +47,7 @@ def told(node, now_ms=0):
 
 
 def after(node, resource, values, step_ms=1000):
-    """Which of the values, one a second, were told, as numbers."""
+    """Return which of the values, one a second, were notified, as numbers."""
     found = []
     now_ms = 0
     for value in values:
@@ -68,7 +68,7 @@ def after(node, resource, values, step_ms=1000):
     (("c.gt=20.05",), [200, 201, 200], [201, 200]),
     (("c.lt=19.95",), [200, 199, 200], [199, 200]),
     (("c.gt=20.0500000000000000",), [200, 201], [201]),
-    # steps from what was told last
+    # steps from the last notification
     (("c.st=0.5",), [204, 205, 208, 210, 206, 205], [205, 210, 205]),
     (("c.st=0.41",), [204, 205], [205]),
     (("st=1", "c.gt=20.3"), [202, 204, 206, 214], [204, 214]),

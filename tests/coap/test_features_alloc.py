@@ -41,7 +41,7 @@ BODY = text(700)
 
 
 class Things(Resource):
-    """Answers in each way, and allocates nothing."""
+    """A resource for each way to write a response, without allocation."""
 
     observable = True
     content_formats = (0, 50)

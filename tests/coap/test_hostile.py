@@ -1,4 +1,4 @@
-"""Inputs that broke other implementations, and the right answer to each.
+"""Inputs that broke other implementations, and the right response to each.
 
 The node serves /a (GET "ok", PUT and POST counted). After every input it must still serve.
 """
@@ -30,7 +30,7 @@ def survived(node):
     assert (message.code, message.payload) == (CONTENT, b"ok")
 
 
-# Each row: the input and the answer, as hexadecimal; "" is silence.
+# Each row: the input and the response, as hexadecimal; "" is silence.
 # 4x.. is a CON, 5x.. a NON, 6x.. an ACK, 7x.. an RST; MID 1234.
 
 SHORT = [("", ""), ("40", ""), ("4001", ""), ("400112", ""), ("70", ""), ("ffffff", "")]
@@ -226,7 +226,7 @@ def test_an_unknown_critical_option(number):
         for method in (GET, PUT):
             assert ask(node, request(method, "a", options=[(number, b"x")])).code == 0x82
             assert ask(node, request(method, "a", NON, options=[(number, b"x")])) is None
-            # in answers: a CON is rejected, an ACK ignored
+            # in responses: a CON is rejected, an ACK ignored
             data = encode(CON, CONTENT, 0x1234, b"t", [(number, b"x")])
             assert answer(node, data) == b"\x70\x00\x12\x34"
             assert answer(node, encode(NON, CONTENT, 0x1234, b"t", [(number, b"x")])) is None

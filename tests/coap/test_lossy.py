@@ -3,8 +3,6 @@
 Time is virtual. 1,000 exchanges of every kind, several clients at once.
 """
 
-from lossy_link import LossyLink
-
 from coap import Resource
 from coap.blockwise import Blockwise
 from coap.link_format import WellKnownCore
@@ -15,6 +13,7 @@ from coap.observe import Observe
 from coap.resource import SEPARATE
 from support import cases
 from support.features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
+from support.lossy_link import LossyLink
 from support.reliable_client import Reliable
 
 HEAP = "32m"
@@ -56,7 +55,7 @@ class Counter(Resource):
 
 
 class Slow(Counter):
-    """Answers after a while."""
+    """A resource with delayed separate responses."""
 
     def __init__(self, node):
         super().__init__()
@@ -105,7 +104,7 @@ def way(path):
     return [(PATH, part.encode()) for part in path.split("/")]
 
 
-# Scripts: functions of the answers so far, which name the next request
+# Scripts: functions of the responses so far that return the next request
 
 
 def single(kind, code, path, payload, token, options=()):
@@ -157,7 +156,7 @@ def joined(answers):
 
 
 def checked(random, i, name, node):
-    """A random exchange, and what its answers must be: (script, check(answers))."""
+    """Return a random exchange and the check of its responses, as (script, check(responses))."""
     token = b"%04d" % i
     kind = random(10)
     body = name + text(100 + random(400), i)
@@ -293,7 +292,7 @@ def test_observers_converge_to_the_last_state(confirmable):
         state.changed()
         wire.run(1 + wire.random(4000))
         del wire.log[:]
-    # the last state, told confirmably as every so many are
+    # the last state, in a confirmable notification, as con_every demands
     state.confirmable = True
     for i in range(80, 83):
         state.value = b"state %d" % i

@@ -29,7 +29,7 @@ def viewed(data, **settings):
 
 
 def test_a_message_byte_for_byte():
-    # The GET with its answer of RFC 7252 appendix A, figure 16
+    # The GET with its response of RFC 7252 appendix A, figure 16
     buf = bytearray(64)
     n = MessageBuilder(buf).begin(CON, GET, 0x7D34).option(11, b"temperature").n
     assert bytes(buf[:n]) == b"\x40\x01\x7d\x34\xbbtemperature"

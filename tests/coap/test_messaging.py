@@ -1,7 +1,5 @@
 """The message layer: duplicates, MIDs, retransmission (RFC 7252 section 4), in virtual time."""
 
-from lossy_link import LossyLink
-
 from coap.counters import (
     COUNT_DUPLICATES,
     COUNT_GIVEN_UP,
@@ -26,6 +24,7 @@ from support.engine import (
     request,
     silent,
 )
+from support.lossy_link import LossyLink
 
 WRAP = 1 << 30
 
@@ -617,7 +616,7 @@ def test_at_most_once_over_a_bad_wire(seed):
     wire.join("client", Peer(wire, keep))
     for i in range(20):
         data = request(POST, "n", mid=next_mid(), token=bytes((i,)))
-        for _ in range(12):  # the client retransmits until it is answered
+        for _ in range(12):  # the client retransmits until it gets a response
             wire.send("client", "node", data)
             wire.run(2500)
             if any(message.token == bytes((i,)) for message in answers):

@@ -1,4 +1,4 @@
-"""Requests to a group (RFC 7252 section 8): who answers, when, and when not."""
+"""Requests to a group (RFC 7252 section 8): responses, leisure and suppression."""
 
 from coap.blockwise import Blockwise
 from coap.counters import COUNT_GROUP_DROPPED
@@ -143,7 +143,7 @@ def test_the_same_request_by_two_ways_is_answered_once():
     tell(node, again, "somebody else", now_ms=10)
     found = answers(node, 10)
     assert sorted([peer for _, peer, _ in found]) == ["peer", "somebody else"]
-    for _ in range(3):  # slots are taken in turns: what was answered is known for a while
+    for _ in range(3):  # a duplicate is recognised until its entry is reused
         tell(node, again, now_ms=20000)
         assert answers(node, 20000) == []
         tell(node, request(GET, "v", NON), now_ms=20000)

@@ -1,4 +1,4 @@
-"""No-Response (RFC 7967): answers that nobody wants to hear."""
+"""No-Response (RFC 7967): responses that the client does not want."""
 
 from coap import SEPARATE
 from coap.blockwise import Blockwise
@@ -127,7 +127,7 @@ def test_without_the_feature_the_option_is_ignored_in_separate_responses_too():
 
 
 def promising(*features):
-    """A node whose /slow answers later, and the tickets it gave."""
+    """Return a node whose /slow defers its response, and the list of its handles."""
     node = Node(*features)
     tickets = []
 

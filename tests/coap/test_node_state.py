@@ -39,7 +39,7 @@ def test_numbers_go_on_across_a_restart(start):
     last = register(node).uint(OBSERVE)
     blob = node.state()
     for i in range(200):
-        # told after the state was saved, and before the power went
+        # notified after the state was saved, before the power failed
         message = notice(node, value, b"%d" % i, kind=None)
         assert newer(message.uint(OBSERVE), last)
         last = message.uint(OBSERVE)

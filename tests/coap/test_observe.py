@@ -1,4 +1,4 @@
-"""Observe (RFC 7641): who is told what, when, and until when."""
+"""Observe (RFC 7641): registration, notifications, and the end of an observation."""
 
 import gc
 
@@ -178,7 +178,7 @@ def test_a_long_registration_is_answered_plainly():
     assert node.counters[COUNT_OBSERVERS_REFUSED] == 1 and observers(node) == 0
     register(node)
     assert observers(node) == 1
-    # as a refresh it leaves nobody who would be told with a token that promises nothing
+    # as a refresh it leaves no observer whose registration is out of date
     assert register(node, options=[(QUERY, b"q" * 40)]).uint(OBSERVE) is None
     assert observers(node) == 0
 

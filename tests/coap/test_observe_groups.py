@@ -143,7 +143,7 @@ def test_the_bytes_are_those_of_the_slow_way(way, number):
 
 
 def between(happens):
-    """Let something happen after each of the first notifications; what is told after it."""
+    """Call `happens` after 1 to 11 notifications; yield the node and the later notifications."""
     for sent in range(1, 12):
         node = serving("plain", 1000)
         told(node, 0, False)

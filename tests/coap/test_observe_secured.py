@@ -1,4 +1,4 @@
-"""Observers under OSCORE: each is told under its own keys, and outlives a node if those do."""
+"""Observers under OSCORE: notified under their own keys, restored with them after a restart."""
 
 from coap.access import READ_ONLY, Access
 from coap.codec import DATAGRAM_COUNT

@@ -51,7 +51,7 @@ def peer(**settings):
 
 
 def exchange(node, end, datagram, **settings):
-    """The node's answer to a datagram, protected and taken out again."""
+    """Protect a request; return the node's response, unprotected, or None."""
     message = ask(node, end.request(datagram), **settings)
     return None if message is None else end.read(message)
 
@@ -86,7 +86,7 @@ ANSWERS = (
 
 
 @cases(*REQUESTS)
-def test_c4_to_c6_requests(ids, plain, protected):
+def test_rfc8613_c4_to_c6_requests(ids, plain, protected):
     salt, client, id_context = ids
     plain, protected = hexbytes(plain), hexbytes(protected)
     node = Node()
@@ -112,7 +112,7 @@ def test_c4_to_c6_requests(ids, plain, protected):
 
 
 @cases(*ANSWERS)
-def test_c7_c8_answers(anew, protected):
+def test_rfc8613_c7_and_c8_responses(anew, protected):
     context = Context(MASTER, b"\x01", b"", MASTER_SALT)
     node = Node(Oscore([context]))
     node.get("tv1", content_formats=None)(lambda request, reply: b"Hello World!")
@@ -176,7 +176,7 @@ def parsed(value):
     ("011400", None),  # too long
     ("1114012c00", None),
 )
-def test_option(value, expected):
+def test_option_value_is_parsed(value, expected):
     assert parsed(value) == expected
 
 
@@ -195,7 +195,7 @@ def is_new(window, number):
     return window.is_fresh(number >> 20, number & 0xFFFFF) == 1
 
 
-def test_window_takes_each_number_once_in_any_order():
+def test_window_accepts_each_number_once_in_any_order():
     state = 1
     window = ReplayWindow()
     came, highest = set(), -1
@@ -211,7 +211,7 @@ def test_window_takes_each_number_once_in_any_order():
 
 
 @cases(0xFFFFF, 0x100000, 0x100010, 2**30, 2**40 - 1)
-def test_window_at_its_seams(top):
+def test_window_across_word_limits(top):
     window = window_of(top)
     assert not is_new(window, top)
     assert is_new(window, top - 31) and not is_new(window, top - 32)
@@ -263,7 +263,7 @@ def test_fetch_and_errors_are_protected():
     assert node.seen == []
 
 
-def test_a_bad_option_inside_of_a_non_is_met_with_silence():
+def test_a_bad_option_inside_a_non_is_rejected_silently():
     node, end = secure_node(), peer()
     datagram = end.request(request(PUT, "s", NON, payload=b"1", options=[(999, b"")]))
     for _ in range(2):
@@ -271,7 +271,7 @@ def test_a_bad_option_inside_of_a_non_is_met_with_silence():
     assert exchange(node, end, request(PUT, "s", NON, payload=b"2")).code == CHANGED
 
 
-def test_options_of_the_outside_do_not_count():
+def test_outer_options_are_ignored():
     node, end = secure_node(), peer()
     message = decode(end.request(request(PUT, "s", payload=b"1")))
     message.options += [(URI_PATH, b"long"), (IF_NONE_MATCH, b""), (999, b"x"), (BLOCK1, b"\x0e")]
@@ -282,7 +282,7 @@ def test_options_of_the_outside_do_not_count():
     assert node.seen == [b"1"]
 
 
-def test_options_before_and_behind_the_mark():
+def test_all_inner_options_are_kept():
     node, end = secure_node(), peer()
     options = [
         (IF_MATCH, b"no"),
@@ -303,14 +303,14 @@ def test_options_before_and_behind_the_mark():
     assert seen == [[[b"no"], [b"12345678"], [b"p"], [b"x" * 255], [b"\x01"], [b"elective"]]]
 
 
-def test_a_repeat_is_answered_and_not_executed():
+def test_a_duplicate_gets_the_cached_response():
     node, end = secure_node(), peer()
     datagram = end.request(request(PUT, "s", payload=b"1"))
     first = answer(node, datagram)
     assert answer(node, datagram) == first and node.seen == [b"1"]
 
 
-def test_a_repeat_of_a_long_answer_takes_another_nonce():
+def test_a_duplicate_of_a_long_response_takes_another_nonce():
     node, end = secure_node(), peer()
     exchange(node, end, request(GET, "s", token=b"x"))
     datagram = end.request(request(GET, "long", options=[(BLOCK2, b"\x02")]))
@@ -327,7 +327,7 @@ def test_a_repeat_of_a_long_answer_takes_another_nonce():
     assert answer(node, forged) is None and node.seen == before
 
 
-def test_a_repeat_of_a_long_error_tells_its_code():
+def test_a_duplicate_with_a_long_error_gets_its_code():
     node, end = secure_node(), peer()
     calls = []
 
@@ -344,7 +344,7 @@ def test_a_repeat_of_a_long_error_tells_its_code():
     assert calls == [1]
 
 
-def test_a_repeat_after_partial_ivs_of_other_lengths_is_answered():
+def test_a_duplicate_after_partial_ivs_of_other_lengths():
     node, end = secure_node(), peer()
     datagram = end.request(request(GET, "long", options=[(BLOCK2, b"\x02")]), seq=7)
     piv = end.piv
@@ -360,7 +360,7 @@ def test_a_repeat_after_partial_ivs_of_other_lengths_is_answered():
 
 
 @cases((GET, "long"), (POST, "fail"))
-def test_repeats_of_a_long_answer_come_to_an_end(code, path):
+def test_duplicates_of_a_long_response_are_limited(code, path):
     node, end = secure_node(), peer()
     node.post("fail")(lambda request, reply: b"x" * 70)
     datagram = end.request(request(code, path, options=[(BLOCK2, b"\x02")]))
@@ -377,7 +377,7 @@ def test_repeats_of_a_long_answer_come_to_an_end(code, path):
     assert exchange(node, end, request(GET, "s")).code == CONTENT
 
 
-def test_a_repeat_of_a_long_refusal_tells_its_code():
+def test_a_duplicate_with_a_long_refusal_gets_its_code():
     node, end = secure_node(), peer()
     calls = []
 
@@ -393,7 +393,7 @@ def test_a_repeat_of_a_long_refusal_tells_its_code():
     assert again.code == CONFLICT and again.payload == b"" and calls == [1]
 
 
-def test_no_response_is_for_the_inside():
+def test_no_response_is_an_inner_option():
     node, end = secure_node(), peer()
     message = ask(node, end.request(request(PUT, "s", payload=b"1", options=[(258, b"\x02")])))
     assert message.kind == ACK and message.code == 0 and node.seen == [b"1"]
@@ -455,7 +455,7 @@ def test_option_that_is_no_request(value):
     assert ask(node, silence) is None
 
 
-def test_a_text_that_is_no_request():
+def test_a_plaintext_that_is_no_request():
     node, end = secure_node(), peer()
     for text in (
         b"\x45",
@@ -479,7 +479,7 @@ def test_a_text_that_is_no_request():
 
 
 @cases(b"", b"c", b"ct", b"cty", b"xtx", b"ctxx", b"ctx" * 5)
-def test_another_id_context_is_not_ours(name):
+def test_a_different_id_context_is_refused(name):
     node = secure_node(Context(SECRET, OWN, OTHER, SALT, b"ctx"))
     end = peer(id_context=b"ctx")
     message = decode(end.request(request(GET, "s"), with_context=False))
@@ -494,7 +494,7 @@ def test_another_id_context_is_not_ours(name):
     assert end.read(ask(node, named(b"ctx"), "other")).code == CONTENT
 
 
-def test_an_id_context_where_ours_has_none_is_not_ours():
+def test_an_unexpected_id_context_is_refused():
     node, end = secure_node(), peer()
     message = decode(end.request(request(GET, "s")))
     for i, name in enumerate((b"", OTHER)):
@@ -504,7 +504,7 @@ def test_an_id_context_where_ours_has_none_is_not_ours():
     assert node.seen == []
 
 
-def test_a_datagram_beyond_the_limit():
+def test_a_datagram_beyond_the_limit_is_refused():
     node, end = secure_node(max_payload=256), peer()
     limit = node.view.index[MAX_MESSAGE]
     datagram = end.request(request(PUT, "s"))
@@ -590,7 +590,7 @@ def test_access_of_one_resource():
     assert exchange(node, end, request(GET, "secret")).payload == b"secret"
 
 
-def test_without_keys_what_is_not_open_is_closed():
+def test_without_keys_only_open_resources_are_served():
     node = Node(*default_extensions(), Access(READ_ONLY))
     node.put("s")(lambda request, reply: None)
     assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
@@ -660,7 +660,7 @@ def test_a_notification_sent_again_takes_another_number():
     assert one.payload == two.payload == b"open" and one.piv != two.piv
 
 
-def test_strangers_do_not_touch_an_observation():
+def test_plain_requests_do_not_change_a_protected_observation():
     node, end = secure_node(), peer()
     observe(node, end)
     piv = end.piv
@@ -688,7 +688,7 @@ def test_an_error_ends_an_observation_under_protection():
     assert end.read(message, piv).code == NOT_FOUND and message.all(OSCORE)
 
 
-def test_when_the_numbers_end_nothing_goes_out_that_needs_one():
+def test_without_sequence_numbers_nothing_that_needs_one_is_sent():
     node, end = secure_node(), peer()
     assert observe(node, end).code == CONTENT
     context = node.oscore.contexts[0]
@@ -728,13 +728,13 @@ def test_block2_inside():
     assert body == bytes(range(256)) * 6
 
 
-def test_a_long_answer_comes_in_blocks():
+def test_a_long_response_comes_in_blocks():
     node, end = secure_node(), peer()
     reply = exchange(node, end, request(GET, "long"))
     assert reply.code == CONTENT and len(reply.payload) == 1024 and reply.uint(BLOCK2) == 0x0E
 
 
-def test_block1_inside_and_nobody_adds_a_block():
+def test_block1_inside_and_no_plain_block_is_added():
     node, end = secure_node(), peer()
     first = request(PUT, "s", payload=b"a" * 16, options=[(BLOCK1, b"\x08")])
     assert exchange(node, end, first).code == CONTINUE
@@ -767,7 +767,7 @@ def test_separate_response():
     assert told.payload == b"now" and told.code == CONTENT and told.piv is not None
 
 
-def test_groups_are_not_answered():
+def test_group_requests_get_no_protected_response():
     from coap.multicast import Multicast
 
     node, end = secure_node(extra=(Multicast(),)), peer()
@@ -777,7 +777,7 @@ def test_groups_are_not_answered():
 
 
 @cases(64, 256, 1024)
-def test_a_node_that_is_full_of_payload(room):
+def test_a_response_of_maximum_length(room):
     node, end = secure_node(max_payload=room), peer()
     node.get("fit")(lambda request, reply: bytes(room))
     reply = exchange(node, end, request(GET, "fit", token=b"12345678"))

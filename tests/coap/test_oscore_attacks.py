@@ -20,7 +20,7 @@ def parts(datagram):
     return sealed - 1 - value, sealed - 1, sealed
 
 
-def test_every_bit():
+def test_every_flipped_bit_of_a_request():
     end = End(b"\x02", b"\x01")
     node = target()
     datagram = end.request(request(PUT, "lock", options=[(URI_QUERY, b"now")], payload=PAYLOAD))
@@ -48,7 +48,7 @@ def test_every_bit():
     assert attempt(node, datagram, 300000 * 8 * len(datagram)) == meant
 
 
-def test_every_length():
+def test_every_truncated_request():
     end = End(b"\x02", b"\x01")
     node = target()
     datagram = end.request(request(PUT, "lock", payload=PAYLOAD))
@@ -59,7 +59,7 @@ def test_every_length():
     assert len(attempt(node, datagram, 2 * 10**8)) == 1
 
 
-def test_every_piece_of_the_option_is_cut():
+def test_every_truncated_option():
     end = End(b"\x02", b"\x01")
     node = target()
     message = decode(end.request(request(PUT, "lock", payload=PAYLOAD), seq=70000))
@@ -72,7 +72,7 @@ def test_every_piece_of_the_option_is_cut():
 
 
 @cases(b"\x0e" + bytes(6), b"\x0f" + bytes(7), b"\x0d" + b"\xff" * 5, b"\x0a\x00\x00")
-def test_partial_ivs_that_nobody_sends(start):
+def test_malformed_partial_ivs(start):
     node, end = target(), End(b"\x02", b"\x01")
     message = decode(end.request(request(PUT, "lock", payload=PAYLOAD), seq=0))
     forged = encode(CON, 2, 0xF007, b"t", [(OSCORE, start + b"\x02")], message.payload)
@@ -91,7 +91,7 @@ def test_the_largest_partial_iv_ends_the_context_and_no_more():
     assert len(attempt(node, late)) == 1
 
 
-def test_a_recording_is_worth_nothing():
+def test_recorded_requests_are_not_executed():
     node, end = target(), End(b"\x02", b"\x01")
     taped = [end.request(request(PUT, "lock", payload=b"%d" % i)) for i in range(40)]
     for datagram in taped:
@@ -115,14 +115,14 @@ def test_the_same_request_without_oscore():
     assert node.done == []
 
 
-def test_a_mark_inside_is_no_way_around():
+def test_an_inner_oscore_option_is_refused():
     node, end = target(), End(b"\x02", b"\x01")
     inner = request(PUT, "lock", payload=PAYLOAD, options=[(OSCORE, b"\x09\x63\x02")])
     reply = end.read(ask(node, end.request(inner)))
     assert reply.code == BAD_OPTION and node.done == []
 
 
-def test_an_answer_to_one_request_is_none_to_another():
+def test_a_response_is_bound_to_its_request():
     node, end = target(), End(b"\x02", b"\x01")
     first = ask(node, end.request(request(GET, "lock")))
     piv = end.piv
@@ -143,8 +143,8 @@ class Watched:
 
 
 @only("cpython")
-def test_a_tag_is_read_to_its_end_wherever_it_differs():
-    """Else the time of an answer would tell how much of a forgery was right."""
+def test_a_tag_is_compared_in_constant_time():
+    """Otherwise the time until the response would reveal how much of a forgery is right."""
     mac, stream = bytes(range(16)), bytes(range(7, 23))
     tag = bytearray([a ^ b for a, b in zip(mac, stream)][:8])
     reads = set()

@@ -1,6 +1,4 @@
-"""OSCORE, the client's side: requests of ours, observations, and what is no answer to them."""
-
-from lossy_link import LossyLink
+"""OSCORE, the client's side: its requests and observations, and forged or invalid responses."""
 
 from coap.access import SECURED, Access
 from coap.client_request import OBSERVING
@@ -14,6 +12,7 @@ from power.report import Report
 from support import cases, raises
 from support.client_node import Told
 from support.engine import Peer, decode, due, encode, silent
+from support.lossy_link import LossyLink
 from support.oscore_peer import SALT, SECRET
 
 HEAP = "2m"
@@ -66,7 +65,7 @@ def pair(server=None, client=None, **wire):
 
 
 def is_hidden(wire, *secrets):
-    """Does nobody on the wire read these?"""
+    """Return True if none of these bytes appears on the wire."""
     return not any(secret in datagram for _, _, _, datagram in wire.log for secret in secrets)
 
 
@@ -89,7 +88,7 @@ def test_a_non():
     assert told.only == ("2.04", b"", True) and server.taken == [b"1"]
 
 
-def test_others_are_asked_openly():
+def test_requests_to_other_peers_are_plain():
     wire, server, client, told = pair()
     wire.join("other", Peer(wire, silent))
     client.client.get("other", "s", told)
@@ -109,7 +108,7 @@ def test_blocks_both_ways():
     assert told.all[-1] == ("2.04", b"", True) and server.taken == [long]
 
 
-def test_a_request_sent_again_is_the_same_to_the_byte():
+def test_a_retransmission_is_the_same_to_the_byte():
     wire, server, client, told = pair()
     client.client.put("server", "s", b"1", told)
     first = bytes(client.tx_view(client.due(0)))
@@ -117,7 +116,7 @@ def test_a_request_sent_again_is_the_same_to_the_byte():
     assert first == second
 
 
-def test_a_payload_that_changed_meanwhile_takes_another_number():
+def test_a_changed_payload_takes_another_sequence_number():
     wire, server, client, told = pair()
     payload = bytearray(b"first")
     client.client.put("server", "s", payload, told)
@@ -129,7 +128,7 @@ def test_a_payload_that_changed_meanwhile_takes_another_number():
 
 
 @cases(1, 2, 3)
-def test_a_wire_that_does_its_worst(seed):
+def test_over_a_lossy_link_each_request_is_executed_once(seed):
     wire, server, client, told = pair(loss_pct=30, duplicate_pct=20, delay_ms=(5, 900), seed=seed)
     for i in range(12):
         call = client.client.put("server", "s", b"value-%d" % i, told)
@@ -151,7 +150,7 @@ def test_observe():
         server.resource_at("s").changed()
         wire.run(1000)
     assert [payload for _, payload, _ in told.all] == [b"open", b"one", b"two", b"three"]
-    # what was heard before is not heard again, however long ago
+    # a notification that was received before is rejected, however old
     old = [data for _, sender, _, data in wire.log if sender == "server" and len(data) > 4][1:]
     assert len(old) == 3
     for data in old[2], old[0], old[1]:
@@ -183,7 +182,7 @@ def test_observe():
 
 
 @cases(CON, NON)
-def test_an_open_error_ends_no_observation(kind):
+def test_a_plain_error_does_not_end_an_observation(kind):
     """Who is on the way sees the token, and could say so at any time (section 8.4.2)."""
     wire, server, client, told = pair()
     client.client.observe("server", "s", told)
@@ -197,7 +196,7 @@ def test_an_open_error_ends_no_observation(kind):
     assert [payload for _, payload, _ in told.all] == [b"open", b"closed"]
 
 
-def test_an_open_error_while_a_notification_is_fetched():
+def test_a_plain_error_while_a_notification_is_fetched():
     wire, server, client, told = pair()
     call = client.client.observe("server", "s", told)
     call.into = bytearray(2000)
@@ -214,7 +213,7 @@ def test_an_open_error_while_a_notification_is_fetched():
     assert [payload for _, payload, _ in told.all] == [bytes(1500), b"x" * 1400]
 
 
-def test_a_renewed_observation_that_the_server_does_not_understand_is_told_of():
+def test_a_plain_error_to_a_renewed_observation_is_delivered():
     wire, server, client, told = pair()
     client.client.observe("server", "s", told)
     wire.run(1000)
@@ -255,7 +254,7 @@ def test_a_separate_response():
 
 
 def asked():
-    """A client that waits for an answer, its request, and what it is told."""
+    """Return a client that waits for a response, its request, and the record of responses."""
     client, told = client_node(), Told()
     client.client.get("server", "s", told)
     ((_, message),) = due(client, 0)
@@ -273,14 +272,14 @@ def give(client, message, code, options=(), payload=b"", kind=ACK, now_ms=100):
 
 
 @cases(ACK, CON, NON)
-def test_what_is_not_protected_is_no_answer(kind):
+def test_a_plain_response_is_ignored(kind):
     client, message, told = asked()
     give(client, message, CONTENT, payload=b"lie", kind=kind)
     assert told.all == [] and client.client.active_count == 1
 
 
 @cases(BAD_REQUEST, UNAUTHORIZED, BAD_OPTION)
-def test_an_open_error_says_that_the_request_was_not_understood(code):
+def test_a_plain_error_fails_the_request(code):
     client, message, told = asked()
     give(client, message, code, payload=b"Security context not found")
     assert told.only == ("not under OSCORE", b"", True)
@@ -290,14 +289,14 @@ def test_an_open_error_says_that_the_request_was_not_understood(code):
 
 
 @cases(b"", b"\x01\x00", b"\x00", b"\x09\x00\x01", b"\xff")
-def test_what_is_not_genuine_is_no_answer(value):
+def test_a_forged_response_is_ignored(value):
     client, message, told = asked()
     for payload in (b"", bytes(8), bytes(20)):
         give(client, message, CHANGED, [(OSCORE, value)], payload)
         assert told.all == [] and client.client.active_count == 1
 
 
-def test_an_answer_to_another_request_is_none():
+def test_a_response_to_another_request_is_ignored():
     wire, server, client, told = pair()
     client.client.get("server", "s", told)
     n = client.due(0)
@@ -312,7 +311,7 @@ def test_an_answer_to_another_request_is_none():
     assert len(told.all) == 1, "an answer of before under the new token"
 
 
-def test_every_bit_of_an_answer():
+def test_every_flipped_bit_of_a_response():
     wire, server, client, told = pair()
     client.client.get("server", "s", told)
     n = client.due(0)
@@ -341,7 +340,7 @@ def test_the_servers_echo_is_returned():
 
 
 def separately(answer, mid):
-    """A piggybacked answer as a confirmable message of its own."""
+    """Return a piggybacked response as a separate confirmable one."""
     return bytes((answer[0] & 0xCF, answer[1], mid >> 8, mid & 0xFF)) + answer[4:]
 
 
@@ -380,7 +379,7 @@ def test_a_resource_with_echo_of_its_own():
     assert told.only[0] == "2.04"
 
 
-def test_a_server_that_always_wants_an_echo_is_told_of():
+def test_a_second_echo_challenge_is_delivered():
     wire, server, client, told = pair()
     server.put("never")(lambda request, reply: setattr(reply, "code", UNAUTHORIZED))
     client.client.put("server", "never", b"", told)
@@ -398,7 +397,7 @@ def test_reports_are_protected():
     assert report.released and packs == [b"\x81\xa1\x00\x01pack"] and is_hidden(wire, b"pack")
 
 
-def test_a_peer_without_one_of_our_contexts():
+def test_bind_refuses_an_unknown_context():
     client = client_node()
     raises(ValueError, client.oscore.bind, "other", Context(SECRET, b"\x05", b"\x06"))
 
@@ -415,7 +414,7 @@ def test_a_peer_may_be_any_address():
     assert client.oscore.context_of("other") is None and len(client.oscore.peers) == 2
 
 
-def test_numbers_that_can_not_be_had_fail_the_request():
+def test_without_sequence_numbers_the_request_fails():
     class Full(Memory):
         def save(self, content):
             if self.content is not None:

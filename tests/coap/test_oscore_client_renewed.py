@@ -23,25 +23,25 @@ def client_node(flash=None, id_context=None):
 
 
 class Server:
-    """It answers by hand: its Partial IVs are given, None takes the nonce of the request."""
+    """A server with given Partial IVs; None uses the nonce of the request."""
 
     def __init__(self, id_context=None):
         self.end = End(b"\x01", b"\x02", id_context=id_context)
         self.mid = 0x4000
 
     def piv_of(self, message):
-        """The Partial IV of a request; it is one of ours, under OSCORE."""
+        """Return the Partial IV of a protected request."""
         (value,) = message.all(OSCORE)
         return value[1 : 1 + (value[0] & 7)]
 
     def answer(self, asked, payload, piv=None, observe=True, kind=NON, code=CONTENT):
-        """The answer to the request `asked`, as bytes."""
+        """Return the response to the request `asked`, as bytes."""
         inner = [(OBSERVE, b"")] if observe else []
         text = bytes((code,)) + encode(0, 0, 0, b"", inner, payload)[4:]
         return self.protect(asked, text, piv, [(OBSERVE, b"\1")] if observe else [], kind)
 
     def protect(self, asked, text, piv, outer=(), kind=NON):
-        """The answer whose plaintext is `text`."""
+        """Return the response whose plaintext is `text`."""
         end, own = self.end, b""
         once = end.nonce(end.other, self.piv_of(asked))
         if piv is not None:
@@ -56,12 +56,12 @@ class Server:
 
 
 def other_mid(data, mid):
-    """The same once more as another message, so that the message layer does not know it."""
+    """Return the message with another MID, so that the message layer does not reject it."""
     return bytes((data[0] & 0xCF | 0x10, data[1], mid >> 8, mid & 0xFF)) + data[4:]
 
 
 class Observing:
-    """A client that observes, and what it was told."""
+    """A client that observes, and the responses that it received."""
 
     def __init__(self):
         self.node, self.server, self.told = client_node(), Server(), Told()
@@ -82,14 +82,14 @@ class Observing:
         return self.asked
 
     def give(self, data):
-        """What was told now: payloads."""
+        """Receive a message; return the payloads that the callback gets."""
         before = len(self.told.all)
         self.now_ms += 10
         self.node.datagram(data, len(data), "server", self.now_ms)
         return [payload for _, payload, _ in self.told.all[before:]]
 
     def hear(self, payload, **settings):
-        """An answer comes: it, as bytes, and whether it was told."""
+        """Receive a response; return it as bytes, and whether the callback got it."""
         data = self.server.answer(self.asked, payload, **settings)
         told = self.give(data)
         assert told in ([], [payload])
@@ -100,8 +100,8 @@ def is_told(found):
     return found[1]
 
 
-def test_the_first_answer_to_each_registration_may_have_its_nonce():
-    """As aiocoap has it: notifications have numbers, first answers have none."""
+def test_the_first_response_to_each_registration_may_use_its_nonce():
+    """aiocoap sends a Partial IV in notifications but not in the first response."""
     one = Observing()
     piv = 7
     for i in range(4):
@@ -114,13 +114,13 @@ def test_the_first_answer_to_each_registration_may_have_its_nonce():
     assert not any(last for _, _, last in one.told.all)
 
 
-def test_a_nonce_of_a_registration_is_taken_once():
+def test_the_nonce_of_a_registration_is_accepted_once():
     one = Observing()
     first, told = one.hear(b"first", kind=ACK)
     assert told
     for mid in (1, 2):
         assert one.give(other_mid(first, mid)) == []
-    # what is newer than the first answer does not make that good again
+    # a newer notification does not make the first response valid again
     assert is_told(one.hear(b"then", piv=3))
     assert one.give(other_mid(first, 3)) == []
     one.renewed()
@@ -133,7 +133,7 @@ def test_a_nonce_of_a_registration_is_taken_once():
     assert is_told(one.hear(b"last", piv=4))
 
 
-def test_a_registration_that_is_sent_again_lends_its_nonce_once():
+def test_a_retransmitted_registration_lends_its_nonce_once():
     one = Observing()
     again = one.now_ms = 5000
     message = one.sent()
@@ -143,7 +143,7 @@ def test_a_registration_that_is_sent_again_lends_its_nonce_once():
 
 
 @cases(None, 2, 3)
-def test_what_is_older_than_the_first_notification(piv):
+def test_a_response_older_than_the_first_notification_is_dropped(piv):
     """It was overtaken: that of the registration is older than any number of the same."""
     one = Observing()
     late = one.server.answer(one.asked, b"late", piv)
@@ -173,8 +173,8 @@ def test_an_end_of_the_observation_has_the_nonce_once():
 # What was asked openly of Observe, and inside
 
 
-def test_observe_in_the_answer_to_another_request_is_dropped():
-    """RFC 8613 section 4.1.3.5.2: it is no notification, and no answer."""
+def test_observe_in_the_response_to_another_request_is_dropped():
+    """RFC 8613 section 4.1.3.5.2: it is neither a notification nor a response."""
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)
@@ -188,7 +188,7 @@ def test_observe_in_the_answer_to_another_request_is_dropped():
 
 
 @cases(GET, 0, 0x1F)
-def test_a_code_inside_that_is_none_of_an_answer(code):
+def test_an_inner_code_that_is_no_response_is_ignored(code):
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)
@@ -202,7 +202,7 @@ def test_a_code_inside_that_is_none_of_an_answer(code):
 
 
 @cases(b"\xf0", b"\x0f", b"\x12a", b"\xff")
-def test_a_text_inside_that_is_malformed(options):
+def test_a_malformed_plaintext_is_ignored(options):
     node, server, told = client_node(), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)
@@ -232,7 +232,7 @@ class Kept:
         self.content = bytes(content)
 
 
-def test_an_answer_makes_void_what_was_kept_before_it_came():
+def test_a_response_invalidates_the_snapshot():
     """Else it could be taken again after a restart from the same state."""
     flash = Kept()
     node, server, told = client_node(flash), Server(), Told()
@@ -257,7 +257,7 @@ def test_an_answer_makes_void_what_was_kept_before_it_came():
     )
 
 
-def test_what_is_no_answer_leaves_what_was_kept():
+def test_a_forged_response_leaves_the_snapshot():
     node, server, told = client_node(Kept()), Server(), Told()
     node.client.get("server", "s", told)
     ((_, asked),) = due(node, 0)

@@ -48,13 +48,13 @@ def nonce(context, name, piv):
 
 
 def is_key(key, expected):
-    """Does the Key encipher as this key does?"""
+    """Return True if the Key encrypts as this key does."""
     other = Key(hexbytes(expected))
     return key.ecb.encrypt(bytes(16)) == other.ecb.encrypt(bytes(16))
 
 
 @cases(*VECTORS)
-def test_c1_to_c3_key_derivation(given, infos, keys, iv, nonces):
+def test_rfc8613_c1_to_c3_key_derivation(given, infos, keys, iv, nonces):
     salt, client, server, id_context = given
     client, server = hexbytes(client), hexbytes(server)
     assert hkdf_info(client, id_context, "Key", 16) == hexbytes(infos[0])
@@ -119,7 +119,7 @@ def seal(one, key, plain):
     return bytes(one.text[:n])
 
 
-def test_seal_and_open_again_and_again():
+def test_encrypt_and_decrypt_repeatedly():
     one, key = aead()
     for _ in range(3):  # the CBC goes on from one to the next
         assert seal(one, key, TEXT) == SEALED
@@ -127,7 +127,7 @@ def test_seal_and_open_again_and_again():
         assert one.text[:5] == TEXT
 
 
-def test_every_bit_counts():
+def test_every_flipped_bit_is_detected():
     one, key = aead()
     for bit in range(8 * len(SEALED)):
         forged = bytearray(SEALED)
@@ -149,7 +149,7 @@ def test_every_bit_counts():
 
 
 @cases(0, 1, 15, 16, 17, 255, 1099, 1100)
-def test_lengths(n):
+def test_texts_of_all_lengths(n):
     one, key = aead()
     plain = bytes([i * 7 & 255 for i in range(n)])
     sealed = seal(one, key, plain)
@@ -160,7 +160,7 @@ def test_lengths(n):
     assert one.text[:n] == plain
 
 
-def test_too_long_to_open():
+def test_a_text_that_is_too_long():
     one, key = aead(64)
     assert one.decrypt(key, bytes(73), 0, 73) == -1
 
@@ -169,7 +169,7 @@ def test_too_long_to_open():
     ("01", "00", SECRET, None, "secret"),
     ("01", "01", SECRET, None, "differ"),
 )
-def test_what_is_no_context(own, other, secret, id_context, word):
+def test_wrong_parameters_of_a_context(own, other, secret, id_context, word):
     if word == "secret":
         secret = secret[:15]
     error = raises(ValueError, Context, secret, hexbytes(own), hexbytes(other), b"", id_context)
@@ -184,7 +184,7 @@ def test_ids_are_as_long_as_the_nonce_allows():
 
 
 @cases((None, 0x08, "02"), (b"", 0x18, "0002"), (b"abc", 0x18, "0361626302"))
-def test_what_our_requests_say_of_the_context(id_context, flags, tail):
+def test_the_option_of_requests_names_the_context(id_context, flags, tail):
     """An ID context of no bytes is one, and another than none (section 6.1)."""
     context = Context(SECRET, b"\2", b"\1", SALT, id_context)
     assert (context.option_flags, context.option_tail) == (flags, hexbytes(tail))
@@ -201,7 +201,7 @@ def test_what_our_requests_say_of_the_context(id_context, flags, tail):
         "8368456e63727970743040538501810a470102030405060745a1a2a3a4a540",
     ),
 )
-def test_associated_data(kid, piv, expected):
+def test_aad(kid, piv, expected):
     kid, piv, expected = hexbytes(kid), hexbytes(piv), hexbytes(expected)
     out = bytearray(c.ENCRYPT0 + bytes(21))
     c.write_aad(out, kid, bytes((len(piv),)) + piv)
@@ -211,7 +211,7 @@ def test_associated_data(kid, piv, expected):
 @cases(
     (0, "00"), (20, "14"), (255, "ff"), (256, "0100"), (65536, "010000"), (2**30 - 1, "3fffffff")
 )
-def test_put_piv(value, expected):
+def test_write_piv(value, expected):
     out = bytearray(6)
     n = p.write_piv(out, value)
     assert out[:n] == bytes((n - 1,)) + hexbytes(expected)

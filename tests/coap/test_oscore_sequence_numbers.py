@@ -155,7 +155,7 @@ def test_a_sleep_is_exact_and_costs_no_number():
 
 
 @cases("void", "flash")
-def test_a_sleep_is_exact_for_a_keeper_too(how):
+def test_a_sleep_is_exact_with_a_stored_snapshot(how):
     world = World(None, how)
     store = world.boot(256)
     world.use(store, 0, 10)
@@ -180,7 +180,7 @@ def test_a_loss_of_power_costs_a_step_at_most():
     assert world.flash.writes - writes == 10
 
 
-def test_keys_that_were_only_listened_to_lose_their_window_too():
+def test_keys_that_only_received_lose_their_window():
     world = World()
     assert world.boot().contexts[0].window.valid
     assert world.boot().contexts[0].window.valid is False
@@ -223,7 +223,7 @@ def test_flash_that_can_not_be_written_stops_the_numbers():
     assert store.contexts[0].sequence_limit == 4
 
 
-def test_numbers_end():
+def test_sequence_numbers_end():
     world = World()
     store = world.boot()
     store.contexts[0].sequence_number = store.contexts[0].sequence_limit = MAX_SEQUENCE_NUMBER - 2
@@ -257,7 +257,7 @@ def test_echo_after_a_loss_of_power():
     old = end.request(request(GET, "s"))
     assert end.read(ask(node, old)).code == CONTENT
     node = node_of(world)
-    # what was recorded is not executed, and its answer has a nonce of its own
+    # a recorded request is not executed, and its response has its own nonce
     challenge = end.read(ask(node, old), uint(0) or b"\0")
     assert challenge.code == UNAUTHORIZED and challenge.piv is not None and not challenge.payload
     echo = challenge.all(ECHO)[0]
@@ -301,7 +301,7 @@ def test_the_window_outlives_a_sleep():
     assert end.read(ask(node, end.request(request(GET, "s")))).code == CONTENT
 
 
-def test_what_came_after_it_was_retained_makes_it_void():
+def test_a_request_invalidates_the_retained_state():
     world = World()
     end = End(b"\x02", b"\x01")
     node = node_of(world)
@@ -310,7 +310,7 @@ def test_what_came_after_it_was_retained_makes_it_void():
     assert world.retained.content == b""
 
 
-def test_the_state_of_a_node_carries_it_all():
+def test_the_state_of_a_node_includes_the_snapshot():
     from coap.presets import default_extensions
     from support.engine import due
 
@@ -334,7 +334,7 @@ def test_the_state_of_a_node_carries_it_all():
     node = node_with(world)
     assert node.restore(kept)
     assert node.oscore.contexts[0].sequence_number == used
-    # the observer is there, and is told under the same keys
+    # the observer is restored, and notified under the same keys
     node.resource_at("s").changed()
     ((peer, message),) = due(node, 1000)
     assert peer == "peer" and end.read(message, piv).payload == b"open"
@@ -365,7 +365,7 @@ def echoed(node, end, now_ms, *options):
 
 
 @cases(0, 2**30 - 20000)
-def test_an_echo_ages(start_ms):
+def test_an_echo_expires(start_ms):
     node, end, _ = restarted(World())
     echo = echoed(node, end, start_ms).all(ECHO)[0]
     # for half of its time it is given to others
@@ -405,12 +405,12 @@ def test_replays_get_a_challenge_a_second():
         replay = encode(CON, 2, i, b"new", tape.options, tape.payload)
         told += ask(node, replay, "peer%d" % i, 20 * i) is not None
     assert told == context.sequence_number - first == 10 and world.flash.writes <= 1
-    # who has the keys is heard all the same, at once
+    # a peer with the keys is served at once all the same
     echo = echoed(node, end, 9999).all(ECHO)[0]
     assert echoed(node, end, 9999, (ECHO, echo)).code == CONTENT and node.executed == [1]
 
 
-def test_who_was_overtaken_by_a_replay_is_heard_when_it_asks_again():
+def test_a_client_overtaken_by_a_replay_is_challenged_on_retransmission():
     node, end, _ = restarted(World())
     datagram = end.request(request(GET, "s"))
     message = decode(datagram)
@@ -449,7 +449,7 @@ def context(i):
     return Context(bytes(range(i + 20, i + 36)), b"\x01", b"\x02")
 
 
-def test_contexts_that_were_left_out_go_on_where_they_were():
+def test_unconfigured_contexts_continue_where_they_were():
     world = World()
 
     def boot(*numbers):
@@ -468,7 +468,7 @@ def test_contexts_that_were_left_out_go_on_where_they_were():
     assert boot() == [] and boot(1) == [13]
 
 
-def test_of_very_many_that_were_left_out_none_begins_anew():
+def test_many_unconfigured_contexts_do_not_start_from_zero():
     world = World()
     ends = []
     for i in range(40):
@@ -483,7 +483,7 @@ def test_of_very_many_that_were_left_out_none_begins_anew():
     assert max(ends) < 4 * 40
 
 
-def test_what_can_not_be_outdated_is_not_used():
+def test_a_snapshot_that_can_not_be_invalidated_stops_the_numbers():
     world = World(None, "flash")
     store = world.boot()
     last = store.contexts[0]

@@ -174,7 +174,7 @@ def test_a_flood_from_300_peers_leaves_a_verified_one_working(rate):
     assert send(0).code == 0x5F and send(1).code == 0x5F
     flood(node, START_MS)
     assert len(node.messaging.peer_indexes) == 16
-    # its reply is remembered,
+    # its response is cached,
     value.value = b"since"
     assert ask(node, post, "good", START_MS).code == 0x44 and value.value == b"since"
     # its transfer goes on, its observation stands, and it is served

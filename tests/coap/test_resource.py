@@ -1,4 +1,4 @@
-"""Replies and resources: what handlers fill in, and what then is sent."""
+"""Responses and resources: what handlers write, and the message that is sent."""
 
 from coap import CoapError, Resource
 from coap.node import Node

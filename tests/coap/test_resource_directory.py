@@ -1,7 +1,5 @@
 """Registration with a resource directory, against one with a script (RFC 9176)."""
 
-from lossy_link import LossyLink
-
 import coap.resource_directory as module
 from coap.client import Client
 from coap.counters import COUNT_HANDLER_ERRORS
@@ -11,12 +9,13 @@ from coap.resource_directory import RegistrationClient, find_target
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
+from support.lossy_link import LossyLink
 
 HOUR_MS = 3600000
 
 
 class Script:
-    """A resource directory: keeps what it was asked, answers as it is told."""
+    """A resource directory that records requests and sends scripted responses."""
 
     def __init__(self, path=b"rd", **settings):
         self.node = seeded(WellKnownCore(), Client())
@@ -87,7 +86,7 @@ def test_base_and_sector():
     assert script.requests[1][3][2:] == [b"base=coap://[2001:db8::1]", b"d=hall&2"]
 
 
-def test_what_the_directory_has_lost_is_registered_anew():
+def test_a_lost_registration_is_made_again():
     script = Script(lifetime_s=7200)
     script.run(1000)
     script.lost = True
@@ -114,7 +113,7 @@ def test_stop_before_it_is_registered():
     assert script.run(HOUR_MS) == []
 
 
-def test_new_resources_are_told():
+def test_changed_registers_the_new_links():
     script = Script()
     script.run(1000)
     script.node.add("s/new", Value())
@@ -133,7 +132,7 @@ def test_new_resources_end_a_pause():
     assert script.said[-1] == (True, "")
 
 
-def test_new_resources_are_told_by_simple_registration():
+def test_changed_with_simple_registration():
     script = Script(b".well-known/rd", simple=True)
     script.run(1000)
     script.directory.changed()
@@ -160,7 +159,7 @@ def test_new_resources_while_it_registers():
     assert b"</s/new>" in script.requests[-1][4] and script.run(HOUR_MS) == []
 
 
-def test_an_absent_directory_is_asked_again_ever_less_often():
+def test_retries_to_an_absent_directory_back_off():
     script = Script()
     script.deaf = True
     script.run(24 * HOUR_MS)
@@ -173,7 +172,7 @@ def test_an_absent_directory_is_asked_again_ever_less_often():
 
 
 @cases((0x80, "4.00"), (0xA3, "5.03"))
-def test_a_refusal_is_named(code, why):
+def test_error_names_a_refusal(code, why):
     script = Script()
     script.refuses = code
     script.run(1000)
@@ -254,7 +253,7 @@ def test_without_a_client():
     ("<", None),
     ("</a", None),
 )
-def test_find(text, target):
+def test_find_target(text, target):
     assert find_target(text, "core.rd") == target
 
 

@@ -1,8 +1,8 @@
-"""Nothing is allocated between a datagram and its answer, once warm.
+"""Nothing is allocated between a request and its response, once warm.
 
 Three measures, because each one alone is blind to something: with the heap locked an allocation is
-a MemoryError; `allocated` counts what is asked of the heap, frames of large functions included;
-`retained` is what stays.
+a MemoryError; `allocated` counts the bytes allocated, frames of large functions included;
+`retained` counts those that remain in use.
 """
 
 from coap import Resource

@@ -3,6 +3,7 @@
 Its codec is that of tests/support/engine.py, which shares nothing with what is tested.
 """
 
+import contextlib
 import os
 import socket
 
@@ -88,8 +89,11 @@ def block(number, more, szx):
 class Client:
     """A socket that talks to one server, in the time of `clock`.
 
-    Messages that are no response to the latest request, mostly notifications, wait in `others`.
+    Messages that are no response to the latest request, mostly notifications, wait in `others`;
+    `endings` are called when it is closed.
     """
+
+    endings = ()
 
     def __init__(self, address, clock=Wall):
         self.clock = clock
@@ -99,7 +103,10 @@ class Client:
         self.others = []
 
     def close(self):
-        """Close the socket."""
+        """End what was begun, as far as the server lets it, and close the socket."""
+        for end in self.endings:
+            with contextlib.suppress(Failed):
+                end()
         self.sock.close()
 
     def next_mid(self):

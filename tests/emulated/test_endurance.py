@@ -82,7 +82,13 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
         )
         record_property("heap_free", end_bytes)
         assert pico.boots == ["power"] and not pico.troubles
-        for fault in ("malformed", "handler_errors", "out_of_memory", "limited", "send_errors"):
+        for fault in (
+            "malformed",
+            "handler_errors",
+            "out_of_memory",
+            "rate_limited",
+            "send_errors",
+        ):
             assert f"\n{fault}: 0\n" in diag
         assert end_bytes == warm_bytes
 

@@ -49,7 +49,7 @@ def test_observers_are_notified_once_per_full_batch():
 def test_urgent_row_restarts_the_count_to_a_full_batch(count):
     one = Told()
     one.rows(count)
-    one.batch.reschedule(one.now_ms - PERIOD_MS // 2)
+    one.batch.add_urgent(one.now_ms - PERIOD_MS // 2)
     assert one.told == [count + 1]
     one.rows(ROWS + 1)  # the first of them comes too early: the one before was a minute's row
     assert one.told == [count + 1, count + 1 + ROWS]

@@ -42,10 +42,10 @@ def test_sleeping_door_numbers_events_in_the_retained_log():
     log = EventLog()
     log.number = log.acknowledged = 700
     contact = door.setup_asleep(node, board, Settings(), log, lambda: 0)[0].reed
-    assert contact.open_level == 1 and node.resource_at("s/contact").moves() == 700
+    assert contact.open_level == 1 and node.resource_at("s/contact").edges() == 700
     log.record(1, 1, 0)
     assert (
-        node.resource_at("s/contact").moves() == 701
+        node.resource_at("s/contact").edges() == 701
         and node.resource_at("s/contact/events") is not None
     )
     clock.release()

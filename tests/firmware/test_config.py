@@ -51,6 +51,26 @@ def test_missing_fields_keep_their_defaults():
     assert settings.heartbeat_s == 3600
 
 
+# As version 0.1.0 saved it.
+VERSION_0_1 = (
+    b'{"name":"K\xc3\xbcche","kind":"window","heartbeat_s":7200,"gateway":"coap://192.168.1.2:5683",'
+    b'"app":"wearable","power":"battery","alert":"hr>150 hr<40 temp>38.5"}'
+)
+
+
+def test_file_of_an_earlier_version_loads_and_is_saved_alike():
+    def load_and_save():
+        settings = Settings.load(PATH)
+        assert settings.name == "K\u00fcche" and settings.kind == "window"
+        assert settings.heartbeat_s == 7200 and settings.gateway == "coap://192.168.1.2:5683"
+        assert settings.app == "wearable" and settings.power == "battery"
+        assert settings.alert == "hr>150 hr<40 temp>38.5"
+        settings.save()
+        assert read() == VERSION_0_1
+
+    kept(VERSION_0_1, load_and_save)
+
+
 def test_settings_round_trip():
     def round_trip():
         settings = Settings.load(PATH)

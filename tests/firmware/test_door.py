@@ -223,7 +223,7 @@ def test_device_resource():
         "manufacturer": "Mote",
         "model": "SIMULATOR",
         "serial": "a0b1c2d3e4f5",
-        "firmware": "0.1.0",
+        "firmware": "0.2.0",
         "uptime_s": 12,
         "battery_mv": 4032,
     }

@@ -17,7 +17,7 @@ def kept(minutes, limit=-1):
     node = Node()
     board.Body()
     worn = wearable.setup(node, board, Settings())
-    worn.by_hand()
+    worn.stop_timer()
     reserve = NumberReservation(None)
     reserve.limit = limit
     told = Rows(worn.batch, reserve)
@@ -85,13 +85,13 @@ def test_power_loss_continues_row_numbers_and_reports_an_unknown_gap():
 def test_urgent_row_stays_pending_until_acknowledged():
     told, now_ms = kept(3)
     assert not told.has_pending()
-    told._batch.reschedule(now_ms + 5_000)
+    told._batch.add_urgent(now_ms + 5_000)
     assert told.has_pending()
     told.acknowledge(told.pending_batch())
     assert not told.has_pending() and told._batch.rows == 0
     # behind more rows than a report has
     now_ms = more(told, now_ms, 12)
-    told._batch.reschedule(now_ms + 5_000)
+    told._batch.add_urgent(now_ms + 5_000)
     told.acknowledge(told.pending_batch())
     assert told.has_pending() and told._batch.rows == 2
     told.acknowledge(told.pending_batch())

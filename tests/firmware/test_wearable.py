@@ -159,7 +159,7 @@ def test_missing_sensor(name):
             assert ask.get(path, SENML_CBOR).code == answer.code
             if other != name:
                 assert answer.max_age_s == device.RETRY_S
-                assert answer.payload == b"sensor does not answer"
+                assert answer.payload == b"sensor does not respond"
     assert ask.get("s/batt").code == "2.05"
 
 
@@ -257,7 +257,7 @@ def by_hand():
     node = Node()
     body = board.Body()
     wearable_ = wearable.setup(node, board, Settings())
-    wearable_.by_hand()
+    wearable_.stop_timer()
     node.due(0)
     return node, wearable_, body
 
@@ -513,11 +513,11 @@ def test_alert_expression_is_parsed(text, wanted):
 
 def test_checking_alerts_allocates_nothing():
     ask, body, batch_ = bounded("temp>38.5 hr<40 hr>150")
-    worn_ = [alerts.Bound(ask.node.resource_at("s/temp"), True, 3850)]
+    worn_ = [alerts.Alert(ask.node.resource_at("s/temp"), True, 3850)]
 
     def look():
         for bound in worn_:
-            bound.look()
+            bound.check()
 
     assert allocated(look, 20) == 0
 

@@ -197,7 +197,7 @@ def test_our_client_and_aiocoaps_server(made):
                 # its Max-Age is over now: aiocoap's first answer to the new registration has no
                 # Partial IV, as that to the first one
                 told = len(asker.told)
-                call.until_ms = asker.node.view.now_ms
+                call.deadline_ms = asker.node.view.now_ms
                 asker.node.reschedule()
                 asker.until(lambda told=told: len(asker.told) > told)
                 assert asker.told[-1][:2] == (CONTENT, value) and call.observing

@@ -151,7 +151,7 @@ def due(node, now_ms):
 
 
 class Peer:
-    """An end of a Wire that keeps what it gets; `reply(message)` may return bytes to send back.
+    """An end of a Wire that keeps what it gets; `reply(message)` may return bytes to send.
 
     Without one it acknowledges what is confirmable.
     """

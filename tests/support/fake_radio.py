@@ -7,7 +7,7 @@ SILENT = "accepts and never gives an address"
 
 
 class AccessPoint:
-    """What a join leads to: `answer`, one of the four outcomes above, after `delay_ms`."""
+    """The outcome of a join: `answer`, one of the four above, after `delay_ms`."""
 
     def __init__(self, answer=UP, delay_ms=2000):
         self.answer = answer

@@ -85,7 +85,7 @@ def forge(noise, good):
 
 
 def fuzz(seed, count):
-    """Damaged requests: none may be executed. How many were told why, and how many executed."""
+    """Send damaged requests, check that none is executed; return how many got a response."""
     noise = Noise(seed)
     node, end = target(), End(b"\x02", b"\x01")
     good = [

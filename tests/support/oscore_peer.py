@@ -16,7 +16,7 @@ SALT = b"salt"
 
 
 class End:
-    """One end: `seq` counts its Partial IVs; request() and answer() protect, read() opens."""
+    """One endpoint: `seq` counts its Partial IVs; request() protects, read() unprotects."""
 
     def __init__(self, own, other, secret=SECRET, salt=SALT, id_context=None):
         prk = hmac_sha256(salt or bytes(32), secret)
@@ -75,9 +75,9 @@ class End:
     def inner(self, message, piv=None):
         """Return read(message); assert that there is a message, protected and with a valid tag."""
         assert message is not None, "no response"
-        assert message.all(OSCORE), "an open response: {!r}".format(message)
+        assert message.all(OSCORE), "a plain response: {!r}".format(message)
         inner = self.read(message, piv)
-        assert inner is not None, "not genuine"
+        assert inner is not None, "forged"
         return inner
 
     def nonce(self, name, piv):

@@ -2,8 +2,8 @@
 
 It shares nothing with lib/coap. It is more patient than RFC 7252 asks of a client, yet within an
 EXCHANGE_LIFETIME, so that on a bad wire every exchange has an end to be checked. Each exchange is
-a list of requests, made one after another by a function of the answers so far; notifications go
-to `told`.
+a list of requests, made one after another by a function of the responses so far; notifications
+go to `told`.
 """
 
 from coap.numbers import ACK, CON, RST
@@ -13,7 +13,7 @@ _MASK = 0x3FFFFFFF
 
 
 class Reliable:
-    """An end of a Wire. `ask(script)` queues an exchange; `results` has (script, answers)."""
+    """An end of a Wire. `ask(script)` queues an exchange; `results` has (script, responses)."""
 
     def __init__(self, wire, name, node="node", timeout_ms=2000, attempts=20):
         self.wire = wire
@@ -28,7 +28,7 @@ class Reliable:
         self.results = []
         self.told = []  # messages with a token of an observation
         self.watched = {}
-        self.seen = {}  # MIDs of the node, and what was answered
+        self.seen = {}  # {MID of the node: the ACK or RST sent for it}
         self.mid = 0
         self.pending = None  # the request in flight: bytes, or b"" while a response is awaited
         self.asked = None
@@ -38,7 +38,7 @@ class Reliable:
         self.tx = b""
 
     def ask(self, script):
-        """Queue a script: a function of the list of answers that returns the arguments of the
+        """Queue a script: a function of the list of responses that returns the arguments of the
         next request (kind, code, options, payload, token), or None at its end.
         """
         self.queue.append(script)

@@ -88,7 +88,7 @@ class Answer:
         self.content_format = self.max_age_s = None
         self.etag = b""
         at = 4 + (message[0] & 15)
-        assert message[0] >> 4 == 6 and message[4:at] == b"tk"  # a piggybacked answer to us
+        assert message[0] >> 4 == 6 and message[4:at] == b"tk"  # piggybacked, our token
         number = 0
         while at < len(message):
             if message[at] == 0xFF:

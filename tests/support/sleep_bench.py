@@ -3,7 +3,7 @@
 from power.door_cycle import DoorCycle
 from power.event_log import PIN, POWER_ON, EventLog
 from power.retained_state import DoubleBuffer, NumberReservation
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from power.wifi_fast import FAILED, JOINING, UP
 
 START_S = 50_000
@@ -16,8 +16,9 @@ class Asleep(Exception):
 class Bench:
     """Clock, chip, contact, link and report session of a node, and the memory between its wakes.
 
-    moves: when the contact moves, in ms of the clock; joins_ms: how long a join takes, None: for
-    ever; answers_ms: a report's answer, None: never; queued: ms of lingering after it
+    moves: when the contact moves, in ms of the clock; joins_ms: how long a join takes, None:
+    without end; answers_ms: time to the response of a report, None: never; queued: ms of lingering
+    after it
     """
 
     slot_bytes = 1024

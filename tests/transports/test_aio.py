@@ -183,7 +183,7 @@ def test_retransmissions():
         client.send(encode(ACK, 0, first.mid))
         assert await come_true(lambda: node.messaging.open_count == 0)
         while await client.receive(LOOK_S):
-            pass  # sent before the ACK was heard
+            pass  # sent before the ACK was received
         assert await client.receive(0.4) is None
 
     serving(scenario)

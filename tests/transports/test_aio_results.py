@@ -24,7 +24,7 @@ def opened(node):
 
 
 async def between(work):
-    """Run work(client, address) beside a node that asks and one that answers."""
+    """Run work(client, address) beside a client node and a server node."""
     server = Node(Blockwise(), ack_timeout_ms=100)
     server.get("v")(lambda request, reply: b"open")
     server.get("long")(lambda request, reply: text(3000))

@@ -1,10 +1,9 @@
 """The wire in memory that other tests rely on: it loses, doubles, delays, and keeps time."""
 
-from lossy_link import LossyLink
-
 from coap import Node
 from coap.numbers import CON, CONTENT, GET, RST
 from support.engine import Peer, encode, request, silent
+from support.lossy_link import LossyLink
 
 
 def carried(count, span_ms=10000, **settings):
@@ -78,7 +77,7 @@ def test_two_nodes():
     wire = LossyLink()
     wire.join("one", Node())
     wire.join("two", Node())
-    wire.send("one", "two", encode(CON, CONTENT, 5))  # an answer that nobody asked for
+    wire.send("one", "two", encode(CON, CONTENT, 5))  # a response without a request
     wire.run(1000)
     assert [(sender, data[0] >> 4 & 3) for _, sender, _, data in wire.log] == [
         ("one", CON),

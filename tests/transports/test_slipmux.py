@@ -199,7 +199,7 @@ def test_every_byte_is_checked_like_bit_by_bit():
 
 
 def test_a_ping_by_hand():
-    # 0xA9, Empty CON with MID 0x1234, FCS 0x2D9D; the answer is an RST with FCS 0x1E22
+    # 0xA9, Empty CON with MID 0x1234, FCS 0x2D9D; the response is an RST with FCS 0x1E22
     ping = bytes.fromhex("c0a940001234") + _tail(b"\xa9\x40\x00\x12\x34") + b"\xc0"
     with Line() as line:
         sent = line.feed(ping)

@@ -183,7 +183,7 @@ def serving():
 
 
 def exchange(udp, port, data, turns=1):
-    """Let the node have a datagram; the answers."""
+    """Pass a datagram to the node; return its responses."""
     before = len(port.sent)
     port.waiting.append(data)
     for _ in range(turns):
@@ -408,7 +408,7 @@ def test_an_answer_that_can_not_be_sent(error):
         assert node.counters[COUNT_SEND_ERRORS] == 1
         assert node.counters[COUNT_REOPENED] == 0
         assert str(error) in node.last_error
-        # the client sends it again: it is answered, and not executed again
+        # the client retransmits it: the response is repeated without executing it again
         assert decode(exchange(udp, port, data)[0]).code == CHANGED
         assert done == [1]
 
@@ -737,7 +737,7 @@ def test_a_stream_that_is_no_longer_watched():
 
 
 def bare():
-    """The least that a server can do: it answers 40 bytes to what comes."""
+    """Return a minimal server that sends 40 bytes for each datagram."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for _ in range(20):
         port = own_port()

@@ -15,7 +15,7 @@ from battery_sim.run import ESTIMATES, Scenario, build, simulate_all  # noqa: E4
 from host.device import Problem  # noqa: E402
 from setup import console  # noqa: E402
 
-PICO_W = "RPI_PICO_W"  # has no deep sleep: its days are simulated apart
+PICO_W = "RPI_PICO_W"  # has no deep sleep: its days are simulated separately
 ESP32_BOARDS = ("ESP32_GENERIC_C3", "ESP32_GENERIC_S3", "ESP32_GENERIC")
 BATTERIES_MAH = (1000, 2500)
 HEARTBEATS_S = (300, 900, 3600, 21600, 86400)
@@ -35,7 +35,7 @@ class Currents:
 
     @classmethod
     def load(cls, board):
-        """Return those of a board. Raises KeyError for one that currents.json does not have."""
+        """Return the currents of a board. Raises KeyError if currents.json does not have it."""
         phases = ESTIMATES["boards"][board]
         return cls(board, {phase: entry["ua"] for phase, entry in phases.items()})
 
@@ -119,7 +119,7 @@ def row(board, heartbeat_s, boot, counts):
 
 
 def print_mqtt(counts):
-    """Print what a report costs, beside the same over MQTT."""
+    """Print what a report costs over CoAP and over MQTT."""
     mqtt = ESTIMATES["mqtt_report"]
     boots = counts["boots"]
     charge_mc = Currents.load("ESP32_GENERIC_S3").ua["radio"] * counts["linked_ms"] / boots / 1e6

@@ -1,8 +1,8 @@
 """Virtual time, and random numbers that repeat for a seed.
 
-Time passes only while somebody waits for it: `run_until()` calls the scheduled functions in the
-order of their times. What ends the present boot of the board is an exception raised where the
-firmware happens to be: PowerCut, Brownout and SimulationEnd by scheduled functions, DeepSleep by
+Time passes only within wait_ms() and run_until(), which call the scheduled functions in the order
+of their times. The present boot of the board ends by an exception raised wherever the firmware
+is: PowerCut, Brownout and SimulationEnd by scheduled functions, DeepSleep by
 the board itself. Runs on MicroPython.
 """
 
@@ -20,11 +20,11 @@ PHASES = ("off", "sleep", "nap", "probe", "dark", "boot", "window", "awake", "ra
 
 
 class PowerCut(BaseException):
-    """The supply is gone."""
+    """The power supply was cut."""
 
 
 class Brownout(BaseException):
-    """The supply has dipped: the board resets, and retained memory may be corrupt."""
+    """The supply voltage dipped: the board resets, and retained memory may be corrupt."""
 
 
 class SimulationEnd(BaseException):

@@ -59,12 +59,12 @@ class Door:
                 self._clock.at(day_ms + since_ms, self._take_lid_off)
 
     def set_power(self, on):
-        """Tell whether the board has power; without it edges do not count."""
+        """Note whether the board has power; without power, edges do not count."""
         self._powered = on
 
     def _take_lid_off(self, _):
         now_ms = self._clock.now_ms
-        # somebody who tampers with the node comes while nobody is at home: the door is closed
+        # the lid is taken off while the door is closed, as a burglar of an empty house would do
         if self._level or now_ms < self._lid_free_ms:
             self._clock.at(now_ms + 1000, self._take_lid_off)
             return

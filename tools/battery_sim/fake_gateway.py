@@ -17,7 +17,7 @@ _BASE_TIME, _NAME, _VALUE, _STRING, _BOOLEAN, _TIME = -3, 0, 2, 3, 4, 6
 
 
 class Gateway:
-    """Keeps each number once.
+    """Keeps each number of an event or row once.
 
     events: {number: (contact, level, when_ms, received_ms)}
     rows: {number: (names, measured_ms, received_ms)} of a wearable

@@ -2,9 +2,9 @@
 
 `machine` is the simulator's, with the calls of a chip that sleeps added. Quirks of an ESP32: deep
 sleep ends in a reset, a wake source is a level, ticks start at 0 with each boot while the RTC's
-clock goes on, RTC memory outlives everything but a loss of power. Of an RP2: its deep sleep is of
-no use; light sleep ends with its time or with an edge on a pin that has a handler, and goes on
-drawing the radio's current where that was not deinitialised; the watchdog runs at most 8.4 s, in
+clock continues, RTC memory survives everything but a loss of power. Of an RP2: its deep sleep is
+of no use; light sleep ends with its time or with an edge on a pin that has a handler; a radio
+that was not deinitialised still draws its current; the watchdog runs at most 8.4 s, in
 sleep too; no memory worth using survives a reset. Runs on MicroPython.
 """
 

@@ -93,7 +93,7 @@ class Station:
         self._knows_network = False
         self._channel = 0
         self._is_static = False
-        self._up_ms = None  # when it gets an address; None: it is not trying
+        self._up_ms = None  # when it will get an address; None: no attempt in progress
 
     def active(self, on):
         """Switch the radio on or off; its settings are lost."""
@@ -110,7 +110,7 @@ class Station:
         self.powered = False
 
     def config(self, what=None, **options):
-        """Set options, of which only the channel has an effect."""
+        """Set options; only the channel has an effect."""
         self._check_on()
         if "channel" in options:
             self._channel = options["channel"]
@@ -191,7 +191,7 @@ class Socket:
         self._access_point.endpoints[(NODE_HOST, self._port)] = self
 
     def close(self):
-        """Receive nothing any more."""
+        """Stop receiving."""
         self._access_point.endpoints.pop((NODE_HOST, self._port), None)
 
     def sendto(self, data, address):
@@ -236,7 +236,7 @@ class Poll:
         self._sockets.append(sock)
 
     def unregister(self, sock):
-        """Watch the socket no more."""
+        """Stop watching the socket."""
         self._sockets.remove(sock)
 
     def ipoll(self, timeout_ms=-1):

@@ -28,12 +28,12 @@ class Observer:
         access_point.endpoints[ADDRESS] = self
 
     def on_report(self):
-        """Register, if not done yet: a report has passed, so the node is awake."""
+        """Register unless that is done: a report has passed, so the node is awake."""
         if not self.registered:
             self._send(self._registration)
 
     def receive(self, data, peer):
-        """Take the response to the registration, or acknowledge a notification and keep it."""
+        """Receive the response to the registration, or acknowledge and store a notification."""
         message = decode(data)
         if message.code != CONTENT or message.token != TOKEN:
             return

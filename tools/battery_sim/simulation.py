@@ -43,7 +43,7 @@ NODE_NAME = "mote-e4f5"
 LOSS_PCT, STUCK_PCT = 30, 5
 BATTERY_UV = 2_002_000  # at the divider
 WATCHING_MS = 6000  # after Python starts at power-on, until the contact is watched
-FAST_RESETS, FAST_MS = 3, 5000  # so many boots that end this soon bring safe mode
+FAST_RESETS, FAST_MS = 3, 5000  # this many boots that end this soon cause safe mode
 POWER_ON, DEEP_SLEEP, SOFT_RESET = 1, 4, 5
 _KEPT_MODULES = set(sys.modules)
 

@@ -75,7 +75,7 @@ class Oximeter(Max30102):
 
 
 class Wearer:
-    """Wears the board two hours of three, and walks now and then.
+    """Wears the board two of every three hours, and walks from time to time.
 
     produced: [(number, when_ms)] of the rows that the firmware has kept
     """

@@ -1,7 +1,7 @@
 """Requests per second of Mote and of other CoAP servers, by one closed-loop load client.
 
-Every round loads every server with every workload in turn, so that a machine that slows down
-slows all of them; medians over the rounds are printed as a Markdown table.
+Every round loads every server with every workload, one after the other, so that a machine that
+slows down affects all of them; medians over the rounds are printed as a Markdown table.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def load(options, server, request):
 
 
 def upload(server, request):
-    """PUT the body that a request asks for, in blocks. Raises Problem."""
+    """PUT, in blocks, the body that a request then reads. Raises Problem."""
     uri = f"coap://{HOST}:{server.port}/{request.path}"
     with tempfile.NamedTemporaryFile() as file:
         file.write(BODY)

@@ -8,6 +8,7 @@ RECV_MAX = 1153
 
 
 def serve(host, port):
+    """Send each datagram back, without end."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     sock.bind(socket.getaddrinfo(host, port)[0][-1])

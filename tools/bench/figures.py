@@ -103,7 +103,7 @@ def paragraph(text):
 
 
 def write(text, file=README):
-    """Replace what stands between the marks of a file. Raises Problem without marks."""
+    """Replace the text between the marks of a file. Raises Problem without marks."""
     before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:

@@ -33,7 +33,7 @@ cache and IP stack. An RP2040's Cortex-M0+ has no Thumb-2 and executes more than
 def count():
     """Return {"instructions of" a machine: {operation: instructions of one}}.
 
-    Raises Problem when an image cannot be built here, or a machine does not answer.
+    Raises Problem when an image cannot be built here, or a machine does not respond.
     """
     return {
         f"instructions of {machine.title}": parse(printed(machine))

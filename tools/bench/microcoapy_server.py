@@ -9,21 +9,24 @@ from microcoapy.coap_macros import COAP_CONTENT_FORMAT, COAP_RESPONSE_CODE  # no
 
 
 class UnixSocket:
-    """microCoAPy wants an address of two parts; unix MicroPython has packed bytes."""
+    """Convert addresses: microCoAPy expects a pair, unix MicroPython has packed bytes."""
 
     def __init__(self, sock):
         self.sock = sock
         self.setblocking = sock.setblocking
 
     def recvfrom(self, size):
+        """Return (datagram, (packed address, 0))."""
         data, peer = self.sock.recvfrom(size)
         return data, (peer, 0)
 
     def sendto(self, data, address):
+        """Send a datagram to the packed address in `address`."""
         return self.sock.sendto(data, address[0])
 
 
 def serve(host, port):
+    """Serve s/contact without end."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(socket.getaddrinfo(host, port)[0][-1])
     node = Coap()

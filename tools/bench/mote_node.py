@@ -1,5 +1,5 @@
-# The simulated door with every feature on and no rate limit, and two resources that only the
-# bench asks for. They are not listed, so that discovery is the door's. Arguments: HOST PORT.
+# The simulated door with every feature on and no rate limit, and two resources for the bench.
+# These are not listed, so that discovery returns the door's list. Arguments: HOST PORT.
 import sys
 
 import board
@@ -23,12 +23,13 @@ class Body(Resource):
         super().__init__()
         self.text = bytes([97 + i % 23 for i in range(BODY)])
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Return the body."""
         return self.text
 
 
 class State(Resource):
-    """What a PUT writes, all observers are told."""
+    """A value that a PUT writes; its observers are notified."""
 
     listed = False
     observable = True
@@ -37,16 +38,18 @@ class State(Resource):
         super().__init__()
         self.value = b""
 
-    def get(self, request, reply):
+    def get(self, request, response):
+        """Return the value."""
         return self.value
 
-    def put(self, request, reply):
+    def put(self, request, response):
+        """Replace the value and notify the observers."""
         self.value = request.payload_bytes()
         self.changed()
 
 
 def serving():
-    """The node: discovery, observe with conditions, block-wise, groups, client, No-Response."""
+    """Return a node with observe, conditions, block-wise, groups, client and No-Response."""
     board.power_on()
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS

@@ -59,7 +59,7 @@ class Client:
 
 
 def bytes_each(node, datagrams):
-    """Return the bytes of heap that each of these requests asks for."""
+    """Return the bytes of heap that a request allocates."""
     at = [0]
 
     def once():  # in two functions, so that both frames fit the stack
@@ -74,7 +74,7 @@ def bytes_each(node, datagrams):
 
 
 def heap(make):
-    """Return (bytes of heap of what make() returns, that)."""
+    """Call make(); return (bytes of heap that its result takes, the result)."""
     gc.collect()
     before = gc.mem_alloc()
     kept = make()

@@ -1,4 +1,4 @@
-"""What the bench prints: when and where it was measured, the table, what to mistrust in it."""
+"""What the bench prints: when and where it was measured, the table, warnings."""
 
 import datetime
 import os

@@ -22,7 +22,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of request for every kind of server that has something like it."""
+    """One kind of request, for every kind of server that has a comparable resource."""
 
     name: str
     title: str

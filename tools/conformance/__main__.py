@@ -3,7 +3,7 @@
     python tools/conformance [--servers NAME,...] [--only TOPIC,...] [--no-clients]
 
 Runs tests/conformance, which prints a matrix: section of the RFC, behaviour, result of each
-server; then why what failed did. Exit code 1 when Mote fails anything or a server does not
+server; then the reason of each failure. Exit code 1 when Mote fails anything or a server does not
 run, 2 when nothing could be checked.
 """
 

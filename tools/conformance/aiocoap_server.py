@@ -48,7 +48,7 @@ class Held(resource.ObservableResource):
         return hashlib.sha256(bytes([self.form]) + self.payload).digest()[:8]
 
     def hold(self, payload, form=0):
-        """Take a new state and notify the observers."""
+        """Replace the state and notify the observers."""
         self.payload, self.form = payload, form
         self.updated_state()
 
@@ -105,7 +105,7 @@ class Clock(Held):
         self.timer = asyncio.get_running_loop().call_later(PERIOD_S, self.tick)
 
     def tick(self):
-        """Take the next state; also if the observers are gone, the period goes on."""
+        """Change to the next state and start the next period, even without observers."""
         self.restart()
         self.number += 1
         if self.payload is not None:

@@ -1,6 +1,6 @@
 """MicroPython's `micropython` module for CPython: the device library runs unchanged on a PC.
 
-The viper types become identities, so `coap/scan.py` on CPython is its own bounds-checked twin: an
+The pointer types of viper return the buffer itself, so viper functions run with bounds checks: an
 index that would read past a buffer on a board raises IndexError here.
 """
 
@@ -8,10 +8,12 @@ import builtins
 
 
 def const(value):
+    """Return the value."""
     return value
 
 
 def native(function):
+    """Return the function unchanged."""
     return function
 
 
@@ -19,7 +21,7 @@ viper = native
 
 
 def heap_lock():
-    """CPython has no heap to lock: tests that need the lock run on MicroPython only."""
+    """Return 0: CPython has no heap to lock. Tests that need the lock run on MicroPython only."""
     return 0
 
 
@@ -27,7 +29,7 @@ heap_unlock = heap_lock
 
 
 def kbd_intr(_character):
-    pass
+    """Do nothing: Ctrl-C stays as it is."""
 
 
 def _same(buffer):

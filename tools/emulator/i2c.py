@@ -16,7 +16,7 @@ for folder in ("simulator", "cpython"):
 
 import machine  # noqa: E402
 
-FETCHED_BYTES = 32  # by one request of a read
+FETCHED_BYTES = 32  # fetched from the model at once during a read
 
 
 class Buses:

@@ -32,7 +32,7 @@ class Pico:
         udp_port: port of this computer that leads to the CoAP port of the firmware, 0 for a free
             one; the firmware has it over PPP on UART `ppp_uart` (None: no PPP, that UART is free).
         udp_host: the address that has the port.
-        ppp_baud: speed of what PPP sends to the firmware; None for the one that the firmware set.
+        ppp_baud: speed of what PPP sends to the firmware; None for the rate that the firmware set.
 
     Attributes:
         console: Stream of the USB serial line.
@@ -120,7 +120,7 @@ class Pico:
 
     @property
     def now_ms(self):
-        """Milliseconds on the Pico's clock since the emulator started, across resets."""
+        """Return the ms on the Pico's clock since the emulator started, across resets."""
         return self._process.call("time")
 
     def run_ms(self, span_ms):
@@ -156,7 +156,7 @@ class Pico:
         self._process.call("pin", pin=number, level=None if level is None else int(bool(level)))
 
     def pin_state(self, number):
-        """Return the level of a GPIO, 0 or 1, from whichever side it comes."""
+        """Return the level of a GPIO, 0 or 1, whether the Pico or the outside sets it."""
         self._check_pin(number)
         return self._process.call("level", pin=number)
 

@@ -83,7 +83,7 @@ class Process:
             raise Problem(self._ended or "the emulator has ended") from None
 
     def wait_for(self, condition, limit_s):
-        """Wait for events until condition() is true; return False when it is not in `limit_s`.
+        """Wait for events until condition() is true; return False after `limit_s` seconds.
 
         Raises:
             Problem: the emulator has ended.

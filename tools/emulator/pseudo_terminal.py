@@ -19,7 +19,7 @@ class PseudoTerminal:
     """Connects a Stream of a running Pico to a device until it is closed; use it in a `with`.
 
     The device remains while programs open and close it, and when the Pico is reset. Input is never
-    lost; output waits for a reader, and is lost when the system buffers no more.
+    lost; output waits for a reader, and is lost when the system's buffer is full.
 
     Attributes:
         device: its path for DEV=, such as /dev/pts/3.

@@ -155,7 +155,7 @@ def choose_app(pico, host, app):
     settings = json.loads(get(host, pico.udp_port, "/config") or b"{}")
     if settings.get("app") == app:
         return
-    # Over its console: by CoAP a node without keys lets nobody change it.
+    # Over its console: a node without keys accepts no change by CoAP.
     pico.set_realtime(False)
     try:
         pico.repl().exec(SET_APP.format(app))

@@ -47,7 +47,7 @@ class Stream:
         """Let the Pico run until it has sent `pattern`; return all bytes up to its end.
 
         Raises:
-            TimeoutError: it did not within `limit_ms` of its own time.
+            TimeoutError: the Pico did not send it within `limit_ms` of its own time.
             Problem: the emulator has ended.
         """
         if not self._run_until(lambda: pattern in self.received, limit_ms):
@@ -67,7 +67,7 @@ class Repl:
     """The raw REPL: interrupts the running program and executes source code.
 
     Raises:
-        TimeoutError: the console does not respond like a REPL.
+        TimeoutError: the console does not respond as a REPL does.
     """
 
     def __init__(self, console, limit_ms=10_000):

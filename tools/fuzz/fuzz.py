@@ -2,8 +2,9 @@
 
     .venv/bin/python tools/fuzz/fuzz.py --seed 1 --cpython 1000000 --micropython 200000
 
-CPython checks every index that machine code on a board would not. A run is made by its seed: to
-see a failure again, name it. Exit code 1 and the offending datagram when something is wrong.
+CPython checks every index that machine code on a board would not. The seed determines a run:
+to repeat a failure, give the same seed. When something is wrong, prints the offending datagram and
+ends with exit code 1.
 """
 
 import os
@@ -25,6 +26,7 @@ from setup.interpreter import find  # noqa: E402
 
 
 def main(arguments):
+    """Fuzz as the arguments say; return the exit code."""
     parser = Arguments(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1, help="another seed, other datagrams")
     parser.add_argument("--cpython", type=int, default=1_000_000, help="how many on CPython")

@@ -115,7 +115,7 @@ def on_board(path):
 
 
 def check_arch(board, dev, dry_run):
-    """Raise Problem if no MicroPython responds, or one on another processor than the board's."""
+    """Raise Problem if no MicroPython responds, or if its processor is not the board's."""
     try:
         output = run([*mpremote(dev), "exec", PRINT_ARCH], dry_run, capture=True).strip()
     except Problem as problem:

@@ -43,12 +43,12 @@ class Board:
 
     @property
     def folder(self):
-        """The folder with board.py and board.json."""
+        """Return the folder with board.py and board.json."""
         return BOARDS / self.name
 
     @property
     def download(self):
-        """The page with MicroPython's firmware for this board."""
+        """Return the URL of the page with MicroPython's firmware for this board."""
         return f"https://micropython.org/download/{self.name}"
 
 
@@ -90,7 +90,7 @@ def baud_rate(text):
 
 
 def add_device_arguments(parser):
-    """Add the arguments that all programs share that talk to a board."""
+    """Add the arguments that all programs for a board share."""
     parser.add_argument("--dev", default="auto", help="serial device, or auto")
     parser.add_argument("--port", default="", help="UDP port; a serial device here is an error")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")

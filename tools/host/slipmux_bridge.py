@@ -5,12 +5,13 @@
 CoAP clients speak UDP, none speaks slipmux. The bridge receives datagrams on a port of 127.0.0.1;
 the node's console and diagnostic frames go to the terminal.
 
-Slipmux has no addresses: to the node, all clients are one endpoint, the line. The node tells
-requests apart by MID, responses and observations by token, and two clients may choose the same.
-The bridge therefore replaces each client's MIDs and tokens by its own on the way to the node, and
-restores them on the way back. A retransmission gets the same MID again, so the node deduplicates
-it. MIDs of messages that the node originates pass unchanged. Block-wise uploads of two clients to
-one resource at the same time remain one upload to the node, which then responds 4.08 to one.
+Slipmux has no addresses: to the node, all clients are one endpoint, the line. The node
+distinguishes requests by MID, responses and observations by token, and two clients may choose the
+same. The bridge therefore replaces each client's MIDs and tokens by its own on the way to the
+node, and restores them on the way back. A retransmission gets the same MID again, so the node
+deduplicates it. MIDs of messages that the node originates pass unchanged. Block-wise uploads of
+two clients to one resource at the same time remain one upload to the node, which then responds
+4.08 to one.
 """
 
 import codecs
@@ -205,7 +206,7 @@ def work(argv):
 
 
 def bound(port):
-    """Return a socket on the port. Raise Problem if the port cannot be had."""
+    """Return a socket bound to the port. Raise Problem if the port cannot be bound."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.bind((HOST, port))

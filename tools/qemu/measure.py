@@ -1,8 +1,8 @@
 """Counts what the engine costs on this machine, operation by operation; frozen into its image.
 
-Run it under QEMU's -icount, where time passes with instructions alone: the clock then tells how
-many there were. How many ticks one takes is measured with a loop of known length. Nothing is
-subtracted: what the measuring loop itself costs is the row "nothing".
+Run it under QEMU's -icount, where time passes with instructions alone: the clock then counts
+them. The ticks of one instruction are measured with a loop of known length. Nothing is
+subtracted: the row "nothing" is the cost of the measuring loop itself.
 """
 
 import gc
@@ -36,7 +36,7 @@ PEERS = [(".".join(["192", "168", "4", "2"]), port) for port in (56830, 56830)]
 
 
 class Turns:
-    """Hands one datagram to a node again and again, with a new Message ID if `fresh`."""
+    """Passes one datagram to a node repeatedly, with a new MID each time if `fresh`."""
 
     def __init__(self, node, datagram, fresh=True):
         self.node = node
@@ -45,6 +45,7 @@ class Turns:
         self.peer = 0
 
     def once(self):
+        """Process the next datagram; return its response or None."""
         data = self.data
         data[3] = data[3] + self.step & 255
         self.peer ^= 1
@@ -53,7 +54,7 @@ class Turns:
 
 
 class Renewed:
-    """Hands a node one configuration after the other, each with another value."""
+    """Passes PUTs of two different configurations to a node, alternately."""
 
     def __init__(self, node):
         json = [(CONTENT_FORMAT, uint(JSON))]
@@ -64,14 +65,15 @@ class Renewed:
         self.turn = 0
 
     def once(self):
+        """Process the next PUT; return its response or None."""
         self.turn ^= 1
         turns = self.turns[self.turn]
-        turns.data[2] = self.turn  # else it would be a repeat of the other
+        turns.data[2] = self.turn  # high byte of the MID: else both would use the same MIDs
         return turns.once()
 
 
 class Protected:
-    """Hands a node one request after the other, each protected with a Partial IV of its own."""
+    """Passes requests to a node, each protected with a Partial IV of its own."""
 
     def __init__(self, node, datagram):
         self.node = node
@@ -83,6 +85,7 @@ class Protected:
         self.at = 0
 
     def once(self):
+        """Process the next request; return its response or None."""
         data = self.made[self.at]
         self.at += 1
         n = self.node.datagram(data, len(data), PEERS[self.at & 1], 1000)
@@ -90,7 +93,7 @@ class Protected:
 
 
 class Change:
-    """Changes what is observed, and takes the notification; one in twenty wants an ACK."""
+    """Changes an observed resource and acknowledges its notification if that is confirmable."""
 
     def __init__(self, node, path, peer):
         self.node = node
@@ -99,26 +102,27 @@ class Change:
         self.ack = bytearray(b"\x60\0\0\0")
 
     def once(self):
+        """Change the resource; return the notification or None."""
         self.resource.changed()
         n = self.node.due(1000)
         if not n:
             return None
-        told = self.node.tx_view(n)
-        if not told[0] & 0x10:
-            self.ack[2] = told[2]
-            self.ack[3] = told[3]
+        message = self.node.tx_view(n)
+        if not message[0] & 0x10:
+            self.ack[2] = message[2]
+            self.ack[3] = message[3]
             self.node.datagram(self.ack, 4, self.peer, 1000)
-        return told
+        return message
 
 
 def nothing():
-    return None
+    """Do nothing: what is counted is the measuring loop itself."""
 
 
 def serving(more=(), slots=board.SLOTS, resources=0):
     """Return a door with all features, as firmware/startup.py makes it, without a rate limit.
 
-    So many other resources come before its own in the table.
+    resources: how many other resources come before its own in the table.
     """
     board.power_on()
     node = node_for_board(slots, board.RECV_MAX, 0, True, more)
@@ -140,15 +144,15 @@ def observed():
         node.datagram(register, len(register), ("192.168.4.3", i), 1000)
     node.resource_at("s/contact").changed()
     for _ in range(OBSERVERS):
-        told = node.tx_view(node.due(1000))
-        if told[1] != 0x45:
+        message = node.tx_view(node.due(1000))
+        if message[1] != 0x45:
             raise ValueError("an observer is missing")
-        node.datagram(bytes((0x60, 0, told[2], told[3])), 4, node.peer, 1000)
+        node.datagram(bytes((0x60, 0, message[2], message[3])), 4, node.peer, 1000)
     return node
 
 
 def operations(node):
-    """Yield (name, function, code that it must answer) of what is counted."""
+    """Yield (name, function, code of the expected response) of what is counted."""
     json = [(CONTENT_FORMAT, uint(JSON))]
     config = request(PUT, "config", options=json, payload=b'{"heartbeat_s": 60}')
     contact = request(GET, "s/contact")

@@ -1,4 +1,4 @@
-"""What the host tools share: one-line messages, quiet child processes, one step at a time."""
+"""Shared by all host tools: errors in one line, quiet child processes, locks."""
 
 import argparse
 import contextlib
@@ -13,31 +13,31 @@ CACHE = ROOT / ".cache"
 
 
 class Problem(Exception):
-    """Something the user can put right; its text is one line that names how."""
+    """An error that the user can correct; its text is one line that names the fix."""
 
 
 class Arguments(argparse.ArgumentParser):
-    """A command line of which every mistake is one line and exit code 2."""
+    """A command line parser that reports each mistake in one line, with exit code 2."""
 
     def error(self, message):
-        """Ends the program."""
+        """Print the message in one line and end the program."""
         message = " ".join(message.removeprefix("argument ").splitlines())
         fail(f"{self.prog}: {message}; --help lists the arguments")
 
 
 def say(line):
-    """Prints one line at once, so that it stands before a child's own output."""
+    """Print one line at once, so that it precedes a child's own output."""
     print(line, flush=True)
 
 
 def fail(problem):
-    """Ends the program with one line on stderr and exit code 2."""
+    """End the program with one line on stderr and exit code 2."""
     print(problem, file=sys.stderr, flush=True)
     raise SystemExit(2)
 
 
 def run(argv, what, cache=CACHE, **options):
-    """Runs a program quietly; its output goes to a log, of which a failure names the last line.
+    """Run a program quietly; write its output to a log, whose last line a failure names.
 
     Raises:
         Problem: the program is missing or ended with another code than 0.
@@ -61,7 +61,7 @@ def run(argv, what, cache=CACHE, **options):
 
 @contextlib.contextmanager
 def lock(name, cache=CACHE):
-    """Lets one process at a time do a step; the others wait and then find it done."""
+    """Let one process at a time do a step; the others wait and then find it done."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
 """Finds a MicroPython for this computer and checks that it can run Mote.
 
 Order: the file that MICROPYTHON names, the wheel in .venv, `micropython` on PATH, the one that
-`make micropython-min` built. A candidate that lacks something is named with what it lacks. One
-that cannot make machine code is taken when there is no better one: see plain.py.
+`make micropython-min` built. A candidate that lacks something is reported with what it lacks. One
+without an emitter of machine code is used only if there is no other: see plain.py.
 """
 
 import os
@@ -59,7 +59,7 @@ class Interpreter:
 
     @property
     def usable(self):
-        """True when it can run everything in lib/ and firmware/, at least as bytecode."""
+        """Return True when it can run everything in lib/ and firmware/, at least as bytecode."""
         return not self.lacks
 
     def __str__(self):

@@ -23,7 +23,7 @@ SOURCES = ("micropython", "mbedtls", "lwip")
 SDK = {"pico-sdk": "pico-sdk-source", "tinyusb": "tinyusb-source"}
 # The freezer puts machine code for a Cortex-M0+ at any even address, but the compiler loads each
 # constant of 32 bits relative to the program counter, counted in words: two bytes off, it loads
-# something else. So such code has to start at a word, as that for Xtensa does.
+# another value. So such code has to start at a word, as that for Xtensa does.
 ARMV6 = "            MP_NATIVE_ARCH_ARMV6,\n"
 ARMV6M = "            MP_NATIVE_ARCH_ARMV6M,\n"
 # Variables of a calling make that mean something else to the makefiles of MicroPython.

@@ -31,7 +31,7 @@ RISCV = "riscv64-unknown-elf-gcc"
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package, and how to see that its content is there, whoever installed it.
+    """A Debian package, and how to check that its content is installed, by apt-get or otherwise.
 
     Attributes:
         programs: any of these, separated by spaces, is on PATH.
@@ -110,7 +110,7 @@ def require(packages, purpose, which=shutil.which):
 def unpacked(name, packages, suite=SUITE, kind="deb", cache=CACHE):
     """Return the folder `name` of the cache with Debian packages in it, fetched on first use.
 
-    An apt-get with a state of its own asks the mirror of this computer and checks signatures.
+    An apt-get with a state of its own uses this computer's mirror and checks signatures.
 
     Args:
         suite: the release of Debian; None for that of this computer.

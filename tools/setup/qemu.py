@@ -3,8 +3,7 @@
     python3 tools/setup qemu MPS2_AN385 VIRT_RV32
 
 A Cortex-M3 and a RISC-V core run the machine code that boards run; the Cortex-M0 of a micro:bit
-has no emitter in this port, so it gets bytecode instead (see plain.py) and proves that the engine
-works so.
+has no emitter in this port, so it runs bytecode instead (see plain.py), as some boards do.
 """
 
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class Machine:
 
     @property
     def title(self):
-        """The name as in names of tests: mps2-an385."""
+        """Return the name as in names of tests: mps2-an385."""
         return self.name.lower().replace("_", "-")
 
     def command(self, elf, *more):
@@ -67,12 +66,12 @@ RV32 = Machine(
     "qemu-system-riscv32",
     ("-machine", "virt", "-bios", "none"),
     packages.QEMU_RISCV,
-    # The C library of Debian 12's compiler is for a processor named in the older manner, in which
-    # the instructions for the status registers are no extension.
+    # Debian 12's C library is built for an older version of the specification, in which the
+    # instructions for status registers are no extension.
     words=("RV32_ARCH=rv32imac -misa-spec=2.2",),
     clocks="clocks_riscv",
 )
-# MicroPython's image is larger than the chip: this one has more of everything.
+# MicroPython's image is larger than the real chip's memory.
 M0 = Machine(
     "MICROBIT",
     "qemu-system-arm",
@@ -86,7 +85,7 @@ MACHINES = {machine.name: machine for machine in (M3, RV32, M0)}
 
 
 def work(argv):
-    """Run the step with its command line; what cannot be built is said in one line each."""
+    """Run the step with its command line; print one line for each machine that cannot be built."""
     parser = Arguments(prog="setup qemu", description=__doc__.splitlines()[0])
     parser.add_argument("machine", nargs="+")
     for name in parser.parse_args(argv).machine:

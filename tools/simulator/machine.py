@@ -2,7 +2,7 @@
 
 It precedes MicroPython's built-in module on `sys.path`, so sensor drivers and applications run
 unchanged on a PC, on MicroPython and on CPython. `clock`, `wire()` and `bus()`, which no port has,
-are the world's side of the pins:
+control the surroundings of the board:
 
     wire(14).drive(1)         # set the level of GPIO 14; interrupt handlers run at once
     wire(34).microvolts = n   # set what an ADC on GPIO 34 measures
@@ -243,7 +243,7 @@ class RTC:
 
 
 class WDT:
-    """A watchdog that resets nothing; tests ask it by expired()."""
+    """A watchdog that resets nothing; tests call expired()."""
 
     def __init__(self, id=0, timeout=5000):
         self.timeout_ms = timeout
@@ -286,7 +286,7 @@ def reset():
     raise SystemExit(0)
 
 
-# The world's side of the pins
+# The surroundings of the board
 
 
 def wire(id):

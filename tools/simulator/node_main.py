@@ -162,7 +162,7 @@ def serve(options):
 def listen(Udp, node, host, port):
     """Return a transport on this port, for 0 on a free one.
 
-    MicroPython's sockets do not tell an assigned port, so random ones are tried.
+    MicroPython's sockets do not report an assigned port, so random ones are tried.
     """
     if port:
         return Udp(node, host, port)

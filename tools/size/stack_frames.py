@@ -53,7 +53,7 @@ class Frame:
 
     @property
     def words(self) -> int:
-        """Return the size of the frame."""
+        """Return the size of the frame in machine words."""
         return self.n_state + EXCEPTION_WORDS * self.n_exc_stack
 
     @property

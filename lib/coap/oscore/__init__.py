@@ -118,6 +118,7 @@ class Oscore(Extension):
         self.inner_code = 0  # of the last response
 
     def attach(self, node):
+        """Become the OSCORE layer of the node."""
         self.node = node
         self.protector = Protector(node)
         self.fields = self.protector.fields
@@ -171,9 +172,11 @@ class Oscore(Extension):
         self.sequence_store.retain()
 
     def state(self):
+        """Return the snapshot of the sequence numbers, b"" if there is none."""
         return self.sequence_store.snapshot
 
     def restore(self, part):
+        """Continue from a snapshot."""
         self.sequence_store.restore(part)
 
     def due(self, now_ms):
@@ -184,6 +187,7 @@ class Oscore(Extension):
         return 0
 
     def wait_ms(self, now_ms):
+        """Return the milliseconds until due() must be called."""
         return CLOCK_HALF >> 2
 
     # Requests

@@ -18,7 +18,7 @@ RETRANSMITTED_S = 3.2  # ACK_TIMEOUT * ACK_RANDOM_FACTOR is over by then
 
 
 class Observation:
-    """An observation of one resource, from its registration on."""
+    """An observation of one resource, from its registration until its client is closed."""
 
     def __init__(self, client, path, kind=CON, **parts):
         self.client = client
@@ -30,6 +30,7 @@ class Observation:
         self.number = self.first.uint(OBSERVE)
         want(self.number is not None, "registered without Observe in the response", self.first)
         self.form = self.first.uint(CONTENT_FORMAT)
+        client.endings = (*client.endings, self.close)
 
     def next(self, seconds=PERIOD_S, acknowledge=True):
         """Return the next notification, checked."""
@@ -50,6 +51,7 @@ class Observation:
         want(message is None, "a notification after the end", message)
 
     def close(self):
+        """Deregister: an observer that is left would get messages at a port that is closed."""
         self.client.ask("GET", self.path, token=self.token, observe=1)
 
 
@@ -72,7 +74,6 @@ def con(subject, obs):
     for _ in range(2):
         message = observation.next()
         want(message.kind == CON, "not CON", message)
-    observation.close()
 
 
 @check("7641 3.2", "NON notifications, numbers go up", "obs-non", plugtest="OBS_02")
@@ -81,7 +82,6 @@ def non(subject, obs):
     for _ in range(2):
         message = observation.next()
         want(message.kind == NON, "not NON", message)
-    observation.close()
 
 
 @check("7641 3.3.1", "registered again by the same token: one observation", "obs", "OBS_04")
@@ -94,7 +94,6 @@ def again(subject, obs):
     change(subject, obs, b"for one")
     observation.next(2)
     observation.ended(SILENCE_S)
-    observation.close()
 
 
 @check("7641 4.5", "client off: retransmissions carry the newest state", "obs", "OBS_05")
@@ -110,7 +109,6 @@ def newest(subject, obs):
     want(second.payload == b"newer", "the retransmission carries the older state", second)
     want(second.uint(OBSERVE) != first.uint(OBSERVE), "its number is the older one", second)
     client.acknowledge(second)
-    observation.close()
 
 
 @check("7641 3.6", "RST ends the observation", "obs", plugtest="OBS_06")
@@ -167,7 +165,6 @@ def updated(subject, obs):
         change(subject, obs, payload)
         message = observation.next(2)
         want(message.payload == payload, "not what was put", message)
-    observation.close()
 
 
 @check("7641 3.6", "a plain GET does not end it", "obs", plugtest="OBS_10")
@@ -180,7 +177,6 @@ def plain_get(subject, obs):
     want(response.uint(CONTENT_FORMAT) == observation.form, "another Content-Format", response)
     change(subject, obs, b"still there")
     observation.next(2)
-    observation.close()
 
 
 @check("7641 4.5.1", "one CON notification at a time", "obs", plugtest="OBS_11")
@@ -200,7 +196,6 @@ def one_at_a_time(subject, obs):
     gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
     want(min(gaps) > ACK_TIMEOUT_S, f"the next after {min(gaps):.1f} s, without an ACK")
     client.acknowledge(message or client.notification(observation.token, PERIOD_S, False))
-    observation.close()
 
 
 @check("7641 3.6", "Observe 1 ends it: 2.05 without Observe", "obs", plugtest="OBS_12")
@@ -227,7 +222,6 @@ def large(subject, obs):
         rest(client, obs, response)
         response = observation.next()
         want(response.kind == CON, "not CON", response)
-    observation.close()
 
 
 @check("7641 3", "with and without blocks in turns", "obs-pumping", plugtest="OBS_14")
@@ -246,7 +240,6 @@ def pumping(subject, obs):
                 response,
             )
     want(seen == {True, False}, f"Block2: {seen}")
-    observation.close()
 
 
 @check("7641 2", "several observers of one resource", "obs")
@@ -256,7 +249,6 @@ def several(subject, obs):
     change(subject, obs, b"to all")
     for observation in observations:
         want(observation.next(2).payload == b"to all", "another state")
-        observation.close()
 
 
 @check("7641 4.1", "not observable: 2.05 without Observe", "get-only")
@@ -292,5 +284,4 @@ def by_name(subject, store):
     client.ask("DELETE", names[0])
     want_code(client.notification(one.token, 2), "4.04")
     two.ended(SILENCE_S)
-    two.close()
     client.ask("DELETE", names[1])

@@ -18,8 +18,8 @@ from node_app import blocks, core, counters, document, links, observing, store
 def make_node(rate=0, group=False, more=()):
     """Return a node with all features that the resources need, sized for many clients at a time.
 
-    rate: requests a second that each peer may send, 0 for no limit; group: answer requests to a
-    multicast group too; more: features, such as those of credentials.features().
+    rate: requests a second that each peer may send, 0 for no limit; group: respond to requests
+    to a multicast group too; more: features, such as those of credentials.features().
     """
     from coap import Node
     from coap.blockwise import Blockwise

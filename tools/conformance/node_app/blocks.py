@@ -1,6 +1,6 @@
 """TD_COAP_BLOCK: payloads larger than one message (RFC 7959).
 
-The handlers know nothing of blocks: they see whole requests and write whole answers.
+The handlers know nothing of blocks: they see whole requests and write whole responses.
 """
 
 from coap import Resource
@@ -8,7 +8,7 @@ from node_app.held import Held
 
 _LINES = 40
 _LINE = "%02d The quick brown fox jumps over the lazy dog, block after block.\n"
-_CREATED = 4  # that are kept
+_CREATED = 4  # resources that a POST created; the oldest goes first
 
 
 class Created(Held):

@@ -44,7 +44,7 @@ def setup(node):
 
     @node.get("seg1/seg2/seg3")
     def segments(request, response):
-        """Have a path of three segments."""
+        """Return a text; the path has three segments."""
         return b"three segments"
 
     @node.get("query")

@@ -57,7 +57,7 @@ class Document(Resource):
         self.ipatch(request, response)
 
     def keep(self, members):
-        """Take new members; the text has them in the order of their names."""
+        """Replace the members; the text lists them in the order of their names."""
         parts = [json.dumps(name) + ":" + json.dumps(members[name]) for name in sorted(members)]
         text = ("{" + ",".join(parts) + "}").encode()
         if len(text) > _BYTES:

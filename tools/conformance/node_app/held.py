@@ -32,7 +32,7 @@ class Held(Resource):
         return code
 
     def hold(self, payload, content_format=None):
-        """Take a new state and notify the observers."""
+        """Replace the state and notify the observers."""
         if content_format is None:
             content_format = TEXT
         self.payload = payload

@@ -5,14 +5,14 @@ from node_app.held import Held
 _PERIOD_MS = 5000
 _PUMPING_MS = 500  # an ACK may take longer: then a newer state replaces the one in flight
 _LARGE = 1536  # bytes: more than a block
-_SIZES = (16, _LARGE, 400, 2000)  # in turns; some need blocks and others do not
+_SIZES = (16, _LARGE, 400, 2000)  # of successive states: some need blocks, others do not
 
 
 class Clock(Held):
     """Changes every period_ms; the state of a PUT lasts one period.
 
-    confirmable: False: notifications are NON, but for those that check that the client is still
-    there. sizes: bytes of its states, in turns.
+    confirmable: False: notifications are NON, except those that check that the client still
+    exists. sizes: lengths of successive states in bytes, repeated.
     """
 
     observable = True
@@ -40,7 +40,7 @@ class Clock(Held):
         self.timer = self.node.every(self.period_ms, self.tick)
 
     def tick(self, now_ms):
-        """Take the next state, a text."""
+        """Change to the next state, a text."""
         text = f"tick {self.ticks}"
         size = self.sizes[self.ticks % len(self.sizes)]
         self.ticks += 1

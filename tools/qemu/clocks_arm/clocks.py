@@ -7,7 +7,7 @@ COUNTER = 0x40028018  # FPGAIO: 25 MHz, 32 bits
 
 @micropython.asm_thumb
 def spin(r0):
-    """Two instructions a turn."""
+    """Run r0 turns of two instructions each."""
     label(LOOP)
     sub(r0, 1)
     bne(LOOP)

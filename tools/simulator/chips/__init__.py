@@ -28,7 +28,7 @@ class Chip:
             self.pointer = self.after(self.pointer)
 
     def lose_registers(self):
-        """Return to the power-on values, as in a brown-out, and go on answering."""
+        """Return to the power-on values, as in a brown-out, and still acknowledge."""
         self._reset()
 
     def _reset(self):

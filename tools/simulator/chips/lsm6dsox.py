@@ -76,7 +76,7 @@ class Lsm6dsox(Chip):
             self._wake_seen()
 
     def walk(self, steps):
-        """The counter moves only with the pedometer on and the accelerometer at 26 Hz or more."""
+        """Count steps if the pedometer is on and the accelerometer runs at 26 Hz or more."""
         if self.embedded[_EMB_FUNC_EN_A] & _PEDO_EN and self.registers[_CTRL1_XL] >= _ODR_26_HZ:
             self.steps = (self.steps + steps) & 0xFFFF
 

@@ -176,7 +176,7 @@ class Max30102(Chip):
         return max(0, min(_FULL_SCALE, light))
 
     def _through(self, steady, share):
-        """Return `steady` minus the absorption, of which a beat's peak is `share` / 100,000."""
+        """Return `steady` minus the absorption, which peaks at `share` / 100,000 of it."""
         share = share * self._absorbed() // 1000
         share += abs(self._breath - 32768) * self.swing // 32768
         return steady - steady * share // 100_000

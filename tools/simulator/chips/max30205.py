@@ -18,7 +18,7 @@ _SHUTDOWN = const(0x01)
 
 
 class Max30205(Chip):
-    """A temperature sensor; one that is shut down keeps its last value."""
+    """A temperature sensor; in shutdown it keeps its last value."""
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)

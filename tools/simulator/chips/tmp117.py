@@ -19,7 +19,7 @@ _NO_DATA = const(0x8000)
 
 
 class Tmp117(Chip):
-    """A temperature sensor; one that is shut down keeps its last value."""
+    """A temperature sensor; in shutdown it keeps its last value."""
 
     def __init__(self, address=0x48):
         super().__init__(address, 0)

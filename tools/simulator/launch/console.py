@@ -1,4 +1,4 @@
-"""What a person sees when a node has started: its resources, how to ask it, the commands."""
+"""What the terminal shows when a node has started: its resources, client commands, inputs."""
 
 import re
 import shlex
@@ -26,14 +26,14 @@ class Console:
     """The text for one node.
 
     Args:
-        app: None if its resources tell.
+        app: the application's name; None to derive it from the resources.
         by_itself: True if the door opens and closes without a person.
         notes: a function that returns further lines.
     """
 
     def __init__(self, app, host, port, title, by_itself, notes=list):
         self.app = app
-        # A node that listens on all addresses of this computer is asked at one.
+        # A node that listens on all addresses of this computer gets its requests at one.
         self.host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.port = port
         self.title = title.strip()

@@ -32,7 +32,7 @@ def get(host, port, path):
 
 
 def _exchange(sock, path, number):
-    """Request a block; return (value of Block2 or 0, payload), None if the response is no 2.05."""
+    """Request a block; return (value of Block2 or 0, payload), None unless it is a 2.05."""
     token = os.urandom(4)
     request = bytes((VERSION_CON | len(token), GET)) + os.urandom(2) + token
     options = [(URI_PATH, part.encode()) for part in path.split("/") if part]

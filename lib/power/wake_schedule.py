@@ -1,6 +1,6 @@
 """When a sleeping node acts: heartbeats, back-off after failures, a limit to wakes by the contact.
 
-All times are seconds of a clock that goes on in sleep, modulo 2**30. A moment that lies further
+All times are seconds of a clock that also runs in sleep, modulo 2**30. A moment that lies further
 ahead than it possibly can (the clock was set, or started again from 0 as a Pico's does) counts as
 reached.
 """
@@ -45,7 +45,7 @@ class WakeSchedule:
         )
 
     def count_wake(self, now_s):
-        """Count a wake by an edge. Return True if it was one too many: the contact rests now."""
+        """Count a wake by an edge. Return True at the limit: the contact is ignored now."""
         if _left_s(self._window_at_s + _WINDOW_S, now_s, _WINDOW_S) == 0:
             self._window_at_s = now_s & _MASK
             self._wakes = self._rests = 0
@@ -59,12 +59,12 @@ class WakeSchedule:
         return True
 
     def rest_is_over(self, now_s):
-        """End a rest whose time is up. Return True then: what the contact did is unknown."""
+        """End a rest whose time is up. Return True if one ended: events may be missing."""
         if self.is_resting and _left_s(self._rest_until_s, now_s, _REST_MAX_S) == 0:
             self.is_resting = False
             self._window_at_s = (
                 now_s & _MASK
-            )  # the longer rests go on until it was calm for a whole window
+            )  # rests stay long until the contact was calm for a whole window
             return True
         return False
 
@@ -80,7 +80,7 @@ class WakeSchedule:
         self.failures = min(self.failures + 1, 255)
 
     def may_try(self, now_s):
-        """Return True unless a pause after a failure is on."""
+        """Return True unless a pause after a failure is running."""
         return not self.failures or self._pause_s(now_s) == 0
 
     def heartbeat_is_due(self, now_s):
@@ -88,7 +88,7 @@ class WakeSchedule:
         return _left_s(self._heartbeat_at_s, now_s, self.heartbeat_s) == 0
 
     def sleep_s(self, now_s, is_pending):
-        """Return the seconds until there is something to do; is_pending: events wait."""
+        """Return the seconds until the next action; is_pending: True if events are unreported."""
         left_s = 0 if is_pending else _left_s(self._heartbeat_at_s, now_s, self.heartbeat_s)
         if self.failures:
             left_s = max(left_s, self._pause_s(now_s))

@@ -1,4 +1,4 @@
-"""A wire and a clock in memory: nodes talk in virtual time, and the wire does its worst.
+"""A wire and a clock in memory: nodes exchange datagrams in virtual time, with loss.
 
     wire = Wire(loss_pct=30, duplicate_pct=10, delay_ms=(5, 400), seed=1)
     wire.join("node", node)
@@ -36,7 +36,7 @@ class LossyLink:
         return end
 
     def random(self, below):
-        """The next random number, 0 <= n < below."""
+        """Return the next random number, 0 <= n < below."""
         self.state = (self.state * 1103515245 + 12345) & _MASK
         return (self.state >> 12) * below >> 18
 

@@ -35,13 +35,14 @@ def used():
 
 
 class Steps:
-    """Prints what was taken since the step before."""
+    """Prints the bytes of heap that each step takes."""
 
     def __init__(self):
         self.before = 0
         self.before = used()
 
     def done(self, name):
+        """Print the bytes taken since the previous step."""
         now = used()
         print("heap", name, now - self.before)
         self.before = used()
