@@ -18,7 +18,7 @@ from coap.transports.udp import Udp, peer
 from power.event_log import CLOCK_MASK
 from power.report import Report
 from power.retained_state import DoubleBuffer, memory_of
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from power.wifi_fast import FastJoin
 from unload import unload
 

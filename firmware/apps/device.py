@@ -9,7 +9,6 @@ from binascii import hexlify
 from hashlib import sha256
 
 import machine
-from machine import ADC, Pin
 from micropython import const
 
 import senml
@@ -26,6 +25,7 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
     TEXT,
 )
+from config import parse
 from sensors.battery import Battery
 from unload import unload
 
@@ -34,8 +34,6 @@ _KEPT_BYTES = const(128)  # longest payload of a PUT that is kept to recognise a
 RETRY_S = 5  # Max-Age of a response without a value
 _TICK_MS = const(10_000)
 _TICKS_MASK = const(0x3FFFFFFF)
-_SILENT = "sensor does not respond"
-_NO_VALUE = "no value yet"
 
 
 def eui64(unique_id):
@@ -65,9 +63,10 @@ def adc(pin_id):
     An ESP32 measures up to about 1 V without attenuation; with 11 dB, up to 2.5 V on a C3 and
     3.1 V on the others. Its read_uv() is calibrated for each attenuation. Other ports have none.
     """
-    if hasattr(ADC, "ATTN_11DB"):
-        return ADC(Pin(pin_id), atten=ADC.ATTN_11DB)
-    return ADC(Pin(pin_id))
+    pin = machine.Pin(pin_id)
+    if hasattr(machine.ADC, "ATTN_11DB"):
+        return machine.ADC(pin, atten=machine.ADC.ATTN_11DB)
+    return machine.ADC(pin)
 
 
 def note_access(resource, succeeded):
@@ -108,7 +107,7 @@ class Reading(Resource):
         """Respond with the value, 5.03 if there is none."""
         value = self.value()
         if value is None:
-            why = _SILENT if self.silent else _NO_VALUE
+            why = "sensor does not respond" if self.silent else "no value yet"
             raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
         if wants_pack(response):
             self.write_pack(response, value)
@@ -258,7 +257,11 @@ class Config(Resource):
 
     def _put(self, settings, payload):
         try:
-            new = settings.update(_parse(payload.strip()))
+            fields = parse(payload)
+        except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
+            raise CoapError(BAD_REQUEST, "payload: must be a JSON object")
+        try:
+            new = settings.update(fields)
         except ValueError as error:
             raise CoapError(BAD_REQUEST, str(error))
         if new:
@@ -283,17 +286,6 @@ class Config(Resource):
         self.changed()
 
 
-def _parse(text):
-    """Return the value of a JSON text in bytes. Raises ValueError."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RuntimeError):  # CPython: RecursionError for [[[[...
-        raise ValueError("payload: must be JSON")
-    if isinstance(value, dict) and not text.endswith(b"}"):
-        raise ValueError("payload: must be JSON")  # MicroPython 1.25 accepts it
-    return value
-
-
 def setup(node, board, settings):
     """Add the resources that applications share, unless another application has added them."""
     if node.resource_at("config"):
@@ -310,7 +302,11 @@ def setup(node, board, settings):
     uptime = Uptime()
     node.add("dev", Device(board, battery, uptime))
     node.add("config", Config(settings))
-    node.add("diag", Diag(uptime, *_count_resets(settings.path), PACK.base_name))
+    from apps import resets
+
+    cause, counts = resets.count(machine, resets.FILE if settings.path else None)
+    unload("apps.resets")
+    node.add("diag", Diag(uptime, cause, counts, PACK.base_name))
     log = node.add("diag/log", Log(uptime))
     node.on_log = log.note
 
@@ -322,12 +318,3 @@ def setup(node, board, settings):
 
     node.after(1, uptime.tick)
     node.every(_TICK_MS, tick)
-
-
-def _count_resets(is_kept):
-    """Return the cause of this start and {cause: count}; the code is needed only now."""
-    from apps import resets
-
-    found = resets.count(machine, resets.FILE if is_kept else None)
-    unload("apps.resets")
-    return found

@@ -1,8 +1,9 @@
 """The door application: contact of a door or window, lid of the housing, battery.
 
 Wiring: the reed switch between REED_PIN and ground, the lid switch between TAMPER_PIN and ground,
-closed while the door or the lid is closed. For a supervised loop (see sensors.loop) TAMPER_ADC_PIN
-replaces TAMPER_PIN; it can not wake a node that sleeps. Without either there is no /s/tamper.
+closed while the door or the lid is closed. A supervised loop (sensors.supervised_loop) is wired to
+TAMPER_ADC_PIN instead of TAMPER_PIN and cannot wake a node that sleeps. Without either there is
+no /s/tamper.
 """
 
 import time
@@ -149,7 +150,7 @@ def _lid(board):
     """Return the Reed or Loop of the housing, or None."""
     pin_id = getattr(board, "TAMPER_ADC_PIN", None)
     if pin_id is not None:
-        from sensors.loop import Loop
+        from sensors.supervised_loop import Loop
 
         return Loop(device.adc(pin_id))
     return None if board.TAMPER_PIN is None else _reed(board.TAMPER_PIN)

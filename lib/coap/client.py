@@ -42,6 +42,7 @@ from coap.client_request import (
     Tokens,
     path_to_options,
 )
+from coap.client_response import ResponseHandler
 from coap.codec import (
     ABSENT,
     CODE,
@@ -73,7 +74,6 @@ from coap.numbers import (
     PUT,
     SERVICE_UNAVAILABLE,
 )
-from coap.reassembly import Reassembly
 from coap.resource import CoapError
 
 _RESPONSE_OPTIONS = 1 << IX_BLOCK2 | 1 << IX_BLOCK1  # critical options that are understood
@@ -105,7 +105,7 @@ class Client(Extension):
         """Become the client of the node and of its message layer."""
         self.node = node
         self.writer = node.separate.message
-        self.reassembly = Reassembly(self)
+        self.response_handler = ResponseHandler(self)
         while self.szx and 16 << self.szx > node.view.index[MAX_PAYLOAD]:
             self.szx -= 1
         node.client = self
@@ -218,7 +218,7 @@ class Client(Extension):
         request = self._request_of(exchange)
         n = self._write(request, CON, mid)
         if n <= 0:
-            self.reassembly.fail(request, TOO_LONG if n else UNPROTECTED)
+            self.response_handler.fail(request, TOO_LONG if n else UNPROTECTED)
             return 0
         return n
 
@@ -229,7 +229,7 @@ class Client(Extension):
         if outcome == ACKNOWLEDGED:
             self._await_response(request, self.node.view.now_ms)
         else:
-            self.reassembly.fail(request, TIMEOUT if outcome == GIVEN_UP else RESET)
+            self.response_handler.fail(request, TIMEOUT if outcome == GIVEN_UP else RESET)
 
     def rejected(self, view):  # hot
         """Fail the non-confirmable request that an RST answers."""
@@ -240,7 +240,7 @@ class Client(Extension):
                 and request.peer == view.peer
             ):
                 if not request.confirmable:
-                    self.reassembly.fail(request, RESET)
+                    self.response_handler.fail(request, RESET)
                     return
 
     # For the message layer: responses
@@ -270,7 +270,7 @@ class Client(Extension):
         if request is None or (request.deregistering and view.has(IX_OBSERVE)):
             return -1  # the RST ends an observation that the server still has
         self.dedup.remember(view)
-        if not self.reassembly.is_stale(request, view):
+        if not self.response_handler.is_stale(request, view):
             self._accept(request, view)
         return self.node.messaging.write_ack(view)
 
@@ -320,7 +320,7 @@ class Client(Extension):
         if request.began_ms < 0:
             request.began_ms = now_ms
         if self._has_timed_out(request, now_ms):
-            self.reassembly.fail(request, TIMEOUT)
+            self.response_handler.fail(request, TIMEOUT)
             return 0
         if request.state == OBSERVING and _is_past(request.deadline_ms, now_ms):
             request.state = READY  # RFC 7641 section 3.3.1: register again
@@ -401,7 +401,7 @@ class Client(Extension):
             return 0
         n = self._write(request, NON, self.node.messaging.next_mid())
         if n <= 0:
-            self.reassembly.fail(request, TOO_LONG if n else UNPROTECTED)
+            self.response_handler.fail(request, TOO_LONG if n else UNPROTECTED)
             return 0
         self._await_response(request, now_ms)
         self.node.peer = request.peer
@@ -430,7 +430,7 @@ class Client(Extension):
         if request.deregistering:
             self.release(request)
         else:
-            self.reassembly.handle(request, view, view.index[CODE])
+            self.response_handler.handle(request, view, view.index[CODE])
 
     def _find(self, view):  # hot
         index = view.index

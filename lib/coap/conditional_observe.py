@@ -68,7 +68,10 @@ class ConditionalObserve(Extension):
         """Parse the parameters of a registration. Return 0, or 4.00 for a wrong one."""
         if view.is_stored or not view.has(IX_URI_QUERY):
             return 0  # a notification, or a registration without conditions
-        self._clear()
+        i = _PARAMETERS
+        while i:
+            i -= 1
+            self.asked[i] = ABSENT
         if not resource.observable or view.index[IX_OBSERVE]:
             return 0
         why = self._parse(view, resource) or self._check(self.asked, resource)
@@ -178,12 +181,6 @@ class ConditionalObserve(Extension):
 
     # Parsing
 
-    def _clear(self):
-        i = _PARAMETERS
-        while i:
-            i -= 1
-            self.asked[i] = ABSENT
-
     def _refuse(self, why):
         builder = self.node.builder
         builder.set_code(BAD_REQUEST)
@@ -213,14 +210,11 @@ class ConditionalObserve(Extension):
             self.asked[_BAND] = 1
             return b": takes no value" if at < end else None
         if self.named > _BAND:
-            return self._flag(_boolean(buf, at + 1, end))
+            value = self.asked[self.named] = _boolean(buf, at + 1, end)
+            return b": is 0 or 1" if value < 0 else None
         if self.named < _GT:
             decimals = 3
         return self._number(_decimal(buf, at + 1, end, decimals))
-
-    def _flag(self, value):
-        self.asked[self.named] = value
-        return b": is 0 or 1" if value < 0 else None
 
     def _number(self, value):
         name = self.named
@@ -310,13 +304,10 @@ def _magnitude(buf, at, end, decimals):
             return _WRONG
         if point >= 0:
             point += 1
-    return _scaled(value, decimals - max(point, 0), beyond) if digits else _WRONG
-
-
-def _scaled(value, decimals, beyond):
+    decimals -= max(point, 0)
     while decimals:
         value *= 10
         decimals -= 1
         if value > _LARGEST:
             return _WRONG
-    return 2 * value + (1 if beyond else 0)
+    return 2 * value + (1 if beyond else 0) if digits else _WRONG

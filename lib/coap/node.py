@@ -71,7 +71,7 @@ from coap.counters import COUNT_TOO_LONG, COUNTER_NAMES
 from coap.extension import Extension, call_handler, process_as
 from coap.message import MessageView
 from coap.messaging import MessageLayer
-from coap.node_base import NodeBase
+from coap.node_base import NodeBase, Timers
 from coap.numbers import (
     BAD_OPTION,
     CLOCK_HALF,
@@ -92,7 +92,6 @@ from coap.request import Request
 from coap.resource import SEPARATE, CoapError
 from coap.response import DEFAULT_CODES, Response, ResponseBuilder
 from coap.separate import SeparateResponses
-from coap.timers import Timers
 
 _VIEWS_MAX = const(48)  # lengths whose memoryview of tx is kept
 _LONG = DROP  # in the flags of after_mask: the payload is too long for one message

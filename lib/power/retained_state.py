@@ -1,7 +1,8 @@
-"""State that outlives a sleep or a loss of power.
+"""State that outlives a sleep or a loss of power: where and how it is stored.
 
 DoubleBuffer writes one image to two places alternately, so a torn write leaves the previous one.
-BackupRegisters, RtcMemory and StateFiles are such places, memory_of() chooses among them. pack()
+BackupRegisters, RtcMemory and StateFiles are such places, memory_of() chooses among them. What is
+stored is decided by write_state() of door_cycle.py and wearable_cycle.py. pack()
 and unpack() put several parts into one image. NumberReservation makes sure that a number is never
 used twice, even when the memory that counts it is lost.
 

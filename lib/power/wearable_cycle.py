@@ -9,8 +9,8 @@ The radio is switched on for one session when
 - a heartbeat is due, at the latest.
 
 After a failure the pauses grow, and observers that would keep the radio on are paused (see
-schedule.py). Light sleep keeps the RAM. What a reset would lose (access point, MIDs, observers) is
-retained as for a door; unreported rows are lost at a reset.
+wake_schedule.py). Light sleep keeps the RAM. What a reset would lose (access point, MIDs,
+observers) is retained as for a door; unreported rows are lost at a reset.
 
 It needs the following, in addition to what duty_cycle.py lists:
 

@@ -26,8 +26,8 @@ from coap.codec import copy, write_cbor_number, write_decimal
 JSON = 110  # Content-Formats
 CBOR = 112
 
-NAME_MAX = 127  # characters of a name, and of a base name
-UNIT_MAX = 23
+NAME_MAX = const(127)  # characters of a name, and of a base name
+UNIT_MAX = const(23)
 _JSON_BYTES = const(3)  # index of the length in JSON, in what _entries() returns
 # Encoded labels in CBOR (table 4)
 _BASE_NAME = const(0x21)  # -2
@@ -37,7 +37,6 @@ _UNIT = const(1)
 # Major types of CBOR (RFC 8949 section 3.1)
 _NEGATIVE = const(0x20)
 _TEXT = const(0x60)
-_MEMBERS = {_BASE_NAME: b'"bn":"', _BASE_UNIT: b'"bu":"', _NAME: b'"n":"', _UNIT: b'"u":"'}
 # Labels of times and values and what follows them, in CBOR and JSON, each after its length
 _BASE_TIME = (b"\x01\x22", b'\x05"bt":')  # -3
 _TIME = (b"\x01\x06", b'\x04"t":')
@@ -49,7 +48,6 @@ _DECIMALS_MAX = const(18)
 _SMALL = const(1 << 30)  # from here on too large for machine code
 # Bytes besides names and units: brackets, two times, a label, and a sign, 19 digits and a point
 _ROOM = const(96)
-_HEX = b"0123456789abcdef"
 _NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-:./_"
 _FIRST_CHARS = const(62)  # of these a name may begin with
 
@@ -70,7 +68,6 @@ _CBOR = const(0)  # indices of a pair (CBOR, JSON)
 _JSON = const(1)
 _ENTRIES = const(5)  # offset of the bytes in what _entries() returns
 
-_len = len
 _type = type  # module globals: builtin lookup is slower
 
 
@@ -86,7 +83,9 @@ class Pack:
         _check_name(base_name, NAME_MAX)
         _check_unit(base_unit)
         self.base_name = base_name
-        self._base = _entries((_BASE_NAME, base_name), (_BASE_UNIT, base_unit))
+        self._base = _entries(
+            (_BASE_NAME, b'"bn":"', base_name), (_BASE_UNIT, b'"bu":"', base_unit)
+        )
         self._scratch = bytearray(_FULL)  # times, and records as they are written
         self._state = array("i", [0] * _STATE)
         self._sink = None
@@ -101,7 +100,7 @@ class Pack:
             raise ValueError("name: needed where there is no base name")
         _check_name(whole, len(self.base_name) + NAME_MAX)
         _check_unit(unit)
-        field = _entries((_NAME, name), (_UNIT, unit))
+        field = _entries((_NAME, b'"n":"', name), (_UNIT, b'"u":"', unit))
         needed = _FULL + self._base[_JSON_BYTES] + field[_JSON_BYTES] + _ROOM
         if len(self._scratch) < needed:  # in place: a pack may be half written
             self._scratch += bytes(needed - len(self._scratch))
@@ -173,7 +172,7 @@ class Pack:
 
     def _open(self, field, time_s, label):  # hot
         """Write a record up to its value into the scratch; return the offset of the value."""
-        if _type(field) is not bytearray or _len(field) < _ENTRIES:
+        if _type(field) is not bytearray or len(field) < _ENTRIES:
             raise ValueError("field: make it with pack.field(), at set-up")
         if time_s:
             self._write_time(_TIME_AT, time_s, _TIME)
@@ -233,8 +232,8 @@ class Pack:
                 self._sink.write(text, start, i - start)
                 start = i + 1
                 self._sink.write(b"\\u00")
-                self._scratch[0] = _HEX[byte >> 4]
-                self._scratch[1] = _HEX[byte & 15]
+                self._scratch[0] = b"0123456789abcdef"[byte >> 4]
+                self._scratch[1] = b"0123456789abcdef"[byte & 15]
                 self._sink.write(self._scratch, 0, 2)
             i += 1
         self._sink.write(text, start, i - start)
@@ -333,7 +332,7 @@ def _check_unit(unit):
 
 
 def _entries(*texts):
-    """Return entries of a map, (label, text) each, as begin_record() takes them; skip empty texts.
+    """Return map entries (label, member in JSON, text) for begin_record(); skip empty texts.
 
     It is one bytearray, since a board has many: the number of entries; their length in CBOR and
     how much of that comes before the base time; the same two in JSON; the bytes of CBOR and JSON.
@@ -341,12 +340,12 @@ def _entries(*texts):
     count = 0
     first = (0, 0)
     cbor = json = b""
-    for label, text in texts:
+    for label, member, text in texts:
         if text:
             count += 1
             head = (_TEXT | len(text),) if len(text) < 24 else (_TEXT | 24, len(text))
             cbor += bytes((label,) + head) + text.encode()
-            json += _MEMBERS[label] + text.encode() + b'",'
+            json += member + text.encode() + b'",'
         if label == _BASE_NAME:
             first = (len(cbor), len(json))
     return bytearray(bytes((count, len(cbor), first[0], len(json), first[1])) + cbor + json)

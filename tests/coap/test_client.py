@@ -1,7 +1,5 @@
 """Requests of ours: sent, repeated, matched with what comes, and given up (RFC 7252 4, 5)."""
 
-from lossy_link import LossyLink
-
 from coap import SEPARATE, CoapError
 from coap.codec import ABSENT
 from coap.counters import COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_NO_EXCHANGE
@@ -10,6 +8,7 @@ from support import cases, raises
 from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
 from support.engine import Peer, ask, due, encode, silent
 from support.features import option, seeded
+from support.lossy_link import LossyLink
 
 PATH, FORMAT, QUERY, ACCEPT = 11, 12, 15, 17
 

@@ -1,7 +1,5 @@
 """Long requests and responses of the client (RFC 7959), against a script and Mote's server."""
 
-from lossy_link import LossyLink
-
 from coap import CoapError
 from coap.blockwise import Blockwise
 from coap.numbers import FETCH, POST
@@ -9,6 +7,7 @@ from support import cases
 from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
 from support.engine import due
 from support.features import block, seeded, text
+from support.lossy_link import LossyLink
 
 SIZE1 = 60
 
@@ -48,7 +47,7 @@ def test_a_buffer_collects_the_response():
     for _ in range(3):
         serve(sent(node), node, whole)
     assert told.only == ("2.05", whole, True) and told.offsets == [0]
-    assert client.reassembly.response.into is None  # the heap has it back
+    assert client.response_handler.response.into is None  # the heap has it back
 
 
 def test_a_short_response_is_put_into_the_buffer():

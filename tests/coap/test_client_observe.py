@@ -1,7 +1,5 @@
 """Observations of ours (RFC 7641 section 3)."""
 
-from lossy_link import LossyLink
-
 from coap.blockwise import Blockwise
 from coap.numbers import CON, GET, NON
 from coap.observe import Observe
@@ -19,6 +17,7 @@ from support.client_node import (
 )
 from support.engine import due
 from support.features import Value, block, option, seeded, text
+from support.lossy_link import LossyLink
 
 
 def observing(number=10, now_ms=0, max_age_s=None):

@@ -3,8 +3,6 @@
 Time is virtual. 1,000 exchanges of every kind, several clients at once.
 """
 
-from lossy_link import LossyLink
-
 from coap import Resource
 from coap.blockwise import Blockwise
 from coap.link_format import WellKnownCore
@@ -15,6 +13,7 @@ from coap.observe import Observe
 from coap.resource import SEPARATE
 from support import cases
 from support.features import BLOCK1, BLOCK2, ETAG, NO_RESPONSE, OBSERVE, block, option, text
+from support.lossy_link import LossyLink
 from support.reliable_client import Reliable
 
 HEAP = "32m"

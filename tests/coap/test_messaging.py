@@ -1,7 +1,5 @@
 """The message layer: duplicates, MIDs, retransmission (RFC 7252 section 4), in virtual time."""
 
-from lossy_link import LossyLink
-
 from coap.counters import (
     COUNT_DUPLICATES,
     COUNT_GIVEN_UP,
@@ -26,6 +24,7 @@ from support.engine import (
     request,
     silent,
 )
+from support.lossy_link import LossyLink
 
 WRAP = 1 << 30
 

@@ -1,7 +1,5 @@
 """OSCORE, the client's side: its requests and observations, and forged or invalid responses."""
 
-from lossy_link import LossyLink
-
 from coap.access import SECURED, Access
 from coap.client_request import OBSERVING
 from coap.echo import Echo
@@ -14,6 +12,7 @@ from power.report import Report
 from support import cases, raises
 from support.client_node import Told
 from support.engine import Peer, decode, due, encode, silent
+from support.lossy_link import LossyLink
 from support.oscore_peer import SALT, SECRET
 
 HEAP = "2m"

@@ -1,7 +1,5 @@
 """Details of RFC 7252, RFC 7641 and RFC 7959 that a client sees only now and then."""
 
-from lossy_link import LossyLink
-
 from coap.client import Client
 from coap.numbers import ACK, CHANGED, CON, CONTENT, DELETE, GET, POST, PUT
 from coap.presets import default_extensions
@@ -12,6 +10,7 @@ from support import cases, expected_failure
 from support.client_node import asking, piggyback, sent
 from support.engine import Peer, ask, due, encode, request
 from support.features import BLOCK1, BLOCK2, ETAG, Value, option, plain, register, seeded, text
+from support.lossy_link import LossyLink
 
 HEAP = "2m"
 START_MS = 500000

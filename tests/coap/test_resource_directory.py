@@ -1,7 +1,5 @@
 """Registration with a resource directory, against one with a script (RFC 9176)."""
 
-from lossy_link import LossyLink
-
 import coap.resource_directory as module
 from coap.client import Client
 from coap.counters import COUNT_HANDLER_ERRORS
@@ -11,6 +9,7 @@ from coap.resource_directory import RegistrationClient, find_target
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
+from support.lossy_link import LossyLink
 
 HOUR_MS = 3600000
 

@@ -1,7 +1,5 @@
 """Separate responses (RFC 7252 section 5.2.2), in virtual time."""
 
-from lossy_link import LossyLink
-
 from coap import SEPARATE, CoapError
 from coap.counters import COUNT_DUPLICATES, COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_REFUSED
 from coap.node import Node
@@ -23,6 +21,7 @@ from coap.numbers import (
 )
 from support import cases, raises
 from support.engine import Peer, answer, ask, due, encode, reject, request, silent, uint
+from support.lossy_link import LossyLink
 
 
 def promising(**settings):

@@ -1,7 +1,5 @@
 """Registration with the gateway's resource directory: address, endpoint name, times."""
 
-from lossy_link import LossyLink
-
 import coap.transports.udp as udp
 import gateway
 from coap.client import Client
@@ -10,6 +8,7 @@ from coap.numbers import ACK, CONTENT, CREATED, GET, POST
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
+from support.lossy_link import LossyLink
 
 
 @cases(

@@ -1,7 +1,7 @@
 """Wake cycles of a wearable in virtual time: when the radio is switched on."""
 
 from power.retained_state import DoubleBuffer
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from power.wearable_cycle import WearableCycle
 from support import cases
 

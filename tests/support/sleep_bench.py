@@ -3,7 +3,7 @@
 from power.door_cycle import DoorCycle
 from power.event_log import PIN, POWER_ON, EventLog
 from power.retained_state import DoubleBuffer, NumberReservation
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from power.wifi_fast import FAILED, JOINING, UP
 
 START_S = 50_000

@@ -31,7 +31,7 @@ def board(tmp_path, micropython):
 @pytest.fixture
 def few(monkeypatch):
     """A few modules instead of all, where the number of files is not the point."""
-    chosen = ("board_common.py", "config.py", "coap/node.py", "coap/timers.py")
+    chosen = ("board_common.py", "config.py", "coap/node.py", "coap/access.py")
     modules = [module for module in deploy.sources() if str(module[0]) in chosen]
     monkeypatch.setattr(deploy, "sources", lambda: modules)
 

@@ -17,7 +17,7 @@ INTERPRETERS = ("micropython", "cpython")
 # Modules that belong to one extension only, and are left out with it.
 PARTS = {
     "blockwise": ["blockwise.py"],
-    "client": ["client.py", "client_request.py", "reassembly.py"],
+    "client": ["client.py", "client_request.py", "client_response.py"],
     "oscore": ["oscore"],
 }
 

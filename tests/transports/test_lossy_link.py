@@ -1,10 +1,9 @@
 """The wire in memory that other tests rely on: it loses, doubles, delays, and keeps time."""
 
-from lossy_link import LossyLink
-
 from coap import Node
 from coap.numbers import CON, CONTENT, GET, RST
 from support.engine import Peer, encode, request, silent
+from support.lossy_link import LossyLink
 
 
 def carried(count, span_ms=10000, **settings):

@@ -1,7 +1,7 @@
 """Heap that a door node takes, step by step: on the emulated Pico, or on this computer.
 
-Both run probe.py with Mote frozen in and words of 32 bits, so that objects are as large as on a
-board. What is measured is {step: bytes}, in the order of the steps.
+Both run heap_probe.py with Mote frozen in and words of 32 bits, so that objects have the size that
+they have on a board. What is measured is {step: bytes}, in the order of the steps.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 from setup import micropython
 from setup.console import ROOT, Problem
 
-PROBE = ROOT / "tools" / "size" / "probe.py"
+PROBE = ROOT / "tools" / "size" / "heap_probe.py"
 FIRMWARE = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.uf2"
 ON_PICO = "import board\nkept = run(board)\n"
 # The board's own sizes, with the simulated pins; what is soldered to them is no part of the node.

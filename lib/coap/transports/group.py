@@ -86,19 +86,18 @@ class Group:
             return address[:2] + (0, number)
         return bytes(address[:24]) + number.to_bytes(4, "little")  # unix: a struct sockaddr_in6
 
+    def exclude(self, sock):
+        """Keep the node's own socket from receiving multicast datagrams, as on Linux."""
+        for level, number in ((0, _IP_MULTICAST_ALL), (_IPPROTO_IPV6, _IPV6_MULTICAST_ALL)):
+            try:
+                sock.setsockopt(level, number, bytes(4))
+            except (OSError, ValueError, TypeError):
+                pass  # only Linux has these options, one for each family
+
     def _membership6(self):
         number = int(self.iface) if self.iface.isdigit() else 0
         group = socket.inet_pton(socket.AF_INET6, self.address)  # pyright: ignore[reportAttributeAccessIssue]
         return group + number.to_bytes(4, "little")
-
-
-def unicast_only(sock):
-    """Keep a socket on 0.0.0.0 from receiving what is sent to groups, as Linux lets it."""
-    for level, number in ((0, _IP_MULTICAST_ALL), (_IPPROTO_IPV6, _IPV6_MULTICAST_ALL)):
-        try:
-            sock.setsockopt(level, number, bytes(4))
-        except (OSError, ValueError, TypeError):
-            pass  # only Linux has these options, one for each family
 
 
 def _packed(address):

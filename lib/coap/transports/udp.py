@@ -19,7 +19,6 @@ from micropython import const
 from coap.codec import DATAGRAM_COUNT, MAX_MESSAGE
 from coap.counters import COUNT_OUT_OF_MEMORY, COUNT_REOPENED, COUNT_SEND_ERRORS
 from coap.extension import run_step
-from coap.transports.group import unicast_only
 from coap.transports.polling import POLLIN as _POLLIN
 from coap.transports.polling import Poller as _Poller
 from coap.transports.polling import ticks_ms
@@ -112,7 +111,7 @@ class Udp:
         try:
             sock.setblocking(False)
             if self.groups:
-                unicast_only(sock)
+                self.groups[0].exclude(sock)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address[-1])
         except OSError:

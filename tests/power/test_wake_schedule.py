@@ -1,6 +1,6 @@
 """The wake schedule: heartbeats, back-off, rate limit, and clocks that are set or wrap."""
 
-from power.schedule import WakeSchedule
+from power.wake_schedule import WakeSchedule
 from support import cases
 
 START_S = 1000

@@ -3,7 +3,7 @@
 import machine
 from machine import ADC, Pin, wire
 
-from sensors.loop import CLOSED, CUT, OPEN, SHORT, STATES, Loop
+from sensors.supervised_loop import CLOSED, CUT, OPEN, SHORT, STATES, Loop
 from support import allocated, cases
 
 

@@ -29,7 +29,7 @@ _MAX_AGE_LIMIT_S = const(130000)  # in milliseconds it stays within the clock
 _MAX_RETRIES = const(3)  # of transfers whose blocks do not fit together
 
 
-class Reassembly:
+class ResponseHandler:
     """Handles the responses to the requests of one client."""
 
     def __init__(self, client):
