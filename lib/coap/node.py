@@ -4,10 +4,10 @@ Theory of operation. A transport hands each datagram to Node.datagram() and send
 writes, and calls Node.due() until it returns 0. Nothing here opens a socket or reads a clock.
 
 A plain request names a resource that exists, by a method that it has, and carries no option that
-needs a look: datagram(), _handle_request() and write_content() serve it. parse() decides which way a
-message takes, by two settings in its index: a bit in TO_MESSAGE_LAYER sends it through the message
-layer first, a bit in SLOW_PATH sends a request through _check(). Extensions set such bits, so that
-a plain request pays nothing for them.
+needs a look: datagram(), _handle_request() and write_content() serve it. parse() decides which way
+a message takes, by two settings in its index: a bit in TO_MESSAGE_LAYER sends it through the
+message layer first, a bit in SLOW_PATH sends a request through _check(). Extensions set such bits,
+so that a plain request pays nothing for them.
 
 The layer below is coap.messaging (deduplication, ACK, RST, retransmission), the one above are the
 handlers and the extensions. lib/coap/README.md draws the layers and says why hot code looks as it
