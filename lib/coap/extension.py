@@ -76,7 +76,7 @@ def process_as(node, view, context, is_stored):
     try:
         view.context = context
         view.is_stored = is_stored
-        return node._request(view)
+        return node._handle_request(view)
     finally:
         view.context = 0
         view.is_stored = False

@@ -4,10 +4,10 @@ Theory of operation. A transport hands each datagram to Node.datagram() and send
 writes, and calls Node.due() until it returns 0. Nothing here opens a socket or reads a clock.
 
 A plain request names a resource that exists, by a method that it has, and carries no option that
-needs a look: datagram(), _request() and write_content() serve it. parse() decides which way a
-message takes, by two settings in its index: a bit in TO_MESSAGE_LAYER sends it through the message
-layer first, a bit in SLOW_PATH sends a request through _check(). Extensions set such bits, so that
-a plain request pays nothing for them.
+needs a look: datagram(), _handle_request() and write_content() serve it. parse() decides which way
+a message takes, by two settings in its index: a bit in TO_MESSAGE_LAYER sends it through the
+message layer first, a bit in SLOW_PATH sends a request through _check(). Extensions set such bits,
+so that a plain request pays nothing for them.
 
 The layer below is coap.messaging (deduplication, ACK, RST, retransmission), the one above are the
 handlers and the extensions. lib/coap/README.md draws the layers and says why hot code looks as it
@@ -206,7 +206,7 @@ class Node(NodeBase):
         view.now_ms = now_ms
         if parse(buf, n, view.index, self.route_table):
             return self._through_messaging(view)
-        return self._request(view)
+        return self._handle_request(view)
 
     def tx_view(self, n):  # hot
         """Return tx[0:n] as a memoryview, which is valid until the next call of the node."""
@@ -324,11 +324,11 @@ class Node(NodeBase):
     def _through_messaging(self, view):  # hot
         n = self.messaging.receive(view, view.index[FLAGS])
         if n < 0:
-            n = self._request(view)
+            n = self._handle_request(view)
             n = self.messaging.finish_response(view, n)
         return n
 
-    def _request(self, view):  # hot
+    def _handle_request(self, view):  # hot
         # One local in turn for route, handler and result: the frame has no word left.
         index = view.index
         out = index[ROUTE]
@@ -359,14 +359,14 @@ class Node(NodeBase):
     def _without_route(self, view):  # hot
         if not self.route_table[0] and self.resources:
             self.find_route(view)
-            return self._request(view)
+            return self._handle_request(view)
         if self.prefixes or view.index[FLAGS] & self.option_mask:
             return self._check(view)
         return self.write_code(NOT_FOUND)
 
     def _with_one_option(self, view, out):  # hot
         """Serve a request that is plain except for its Accept, or for its Block2."""
-        # `out` is in turn route, handler and result, as in _request().
+        # `out` is in turn route, handler and result, as in _handle_request().
         if out >= ROUTE_BLOCK2:
             out = self.resources[out - ROUTE_BLOCK2]
             blockwise = self.builder.blockwise
