@@ -39,7 +39,7 @@ class Clock:
         self.sleep_ms = time.sleep_ms
 
     def seconds(self):
-        """Return seconds of a clock that goes on in sleep, modulo 2**30."""
+        """Return seconds of a clock that also runs in sleep, modulo 2**30."""
         return int(time.time()) & CLOCK_MASK
 
 

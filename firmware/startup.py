@@ -107,7 +107,7 @@ def is_on_battery(settings):
 
 
 def sleep_blocked_by(settings, access):
-    """Return why a node on a battery can not sleep with these settings; "" if it can."""
+    """Return why a node on a battery cannot sleep with these settings; "" if it can."""
     from gateway import is_numeric
 
     if settings.app == "both":

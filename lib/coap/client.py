@@ -232,7 +232,7 @@ class Client(Extension):
             self.response_handler.fail(request, TIMEOUT if outcome == GIVEN_UP else RESET)
 
     def rejected(self, view):  # hot
-        """Fail the non-confirmable request that an RST answers."""
+        """Fail the non-confirmable request that an RST rejects."""
         for request in self.requests:
             if (
                 request.state == AWAITING_RESPONSE

@@ -333,7 +333,7 @@ def _percent_encode(part, special):
 
 
 class Tokens:
-    """Tokens that an attacker off the path can not guess and that do not repeat (RFC 7252 5.3.1).
+    """Tokens that an attacker off the path cannot guess and that do not repeat (RFC 7252 5.3.1).
 
     A token is a counter encrypted with SPECK32/64 under a key from the node's entropy: its 16-bit
     words are small ints, so that counting allocates nothing.

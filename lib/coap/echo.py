@@ -16,7 +16,7 @@ _TAG = const(8)  # bytes of the keyed hash
 
 class Echo(Extension):
     """Requests with side effects to a resource with `echo` get 4.01 and an Echo value, until one
-    returns a value not older than fresh_ms. Whoever returns a value is a verified peer.
+    returns a value not older than fresh_ms. A peer that returns a value is verified.
     """
 
     option_mask = slow_path_mask = 1 << IX_ECHO

@@ -40,7 +40,7 @@ class Extension:
         return b""
 
     def restore(self, part):
-        """Go on from `part`, which state() returned before a reset."""
+        """Continue from `part`, which state() returned before a reset."""
 
     def on_peer_evicted(self, peer_index):
         """Forget what is kept for `peer_index`, which now stands for another peer."""

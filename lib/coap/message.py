@@ -126,7 +126,7 @@ class MessageBuilder:
         self.n += length
 
     def resume(self, n):  # hot
-        """Go on after a header and token that lie in buf[0:n]."""
+        """Continue after a header and token that lie in buf[0:n]."""
         self.n = n
         self.number = 0
         return self

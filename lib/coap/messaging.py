@@ -1,7 +1,7 @@
 """The message layer: deduplication, acknowledgements and retransmission (RFC 7252 section 4).
 
 Theory of operation. Requests with side effects are entered in the deduplication table by (peer,
-MID) with their response, so that a duplicate is answered from the table and not executed. Each
+MID) with their response, so that a duplicate gets it from the table and is not executed. Each
 peer in the table has an index, which stands for it in 16 bits.
 
 A confirmable message of ours holds an exchange until it is acknowledged, rejected or given up. The

@@ -1,4 +1,4 @@
-"""What applications ask of a node beside its resources: timers, separate responses, its state."""
+"""What applications call on a node beside its resources: timers, separate responses, its state."""
 
 # Node creates the attributes that are used here:
 # pyright: reportAttributeAccessIssue=false
@@ -157,7 +157,7 @@ class NodeBase(ResourceTable):
         return blob
 
     def restore(self, blob, now_ms=0):
-        """Go on from what state() returned, with the same extensions and resources.
+        """Continue from what state() returned, with the same extensions and resources.
 
         Return False when the bytes are not such a state.
         """

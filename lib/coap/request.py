@@ -105,7 +105,7 @@ class Request:
 
     @property
     def transfer(self):
-        """A small int that tells block-wise transfers apart; -1 for a request in one message."""
+        """A small int that distinguishes block-wise transfers; -1 for a request in one message."""
         return self._view.transfer
 
     @property

@@ -158,7 +158,7 @@ class Resource:
                 self.options = other.options
 
     def changed(self):
-        """Tell observers that the state changed; note a new etag, exists or max_age_s.
+        """Notify observers that the state changed; note a new etag, exists or max_age_s.
 
         Allocates nothing unless one of the three is new.
         """
@@ -198,7 +198,7 @@ class ResourceTable:
         """Serve `resource` at `path`, segments separated by "/" without a leading slash.
 
         Return the resource. Raise ValueError for a path that is taken or too long, and for a
-        resource that this node can not serve.
+        resource that this node cannot serve.
         """
         if path.startswith("/"):
             raise ValueError("a path begins without a slash: write " + path[1:])

@@ -322,7 +322,7 @@ class Oscore(Extension):
     def protect_notification(self, index, n):  # hot
         """Protect the notification in tx[0:n]; `view` is the stored registration.
 
-        index: of its context. Return its length, 0 if it can not be sent.
+        index: of its context. Return its length, 0 if it cannot be sent.
         """
         view = self.node.view
         context = self.contexts[index - 1]
@@ -336,7 +336,7 @@ class Oscore(Extension):
         return (view.context, bytes(self.protector.request_piv)) if view.context else None
 
     def protect_separate(self, request_id, n):
-        """Protect the separate response in tx[0:n]; return its length, 0 if it can not be sent."""
+        """Protect the separate response in tx[0:n]; return its length, 0 if it cannot be sent."""
         context = self.contexts[request_id[0] - 1]
         copy(self.protector.request_piv, 0, request_id[1], 0, PIV_BYTES)
         self.protector.set_aad_and_nonce(context, context.recipient_id)

@@ -120,7 +120,7 @@ class ClientProtection:
         """
         if not view.index[FLAGS] >> IX_OSCORE & 1:
             if view.index[CODE] >= _FIRST_ERROR and self._is_pending(request, view):
-                # an error of the server's OSCORE layer; it can not end an observation, since
+                # an error of the server's OSCORE layer; it cannot end an observation, since
                 # anybody on the path could send it (section 8.4.2)
                 self.node.client.response_handler.fail(request, UNPROTECTED)
                 return HANDLED

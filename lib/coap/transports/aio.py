@@ -123,7 +123,7 @@ async def wait_for(call):
 
     def take(response):
         if not response.offset:
-            pieces.clear()  # the state changed meanwhile: it begins anew
+            pieces.clear()  # the state changed: the transfer restarts
         pieces.append(response.payload_bytes())
         if response.last:
             found.append(ClientResult(response, b"".join(pieces)))

@@ -22,7 +22,7 @@ ALL_NODES = "224.0.1.187"
 
 class Group:
     """The node of `udp` in the group `address`; iface: the address of the interface, for IPv6 its
-    number. Raise OSError when the group can not be joined.
+    number. Raise OSError when the group cannot be joined.
     """
 
     def __init__(self, udp, address=ALL_NODES, iface="0.0.0.0"):

@@ -2,7 +2,7 @@
 
 A frame of SLIP (RFC 1055) begins with a byte that says what it is: 0xA9 a CoAP message, with the
 frame check sequence of RFC 1662 behind it; 0x0A a diagnostic, which is text. What lies outside of
-frames is text as well, so that a console goes on as it is: UTF-8 has no END.
+frames is text as well, so a console works unchanged: UTF-8 has no END.
 
 Whatever comes, nothing is raised: a damaged frame is dropped and counted, and the next END begins
 anew. IP is counted and ignored, for nobody speaks it on this line.
@@ -278,7 +278,7 @@ class Slipmux:
             raise error
 
     def _give_up(self):
-        """Read no more: a line that is gone would be ready for ever."""
+        """Stop reading: poll would report a lost line as ready without end."""
         if not self.ended:
             self.ended = True
             self.poller.unregister(self.reads)

@@ -37,7 +37,7 @@ _PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 11
 class Udp:
     """One node on one UDP port.
 
-    Raise OSError when the port can not be bound at first; later no fault of the network leaves
+    Raise OSError when the port cannot be bound at first; later no fault of the network leaves
     step(): it is counted, and the socket is reopened where that helps.
     """
 
@@ -170,7 +170,7 @@ class Udp:
     def _is_alive(self):
         """Return True after one empty datagram, reopen the socket after two in a row.
 
-        Reopening after each would let a stranger drop everything that waits in it.
+        Reopening after each would let any sender discard the datagrams that wait.
         """
         came = self.node.view.index[DATAGRAM_COUNT]
         if came != self.empty_after:
