@@ -34,6 +34,7 @@ class Access(Extension):
         self.whole = b""
 
     def attach(self, node):
+        """Make this the node's rule for resources without an `access` of their own."""
         self.node = node
         node.access = self
         for resource in node.resources:

@@ -26,10 +26,12 @@ class Echo(Extension):
         self.secret = None
 
     def attach(self, node):
+        """Let resources with `echo` challenge their clients."""
         self.node = node
         node.challenge = self.challenge
 
     def before_handler(self, view, resource):
+        """Mark the peer as verified when it returns a fresh Echo. Return 0."""
         if not view.fresh and self._is_fresh(view):
             self.node.messaging.mark_verified(view.peer)
             view.fresh = True

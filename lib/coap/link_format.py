@@ -23,6 +23,7 @@ class WellKnownCore(Extension):
     """Add /.well-known/core, which lists the node's resources, in blocks where necessary."""
 
     def attach(self, node):
+        """Add the resource."""
         self.node = node
         node.add(".well-known/core", _Core())
 

@@ -10,6 +10,7 @@ class NoResponse(Extension):
     option_mask = slow_path_mask = 1 << IX_NO_RESPONSE
 
     def after_handler(self, view, builder):
+        """Suppress a response of a class that the client does not want."""
         # bit 1 stands for 2.xx, bit 3 for 4.xx, bit 4 for 5.xx
         if view.index[IX_NO_RESPONSE] >> ((builder.fields[FIELD_CODE] >> 5) - 1) & 1:
             builder.suppressed = True

@@ -273,7 +273,8 @@ class Node(NodeBase):
     def changed(self, resource):  # hot
         """Tell the extensions that the state of `resource` has changed."""
         for extension in self.extensions:
-            extension.changed(resource)
+            if type(extension).changed is not Extension.changed:
+                extension.changed(resource)
 
     def on_peer_evicted(self, peer_index):
         """Tell the extensions that `peer_index` now stands for another peer."""

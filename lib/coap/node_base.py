@@ -9,7 +9,7 @@ from micropython import const
 
 from coap.codec import CODE, MAX_PAYLOAD
 from coap.counters import COUNT_HANDLER_ERRORS
-from coap.extension import call_callback
+from coap.extension import Extension, call_callback
 from coap.numbers import CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
 from coap.resource import CoapError, ResourceTable
 from coap.response import DEFAULT_CODES
@@ -152,7 +152,8 @@ class NodeBase(ResourceTable):
         mid = self.messaging.mid
         blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
         for extension in self.extensions:
-            part = extension.state()
+            # most have none: a wake saves its state three times
+            part = b"" if type(extension).state is Extension.state else extension.state()
             blob += bytes((len(part) >> 8, len(part) & 255)) + part
         return blob
 
@@ -168,7 +169,8 @@ class NodeBase(ResourceTable):
         # MIDs were used after the state was saved
         self.messaging.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
         for i, extension in enumerate(self.extensions):
-            extension.restore(parts[i])
+            if type(extension).restore is not Extension.restore:
+                extension.restore(parts[i])
         return True
 
     def log(self, error):

@@ -24,11 +24,13 @@ class ProblemDetails(Extension):
     option_mask = 1 << IX_ACCEPT
 
     def attach(self, node):
+        """Let clients ask for errors in this format."""
         self.node = node
         # a request with side effects gets no representation: its Accept is about errors
         node.error_format = PROBLEM_DETAILS
 
     def after_handler(self, view, builder):
+        """Write the diagnostic payload of an error as problem details."""
         fields = builder.fields
         code = fields[FIELD_CODE]
         if view.index[IX_ACCEPT] != PROBLEM_DETAILS or code < 0x80:

@@ -46,6 +46,7 @@ class RateLimit(Extension):
             node.messaging.rate_limiter = self
 
     def on_peer_evicted(self, peer_index):
+        """Give the new peer at this index half a burst."""
         # A new peer starts with half its burst: a flood from many ports gains little.
         self.left[peer_index] = self.burst * 500
         self.when_ms[peer_index] = self.node.view.now_ms

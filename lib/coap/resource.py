@@ -208,7 +208,10 @@ class ResourceTable:
             raise ValueError("/" + path + " is taken")
         if len(self.resources) == _RESOURCES_MAX:
             raise ValueError("a node has at most %d resources" % _RESOURCES_MAX)
-        _check_length([one.path for one in self.resources] + [path])
+        paths = [path]
+        for one in self.resources:
+            paths.append(one.path)
+        _check_length(paths)
         resource.bind(self, path)
         self._set_resources(self.resources + [resource])
         if resource.prefix:
@@ -375,10 +378,10 @@ def _path_options(path):
 
 
 def _check_length(paths):
-    """Raise ValueError when the last of the paths, or all together, are too long for the table."""
-    for segment in paths[-1].split("/"):
+    """Raise ValueError when the first path, or all together, are too long for the table."""
+    for segment in paths[0].split("/"):
         if len(segment.encode()) > 255:
-            raise ValueError("a path segment has at most 255 bytes: shorten " + paths[-1])
+            raise ValueError("a path segment has at most 255 bytes: shorten " + paths[0])
     # an upper bound: each segment has at most 2 bytes beside its own
     text = "/".join(paths)
     if len(text.encode()) + text.count("/") + _ROUTE_BYTES * len(paths) + 1 > _ROUTES_BYTES_MAX:
