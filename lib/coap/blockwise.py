@@ -1,19 +1,15 @@
 """Block-wise transfers (RFC 7959): payloads larger than one message, in both directions.
 
 Theory of operation. Block2 needs no state: the handler is called again for each block, and only
-the part that the block holds is collected. Two kinds of transfer have state, an entry of
-BlockTransfers each:
+the wanted part is collected. Two kinds of transfer have an entry of BlockTransfers each:
 
-- RECEIVING, a request body that arrives by Block1. The blocks are put together in the entry's
-  buffer and the handler gets the whole body; a resource with `streams` gets block after block and
-  needs no buffer.
-- CACHED_RESPONSE, a long response to a request that must be executed only once. Its later blocks
-  come from the buffer, without executing the request again.
+- RECEIVING, a request body by Block1. Its blocks are put together in the entry's buffer; a
+  resource with `streams` gets block after block and needs no buffer.
+- CACHED_RESPONSE, a long response to a request that must be executed only once.
 
 An entry belongs to (peer, security context, resource, request key). The key is a hash of the
-options that RFC 7959 section 2.5 and RFC 9175 section 3.3 name. Finding two requests with the same
-key is easy, so nothing that must not be mixed relies on the key alone. An unverified peer never
-evicts the entry of a verified one.
+options of RFC 7959 section 2.5 and RFC 9175 section 3.3: requests with equal keys are easy to
+find, so nothing that must not be mixed relies on it alone.
 """
 
 from array import array
@@ -95,9 +91,8 @@ CACHED_RESPONSE = const(2)
 class Blockwise(Extension):
     """Block1 and Block2 of a server.
 
-    slots: entries for transfers, see BlockTransfers; bytes: the longest body that is put together,
-    and size of an entry's buffer; lifetime_ms: after which an unfinished transfer or a cached
-    response is dropped.
+    slots: entries of BlockTransfers; bytes: the longest body that is put together; lifetime_ms:
+    after which an unfinished transfer or a cached response is dropped.
     """
 
     option_mask = slow_path_mask = critical_mask = _BLOCK_OPTIONS
@@ -218,8 +213,6 @@ class Blockwise(Extension):
             builder.buffer = builder.payload_source = self.transfers.buffers[i]
             fields[FIELD_PAYLOAD_START] = fields[FIELD_BUFFER_START] = 0
             fields[FIELD_LIMIT] = self.transfers.size
-
-    # Block2
 
     def _on_block2(self, view, flags):
         """Set the part of the payload to collect, or take the response from an entry."""
