@@ -79,7 +79,7 @@ def process_as(node, view, context, is_stored):
         return node._handle_request(view)
     finally:
         view.context = 0
-        view.is_stored = False
+        view.is_stored = view.group = False
 
 
 @micropython.native

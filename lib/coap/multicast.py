@@ -152,8 +152,7 @@ class Multicast(Extension):
         view = node.view
         view.peer = self.peers[i]
         view.group = True
-        n = node.process_stored(self.requests[i], self.words[at], 0)
-        view.group = False
+        n = node.process_stored(self.requests[i], self.words[at], 0)  # resets view.group
         self.words[at] = 0
         self.waiting -= 1
         n = node.messaging.finish_response(view, n)

@@ -101,7 +101,7 @@ class Observe(Extension):
         self.requests = [bytearray(request_bytes) for _ in range(slots)]
         self.value = 0  # Observe value of the last notification, 24 bits
         self.used = 0  # entries in use
-        self.notifying = -1  # the observer whose notification is being written
+        self.notifying = 0  # the observer whose stored registration is being processed
         self.last_served = 0
         self.groups = 0  # groups ever made, modulo 2**30
         self.written = array("i", [0] * _WRITTEN)
@@ -116,7 +116,7 @@ class Observe(Extension):
 
     def after_handler(self, view, builder):
         """Complete a notification, or handle the Observe option of a GET or FETCH."""
-        if self.notifying >= 0:
+        if view.is_stored and not view.group:
             self._notify(builder.fields)
         elif view.index[CODE] == GET or view.index[CODE] == FETCH:
             resource = self.node.resource
@@ -368,7 +368,6 @@ class Observe(Extension):
         view.uses_identity = False
         view.peer = self.peers[i]
         n = self._process(i, i * _WORDS)
-        self.notifying = -1
         if self.node.conditions is not None:
             self.node.conditions.on_notified(i, self.resources[i])
         if self.node.tx[1] == 0:

@@ -3,6 +3,7 @@ nothing to others.
 """
 
 from coap.blockwise import Blockwise
+from coap.extension import process_as
 from coap.numbers import CHANGED, CONTENT, CONTINUE, GET, POST, PUT
 from coap.oscore import Oscore
 from coap.oscore.context import Context
@@ -104,3 +105,20 @@ def test_blocks_of_different_content_formats_are_not_joined(first, last):
         message = ask(node, request(PUT, "v", options=options, payload=payload), "peer", START_MS)
         assert message.code == (CONTINUE if more else 0x88)
     assert node.resource_at("v").value == b"before"
+
+
+class OutOfMemory:
+    """A node whose heap is full, and its view."""
+
+    context = 0
+    is_stored = False
+    group = True  # a stored multicast request is being processed
+
+    def _handle_request(self, view):
+        raise MemoryError
+
+
+def test_a_stored_request_that_fails_leaves_no_mark_on_the_next_one():
+    node = OutOfMemory()
+    raises(MemoryError, process_as, node, node, 3, True)
+    assert (node.context, node.is_stored, node.group) == (0, False, False)

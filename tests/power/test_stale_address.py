@@ -64,7 +64,7 @@ class Moved(Bench):
         self.link = lambda bench: FastJoin(self.network, ACCESS, "mote-1", "esp32", None, print)
 
     def beat(self):
-        """The next heartbeat: was its report taken?"""
+        """Run the next heartbeat; return True if its report was acknowledged."""
         self.now_ms += 4_000_000
         told = self.told
         self.live(TIMER)

@@ -58,7 +58,7 @@ class Machine:
 
 
 def wakes(wiring, closed):
-    """Does the contact, which is closed or not, wake the chip when it moves?"""
+    """Return True if a contact in this state wakes the chip when it moves."""
     pad, esp32 = Pad(wiring, closed), Esp32C3()
 
     def move():
