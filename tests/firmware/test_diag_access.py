@@ -11,7 +11,7 @@ from apps import device
 from coap.numbers import CONTENT, GET, UNAUTHORIZED
 from coap.presets import node_for_board
 from config import Settings
-from support import expected_failure, hexbytes
+from support import hexbytes
 from support.engine import ask, request
 from support.features import verify
 from support.oscore_peer import End
@@ -32,7 +32,6 @@ def made():
     return node
 
 
-@expected_failure("/diag is open to strangers")
 def test_without_keys_diag_requires_a_verified_peer():
     node = made()
     for path in ("diag", "diag/log"):
@@ -42,7 +41,6 @@ def test_without_keys_diag_requires_a_verified_peer():
     clock.release()
 
 
-@expected_failure("/diag is open to everybody")
 def test_with_keys_diag_requires_oscore():
     with open(FILE, "w") as file:
         json.dump(KEYS, file)
