@@ -50,6 +50,12 @@ class Timers:
                 return timer
         raise ValueError("all timers are taken: give Node a larger timers=")
 
+    def restart(self, timer, delay_ms):
+        """Have a timer that repeats run in delay_ms, 1 to 2**29 - 1, and then at this period."""
+        timer[_DELAY_MS] = delay_ms
+        timer[_NEXT_MS] = -1
+        self.node.reschedule()
+
     def stop(self, timer):
         """Stop a timer; one that has run out is left alone."""
         if timer[_FUNCTION] is not None:

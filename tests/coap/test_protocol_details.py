@@ -43,7 +43,6 @@ def test_a_new_state_has_a_new_mid_after_a_registration_was_renewed():
 
 
 @cases(0x44, 0x41)
-@expected_failure("a success without Block1 ends an upload after its first block")
 def test_an_upload_of_which_one_block_was_taken_is_broken(code):
     node, client, told = asking()
     client.post("server", "v", bytes(3000), told)
@@ -51,7 +50,6 @@ def test_an_upload_of_which_one_block_was_taken_is_broken(code):
     assert told.all[-1][0] == "broken transfer"
 
 
-@expected_failure("a success without Block1 ends an upload after its first block")
 def test_a_report_of_which_one_block_was_taken_is_not_released():
     report = Report("server", "door-1")
     node = seeded(Client(1), report)
@@ -96,7 +94,6 @@ class Nonsense:
     b"</rd%zz%>;rt=core.rd",
     b"</\xc3\xa4?\xc3>;rt=core.rd",
 )
-@expected_failure("an exception in reading the links ends the registration for ever")
 def test_a_directory_that_recovers_is_registered_with(links):
     script = Nonsense(links)
     script.wire.run(3600000)
