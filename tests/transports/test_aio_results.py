@@ -57,6 +57,27 @@ def test_answers():
     asyncio.run(between(work))
 
 
+def test_a_payload_that_does_not_fit_ends_the_wait():
+    def full(response):
+        raise MemoryError
+
+    async def work(client, address):
+        response = type(client.response_handler.response)
+        kept, response.payload_bytes = response.payload_bytes, full
+        try:
+            for path in ("v", "long"):
+                try:
+                    await wait_for(client.get(address, path))
+                    raise AssertionError("no error")
+                except MemoryError:
+                    pass
+                assert not client.active_count
+        finally:
+            response.payload_bytes = kept
+
+    asyncio.run(between(work))
+
+
 def test_two_at_a_time():
     async def work(client, address):
         first, second = await asyncio.gather(
