@@ -37,6 +37,7 @@ from coap.codec import (
 from coap.counters import COUNT_TOO_LONG
 from coap.message import MessageBuilder
 from coap.numbers import (
+    BAD_OPTION,
     CBOR,
     CHANGED,
     CONTENT,
@@ -47,6 +48,10 @@ from coap.numbers import (
     JSON,
     LOCATION_PATH,
     LOCATION_QUERY,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    UNSUPPORTED_CONTENT_FORMAT,
 )
 
 # Response codes by method, for handlers that set none
@@ -140,6 +145,31 @@ class ResponseBuilder:
         if code > 0x7F:
             self.want_whole()  # of an error, whatever block the request named
         self.payload_source = self.buffer
+
+    def refuse(self, code, option=0):  # hot
+        """Start an error response that says why (RFC 7252 section 5.5.2).
+
+        option: for 4.02, the number of the option that is refused (section 5.4.1).
+        """
+        self.set_code(code)
+        fields = self.fields
+        if code == BAD_OPTION:
+            self.write(b"option ")
+            option = write_decimal(self.tx, self.payload_offset + 7, option, 0)
+            fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = option - self.payload_offset
+            return
+        if code == NOT_FOUND:
+            text = b"no such resource"
+        elif code == METHOD_NOT_ALLOWED:
+            text = b"no such method here"
+        elif code == NOT_ACCEPTABLE:
+            text = b"not in this format"
+        elif code == UNSUPPORTED_CONTENT_FORMAT:
+            text = b"format not accepted"
+        else:
+            return
+        self.payload_source = text
+        fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = _len(text)
 
     def number(self, value, decimals=0):  # hot
         """Write value / 10**decimals as payload, in the negotiated format.
@@ -239,7 +269,7 @@ class ResponseBuilder:
         tx = self.tx
         if not serialize(tx, view.buf, self.index, fields, self.etag, self.payload_source, 1):
             return 0
-        n = write_empty(tx, view.buf, view.index, fields[FIELD_CODE])
+        n = write_empty(tx, view.buf, view.index, fields[FIELD_CODE], b"")
         options = list(self.extra_options or ())  # type: list
         if fields[FIELD_ETAG]:
             options.append((ETAG, self.etag))
