@@ -2,22 +2,30 @@
 
 An entry keeps the peer, the token and, once the application has responded, the parts of the
 response; the message is written again for each retransmission, so that no entry holds one.
+
+A long response to GET or FETCH goes in blocks (RFC 7959): the entry keeps the block that was asked
+for, and the client asks for the next one by a request of its own, which is deferred as well. What
+can not be sent becomes a 5.00, and the log says why: a client that waits is never left without.
 """
 
 from array import array
+from struct import pack
 
 from micropython import const
 
-from coap.codec import ABSENT, FLAGS, IX_NO_RESPONSE, MID, TYPE
+from coap.codec import ABSENT, FLAGS, IX_BLOCK2, IX_NO_RESPONSE, MAX_PAYLOAD, MID, TYPE, hash_bytes
 from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED
 from coap.message import MessageBuilder
 from coap.numbers import (
+    BAD_REQUEST,
+    BLOCK2,
     CLOCK_HALF,
     CLOCK_MASK,
     CON,
     CONTENT,
     CONTENT_FORMAT,
     ETAG,
+    INTERNAL_SERVER_ERROR,
     MAX_AGE,
     NON,
     SERVICE_UNAVAILABLE,
@@ -33,7 +41,8 @@ _FORMAT = const(5)
 _MAX_AGE = const(6)
 _EXCHANGE = const(7)  # in the message layer, -1 for none; a serial number while deferred
 _SUPPRESSED = const(8)  # classes of responses that are not sent, as in No-Response
-_WORDS = const(9)
+_BLOCK2 = const(9)  # Block2 of the request, then of the response; ABSENT for none
+_WORDS = const(10)
 
 # Objects of an entry
 _TOKEN = const(0)
@@ -80,6 +89,7 @@ class SeparateResponses:
                 self.words[at + _CODE] = code
                 self.words[at + _EXCHANGE] = self.handle_count
                 self.words[at + _SUPPRESSED] = self._suppressed_classes(view)
+                self.words[at + _BLOCK2] = view.uint(IX_BLOCK2, ABSENT)
                 self.peers[i] = view.peer
                 at = i * _PARTS
                 self.parts[at + _TOKEN] = view.token()
@@ -128,6 +138,7 @@ class SeparateResponses:
         words = self.words
         if words[at] != _DEFERRED or words[at + _EXCHANGE] != handle // len(self.peers):
             return False
+        is_safe = words[at + _CODE] == CONTENT  # GET and FETCH have no other default
         code = code or words[at + _CODE]
         suppressed = words[at + _SUPPRESSED]
         if suppressed >> ((code >> 5) - 1) & 1 or (suppressed & _EMPTY and not payload):
@@ -140,9 +151,49 @@ class SeparateResponses:
         words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
         self.parts[i * _PARTS + _PAYLOAD] = payload
         self.parts[i * _PARTS + _ETAG] = etag
+        try:
+            self._cut(i, at, is_safe and code < BAD_REQUEST)
+        except (ValueError, MemoryError) as error:
+            self._set_code(i, INTERNAL_SERVER_ERROR)
+            self.node.log(error)
         self.node.update_message_mask()
         self.node.reschedule()
         return True
+
+    def _cut(self, i, at, in_blocks):
+        """Reduce the payload of an entry to the block that was asked for, if it takes blocks.
+
+        Raises ValueError for a payload that is too long and can not go in blocks.
+        """
+        payload = self.parts[i * _PARTS + _PAYLOAD]
+        value = self.words[at + _BLOCK2]
+        blockwise = self.node.builder.blockwise
+        most = self.node.view.index[MAX_PAYLOAD]
+        self.words[at + _BLOCK2] = ABSENT
+        if blockwise is None or not in_blocks or (value == ABSENT and len(payload) <= most):
+            if len(payload) > most:
+                raise ValueError("a separate response has at most %d bytes here" % most)
+            return
+        if value == ABSENT:
+            value = blockwise.szx
+        start = (value >> 4) << ((value & 7) + 4)
+        szx = min(value & 7, blockwise.szx)
+        end = start + (16 << szx)
+        if start and start >= len(payload):
+            self._set_code(i, BAD_REQUEST)
+            return
+        if not self.parts[i * _PARTS + _ETAG] and (start or end < len(payload)):
+            # so that blocks of two states are not put together: RFC 7959 section 2.4
+            self.parts[i * _PARTS + _ETAG] = pack(">I", hash_bytes(payload, 0, len(payload), 0))
+        self.parts[i * _PARTS + _PAYLOAD] = payload[start:end]
+        self.words[at + _BLOCK2] = start >> (szx + 4) << 4 | (8 if end < len(payload) else 0) | szx
+
+    def _set_code(self, i, code):
+        """Make the response of an entry this code alone."""
+        at = i * _WORDS
+        self.words[at + _CODE] = code
+        self.words[at + _FORMAT] = self.words[at + _MAX_AGE] = self.words[at + _BLOCK2] = ABSENT
+        self.parts[i * _PARTS + _PAYLOAD] = self.parts[i * _PARTS + _ETAG] = b""
 
     def due(self, now_ms):  # hot
         """Send responses to NON requests, and hand those to CON requests to the message layer."""
@@ -192,9 +243,12 @@ class SeparateResponses:
     # As the owner of an exchange
 
     def transmit(self, exchange, mid):
-        """Write the response of `exchange` into tx; return its length."""
+        """Write the response of `exchange` into tx; return its length, 0 if it can not be sent."""
         i = self._with_exchange(exchange)
-        return self._write(i, CON, mid)
+        n = self._write(i, CON, mid)
+        if not n:
+            self._free(i)
+        return n
 
     def on_exchange_done(self, exchange, _outcome):
         """Free the entry: its response was acknowledged, rejected or given up."""
@@ -237,5 +291,7 @@ class SeparateResponses:
             message.uint(CONTENT_FORMAT, words[at + _FORMAT])
         if words[at + _MAX_AGE] != ABSENT:
             message.uint(MAX_AGE, words[at + _MAX_AGE])
+        if words[at + _BLOCK2] != ABSENT:
+            message.uint(BLOCK2, words[at + _BLOCK2])
         n = max(message.payload(payload).n, 0)
         return self.node.oscore.protect_separate(request_id, n) if request_id and n else n

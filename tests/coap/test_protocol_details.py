@@ -104,7 +104,6 @@ def test_a_directory_that_recovers_is_registered_with(links):
 # Responses
 
 
-@expected_failure("a separate response of more than one message is never sent")
 def test_a_long_separate_response_is_sent_in_blocks_or_is_an_error():
     node = seeded(*default_extensions())
     tickets = []
