@@ -112,6 +112,8 @@ def sleep_blocked_by(settings, access, board):
     from config_schema import sleep_blocked_by
 
     why = sleep_blocked_by(settings.app, settings.gateway, links.wifi(board))
+    if not why and settings.app == "door" and not can_wake():
+        why = "power: this MicroPython cannot wake the board by a pin, see boards/README.md"
     if not why and access is None:
         why = "power: a node on a battery needs the Wi-Fi access"
     if not why:
@@ -119,6 +121,18 @@ def sleep_blocked_by(settings, access, board):
 
         why = too_many_keys()
     return why
+
+
+def can_wake():
+    """Return True if a pin can wake the board: on an ESP32-C3 only since MicroPython 1.27."""
+    if sys.platform != "esp32":
+        return True
+    import esp32  # pyright: ignore[reportMissingImports]
+
+    for name in ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio"):
+        if hasattr(esp32, name):
+            return True
+    return False
 
 
 def make_node(board, settings, say=print):
