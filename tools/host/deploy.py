@@ -149,7 +149,8 @@ def check_board(board, dev, dry_run):
     if version < OLDEST:
         raise Problem(
             f"The board on DEV={dev} has MicroPython {dotted(version)}, needed is "
-            f"{dotted(OLDEST)} or newer: `make flash BOARD={board.name}` with an image from {board.download}"
+            f"{dotted(OLDEST)} or newer: `make flash BOARD={board.name}` with an image from "
+            f"{board.download}"
         )
     return version
 
