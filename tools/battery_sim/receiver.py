@@ -6,7 +6,6 @@ The node is that of live.py. Prints `ready coap://HOST:PORT` when the receiver l
 stdin go to the node; the end of stdin ends both.
 """
 
-import argparse
 import asyncio
 import json
 import subprocess
@@ -113,7 +112,7 @@ def start_node(options, flash):
 
 def parse(argv):
     """Return the command line as a namespace."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = console.Arguments(prog="receiver", description=__doc__.splitlines()[0])
     parser.add_argument("--app", choices=("door", "wearable"), default="door")
     parser.add_argument("--speed", type=int, default=60)
     parser.add_argument("--host", default="127.0.0.1")
