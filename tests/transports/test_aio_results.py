@@ -51,7 +51,7 @@ def test_answers():
         long = await wait_for(client.get(address, "long"))
         assert long.payload == text(3000)
         missing = await wait_for(client.get(address, "nothing"))
-        assert str(missing) == "4.04" and missing.payload == b""
+        assert str(missing) == "4.04" and missing.payload == b"no such resource"
         assert not client.active_count
 
     asyncio.run(between(work))
