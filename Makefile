@@ -19,10 +19,12 @@ JOBS ?= 4
 ARGS ?=
 APP ?=
 FLASH ?=
+POWER ?=
+SPEED ?=
 
 # Values that a user may set. The last lines of this file export them as they were typed, and
 # recipes name them as "$$NAME": no quote or $(...) in a value runs code, in make or in a shell.
-VALUES := HOST PORT JOBS ARGS BOARD APP FLASH
+VALUES := HOST PORT JOBS ARGS BOARD APP FLASH POWER SPEED
 # $(call yes,NAME): is the switch NAME on? $(call typed,NAME): did the user set NAME?
 yes = $(filter-out 0 no,$(value $(1)))
 typed = $(filter $(1),$(TYPED))
@@ -31,9 +33,10 @@ append := $(PYTHON) tools/make/append_words.py
 
 .PHONY: help run setup test
 
-## run: start a simulated node and play with it [BOARD=pico HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
+## run: start a simulated node and play with it [BOARD=pico POWER=battery SPEED=60 HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
 run: setup
 	@$(PYTHON) tools/simulator --play --board "$$BOARD" $(if $(FLASH),--flash "$$FLASH") \
+		$(if $(POWER),--power "$$POWER") $(if $(SPEED),--speed "$$SPEED") \
 		$(if $(APP),--app "$$APP") --host "$$HOST" --port "$$PORT"
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian

@@ -36,6 +36,28 @@ def settings(fields, known):
                 raise ValueError("{}: {}".format(field, wrong))
 
 
+def sleep_blocked_by(app, gateway, has_radio):
+    """Return why a node on a battery cannot sleep with these settings; "" if it can."""
+    if not has_radio:
+        return "power: this board has no Wi-Fi to report with, it must be mains"
+    if app == "both":
+        return "power: a node on a battery needs app door or wearable, not both"
+    if not is_numeric(gateway):
+        return "power: a node on a battery needs a gateway with a numeric IPv4 address"
+    return ""
+
+
+def is_numeric(uri):
+    """Return True if the host of "coap://HOST[:PORT]" is a numeric IPv4 address."""
+    parts = uri[len(_SCHEME) :].split(":")[0].split(".")
+    if len(parts) != 4:
+        return False
+    for part in parts:
+        if not part.isdigit() or len(part) > 3 or int(part) > 255:
+            return False
+    return True
+
+
 def secrets(fields, known):
     """Raise ValueError that names the field if the Wi-Fi access is not complete and valid."""
     _only_known(fields, known)

@@ -62,17 +62,6 @@ def address(uri):
     return host[1:-1] if host.startswith("[") else host, port
 
 
-def is_numeric(uri):
-    """Return True if the host is a numeric IPv4 address."""
-    parts = address(uri)[0].split(".")
-    if len(parts) != 4:
-        return False
-    for part in parts:
-        if not part.isdigit() or len(part) > 3 or int(part) > 255:
-            return False
-    return True
-
-
 def endpoint(name, hostname):
     """Return the node's endpoint name in a directory: its name in the settings.
 

@@ -93,8 +93,9 @@ def make_registration(node, settings, name, say=print, reached=None):
     if not settings.gateway:
         return reached
     import gateway
+    from config_schema import is_numeric
 
-    if not gateway.is_numeric(settings.gateway):
+    if not is_numeric(settings.gateway):
         say("gateway: must be a numeric IPv4 address here, like coap://192.168.1.2")
         return None
     ep = gateway.endpoint(settings.name, name)
@@ -106,19 +107,32 @@ def is_on_battery(settings):
     return settings.power == "battery"
 
 
-def sleep_blocked_by(settings, access):
+def sleep_blocked_by(settings, access, board):
     """Return why a node on a battery cannot sleep with these settings; "" if it can."""
-    from gateway import is_numeric
+    from config_schema import sleep_blocked_by
 
-    if settings.app == "both":
-        return "power: a node on a battery needs app door or wearable, not both"
-    if access is None:
-        return "power: a node on a battery needs the Wi-Fi access"
-    if not settings.gateway or not is_numeric(settings.gateway):
-        return "power: a node on a battery needs a gateway with a numeric IPv4 address"
-    from battery import too_many_keys
+    why = sleep_blocked_by(settings.app, settings.gateway, links.wifi(board))
+    if not why and settings.app == "door" and not can_wake():
+        why = "power: this MicroPython cannot wake the board by a pin, see boards/README.md"
+    if not why and access is None:
+        why = "power: a node on a battery needs the Wi-Fi access"
+    if not why:
+        from battery import too_many_keys
 
-    return too_many_keys()
+        why = too_many_keys()
+    return why
+
+
+def can_wake():
+    """Return True if a pin can wake the board: on an ESP32-C3 only since MicroPython 1.27."""
+    if sys.platform != "esp32":
+        return True
+    import esp32  # pyright: ignore[reportMissingImports]
+
+    for name in ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio"):
+        if hasattr(esp32, name):
+            return True
+    return False
 
 
 def make_node(board, settings, say=print):
@@ -238,7 +252,7 @@ def _run(board, machine, why):
             return
         why = why or str(error)
     if is_on_battery(settings) and not why:
-        why = sleep_blocked_by(settings, access)
+        why = sleep_blocked_by(settings, access, board)
         if not why:
             if settings.app == "door":  # pyright: ignore[reportAttributeAccessIssue]
                 import battery_door as runner

@@ -236,9 +236,10 @@ class Config(Resource):
     rt = "mote.config"
     interface = "core.p"
 
-    def __init__(self, settings):
+    def __init__(self, settings, has_wifi=True):
         super().__init__()
         self._settings = settings
+        self._has_wifi = has_wifi
         self._payload = b""  # of the last PUT, if it was short
         self._changes = 0  # settings.changes after the last PUT
         self._show(settings.as_json())
@@ -265,10 +266,21 @@ class Config(Resource):
         except ValueError as error:
             raise CoapError(BAD_REQUEST, str(error))
         if new:
+            self._check_power(settings)
             self._save(settings)
         # otherwise nothing is written, to spare the flash
         self._payload = payload if len(payload) <= _KEPT_BYTES else b""
         self._changes = settings.changes
+
+    def _check_power(self, settings):
+        """Undo a change after which the node could not sleep as the settings ask."""
+        if settings.power == "battery":
+            from config_schema import sleep_blocked_by
+
+            why = sleep_blocked_by(settings.app, settings.gateway, self._has_wifi)
+            if why:
+                settings.update(json.loads(self._json))
+                raise CoapError(BAD_REQUEST, why)
 
     def _save(self, settings):
         try:
@@ -299,9 +311,11 @@ def setup(node, board, settings):
             board.BATTERY_CHEMISTRY,
         )
         charge = node.add("s/batt", Charge(battery))
+    import links
+
     uptime = Uptime()
     node.add("dev", Device(board, battery, uptime))
-    node.add("config", Config(settings))
+    node.add("config", Config(settings, links.wifi(board)))
     from apps import resets
 
     cause, counts = resets.count(machine, resets.FILE if settings.path else None)

@@ -13,7 +13,9 @@
 
 `peer` is an address as the transport has it: coap.transports.udp.peer("192.168.1.2"). A path may
 have a query; see coap.client_request. A response in blocks is delivered piece by piece, or once if
-the request has a buffer: request.into = bytearray(4096).
+the request has a buffer: request.into = bytearray(4096). All blocks of an unprotected transfer are
+requested under one token: RFC 7959 does not ask for that, but some servers, such as node's coap
+and go-coap, find a transfer by its token. Only an observation keeps its token for itself.
 
 Above: applications request get() ... cancel(). Below: the message layer calls transmit() and
 on_exchange_done() for confirmable requests and receive_response() for each response; due() sends.
@@ -393,7 +395,7 @@ class Client(Extension):
     def _send(self, request, now_ms):  # hot
         if request.observe_value != ABSENT and not request.offset:
             copy(request.token, 0, request.observe_token, 0, TOKEN_BYTES)
-        else:
+        elif not request.keeps_token():
             self.tokens.next(request.token)
         if request.confirmable:
             request.exchange = self.node.messaging.open_exchange(self, request.peer)

@@ -11,6 +11,7 @@ from coap.client_request import BROKEN, OBSERVING, READY, TOO_LONG, ClientRespon
 from coap.codec import (
     ABSENT,
     CODE,
+    FLAGS,
     IX_BLOCK1,
     IX_BLOCK2,
     IX_MAX_AGE,
@@ -38,10 +39,14 @@ class ResponseHandler:
         self.response = ClientResponse(client.node)
 
     def is_stale(self, request, view):  # hot
-        """Return True for a notification older than the one before (RFC 7641 section 3.4)."""
+        """Return True for a notification older than the one before (RFC 7641 section 3.4), and for
+        a block that came before: the further ones have the same token.
+        """
+        if not request.is_observation(view):
+            return _is_past_block(request, view.index)
         if request.observe_number == ABSENT or not view.has(IX_OBSERVE):
             return False
-        if not request.is_observation(view) or view.index[CODE] >= _FIRST_NO_SUCCESS:
+        if view.index[CODE] >= _FIRST_NO_SUCCESS:
             return False
         if (view.now_ms - request.notified_ms) & CLOCK_MASK > _REORDER_MS:
             return False
@@ -97,18 +102,26 @@ class ResponseHandler:
         request.stale_ms = (view.now_ms + wait_ms) & CLOCK_MASK
 
     def _on_block1(self, request, view, code):  # hot
-        """Send the next block of the payload; return False if the response is the final one."""
+        """Send the next block of the payload; return False if the response is the final one.
+
+        A success that acknowledges no block, or another one, breaks the transfer: the server took
+        the block for the whole payload.
+        """
         size = 16 << request.szx1
         if len(request.payload) <= size or request.offset:
             return False
         szx = view.index[IX_BLOCK1] & 7 if view.has(IX_BLOCK1) else 7
         if code == REQUEST_ENTITY_TOO_LARGE and request.sent == 0 and szx < request.szx1:
             request.szx1 = szx  # RFC 7959 section 2.9.3: the server asks for smaller blocks
-        elif code >= _FIRST_NO_SUCCESS or szx == 7 or request.sent + size >= len(request.payload):
+        elif code >= _FIRST_NO_SUCCESS:
             return False
-        elif view.index[IX_BLOCK1] >> 4 != request.sent >> (request.szx1 + 4):
+        elif szx == 7 or view.index[IX_BLOCK1] >> 4 != request.sent >> (request.szx1 + 4):
+            if szx == 7 and request.sent and request.sent + size >= len(request.payload):
+                return False  # the server has acknowledged the others
             self.fail(request, BROKEN)
             return True
+        elif request.sent + size >= len(request.payload):
+            return False
         else:
             request.sent += size
             if szx < request.szx1:
@@ -182,6 +195,17 @@ class ResponseHandler:
         """Have the request sent again for its next block."""
         request.state = READY
         self.node.reschedule()
+
+
+def _is_past_block(request, index):  # hot
+    """Return True if the response acknowledges or brings a block before the present one."""
+    if request.sent and index[FLAGS] >> IX_BLOCK1 & 1:
+        # the size in a response may be smaller than the one that its number counts
+        if (index[IX_BLOCK1] >> 4) << (request.szx1 + 4) < request.sent:
+            return True
+    if request.offset and index[FLAGS] >> IX_BLOCK2 & 1:
+        return (index[IX_BLOCK2] >> 4) << ((index[IX_BLOCK2] & 7) + 4) < request.offset
+    return False
 
 
 def _fits(value, offset, length):  # hot

@@ -414,6 +414,46 @@ def next_option(buf: ptr8, at: int, index: ptr32) -> int:
 
 
 @micropython.viper
+def refused_option(buf: ptr8, index: ptr32, refused: int) -> int:
+    """Return the number of the first critical option that is unknown, not well-formed, or whose
+    bit is in `refused`; 0 for none. parse() must have accepted the message.
+    """
+    at = index[OPTIONS_START]
+    number = 0
+    before = 0
+    while at < index[SIZE] and buf[at] != 0xFF:
+        delta = buf[at] >> 4
+        length = buf[at] & 15
+        at += 1
+        if delta == 13:
+            delta = 13 + buf[at]
+            at += 1
+        elif delta == 14:
+            delta = 269 + (buf[at] << 8 | buf[at + 1])
+            at += 2
+        if length == 13:
+            length = 13 + buf[at]
+            at += 1
+        elif length == 14:
+            length = 269 + (buf[at] << 8 | buf[at + 1])
+            at += 2
+        at += length
+        number += delta
+        if number & 1:
+            known = 0
+            if number < 61:
+                known = index[OPTION_TABLE + number]
+            if known == 0 or refused >> (known & _SLOT) & 1:
+                return number
+            if length > known >> _LONGEST or (length == 0 and known & _FULL):
+                return number
+            if number == before and not known & _MANY:
+                return number
+        before = number
+    return 0
+
+
+@micropython.viper
 def has_value(buf: ptr8, index: ptr32, slot: int, value) -> int:
     """Return 1 if one of the values of an opaque option is `value`."""
     if not index[FLAGS] & 1 << slot:
@@ -552,8 +592,11 @@ SHORT_COPY = const(96)  # up to here a loop is faster than a call of copy()
 
 
 @micropython.viper
-def write_empty(tx: ptr8, buf: ptr8, index: ptr32, code: int) -> int:
-    """Write a response that is only a code; return its length. The MID of a NON comes later."""
+def write_empty(tx: ptr8, buf: ptr8, index: ptr32, code: int, text) -> int:
+    """Write a response without options; return its length. The MID of a NON comes later.
+
+    text: bytes of its diagnostic payload, b"" for none.
+    """
     n = index[OPTIONS_START]
     kind = 0x60
     if index[TYPE]:
@@ -564,6 +607,16 @@ def write_empty(tx: ptr8, buf: ptr8, index: ptr32, code: int) -> int:
     while i < n:
         tx[i] = buf[i]
         i += 1
+    length = int(_len(text))
+    if length:
+        payload = ptr8(text)  # pyright: ignore[reportCallIssue]
+        tx[n] = 0xFF
+        n += 1
+        i = 0
+        while i < length:
+            tx[n] = payload[i]
+            n += 1
+            i += 1
     return n
 
 

@@ -66,6 +66,7 @@ from coap.codec import (
     copy,
     has_value,
     parse,
+    refused_option,
     write_content,
     write_empty,
 )
@@ -321,7 +322,7 @@ class Node(NodeBase):
 
     def write_code(self, code):  # hot
         """Write a response that is only a code into tx; return its length."""
-        return write_empty(self.tx, self.view.buf, self.view.index, code)
+        return write_empty(self.tx, self.view.buf, self.view.index, code, b"")
 
     # Steps of a request
 
@@ -366,7 +367,7 @@ class Node(NodeBase):
             return self._handle_request(view)
         if self.prefixes or view.index[FLAGS] & self.option_mask:
             return self._check(view)
-        return self.write_code(NOT_FOUND)
+        return write_empty(self.tx, view.buf, view.index, NOT_FOUND, b"no such resource")
 
     def _with_one_option(self, view, out):  # hot
         """Serve a request that is plain except for its Accept, or for its Block2."""
@@ -397,7 +398,7 @@ class Node(NodeBase):
         elif result & 1 << IX_OSCORE and self.oscore is not None and not view.context:
             return self.protected_request(view, -1)
         elif result & self.refuse:
-            result = BAD_OPTION
+            result = self._refuse_option(view)
         else:
             result = index[ROUTE_ANY]
             result = self._find_refusal(
@@ -406,6 +407,8 @@ class Node(NodeBase):
             if not result:
                 result = self.resource.handlers[index[CODE]]
                 result = call_handler(result, self.request, self.response, self)
+            elif not self.builder.started:
+                self.builder.refuse(result)
         n = self._complete(view, result)
         self.builder.reset()
         self.response.negotiated = None
@@ -569,6 +572,10 @@ class Node(NodeBase):
             i += 2
         i = builder.finish(view)
         return self.messaging.write_ack(view) if builder.suppressed else i
+
+    def _refuse_option(self, view):  # hot
+        self.builder.refuse(BAD_OPTION, refused_option(view.buf, view.index, self.refuse))
+        return BAD_OPTION
 
     def _refuse_too_long(self):  # hot
         self.counters[COUNT_TOO_LONG] += 1

@@ -7,7 +7,7 @@ import sys
 
 from micropython import const
 
-from coap.codec import CODE, MAX_PAYLOAD
+from coap.codec import CODE
 from coap.counters import COUNT_HANDLER_ERRORS
 from coap.extension import Extension, call_callback
 from coap.numbers import CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
@@ -49,6 +49,12 @@ class Timers:
                 self.node.reschedule()
                 return timer
         raise ValueError("all timers are taken: give Node a larger timers=")
+
+    def restart(self, timer, delay_ms):
+        """Have a timer that repeats run in delay_ms, 1 to 2**29 - 1, and then at this period."""
+        timer[_DELAY_MS] = delay_ms
+        timer[_NEXT_MS] = -1
+        self.node.reschedule()
 
     def stop(self, timer):
         """Stop a timer; one that has run out is left alone."""
@@ -132,17 +138,15 @@ class NodeBase(ResourceTable):
         """Give the separate response that was deferred: bytes, str, or a code.
 
         Bytes and str go with the default code of the method, as text unless content_format says
-        otherwise. Return False when `handle` is no longer open: responded to, or timed out.
+        otherwise. Return False when `handle` is no longer open: responded to, timed out, or
+        evicted. A payload longer than a message goes in blocks as a response to GET or FETCH; any
+        other becomes a 5.00, and the log says so.
         """
         code = 0
         if isinstance(out, int):
             code = out
             out = None
         payload = b"" if out is None else out.encode() if isinstance(out, str) else out
-        if len(payload) > self.view.index[MAX_PAYLOAD]:
-            raise ValueError(
-                "a separate response has at most %d bytes" % self.view.index[MAX_PAYLOAD]
-            )
         if content_format is None and payload:
             content_format = 0
         return self.separate.respond(handle, code, payload, content_format, max_age_s, etag)

@@ -5,14 +5,23 @@
 A RegistrationClient discovers where the directory takes registrations, sends it the node's links,
 and refreshes the registration at half of each lifetime. If the directory has lost it, it registers
 again. With simple=True it only announces the node, and the directory fetches the links itself
-(section 5.1). It needs the extension coap.client.Client and a transport that calls due().
+(section 5.1). A directory that takes no payload in blocks (RFC 7959) gets as many links as one
+block holds. It needs the extension coap.client.Client and a transport that calls due().
 """
 
 from micropython import const
 
-from coap.client_request import options_to_path
-from coap.link_format import listing
-from coap.numbers import CHANGED, CREATED, LINK_FORMAT, NOT_FOUND
+from coap.client_request import BROKEN, TOO_LONG, options_to_path
+from coap.link_format import link_end, listing
+from coap.numbers import (
+    BAD_OPTION,
+    CHANGED,
+    CREATED,
+    LINK_FORMAT,
+    NOT_FOUND,
+    REQUEST_ENTITY_INCOMPLETE,
+    REQUEST_ENTITY_TOO_LARGE,
+)
 from coap.resource import CoapError
 
 _DISCOVERY = ".well-known/core?rt=core.rd"
@@ -22,6 +31,9 @@ _FIRST_RETRY_S = const(5)
 _MAX_RETRY_S = const(3600)
 _MAX_LIFETIME_S = const(1000000)  # half of it is still within the clock
 _FIRST_ERROR = const(0x60)
+# of a directory that does not know Block1, or does not have the room
+_NO_BLOCKS = (BAD_OPTION, REQUEST_ENTITY_INCOMPLETE, REQUEST_ENTITY_TOO_LARGE)
+_CUT = "the directory takes no blocks: it has the first links only"
 
 
 class RegistrationClient:
@@ -54,15 +66,16 @@ class RegistrationClient:
         if sector:
             self.queries.append(b"d=" + sector.encode())
         self.registered = False
-        self.error = ""  # why the last attempt failed
+        self.error = ""  # why the last attempt failed, or what the directory does not have
         self.path = ""  # where the directory takes registrations, from the discovery
         self.location = ""  # of the registration
+        self.cut = False  # the directory takes no blocks: it gets the links that fit into one
         self.retry_s = _FIRST_RETRY_S
         self.request = None  # the active ClientRequest
-        self.timer = None
+        self.on_response = None  # the method that handles its response
         self.links_changed = False  # since the active request was begun
-        self.stopped = False
-        self._schedule(1)
+        # It repeats, so that no exception, whatever the directory has sent, ends the registration.
+        self.timer = node.every(1, self.step)
 
     def changed(self):
         """Register again now, since the node's resources or its address have changed."""
@@ -75,8 +88,9 @@ class RegistrationClient:
 
     def stop(self):
         """Remove the registration and stop refreshing it."""
-        self.stopped = True
-        self._cancel_timer()
+        if self.timer is not None:
+            self.node.cancel(self.timer)
+            self.timer = None
         if self.request is not None:
             self.node.client.cancel(self.request)
             self.request = None
@@ -85,7 +99,9 @@ class RegistrationClient:
 
     def step(self, _now_ms):
         """Send the next request: discovery, registration or refresh. A timer calls it."""
-        self.timer = None
+        if self.request is not None:
+            return
+        self._schedule(self.retry_s * 1000)
         try:
             if self.simple:
                 path = _SIMPLE + options_to_path([], self.queries)
@@ -97,20 +113,25 @@ class RegistrationClient:
                 self._send("post", self.location, self._on_refreshed)
             else:
                 self._register()
-        except MemoryError:
-            self._fail("out of memory")
+        except Exception as error:
+            self._give_up(error)
 
     def _register(self):
         path, _, query = self.path.partition("?")
         path += "?" + (query + "&" if query else "") + options_to_path([], self.queries)[1:]
-        self._send("post", path, self._on_registered, listing(self.node))
+        links = listing(self.node)
+        if self.cut:
+            links = first_links(links, self._block_bytes())
+        self._send("post", path, self._on_registered, links)
 
     def _send(self, method, path, on_response, payload=b"", into=None):
+        client = self.node.client
+        self.on_response = on_response
         try:
             if method == "post":
-                self.request = self.node.client.post(self.peer, path, payload, on_response)
+                self.request = client.post(self.peer, path, payload, self._take)
             else:
-                self.request = getattr(self.node.client, method)(self.peer, path, on_response)
+                self.request = getattr(client, method)(self.peer, path, self._take)
         except CoapError as error:
             self._fail(error.why)
             return
@@ -118,8 +139,23 @@ class RegistrationClient:
             self.request.content_format = LINK_FORMAT
         self.request.into = into
 
-    def _on_discovered(self, response):
+    def _take(self, response):
+        """Handle a response."""
         self.request = None
+        try:
+            self.on_response(response)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error):
+        """Begin again with the discovery: what the directory has sent can not be used."""
+        if isinstance(error, MemoryError):
+            self._fail("out of memory")
+        else:
+            self.path = self.location = ""
+            self._fail("unusable response: " + str(error))
+
+    def _on_discovered(self, response):
         target = None
         if not response.failure and response.code < _FIRST_ERROR:
             target = find_target(str(response.payload_bytes(), "utf-8"), "core.rd")
@@ -129,29 +165,43 @@ class RegistrationClient:
             self._fail("directory is elsewhere: " + target)
         else:
             self.path = target[1:]
+            self.cut = False
             self._schedule(1)
 
     def _on_registered(self, response):
-        self.request = None
         if response.code == CREATED or (self.simple and response.code == CHANGED):
             self.location = "" if self.simple else response.location()
             self._succeed()
+        elif self._takes_no_blocks(response):
+            self.cut = True
+            self._schedule(1)
         else:
             self.path = ""  # it may have moved
             self._fail(str(response))
 
+    def _takes_no_blocks(self, response):
+        """Return True if the links were sent in blocks, and the directory did not join them."""
+        if self.simple or self.cut or len(listing(self.node)) <= self._block_bytes():
+            return False
+        return response.failure == BROKEN or response.code in _NO_BLOCKS
+
+    def _block_bytes(self):
+        return 16 << self.node.client.szx
+
     def _on_refreshed(self, response):
-        self.request = None
         if response.code == CHANGED:
             self._succeed()
-        elif response.code == NOT_FOUND:
-            self.location = ""  # the directory has lost the registration
-            self._schedule(1)
+        elif response.failure == TOO_LONG or response.code >> 5 == 4:
+            # the directory has lost the registration, or it can not be refreshed
+            self.location = ""
+            if response.code == NOT_FOUND:
+                self._schedule(1)
+            else:
+                self._fail(str(response))
         else:
             self._fail(str(response))
 
     def _on_removed(self, _response):
-        self.request = None
         self.location = ""
         self._set_state(False, "")
 
@@ -161,7 +211,7 @@ class RegistrationClient:
             self.location = ""
         self._schedule(1 if self.links_changed else self.lifetime_s * 500)
         self.links_changed = False
-        self._set_state(True, "")
+        self._set_state(True, _CUT if self.cut else "")
 
     def _fail(self, why):
         self._schedule(self.retry_s * 1000)
@@ -177,14 +227,19 @@ class RegistrationClient:
             self.on_change(self)
 
     def _schedule(self, delay_ms):
-        self._cancel_timer()
-        if not self.stopped:
-            self.timer = self.node.after(delay_ms, self.step)
-
-    def _cancel_timer(self):
         if self.timer is not None:
-            self.node.cancel(self.timer)
-            self.timer = None
+            self.node.timers.restart(self.timer, delay_ms)
+
+
+def first_links(links, most):
+    """Return the first links of a listing, as many whole ones as fit into `most` bytes."""
+    end = 0
+    while end < len(links):
+        after = link_end(links, end + 1 if end else 0, len(links))
+        if after > most:
+            break
+        end = after
+    return links[:end]
 
 
 def find_target(links, rt):

@@ -46,6 +46,7 @@ from coap.codec import (
 from coap.counters import COUNT_SHORTENED, COUNT_TOO_LONG
 from coap.message import MessageBuilder
 from coap.numbers import (
+    BAD_OPTION,
     CBOR,
     CHANGED,
     CONTENT,
@@ -56,7 +57,11 @@ from coap.numbers import (
     JSON,
     LOCATION_PATH,
     LOCATION_QUERY,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
     SERVICE_UNAVAILABLE,
+    UNSUPPORTED_CONTENT_FORMAT,
 )
 
 # Response codes by method, for handlers that set none
@@ -118,27 +123,26 @@ class ResponseBuilder:
         """Set FIELD_MOST: all that a message carries, or a short payload if the budget is used."""
         fields = self.fields
         fields[FIELD_MOST] = self.index[MAX_PAYLOAD]
-        if fields[FIELD_USED] >= fields[FIELD_BUDGET] and not self.take(view, 0):
-            fields[FIELD_MOST] = fields[FIELD_SHORT]
-            if fields[FIELD_LIMIT] > fields[FIELD_SHORT]:
-                self.node.counters[COUNT_SHORTENED] += 1
+        if fields[FIELD_USED] >= fields[FIELD_BUDGET] and not (view.context or view.fresh):
+            if not self.take(view.peer, 0):
+                fields[FIELD_MOST] = fields[FIELD_SHORT]
+                if fields[FIELD_LIMIT] > fields[FIELD_SHORT]:
+                    self.node.counters[COUNT_SHORTENED] += 1
 
     def may_send(self, view, n):  # hot
         """Return True if a response of n bytes may be sent, and count them.
 
         A stored request, of an observer or a group, was sent once: its bytes do not count again.
         """
-        if n <= SAFE_BYTES or (n <= _SAFE_FACTOR * view.index[SIZE] and not view.is_stored):
+        if n <= SAFE_BYTES or (n <= _SAFE_FACTOR * self.index[SIZE] and not view.is_stored):
             return True
-        return self.take(view, n - SAFE_BYTES)
+        return view.context or view.fresh or self.take(view.peer, n - SAFE_BYTES)
 
-    def take(self, view, n):  # hot
+    def take(self, peer, n):  # hot
         """Take n bytes from the budget if the peer is not verified; return False if it is used."""
-        if self.node.messaging.is_verified(view.peer):
+        if peer is self.line or self.node.messaging.is_verified(peer):
             return True
-        if view.context or view.fresh or view.peer is self.line:
-            return True
-        return take_from_budget(self.fields, n, view.now_ms) == 1
+        return take_from_budget(self.fields, n, self.node.view.now_ms) == 1
 
     def want_whole(self):
         """Collect the payload from its beginning, up to the length of a message."""
@@ -186,6 +190,31 @@ class ResponseBuilder:
         if code > 0x7F:
             self.want_whole()  # of an error, whatever block the request named
         self.payload_source = self.buffer
+
+    def refuse(self, code, option=0):  # hot
+        """Start an error response that says why (RFC 7252 section 5.5.2).
+
+        option: for 4.02, the number of the option that is refused (section 5.4.1).
+        """
+        self.set_code(code)
+        fields = self.fields
+        if code == BAD_OPTION:
+            self.write(b"option ")
+            option = write_decimal(self.tx, self.index[TX_PAYLOAD] + 7, option, 0)
+            fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = option - self.index[TX_PAYLOAD]
+            return
+        if code == NOT_FOUND:
+            text = b"no such resource"
+        elif code == METHOD_NOT_ALLOWED:
+            text = b"no such method here"
+        elif code == NOT_ACCEPTABLE:
+            text = b"not in this format"
+        elif code == UNSUPPORTED_CONTENT_FORMAT:
+            text = b"format not accepted"
+        else:
+            return
+        self.payload_source = text
+        fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = _len(text)
 
     def number(self, value, decimals=0):  # hot
         """Write value / 10**decimals as payload, in the negotiated format.
@@ -303,7 +332,7 @@ class ResponseBuilder:
         tx = self.tx
         if not serialize(tx, view.buf, self.index, fields, self.etag, self.payload_source, 1):
             return 0
-        n = write_empty(tx, view.buf, view.index, fields[FIELD_CODE])
+        n = write_empty(tx, view.buf, view.index, fields[FIELD_CODE], b"")
         options = list(self.extra_options or ())  # type: list
         if fields[FIELD_ETAG]:
             options.append((ETAG, self.etag))

@@ -26,7 +26,7 @@ from coap.numbers import (
     UNAUTHORIZED,
 )
 from coap.observe import Observe
-from coap.resource import CoapError
+from coap.resource import SEPARATE, CoapError
 from support import cases
 from support.engine import answer, ask, decode, due, encode, request
 from support.features import (
@@ -320,6 +320,85 @@ def test_a_response_to_a_group_request_is_short(path):
     sent = due(node, START_MS + 6000)
     assert [peer for peer, _ in sent] == ["victim"]
     assert len(sent[0][1].payload) == 64 and sent[0][1].uint(BLOCK2) & 8
+
+
+# Separate responses
+
+
+class Deferred(Resource):
+    """Keeps its requests for separate responses."""
+
+    def __init__(self):
+        super().__init__()
+        self.handles = []
+
+    def get(self, request, response):
+        self.handles.append(request.defer())
+        return SEPARATE
+
+    post = get
+
+
+def deferring(*features, **settings):
+    node = serving(*(features or (Echo(), Blockwise())), **settings)
+    node.later = node.add("later", Deferred())
+    return node
+
+
+def separate(node, options=(), kind=CON, code=GET, now_ms=START_MS):
+    """The separate response to a request, which is acknowledged."""
+    ask(node, request(code, "later", kind, options=options), "peer", now_ms)
+    assert node.respond(node.later.handles.pop(), text(LONG), 0)
+    ((_, message),) = due(node, now_ms)
+    if message.kind == CON:
+        ask(node, encode(3, 0, message.mid), "peer", now_ms)  # an ACK would verify the peer
+    return message
+
+
+@cases(CON, NON)
+def test_a_separate_response_goes_in_short_blocks(kind):
+    node = deferring()
+    message = separate(node, (), kind)
+    body = b""
+    while True:
+        body += message.payload
+        assert len(message.payload) <= 64 and message.uint(BLOCK2) & 7 == 2
+        if not message.uint(BLOCK2) & 8:
+            break
+        message = separate(node, [block(BLOCK2, len(body) >> 6, 0, 2)], kind)
+    assert body == text(LONG)
+
+
+def test_a_later_block_of_a_separate_response_is_short():
+    message = separate(deferring(), [block(BLOCK2, 1, 0, 4)])
+    assert message.payload == text(LONG)[256:320] and message.uint(BLOCK2) == 4 << 4 | 8 | 2
+
+
+def test_what_can_not_go_in_blocks_has_no_payload():
+    message = separate(deferring(), code=POST)
+    assert (message.code, message.payload) == (CHANGED, b"")
+    message = separate(deferring(Echo()))
+    assert (message.code, message.payload) == (SERVICE_UNAVAILABLE, b"")
+
+
+def test_retransmissions_count_and_a_short_one_is_a_new_message():
+    node = deferring(amplification_bytes=500)
+    ask(node, request(GET, "later"), "peer", START_MS)
+    node.respond(node.later.handles.pop(), text(LONG), 0)
+    sent = []
+    for now_ms in range(START_MS, START_MS + 9000, 100):
+        sent += [message for _, message in due(node, now_ms)]
+    assert [len(message.payload) for message in sent] == [LONG, LONG, 64]
+    assert sent[0].mid == sent[1].mid != sent[2].mid
+    assert sent[2].uint(BLOCK2) == 8 | 2
+
+
+def test_a_verified_peer_gets_a_whole_separate_response():
+    node = deferring()
+    verify(node, "peer", START_MS)
+    message = separate(node)
+    assert message.payload == text(LONG) and message.all(BLOCK2) == []
+    assert node.builder.fields[FIELD_USED] == 0
 
 
 # Who is not counted

@@ -2,9 +2,9 @@
 
 from coap import CoapError
 from coap.blockwise import Blockwise
-from coap.numbers import FETCH, POST
+from coap.numbers import FETCH, NON, POST
 from support import cases
-from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, sent
+from support.client_node import BLOCK1, BLOCK2, Told, asking, piggyback, reset, respond, sent
 from support.engine import due
 from support.features import block, seeded, text
 from support.lossy_link import LossyLink
@@ -33,7 +33,7 @@ def test_blocks_are_delivered_one_by_one():
         tokens.append(request.token)
         assert request.uint(BLOCK2) == (i << 4 | 2 if i else None)
         serve(request, node, whole)
-    assert len(set(tokens)) == 3
+    assert len(set(tokens)) == 1
     assert b"".join([payload for _, payload, _ in told.all]) == whole
     assert told.offsets == [0, 64, 128] and told.more == [True, True, False]
     assert [last for _, _, last in told.all] == [False, False, True]
@@ -160,7 +160,7 @@ def test_a_payload_in_blocks():
         got += request.payload
         code = 0x5F if i < 2 else 0x44
         piggyback(node, request, code, b"", [(BLOCK1, request.all(BLOCK1)[0])])
-    assert got == whole and len(set(tokens)) == 3
+    assert got == whole and len(set(tokens)) == 1
     assert told.only == ("2.04", b"", True)
 
 
@@ -192,7 +192,7 @@ def test_the_server_refuses_and_names_a_smaller_size():
     assert told.only[0] == "4.13"
 
 
-@cases((0x44, []), (0x88, []), (0x80, [(BLOCK1, b"\x0e")]), (0x8D, []))
+@cases((0x88, []), (0x80, [(BLOCK1, b"\x0e")]), (0x8D, []))
 def test_a_final_response_before_the_last_block(code, options):
     node, client, told = asking()
     client.post("server", "v", bytes(2000), told)
@@ -200,11 +200,78 @@ def test_a_final_response_before_the_last_block(code, options):
     assert told.only[0] == "{}.{:02}".format(code >> 5, code & 31) and client.has_free()
 
 
-def test_a_continue_for_another_block():
+@cases(0x41, 0x44, 0x45, 0x5F)
+def test_a_success_before_the_last_block_is_none(code):
+    """The server does not know Block1: it took one block for the whole payload."""
+    for blocks in range(2):
+        node, client, told = asking()
+        client.post("server", "v", bytes(3000), told)
+        for i in range(blocks):
+            piggyback(node, sent(node), 0x5F, b"", [block(BLOCK1, i, 1, 6)])
+        piggyback(node, sent(node), code, b"taken")
+        assert told.only == ("broken transfer", b"", True)
+        assert client.has_free() and due(node, 0) == []
+
+
+def test_a_last_block_needs_no_acknowledgement_of_its_own():
     node, client, told = asking()
-    client.post("server", "v", bytes(3000), told)
-    piggyback(node, sent(node), 0x5F, b"", [block(BLOCK1, 1, 1, 6)])
-    assert told.only[0] == "broken transfer"
+    client.post("server", "v", bytes(2000), told)
+    piggyback(node, sent(node), 0x5F, b"", [block(BLOCK1, 0, 1, 6)])
+    piggyback(node, sent(node), 0x44)
+    assert told.only[0] == "2.04"
+
+
+@cases(0x44, 0x5F)
+def test_a_success_for_another_block(code):
+    for blocks in range(2):
+        node, client, told = asking()
+        client.post("server", "v", bytes(2000), told)
+        for i in range(blocks):
+            piggyback(node, sent(node), 0x5F, b"", [block(BLOCK1, i, 1, 6)])
+        piggyback(node, sent(node), code, b"", [block(BLOCK1, 1 - blocks, 1, 6)])
+        assert told.only[0] == "broken transfer"
+
+
+@cases("block1", "block2")
+def test_a_block_that_comes_again_is_no_other_one(option):
+    """Without a MID to tell them apart: non-confirmable responses, all under one token."""
+    node, client, told = asking()
+    whole = text(3000)
+    if option == "block1":
+        client.post("server", "v", whole, told)
+    else:
+        client.get("server", "v", told).into = bytearray(3000)
+    for i in range(3):
+        request = sent(node)
+        if option == "block1":
+            code, payload, more = 0x5F if i < 2 else 0x44, b"", [block(BLOCK1, i, i < 2, 6)]
+        else:
+            code, payload = 0x45, whole[i * 1024 : i * 1024 + 1024]
+            more = [block(BLOCK2, i, i < 2, 6)]
+        respond(node, request, code, payload, more, kind=NON, mid=800 + i)
+        if i < 2:
+            respond(node, request, code, payload, more, kind=NON, mid=800 + i)
+            assert told.all == []
+    assert told.only[0] == ("2.04" if option == "block1" else "2.05") and client.has_free()
+
+
+@cases("another transfer", "a restart", "a smaller size")
+def test_each_transfer_has_a_token_of_its_own(case):
+    node, client, told = asking()
+    client.post("server", "v", bytes(1100), told)
+    first = sent(node)
+    if case == "another transfer":
+        client.post("server", "v", bytes(1100), told)
+        client.cancel(client.requests[1])
+    elif case == "a smaller size":
+        piggyback(node, first, 0x8D, b"", [block(BLOCK1, 0, 1, 1)])
+    else:
+        client.cancel(client.requests[1])
+        client.get("server", "v", told).into = bytearray(200)
+        first = sent(node)
+        serve(first, node, text(150), etag=b"1")
+        serve(sent(node), node, text(140, 50), etag=b"2")
+    assert sent(node).token != first.token
 
 
 def test_a_repeated_continue_does_not_skip_a_block():

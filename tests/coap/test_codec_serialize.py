@@ -88,11 +88,11 @@ def emitted(data, q, etag=b"", payload=b"", **settings):
 def test_bare():
     tx = bytearray(16)
     data = encode(CON, GET, 0x1234, b"tok", [(11, b"x")])
-    assert bytes(tx[: write_empty(tx, data, indexed(data), 0x84)]) == encode(
+    assert bytes(tx[: write_empty(tx, data, indexed(data), 0x84, b"")]) == encode(
         ACK, 0x84, 0x1234, b"tok"
     )
     data = encode(NON, GET, 0x1234, b"tok", [(11, b"x")])
-    assert bytes(tx[: write_empty(tx, data, indexed(data), 0x84)]) == encode(
+    assert bytes(tx[: write_empty(tx, data, indexed(data), 0x84, b"")]) == encode(
         NON, 0x84, 0x1234, b"tok"
     )
 

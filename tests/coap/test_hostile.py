@@ -3,6 +3,8 @@
 The node serves /a (GET "ok", PUT and POST counted). After every input it must still serve.
 """
 
+from binascii import hexlify
+
 from coap import CoapError, Node
 from coap.counters import (
     COUNT_HANDLER_ERRORS,
@@ -107,16 +109,17 @@ for _code in ("41", "44", "45", "5f", "80", "84", "a0", "20", "3f", "c0", "df", 
     NO_REQUESTS.append(("40%s1234b161" % _code, "70001234"))
     NO_REQUESTS.append(("50%s1234b161" % _code, ""))
 
+NOBODYS = "60841234ff" + hexlify(b"no such resource").decode()
 NOT_FOUND = [
-    ("40011234b2fffe", "60841234"),  # a segment that is not UTF-8
-    ("40011234b3612f61", "60841234"),  # "a/a" in one segment
-    ("40011234b15c", "60841234"),
-    ("40011234b35c7861", "60841234"),
-    ("40011234b0", "60841234"),
-    ("40011234b16100", "60841234"),  # /a/ is not /a
-    ("4001123400", "60841234"),
-    ("40011234b22e2e0161", "60841234"),
-    ("40011234b100", "60841234"),
+    ("40011234b2fffe", NOBODYS),  # a segment that is not UTF-8
+    ("40011234b3612f61", NOBODYS),  # "a/a" in one segment
+    ("40011234b15c", NOBODYS),
+    ("40011234b35c7861", NOBODYS),
+    ("40011234b0", NOBODYS),
+    ("40011234b16100", NOBODYS),  # /a/ is not /a
+    ("4001123400", NOBODYS),
+    ("40011234b22e2e0161", NOBODYS),
+    ("40011234b100", NOBODYS),
 ]
 
 

@@ -65,11 +65,15 @@ def test_the_bytes():
     assert put(serving()).payload == b"\xa2\x20\x62no\x23\x18\xa3"
 
 
-@cases((GET, "none", 0x84), (4, "fails", 0x85), (GET, "v", 0x86))
-def test_errors_of_the_engine(method, path, code):
+@cases(
+    (GET, "none", 0x84, "no such resource"),
+    (4, "fails", 0x85, "no such method here"),
+    (GET, "v", 0x86, "not in this format"),
+)
+def test_errors_of_the_engine(method, path, code, title):
     message = ask(serving(), request(method, path, options=[option(ACCEPT, 257)]))
     assert (message.code, message.uint(CONTENT_FORMAT)) == (code, 257)
-    assert decode_cbor(message.payload) == {-4: code}
+    assert decode_cbor(message.payload) == {-4: code, -1: title}
 
 
 def test_who_accepts_something_else_gets_text():
@@ -109,4 +113,4 @@ def test_without_the_feature_it_is_a_format_like_others():
     node = Node()
     node.add("v", Value(b"value"))
     message = put(node, "v", payload=b"new")
-    assert (message.code, message.payload) == (0x86, b"")
+    assert (message.code, message.payload) == (0x86, b"not in this format")

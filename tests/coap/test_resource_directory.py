@@ -5,7 +5,7 @@ from coap.client import Client
 from coap.counters import COUNT_HANDLER_ERRORS
 from coap.link_format import WellKnownCore, listing
 from coap.numbers import ACK, DELETE, GET, POST
-from coap.resource_directory import RegistrationClient, find_target
+from coap.resource_directory import RegistrationClient, find_target, first_links
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
@@ -207,6 +207,115 @@ def test_without_memory_it_tries_later():
     assert script.said == [(False, "out of memory")] and script.node.client.has_free()
     script.run(10000)
     assert script.said[-1] == (True, "") and script.node.counters[COUNT_HANDLER_ERRORS] == 0
+
+
+# A directory that does not take blocks
+
+
+class Cutting(Script):
+    """A directory that takes each datagram for the whole listing, or refuses blocks: `code`."""
+
+    def __init__(self, code):
+        super().__init__(lifetime_s=7200)
+        self.code = code
+        for i in range(40):
+            self.node.add("sensors/number-%d" % i, Value(rt="oic.r.sensor.contact"))
+
+    def result(self, message, path):
+        if path == self.path and message.all(27):
+            return self.code, [(8, b"reg"), (8, b"cut")] if self.code == 0x41 else [], b""
+        return super().result(message, path)
+
+
+@cases(0x41, 0x82, 0x88, 0x8D)
+def test_a_directory_that_takes_no_blocks_gets_the_first_links(code):
+    script = Cutting(code)
+    assert script.run(10000) == [(GET, b".well-known/core"), (POST, b"rd"), (POST, b"rd")]
+    payload = script.requests[2][4]
+    assert 900 < len(payload) <= 1024 and listing(script.node).startswith(payload + b",")
+    assert script.said == [(True, module._CUT)] and script.directory.location == "reg/7/"
+    assert script.run(HOUR_MS) == [(POST, b"reg/7/")]
+    script.directory.changed()
+    assert script.run(1000) == [(POST, b"rd")] and script.requests[-1][4] == payload
+
+
+def test_a_listing_of_one_block_is_not_cut():
+    script = Script()
+    script.refuses = 0x82
+    script.run(1000)
+    assert script.said == [(False, "4.02")] and not script.directory.cut
+
+
+@cases((0, b""), (11, b""), (12, b"</a,b>;ct=40"), (22, b"</a,b>;ct=40"), (23, None))
+def test_first_links(most, found):
+    links = b'</a,b>;ct=40,</c>;t=","'
+    assert first_links(links, most) == (links if found is None else found)
+
+
+# What a directory may send
+
+
+def unusable(script, at, code, options, payload):
+    """Have the script send this at the first request for path `at`."""
+    normal = script.result
+    sent = []
+
+    def result(message, path):
+        if path == at and not sent:
+            sent.append(path)
+            return code, options, payload
+        return normal(message, path)
+
+    script.result = result
+    return sent
+
+
+@cases(
+    (b"rd", 0x41, [(8, b""), (8, b"x")], b""),
+    (b"rd", 0x41, [(8, b"%"), (8, b"\xff\xfe"), (20, b"&=%")], b""),
+    (b"rd", 0x41, [(8, b"a" * 255)] * 6, b""),
+    (b"rd", 0x41, [], b""),
+    (b"reg/7/", 0x80, [], b""),
+    (b"reg/7/", 0x85, [], b""),
+    (b".well-known/core", 0x45, [], b"</" + b"a" * 1200 + b">;rt=core.rd"),
+    (b".well-known/core", 0x45, [], b"<//rd>;rt=core.rd"),
+    (b".well-known/core", 0x45, [], b"</rd?%>;rt=core.rd"),
+)
+def test_nothing_that_a_directory_sends_ends_the_registration(at, code, options, payload):
+    script = Script(lifetime_s=7200)
+    sent = unusable(script, at, code, options, payload)
+    script.run(20 * HOUR_MS)
+    assert sent and script.directory.registered
+    script.requests = []
+    script.run(2 * HOUR_MS)
+    assert script.requests, "it is refreshed or made again"
+    assert script.node.counters[COUNT_HANDLER_ERRORS] == 0
+
+
+def test_nothing_that_raises_ends_the_registration():
+    """Each function below the steps, with each error, once."""
+    names = ("_register", "_send", "_on_discovered", "_on_registered", "_on_refreshed", "_succeed")
+    for name in names + ("_set_state", "on_change"):
+        for error in (MemoryError, ValueError("odd"), RuntimeError("deep")):
+            script = Script(lifetime_s=7200)
+            real = getattr(script.directory, name)
+            left = [1]
+
+            def fail(*args, real=real, error=error, left=left):
+                if left:
+                    left.pop()
+                    raise error
+                return real(*args)
+
+            def fail_to_send(*args, into=None, real=real, fail=fail, left=left):
+                return fail(*args) if left else real(*args, into=into)
+
+            setattr(script.directory, name, fail_to_send if name == "_send" else fail)
+            script.run(3 * HOUR_MS)
+            assert not left and script.directory.registered, name
+            script.requests = []
+            script.run(2 * HOUR_MS)
+            assert script.requests, name
 
 
 def test_simple_registration():

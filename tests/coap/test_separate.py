@@ -1,6 +1,8 @@
 """Separate responses (RFC 7252 section 5.2.2), in virtual time."""
 
 from coap import SEPARATE, CoapError
+from coap.blockwise import Blockwise
+from coap.client import Client
 from coap.counters import COUNT_DUPLICATES, COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_REFUSED
 from coap.node import Node
 from coap.numbers import (
@@ -19,8 +21,9 @@ from coap.numbers import (
     RST,
     SERVICE_UNAVAILABLE,
 )
-from support import cases, raises
+from support import cases, only
 from support.engine import Peer, answer, ask, due, encode, reject, request, silent, uint
+from support.features import BLOCK2, ETAG, block, text
 from support.lossy_link import LossyLink
 
 
@@ -106,11 +109,119 @@ def test_the_longest_token_and_payload():
     assert message.options == [(4, bytes(8)), (12, uint(65000)), (14, uint(1 << 24))]
 
 
-def test_a_response_that_is_too_long():
+@cases((GET, None), (GET, 0x44), (FETCH, None), (POST, None), (GET, 0x84))
+def test_what_is_too_long_for_a_node_without_blocks_is_an_error_that_is_logged(method, code):
     node, tickets = promising(max_payload=64)
+    ask(node, request(method, "slow"))
+    if code is None:
+        assert node.respond(tickets[0], bytes(65))
+    else:
+        node.separate.respond(tickets[0], code, bytes(65), None, None, b"")
+    assert due(node, 0)[0][1].code == INTERNAL_SERVER_ERROR and "64" in node.last_error
+    assert node.counters[COUNT_HANDLER_ERRORS] == 1
+
+
+# Long responses
+
+
+def deferring(*extensions, **settings):
+    """Return (node, tickets) as promising() does, of a node that has block-wise transfers."""
+    node = Node(*extensions, Blockwise(), **settings)
+    tickets = []
+
+    def slow(request, reply):
+        tickets.append(request.defer())
+        return SEPARATE
+
+    for method in (node.get, node.post, node.fetch):
+        method("slow")(slow)
+    return node, tickets
+
+
+@cases((GET, 2500, 1), (GET, 1024, 1), (FETCH, 5000, 1), (GET, 2500, 0), (GET, 0, 1))
+def test_a_long_response_comes_whole(method, length, etag):
+    """To Mote's own client; each of its requests is deferred."""
+    node, tickets = deferring()
+    client = Client()
+    wire = LossyLink()
+    wire.join("node", node)
+    wire.join("client", Node(client))
+    got = []
+    whole = text(length)
+    call = client.request("node", method, "slow", b"body" if method == FETCH else b"")
+    call.deliver_to(lambda response: got.append((response.code, response.payload_bytes())))
+    call.into = bytearray(6000)
+    for i in range(length // 1024 + 2):
+        wire.run(1000)
+        if i < len(tickets):
+            assert node.respond(tickets[i], whole, etag=b"state" if etag else b"")
+    wire.run(5000)
+    assert got == [(CONTENT, whole)] and len(tickets) == max(1, (length + 1023) // 1024)
+    assert node.separate.open_count == 0
+
+
+@cases((0, 1, 6), (1, 0, 6), (3, 1, 2), (15, 1, 1), (0, 1, 0))
+def test_the_block_that_was_asked_for(num, more, szx):
+    node, tickets = deferring()
+    whole = text(1500)
+    ask(node, request(GET, "slow", options=[block(BLOCK2, num, 0, szx)]))
+    node.respond(tickets[0], whole)
+    message = due(node, 0)[0][1]
+    size = 16 << szx
+    assert message.payload == whole[num * size : num * size + size]
+    assert message.uint(BLOCK2) == num << 4 | more << 3 | szx and len(message.all(ETAG)[0]) == 4
+
+
+def test_blocks_of_two_states_have_two_etags():
+    node, tickets = deferring()
+    tags = []
+    for i, whole in enumerate((text(1500), text(1500), text(1500, 1))):
+        ask(node, request(GET, "slow", NON, options=[block(BLOCK2, i & 1, 0, 6)]))
+        node.respond(tickets[i], whole)
+        tags.append(due(node, 0)[0][1].all(ETAG)[0])
+    assert tags[0] == tags[1] != tags[2]
+
+
+def test_a_block_after_the_last_one():
+    node, tickets = deferring()
+    ask(node, request(GET, "slow", options=[block(BLOCK2, 2, 0, 6)]))
+    node.respond(tickets[0], text(1500), etag=b"x")
+    message = due(node, 0)[0][1]
+    assert (message.code, message.options, message.payload) == (0x80, [], b"")
+
+
+def test_a_long_response_to_a_post_is_an_error():
+    """Its later blocks could only be had by executing it again."""
+    node, tickets = deferring()
+    ask(node, request(POST, "slow"))
+    node.respond(tickets[0], text(1500))
+    message = due(node, 0)[0][1]
+    assert (message.code, message.payload) == (INTERNAL_SERVER_ERROR, b"") and node.last_error
+
+
+@only("cpython")
+def test_without_memory_for_a_block_it_is_an_error():
+    class Scarce(bytes):
+        def __getitem__(self, at):
+            if isinstance(at, slice):
+                raise MemoryError
+            return bytes.__getitem__(self, at)
+
+    node, tickets = deferring()
     ask(node, request(GET, "slow"))
-    assert "64" in str(raises(ValueError, node.respond, tickets[0], bytes(65)))
-    assert node.respond(tickets[0], bytes(64))
+    node.respond(tickets[0], Scarce(1500))
+    assert due(node, 0)[0][1].code == INTERNAL_SERVER_ERROR
+    assert "MemoryError" in node.last_error
+
+
+def test_what_can_not_be_written_holds_no_entry():
+    """As a protected response without a sequence number."""
+    node, tickets = promising()
+    for i in range(10):
+        assert ask(node, request(GET, "slow")).code == 0
+        node.separate._write = lambda i, kind, mid: 0
+        assert node.respond(tickets[i], b"x") and due(node, 0) == []
+        assert node.separate.open_count == 0 and node.messaging.open_count == 0
 
 
 @cases((GET, CONTENT), (FETCH, CONTENT), (POST, CHANGED), (PUT, CHANGED), (DELETE, DELETED))

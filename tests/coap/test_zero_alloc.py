@@ -299,7 +299,7 @@ def test_scan_and_reply_alone():
 
     def once():
         parse(data, len(data), r, routes)
-        write_empty(tx, data, r, 0x84)
+        write_empty(tx, data, r, 0x84, b"text")
 
     def again():
         write_content(tx, data, r, b"\x00", b"open")

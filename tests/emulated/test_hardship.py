@@ -44,6 +44,13 @@ settings = config.Settings("config.json")
 settings.update({"name": "attic"})
 settings.save()
 """
+CANNOT_SLEEP = """
+import config
+settings = config.Settings("config.json")
+settings.update({"power": "battery", "app": "door", "gateway": "coap://192.0.2.1"})
+settings.save()
+config.save_secrets("secrets.json", {"ssid": "attic"})
+"""
 CALM_MS = 10_000  # longer than a reset is a fast one
 
 
@@ -123,3 +130,15 @@ def test_the_watchdog_resets_only_after_the_loop_hangs(pico):
         assert WATCHDOG_MS - 300 <= pico.now_ms - hung_ms <= WATCHDOG_MS + 20
         await_node(pico)
         assert re.search(rb"reset: watchdog\n", client.get("/diag"))
+
+
+def test_settings_that_the_board_cannot_do_are_safe_mode(pico):
+    pico.repl().exec(CANNOT_SLEEP)
+    pico.console.read()
+    pico.link_up = False
+    pico.reset()
+    await_node(pico)
+    said = pico.console.read()
+    assert b"safe mode: power: this board has no Wi-Fi" in said
+    pico.run_ms(CALM_MS)
+    assert pico.boots[-1] != "watchdog" and RESTARTED not in pico.console.read()

@@ -196,13 +196,15 @@ def test_too_many_contexts_are_refused_with_a_clear_line():
         assert "at most 1014 bytes" in str(raises(ValueError, life.write_state))
         settings = Settings()
         settings.update({"gateway": GATEWAY, "app": "door"})
-        why = startup.sleep_blocked_by(settings, {})
+        why = startup.sleep_blocked_by(settings, {}, Board)
         assert why == FILE + ": a node on a battery has room for 6 contexts, not 7"
         with open(FILE, "w") as file:
             file.write(json.dumps([context(i) for i in range(battery.CONTEXTS)]))
-        assert startup.sleep_blocked_by(settings, {}) == ""
+        assert startup.sleep_blocked_by(settings, {}, Board) == ""
         with open(FILE, "w") as file:
             file.write("{broken")
-        assert startup.sleep_blocked_by(settings, {}) == "", "the node says so when it reads them"
+        assert startup.sleep_blocked_by(settings, {}, Board) == "", (
+            "the node says so when it reads them"
+        )
     finally:
         stage.end()

@@ -29,7 +29,7 @@ class World:
             body = board.Body()
             oximeter = wearable.setup(self.node, board, Settings()).oximeter
         self.ask = Asker(self.node)
-        self.controls = Commands(self.node, apps, body, oximeter, self.heard.append)
+        self.controls = Commands(board, self.node.after, apps, body, oximeter, self.heard.append)
 
     def type(self, *lines):
         """What is heard of these lines."""

@@ -333,6 +333,35 @@ def test_unchanged_config_is_accepted_without_flash_access():
     assert len(saved) == count
 
 
+@cases(
+    (b'{"power":"battery"}', "both"),
+    (b'{"power":"battery","app":"door"}', "gateway"),
+    (b'{"power":"battery","app":"door","gateway":"coap://gateway.local"}', "numeric"),
+)
+def test_config_with_which_the_node_could_not_sleep_is_refused(payload, named):
+    ask = asker()
+    before = ask.get("config").payload
+    answer = ask.put("config", payload, JSON)
+    assert answer.code == "4.00" and named in answer.payload.decode()
+    assert ask.get("config").payload == before
+    whole = b'{"power":"battery","app":"door","gateway":"coap://192.0.2.1"}'
+    assert ask.put("config", whole, JSON).code == "2.04"
+    assert ask.put("config", b'{"gateway":""}', JSON).code == "4.00"
+    assert ask.put("config", b'{"gateway":"","power":"mains"}', JSON).code == "2.04"
+
+
+def test_config_of_a_board_without_wifi_is_never_battery():
+    board.LINK = "slipmux"
+    try:
+        ask = asker()
+        payload = b'{"power":"battery","app":"door","gateway":"coap://192.0.2.1"}'
+        answer = ask.put("config", payload, JSON)
+        assert answer.code == "4.00" and "no Wi-Fi" in answer.payload.decode()
+        assert ask.put("config", b'{"app":"door"}', JSON).code == "2.04"
+    finally:
+        del board.LINK
+
+
 def test_config_renews_the_title_in_the_links():
     ask = asker()
     assert b'title="door"' in ask.get(".well-known/core").payload

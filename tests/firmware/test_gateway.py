@@ -5,6 +5,7 @@ import gateway
 from coap.client import Client
 from coap.link_format import WellKnownCore
 from coap.numbers import ACK, CONTENT, CREATED, GET, POST
+from config_schema import is_numeric
 from support import cases, raises
 from support.engine import Peer, encode
 from support.features import Value, seeded
@@ -34,7 +35,7 @@ def test_gateway_uri_is_split(uri, host, port):
     ("coap://[::1]", False),
 )
 def test_ipv4_literal_is_recognised(uri, is_so):
-    assert gateway.is_numeric(uri) is is_so
+    assert is_numeric(uri) is is_so
 
 
 @cases(

@@ -29,6 +29,29 @@ def test_a_broken_settings_file_does_not_stop_the_node():
     assert "heartbeat_s" in lines[0]
 
 
+class Port:
+    """Stands in for sys, or for the module esp32 without any wake source."""
+
+    def __init__(self, platform):
+        self.platform = platform
+
+
+@cases(("linux", (), True), ("rp2", (), True), ("esp32", (), False), ("esp32", ("gpio",), True))
+def test_a_port_that_cannot_wake_is_found(platform, sources, can):
+    kept = startup.sys, sys.modules.get("esp32")
+    startup.sys = Port(platform)
+    sys.modules["esp32"] = esp32 = Port("")
+    for source in sources:
+        setattr(esp32, "wake_on_" + source, None)
+    try:
+        assert startup.can_wake() is can
+    finally:
+        startup.sys = kept[0]
+        sys.modules.pop("esp32")
+        if kept[1] is not None:
+            sys.modules["esp32"] = kept[1]
+
+
 class Link:
     step_ms = 250
 

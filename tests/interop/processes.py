@@ -153,3 +153,12 @@ def aiocoap_server():
     port = free_port()
     command = [sys.executable, ROOT / "tools" / "bench" / "aiocoap_server.py", HOST, port]
     return running("aiocoap's server", command, port)
+
+
+def node_server():
+    """Run a server with node's coap, whose /long keeps what is put there."""
+    port = free_port()
+    if not (ROOT / "tools" / "js" / "node_modules" / "coap").exists():
+        pytest.fail("node's package coap is missing: run `make setup`")
+    command = [program("node", package="nodejs"), ROOT / "tools" / "js" / "coap_server.cjs", port]
+    return running("node's server", command, port, lambda process: "ready" in process.printed)

@@ -34,6 +34,7 @@ PROGRAMS = {
     "size/__main__.py": (),
     "battery_sim/__main__.py": (),
     "battery_sim/battery_life.py": (),
+    "battery_sim/receiver.py": (),
 }
 # Files that are no programs themselves.
 STARTED_BY = {

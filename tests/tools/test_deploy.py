@@ -12,7 +12,7 @@ from host.device import Board, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 # A board of this computer's processor, with the pins of one of ours.
-PC = Board(name="RPI_PICO_W", port="rp2", mpy_arch="x64")
+PC = Board(name="RPI_PICO_W", port=sys.platform, mpy_arch="x64")
 
 
 @pytest.fixture
@@ -99,9 +99,38 @@ def test_what_an_earlier_version_left_goes(board, few, tmp_path, capfd):
 
 def test_a_board_of_another_kind_is_refused(board, tmp_path, capfd):
     other = device.find_board("ESP32_GENERIC_C3")
-    with pytest.raises(Problem, match="runs x64 code, ESP32_GENERIC_C3 is rv32imc"):
+    with pytest.raises(Problem, match="runs x64 code, ESP32_GENERIC_C3 is a esp32 with rv32imc"):
         deploy.deploy(other, board.device, stage=tmp_path / "stage")
     assert board.files() == {}
+
+
+def test_a_board_of_another_port_is_refused(board, tmp_path, capfd):
+    other = Board(name="RPI_PICO_W", port="rp2", mpy_arch="x64")
+    with pytest.raises(Problem, match=f"is a {sys.platform} that runs x64 code"):
+        deploy.deploy(other, board.device, stage=tmp_path / "stage")
+    assert board.files() == {}
+
+
+def test_an_old_micropython_is_refused(board, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(deploy, "OLDEST", (1, 99))
+    with pytest.raises(Problem, match=r"needed is 1\.99 or newer: `make flash BOARD=RPI_PICO_W`"):
+        deploy.deploy(PC, board.device, stage=tmp_path / "stage")
+    assert board.files() == {}
+
+
+def test_a_version_that_cannot_sleep_is_noted(board, few, tmp_path, capfd):
+    asleep = Board(name=PC.name, port=PC.port, mpy_arch=PC.mpy_arch, battery_since=[1, 99])
+    deploy.deploy(asleep, board.device, stage=tmp_path / "stage")
+    assert "`make flash` 1.99 or newer" in capfd.readouterr().out
+    deploy.deploy(PC, board.device, stage=tmp_path / "stage")
+    assert "Note:" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("said", ["", "board", "board x y", "hello world", "board 1 rp2 1 x"])
+def test_an_unknown_probe_is_one_line(said, monkeypatch):
+    monkeypatch.setattr(deploy, "run", lambda *words, **options: said)
+    with pytest.raises(Problem, match="no MicroPython that Mote knows"):
+        deploy.check_board(PC, "auto", dry_run=False)
 
 
 def test_a_silent_device_is_one_line(tmp_path, capfd):
@@ -116,7 +145,7 @@ def test_no_mpremote_names_the_fix(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(device, "PROGRAMS", tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Problem, match="make setup"):
-        deploy.check_arch(PC, "auto", dry_run=False)
+        deploy.check_board(PC, "auto", dry_run=False)
 
 
 @pytest.mark.parametrize("name", ["ESP32_GENERIC_C3", "RPI_PICO_W"])

@@ -51,8 +51,29 @@ def test_answers():
         long = await wait_for(client.get(address, "long"))
         assert long.payload == text(3000)
         missing = await wait_for(client.get(address, "nothing"))
-        assert str(missing) == "4.04" and missing.payload == b""
+        assert str(missing) == "4.04" and missing.payload == b"no such resource"
         assert not client.active_count
+
+    asyncio.run(between(work))
+
+
+def test_a_payload_that_does_not_fit_ends_the_wait():
+    def full(response):
+        raise MemoryError
+
+    async def work(client, address):
+        response = type(client.response_handler.response)
+        kept, response.payload_bytes = response.payload_bytes, full
+        try:
+            for path in ("v", "long"):
+                try:
+                    await wait_for(client.get(address, path))
+                    raise AssertionError("no error")
+                except MemoryError:
+                    pass
+                assert not client.active_count
+        finally:
+            response.payload_bytes = kept
 
     asyncio.run(between(work))
 

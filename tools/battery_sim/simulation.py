@@ -15,7 +15,6 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
 The working directory is the board's flash. Prints "RESULT " and the counts as a JSON object.
 """
 
-import gc
 import json
 import sys
 
@@ -24,6 +23,7 @@ for name in ("tests", "simulator", "firmware", "board"):
     sys.path.insert(0, OPTIONS[name])
 
 import machine  # noqa: E402
+from boot_programs import run_programs  # noqa: E402
 from clock import Brownout, Clock, DeepSleep, PowerCut, SimulationEnd  # noqa: E402
 from door import Door  # noqa: E402
 from fake_gateway import Gateway  # noqa: E402
@@ -237,25 +237,18 @@ class Simulation:
         clock.phase = "window" if cause != DEEP_SLEEP else "awake"
         modules = self.chip.modules()
         modules.update(self.access_point.modules())
-        for name in list(sys.modules):
-            if name not in _KEPT_MODULES:
-                del sys.modules[name]
-        sys.modules.update(modules)
-        gc.collect()
+        try:
+            run_programs(OPTIONS["firmware"], modules, _KEPT_MODULES, self._prepare)
+        finally:
+            if cause != DEEP_SLEEP:
+                python_ms = clock.now_ms - since_ms - self._boot_ms
+                self._fast_boots = self._fast_boots + 1 if python_ms < FAST_MS else 0
+
+    def _prepare(self):
         if self.wearer is not None:
             from apps.batch import Batch
 
             self.wearer.record_rows(Batch)
-        try:
-            for program in ("boot.py", "main.py"):
-                with open(OPTIONS["firmware"] + "/" + program) as file:
-                    exec(file.read(), {"__name__": "__main__"})
-        finally:
-            for name in modules:
-                sys.modules.pop(name, None)
-            if cause != DEEP_SLEEP:
-                python_ms = clock.now_ms - since_ms - self._boot_ms
-                self._fast_boots = self._fast_boots + 1 if python_ms < FAST_MS else 0
 
 
 def main():

@@ -22,13 +22,16 @@ from host.device import (
     shown,
 )
 from setup.console import Arguments
+from setup.interpreter import OLDEST
 
 STAGE = ROOT / "build" / "deploy"
 AS_SOURCE = ("boot.py", "main.py")  # a board starts only these names
 # sys.implementation._mpy on the board: bits 10 to 13 are the processor, in this order.
 ARCHS = ("none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 ARCHS += ("xtensa", "xtensawin", "rv32imc", "rv64imc")
-PRINT_ARCH = 'import sys; print(getattr(sys.implementation, "_mpy", 0) >> 10 & 15)'
+PROBE = """import sys
+i = sys.implementation
+print("board", getattr(i, "_mpy", 0) >> 10 & 15, sys.platform, i[1][0], i[1][1])"""
 FOLDERS = ("lib/coap", "lib/power", "lib/sensors", "apps")  # every file in these is Mote's
 PRUNE = """import os
 
@@ -80,7 +83,7 @@ def work(argv):
 
 def deploy(board, dev, dry_run=False, stage=STAGE):
     """Stage the files and copy them. Raise Problem if the board is another one or silent."""
-    check_arch(board, dev, dry_run)
+    version = check_board(board, dev, dry_run)
     folder = stage / board.name
     prune = stage / f"{board.name}-prune.py"
     files = lay_out(board, folder, build=not dry_run)
@@ -89,6 +92,11 @@ def deploy(board, dev, dry_run=False, stage=STAGE):
     entries = sorted({folder / PurePosixPath(path).parts[0] for path in files})
     copy = ["fs", "cp", "-r", *map(shown, entries), ":"]
     run([*mpremote(dev), "run", shown(prune), "+", *copy, "+", "reset"], dry_run)
+    if version and version < board.battery_since:
+        print(
+            f"Note: MicroPython {dotted(version)} does not wake a {board.name} by its contact; "
+            f"for a node on a battery `make flash` {dotted(board.battery_since)} or newer"
+        )
 
 
 def lay_out(board, folder, build=True):
@@ -114,20 +122,39 @@ def on_board(path):
     return f"lib/{target}" if (ROOT / "lib" / path).exists() else target
 
 
-def check_arch(board, dev, dry_run):
-    """Raise Problem if no MicroPython responds, or if its processor is not the board's."""
+def check_board(board, dev, dry_run):
+    """Return the version of the board's MicroPython, such as (1, 27); None for a dry run.
+
+    Raise Problem if no MicroPython responds, or if Mote's files for this board cannot run on it.
+    """
     try:
-        output = run([*mpremote(dev), "exec", PRINT_ARCH], dry_run, capture=True).strip()
+        output = run([*mpremote(dev), "exec", PROBE], dry_run, capture=True).strip()
     except Problem as problem:
         raise Problem(
             f"{problem}: {NO_BOARD}, and if it has no MicroPython yet `make flash` first"
         ) from None
     if dry_run:
-        return
-    last = output.split()[-1] if output else ""
-    arch = ARCHS[int(last)] if last.isdigit() and int(last) < len(ARCHS) else "unknown"
-    if arch != board.mpy_arch:
+        return None
+    words = output.splitlines()[-1].split() if output else []
+    numbers = [word for word in words[1:] if word.isdigit()]
+    if len(words) != 5 or words[0] != "board" or len(numbers) != 3:
+        raise Problem(f"DEV={dev} is no MicroPython that Mote knows; it says: {' '.join(words)}")
+    arch = ARCHS[int(words[1])] if int(words[1]) < len(ARCHS) else "unknown"
+    port, version = words[2], (int(words[3]), int(words[4]))
+    if arch != board.mpy_arch or port != board.port:
         raise Problem(
-            f"The board on DEV={dev} runs {arch} code, {board.name} is {board.mpy_arch}: "
-            "name the right one with BOARD="
+            f"The board on DEV={dev} is a {port} that runs {arch} code, {board.name} is a "
+            f"{board.port} with {board.mpy_arch}: name the right one with BOARD="
         )
+    if version < OLDEST:
+        raise Problem(
+            f"The board on DEV={dev} has MicroPython {dotted(version)}, needed is "
+            f"{dotted(OLDEST)} or newer: `make flash BOARD={board.name}` with an image from "
+            f"{board.download}"
+        )
+    return version
+
+
+def dotted(version):
+    """Return a version as text."""
+    return ".".join(map(str, version))

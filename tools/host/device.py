@@ -28,6 +28,7 @@ class Board:
             image, the offset of MicroPython's image in flash.
         uf2_drive, uf2_family: rp2: the label of the boot loader's drive, the number of the chip
             in a UF2 file.
+        battery_since: the MicroPython version from which a node on a battery works on it.
         from_debian: True if its firmware can be built from sources that Debian has.
     """
 
@@ -39,7 +40,12 @@ class Board:
     flash_offset: str = ""
     uf2_drive: str = ""
     uf2_family: str = ""
+    battery_since: tuple = (1, 25)
     from_debian: bool = False
+
+    def __post_init__(self):
+        """Make a tuple of the version, which JSON holds as a list."""
+        object.__setattr__(self, "battery_since", tuple(self.battery_since))
 
     @property
     def folder(self):

@@ -2,6 +2,7 @@
 
     python3 tools/simulator --app both --port 5683
     python3 tools/simulator --board pico
+    python3 tools/simulator --power battery --app door --speed 60
 
 Prints `ready coap://HOST:PORT` when the node listens. Lines on stdin change its sensors; SIGINT
 and SIGTERM end it with exit code 0. Needs `make setup` once, and no package of its own.
@@ -36,9 +37,13 @@ def main(argv):
         command, environ, title = node_command.emulated_pico(options)
         if play:
             print("The emulated Pico starts: some seconds", flush=True)
+    elif options.power == "battery":
+        command, environ, title = node_command.on_battery(options)
     else:
         command, environ, title = node_command.simulated(options)
-    console = Console(options.app, options.host, options.port, title, by_itself)
+    console = Console(
+        options.app, options.host, options.port, title, by_itself, speed=options.speed
+    )
     if options.board:
         console.notes = lambda: node_command.pico_notes(options, process.device)
     return process.run(

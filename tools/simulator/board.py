@@ -32,6 +32,11 @@ def set_door(is_open):
     machine.wire(REED_PIN).drive(1 if is_open else 0)
 
 
+def is_door_open():
+    """Return True if the reed contact is open."""
+    return machine.wire(REED_PIN).level == 1
+
+
 def set_lid(is_open):
     """Open or close the tamper contact."""
     machine.wire(TAMPER_PIN).drive(1 if is_open else 0)

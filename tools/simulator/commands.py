@@ -4,9 +4,6 @@ Each prints one line: what was done, or `error: ` and the known commands. A comm
 contact is confirmed once the node has had time to notice; the commands after it wait.
 """
 
-import board
-import machine
-
 _SETTLE_MS = 40  # more than the debounce time of a contact
 _MEASURE_MS = 20_000  # after which the oximeter has seen only new beats
 _STEP_MS = 200
@@ -20,11 +17,14 @@ _EXAMPLES = {
 class Commands:
     """Commands for the applications in `apps`, "door" and "wearable"; `say(line)` prints.
 
-    For a wearable, `body` is a board.Body and `oximeter` the application's.
+    world: has set_door(is_open), is_door_open(), set_lid(is_open) and set_battery(mv); after(ms,
+    function): calls function(now_ms) later; for a wearable, body: a board.Body, and oximeter: the
+    application's, None for a node that measures when it wakes.
     """
 
-    def __init__(self, node, apps, body=None, oximeter=None, say=print):
-        self._node = node
+    def __init__(self, world, after, apps, body=None, oximeter=None, say=print):
+        self._world = world
+        self._after = after
         self._say = say
         self._body = body
         self._oximeter = oximeter
@@ -66,7 +66,7 @@ class Commands:
             self._say("error: {}; the commands are {}".format(error, self._known))
             return
         if self._settling:
-            self._node.after(_SETTLE_MS, lambda _now_ms: self._settled(done))
+            self._after(_SETTLE_MS, lambda _now_ms: self._settled(done))
         else:
             self._say(done)
 
@@ -78,27 +78,26 @@ class Commands:
 
     def _toggle(self, _argument):
         """Open or close the door."""
-        is_open = machine.wire(board.REED_PIN).level
-        return self._door("close" if is_open else "open")
+        return self._door("close" if self._world.is_door_open() else "open")
 
     def _door(self, argument):
         """Set the door's contact."""
         is_open = _choice("door", argument, "close", "open")
-        board.set_door(is_open)
+        self._world.set_door(is_open)
         self._settling = True
         return "door open" if is_open else "door closed"
 
     def _tamper(self, argument):
         """Set the lid's contact."""
         is_open = _choice("tamper", argument, "off", "on")
-        board.set_lid(is_open)
+        self._world.set_lid(is_open)
         self._settling = True
         return "tamper on" if is_open else "tamper off"
 
     def _battery(self, argument):
         """Set the battery's voltage."""
         mv = _number("battery", argument, 0, 6000)
-        board.set_battery(mv)
+        self._world.set_battery(mv)
         return "battery {} mV".format(mv)
 
     def _hr(self, argument):
@@ -132,7 +131,7 @@ class Commands:
 
     def _measure(self):
         """Let the oximeter measure for a while that passes for it and its chip alone."""
-        span_ms = 0
+        span_ms = 0 if self._oximeter else _MEASURE_MS
         while span_ms < _MEASURE_MS:
             self._body.light.advance(_STEP_MS)
             self._oximeter.sample()

@@ -114,7 +114,7 @@ def build(options):
 
         body = board.Body(options["seed"])
         oximeter = wearable.setup(node, board, settings).oximeter
-    return node, Commands(node, apps, body, oximeter).line
+    return node, Commands(board, node.after, apps, body, oximeter).line
 
 
 def keys_of(path):

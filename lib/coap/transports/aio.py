@@ -115,25 +115,33 @@ class ClientResult:
 async def wait_for(call):
     """Wait for the response to a client request that was just made, whole if it comes in blocks.
 
-    Cancelling the task cancels the request.
+    Cancelling the task cancels the request. Raises MemoryError for a payload that does not fit.
     """
     done = asyncio.Event()
     pieces = []
-    found = []
+    found = [None]
+    client = call.client
 
     def take(response):
-        if not response.offset:
-            pieces.clear()  # the state changed: the transfer restarts
-        pieces.append(response.payload_bytes())
-        if response.last:
-            found.append(ClientResult(response, b"".join(pieces)))
+        try:
+            if not response.offset:
+                pieces.clear()  # the state changed: the transfer restarts
+            pieces.append(response.payload_bytes())
+            if response.last:
+                found[0] = ClientResult(response, b"".join(pieces))
+        except MemoryError as error:
+            found[0] = error
+            if not response.last:
+                client.cancel(call)
+        if found[0] is not None:
             done.set()
 
-    client = call.client
     call.deliver_to(take)
     try:
         await done.wait()
     finally:
-        if not found:
+        if found[0] is None:
             client.cancel(call)
+    if isinstance(found[0], MemoryError):
+        raise found[0]
     return found[0]

@@ -40,9 +40,7 @@ def make_node(rate=0, group=False, more=()):
     if rate:
         from coap.rate_limit import RateLimit
 
-        features.insert(
-            0, RateLimit(rate, 2 * rate)
-        )  # before all others: it may narrow what they do
+        features.append(RateLimit(rate, 2 * rate))
     if group:
         from coap.multicast import Multicast
 

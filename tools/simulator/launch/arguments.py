@@ -19,6 +19,9 @@ SMALLEST_HEAP = 16 << 10
 APPS = ("door", "wearable", "both", "plugtest")
 # Options that an emulated Pico's board or settings decide
 NOT_ON_BOARDS = ("heap", "rate", "group", "rd", "oscore")
+# Options that a node on a battery does not have
+NOT_ON_BATTERY = ("board", "heap", "rate", "seed", "group", "rd", "oscore")
+FASTEST = 1000  # a node on a battery still has to keep up with its own sensors
 
 
 def port_number(text):
@@ -56,6 +59,13 @@ def group_address(text):
     raise argparse.ArgumentTypeError(f"'{text}' is not a multicast address (224.0.1.187)")
 
 
+def speed(text):
+    """Return how much faster time passes while a node sleeps."""
+    if not text.isdecimal() or not 1 <= int(text) <= FASTEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 to {FASTEST}")
+    return int(text)
+
+
 def directory(text):
     """Return the URI of a resource directory given as coap://HOST or coap://HOST:PORT."""
     uri = urlsplit(text)
@@ -73,6 +83,8 @@ def parse(argv):
     add = parser.add_argument
     add("--app", choices=APPS, help="both; with --board pico: what its settings say")
     add("--board", choices=("", "pico"), default="", help="pico: real firmware on an emulated one")
+    add("--power", choices=("mains", "battery"), default="mains", help="battery: it sleeps")
+    add("--speed", type=speed, help="with --power battery: how fast sleep passes (60)")
     add("--flash", help="file that keeps the emulated Pico's flash memory (build/pico.flash)")
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=port_number, default=5683, help="UDP port, 0 for a free one (5683)")
@@ -86,10 +98,14 @@ def parse(argv):
     add("--oscore", help="keys that `make keys` wrote; writes need OSCORE then")
     add("--play", action="store_true", help="show the resources and how to play, as on a terminal")
     options = parser.parse_args(argv)
+    if options.power == "battery":
+        check_battery(parser, options)
+    elif options.speed:
+        parser.error("--speed: only with --power battery, the node that sleeps")
     if options.board:
         check_board(parser, options)
     else:
-        options.app = options.app or "both"
+        options.app = options.app or ("door" if options.power == "battery" else "both")
         if options.flash:
             parser.error("--flash: only with --board pico")
     if options.heap and options.interpreter == "cpython":
@@ -126,6 +142,20 @@ def lock_keys(parser, file):
             "used again; `make keys NODE=name ROTATE=1` makes new ones"
         )
     return str(file)
+
+
+def check_battery(parser, options):
+    """End the program for options that a node on a battery does not have."""
+    if options.app not in (None, "door", "wearable"):
+        parser.error("--app: a node on a battery is a door or a wearable")
+    if options.interpreter != "micropython":
+        parser.error("--interpreter: a node on a battery runs MicroPython")
+    for name in NOT_ON_BATTERY:
+        if getattr(options, name):
+            parser.error(f"--{name}: not with --power battery")
+    if not has_ipv4(options.host):
+        parser.error("--host: an IPv4 address with --power battery, such as 127.0.0.1")
+    options.speed = options.speed or 60
 
 
 def check_board(parser, options):

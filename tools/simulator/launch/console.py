@@ -29,9 +29,10 @@ class Console:
         app: the application's name; None to derive it from the resources.
         by_itself: True if the door opens and closes without a person.
         notes: a function that returns further lines.
+        speed: of the time while the node sleeps; None for a node that is always awake.
     """
 
-    def __init__(self, app, host, port, title, by_itself, notes=list):
+    def __init__(self, app, host, port, title, by_itself, notes=list, speed=None):
         self.app = app
         # A node that listens on all addresses of this computer gets its requests at one.
         self.host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -39,10 +40,24 @@ class Console:
         self.title = title.strip()
         self.by_itself = by_itself
         self.notes = notes
+        self.speed = speed
 
     def show(self):
         """Print the text."""
-        print(self.text(), flush=True)
+        print(self.sleeping_text() if self.speed else self.text(), flush=True)
+
+    def sleeping_text(self):
+        """Return the text for a node on a battery, which cannot be asked while it sleeps."""
+        return "\n".join(
+            [
+                f"\nA simulated {NODES[self.app]} on a battery, on {self.title}. It sleeps,",
+                "and reports to a receiver that runs here too: at each event, and at least once",
+                f"an hour. Sleep passes {self.speed} times faster than the clock (SPEED=).\n",
+                *self.commands(),
+                "Ctrl-C ends it.",
+                "",
+            ]
+        )
 
     def text(self):
         """Return the text; GET the node's resources and their values for it."""

@@ -23,6 +23,7 @@ FROZEN_START = "import gc, sys; gc.threshold(1000); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
 FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
 FEWER_BELOW = 96 << 10
+RECEIVER = ROOT / "tools" / "battery_sim" / "receiver.py"
 PICO = "PICO_EMU"
 PICO_FLASH = ROOT / "build" / "pico.flash"
 PICO_RUN = ROOT / "tools" / "emulator" / "run.py"
@@ -92,6 +93,19 @@ def node_arguments(options):
 def joined(*paths):
     """Return a search path of these folders."""
     return os.pathsep.join(str(path) for path in paths)
+
+
+def on_battery(options):
+    """Return (argv, environment, title) of a node on a battery and the receiver of its reports.
+
+    Raises:
+        Problem: there is no usable interpreter.
+    """
+    found, _ = interpreter.find()
+    argv = [str(ROOT / ".venv" / "bin" / "python"), str(RECEIVER), "--app", options.app]
+    argv += ["--speed", str(options.speed), "--host", options.host, "--port", str(options.port)]
+    title = "MicroPython " + ".".join(str(number) for number in found.version)
+    return argv, {**os.environ, "PYTHONUNBUFFERED": "1"}, title
 
 
 def emulated_pico(options):
