@@ -86,11 +86,8 @@ class ResponseBuilder:
     that have not shown that they receive at their addresses share a budget: amplification_bytes
     within 10 s, of what goes beyond both 3 times the request and 136 bytes. Over it they get short
     blocks; a body that does not go in blocks waits behind an Echo. None: no budget. Peers under
-    OSCORE and a serial line are not counted.
+    OSCORE and the serial line of Access are not counted.
     """
-
-    line = None  # the serial line as a peer: set by Slipmux
-    challenge = None  # set by Echo
 
     def __init__(self, node, amplification_bytes):
         self.node = node
@@ -106,6 +103,7 @@ class ResponseBuilder:
         self.buffer = self.tx  # where a payload is collected, from fields[FIELD_BUFFER_START] on
         self.fields[FIELD_BUDGET] = ABSENT if amplification_bytes is None else amplification_bytes
         self.fields[FIELD_SHORT] = min(_SAFE_PAYLOAD, self.index[MAX_PAYLOAD])
+        self.challenge = None  # set by Echo
         self.blockwise = None  # set by Blockwise, which has buffers for longer payloads
         self.reset()
 
@@ -140,7 +138,9 @@ class ResponseBuilder:
 
     def take(self, peer, n):  # hot
         """Take n bytes from the budget if the peer is not verified; return False if it is used."""
-        if peer is self.line or self.node.messaging.is_verified(peer):
+        if self.node.messaging.is_verified(peer):
+            return True
+        if self.node.access is not None and peer is self.node.access.line:
             return True
         return take_from_budget(self.fields, n, self.node.view.now_ms) == 1
 

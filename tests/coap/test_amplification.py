@@ -3,6 +3,7 @@ sum, what it counts, and what stands in the place of a long response.
 """
 
 from coap import Resource
+from coap.access import OPEN, Access
 from coap.blockwise import Blockwise
 from coap.codec import FIELD_USED
 from coap.counters import COUNT_SHORTENED
@@ -424,8 +425,8 @@ def test_whoever_acknowledges_is_verified():
 
 
 def test_a_serial_line_gets_all():
-    node = serving()
-    node.builder.line = "line"
+    node = serving(Access(OPEN), Blockwise())
+    node.access.line = "line"
     assert plain(node, peer="line").payload == text(LONG)
 
 

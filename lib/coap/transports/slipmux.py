@@ -52,7 +52,6 @@ class Slipmux:
 
     def __init__(self, node, reads, writes=None, waits=True, shared=False, text=None):
         self.node = node
-        node.builder.line = self
         self.reads = reads
         self.writes = writes or reads
         self.waits = waits

@@ -46,7 +46,14 @@ def make_node(rate=0, group=False, more=()):
 
         features.append(Multicast())
     return Node(
-        *features, *more, dedup_entries=64, peers=64, exchanges=8, separate_responses=8, timers=12
+        *features,
+        *more,
+        dedup_entries=64,
+        peers=64,
+        exchanges=8,
+        separate_responses=8,
+        timers=12,
+        amplification_bytes=None,  # its large resources are its purpose
     )
 
 
