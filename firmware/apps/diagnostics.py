@@ -12,19 +12,20 @@ from coap import Resource
 from coap.access import VERIFIED
 from coap.codec import DATAGRAM_COUNT
 from coap.counters import COUNTER_NAMES
-from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
+from coap.numbers import CLOCK_MASK, SENML_CBOR, SENML_JSON, TEXT
 
 _LINES = const(8)
 _LINE_MAX = const(80)  # bytes
 _ERROR_MAX = const(80)  # characters
-_NEVER = const(-1)
+_SAMPLE_MS = const(1000)
 
 
 class Diag(Resource):
     """/diag: the node's counters, uptime and memory, resets and the last error.
 
     As text each has a line, `name: value`, in SenML a record. Values that change with each request
-    are sampled for the first block, so that the blocks of one response are consistent.
+    are sampled at a first block, once a second at most, so that the blocks of a response are
+    consistent while others ask as well.
 
     reset_cause, resets: see resets.count(); base_name: of the SenML pack.
     """
@@ -42,14 +43,19 @@ class Diag(Resource):
         self._reset_cause = reset_cause
         self._resets = resets
         self._base_name = base_name
-        self._sample = (_NEVER, None, 0, 0)  # uptime in s, free heap, datagrams in and out
+        self._sampled_ms = 0
+        self._sample = None  # uptime in s, free heap, datagrams in and out
+        self._counters = None
 
     def get(self, request, response):
         """Respond with all values."""
-        if not response.offset or self._sample[0] == _NEVER:
+        age_ms = (request.now_ms - self._sampled_ms) & CLOCK_MASK
+        if self._sample is None or (not response.offset and age_ms >= _SAMPLE_MS):
+            self._sampled_ms = request.now_ms
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
             datagrams = self.node.view.index[DATAGRAM_COUNT], self.node.sent
             self._sample = (self._uptime.tick(request.now_ms), heap_free) + datagrams
+            self._counters = self.node.counters[:]
         values = self._values()
         if response.content_format == TEXT:
             for name, unit, value in values:
@@ -71,7 +77,7 @@ class Diag(Resource):
         if heap_free is not None:
             values.append(("heap_free", "B", heap_free))
         for i, name in enumerate(COUNTER_NAMES):
-            values.append((name, "", self.node.counters[i]))
+            values.append((name, "", self._counters[i]))
         silent = [resource.path for resource in self._sensors() if resource.silent]
         values.append(("sensor_faults", "", sum([each.faults for each in self._sensors()])))
         values.append(("sensors_silent", "", " ".join(silent)))
