@@ -10,9 +10,10 @@ values but `gateway` are strings in hexadecimal:
     id_context    ID Context, at most 32 bytes, optional
     gateway       true, the default: the first such context protects requests to the gateway
 
-`make keys` writes the file and `make provision` puts it on a board. The file oscore.json.numbers
-keeps the sender sequence numbers (see coap.oscore.sequence_numbers): without it the keys must not
-be used again.
+The file oscore.json.numbers keeps the sender sequence numbers (see coap.oscore.sequence_numbers).
+`make keys` writes both files and `make provision` puts them on a board; `tools/keys numbers`
+writes the second one for keys made by hand. Keys whose numbers are not there may have been used:
+the node then neither accepts nor sends anything under them, and /diag and the console say so.
 """
 
 import json
@@ -24,6 +25,7 @@ from config import replace_file
 FILE = "oscore.json"
 NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
 STEP = 256  # sender sequence numbers per write to flash
+_NEW_KEYS = "`make keys ROTATE=1` and `make provision`"
 _ENOENT = 2
 _HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
 _NEEDED = ("secret", "sender_id", "recipient_id")
@@ -36,16 +38,17 @@ class Numbers:
 
     def __init__(self, path):
         self._path = path
+        self.complete = True  # else some keys have no numbers: it counts as broken
 
     def load(self):
-        """Return the content; None if there is no file. Raises OSError."""
+        """Return the content; b"", as of a broken file, if there is none. Raises OSError."""
         try:
             with open(self._path, "rb") as file:
-                return file.read()
+                return file.read() if self.complete else b""
         except OSError as error:
             if error.errno != _ENOENT:
                 raise
-            return None
+            return b""
 
     def save(self, content):
         """Replace the file. Raises OSError."""
@@ -69,6 +72,22 @@ def features(path=FILE, say=print, default=READ_ONLY):
         say("OSCORE: no {}: requests that change anything are refused".format(path))
         return [access]
     from coap.oscore import Oscore
+    from coap.oscore.sequence_numbers import limit_of
+
+    numbers = Numbers(path + NUMBERS)
+    stored = numbers.load()
+    contexts = make_contexts(entries)
+    for context in contexts:
+        if limit_of(stored, context) is None:
+            numbers.complete = False
+    oscore = Oscore(contexts, numbers, None, STEP)
+    if oscore.sequence_store.broken:
+        say("OSCORE: {}{}: {}, {}".format(path, NUMBERS, oscore.status, _NEW_KEYS))
+    return [access, oscore]
+
+
+def make_contexts(entries):
+    """Return the security contexts for what load() returned."""
     from coap.oscore.context import Context
 
     contexts = []
@@ -76,16 +95,16 @@ def features(path=FILE, say=print, default=READ_ONLY):
         ids = entry["sender_id"], entry["recipient_id"]
         contexts.append(Context(entry["secret"], *ids, entry["salt"], entry["id_context"]))
         contexts[-1].gateway = entry["gateway"]
-    oscore = Oscore(contexts, Numbers(path + NUMBERS), None, STEP)
-    if oscore.sequence_store.broken:
-        say("OSCORE: {}{}: {}".format(path, NUMBERS, oscore.status))
-    return [access, oscore]
+    return contexts
 
 
 def protect(node, peer):
-    """Protect requests to `peer`, the gateway, with the first context for it, if there is one."""
+    """Protect requests to `peer`, the gateway, with the first context for it, if there is one.
+
+    With lost sequence numbers these requests fail: they are not sent without protection.
+    """
     if node.oscore is not None:
-        for context in node.oscore.contexts:
+        for context in node.oscore.sequence_store.contexts:
             if context.gateway:
                 node.oscore.bind(peer, context)
                 return

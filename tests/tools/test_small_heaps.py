@@ -3,7 +3,6 @@ send.
 """
 
 import contextlib
-import json
 import random
 import socket
 import time
@@ -14,6 +13,7 @@ from running import simulated
 from setup import interpreter
 from setup.console import ROOT
 from support.engine import encode, uint
+from support.key_file import write_keys
 
 GET, POST, PUT = 1, 2, 3
 PATH, QUERY, ACCEPT, BLOCK2, BLOCK1, OSCORE, OBSERVE = 11, 15, 17, 23, 27, 9, 6
@@ -35,8 +35,7 @@ out_of_memory = pytest.mark.xfail(strict=True, reason="out of memory", raises=Ou
 @pytest.fixture
 def keys(tmp_path):
     file = tmp_path / "oscore.json"
-    file.write_text(json.dumps(KEYS))
-    file.chmod(0o600)
+    write_keys(str(file), KEYS)
     return str(file)
 
 

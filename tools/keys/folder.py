@@ -15,7 +15,7 @@ from host.device import ROOT, Problem, shown
 
 FOLDER = ROOT / "keys"
 NODE_FILE = "oscore.json"
-NUMBERS = NODE_FILE + ".numbers"  # sender sequence numbers of a simulated node
+NUMBERS = NODE_FILE + ".numbers"  # sender sequence numbers, the first ones or a simulated node's
 PROVISIONED = "provisioned"  # the ids of keys that have been on a board, one a line
 CLIENT = "client.json"
 SERVER = "server.json"

@@ -5,10 +5,11 @@ Two stores, each with load() -> bytes or None, and save(bytes), which replaces t
 atomically:
 
     flash     keeps for each context a limit that its numbers have not reached; it is written once
-              per `step` numbers. After a loss of power, numbers continue at the limit and the
-              replay window is unknown: the first request is challenged with an Echo. Contexts that
-              are no longer configured stay in flash, since they may come back. Of more than 16 of
-              them only the highest limit is kept, and unknown contexts then start there.
+              per `step` numbers. first_numbers() is its content for new keys. After a loss of
+              power, numbers continue at the limit and the replay window is unknown: the first
+              request is challenged with an Echo. Contexts that are no longer configured stay in
+              flash, since they may come back. Of more than 16 of them only the highest limit is
+              kept, and unknown contexts then start there.
     retained  memory that survives deep sleep: exact numbers and windows, written by retain() just
               before. It may be used once: it is erased before any number could be used.
 
@@ -21,6 +22,9 @@ one, set `is_latest` to False, and the snapshot is ignored.
 from hashlib import sha256
 
 from coap.oscore.context import FINGERPRINT_BYTES, MAX_SEQUENCE_NUMBER, WINDOW_WORDS
+
+LOST = "sequence numbers lost: make new keys"
+NEVER_USED = b"\xff\xff\xff\xff"  # limit of a context that no node has started with
 
 _FLASH = b"F1"
 _RETAINED = b"R1"
@@ -127,6 +131,9 @@ class SequenceStore:
         limits = {} if stored is None else _parse(stored, _FLASH, _NUMBER_BYTES)
         if limits is None:
             self.broken = True
+            self.error = LOST
+            for context in self.contexts:
+                context.sequence_limit = 0  # nothing is sent under it
             return
         states = None
         if self.retained is not None:
@@ -136,11 +143,14 @@ class SequenceStore:
         unknown = limits.get(_UNKNOWN)
         for context in self.contexts:
             context.sequence_store = self
-            new = new or context.fingerprint not in limits
-            limit = limits.pop(context.fingerprint, unknown)
+            limit = limits.pop(context.fingerprint, NEVER_USED if unknown is None else unknown)
+            if limit == NEVER_USED:
+                new = True
+                limit = None
             _resume(context, limit, (states or {}).get(context.fingerprint))
         if len(limits) > _MAX_UNCONFIGURED:
-            limits = {_UNKNOWN: max(limits.values())}
+            used = [limit for limit in limits.values() if limit != NEVER_USED]
+            limits = {_UNKNOWN: max(used)} if used else {}
         for fingerprint in limits:
             self.unconfigured += fingerprint + limits[fingerprint]
         if new:
@@ -151,6 +161,23 @@ class SequenceStore:
             one.fingerprint + _encode(one.sequence_limit, _NUMBER_BYTES) for one in self.contexts
         ]
         self.flash.save(_with_digest(_FLASH + b"".join(parts) + self.unconfigured))
+
+
+def first_numbers(contexts, stored=None):
+    """Return what flash holds of contexts that were never used: made together with their keys.
+
+    stored: the content of flash before, whose other contexts stay.
+    """
+    limits = _parse(stored, _FLASH, _NUMBER_BYTES) or {}
+    for context in contexts:
+        limits[context.fingerprint] = NEVER_USED
+    return _with_digest(_FLASH + b"".join([one + limits[one] for one in limits]))
+
+
+def limit_of(stored, context):
+    """Return the limit of a context in the content of flash, as bytes; None if there is none."""
+    limits = _parse(stored, _FLASH, _NUMBER_BYTES) or {}
+    return limits.get(context.fingerprint, limits.get(_UNKNOWN))
 
 
 def _resume(context, limit, state):
