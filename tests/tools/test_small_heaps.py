@@ -3,8 +3,10 @@ send.
 """
 
 import contextlib
+import os
 import random
 import socket
+import subprocess
 import time
 
 import pytest
@@ -12,8 +14,10 @@ from running import simulated
 
 from setup import interpreter
 from setup.console import ROOT
+from simulator.launch import node_command
 from support.engine import encode, uint
 from support.key_file import write_keys
+from support.ports import free_port
 
 GET, POST, PUT = 1, 2, 3
 PATH, QUERY, ACCEPT, BLOCK2, BLOCK1, OSCORE, OBSERVE = 11, 15, 17, 23, 27, 9, 6
@@ -100,3 +104,21 @@ def test_with_keys_a_node_outlives_a_flood(heap, app, keys):
         if "out of memory" in str(error):
             raise OutOfMemory(error) from None
         raise
+
+
+@needs_source
+def test_what_lies_in_the_present_folder_is_no_module(tmp_path, keys):
+    """Such as the folder `keys`, or one of the same name as any frozen module."""
+    for name in ("keys", "coap", "apps", "senml"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    for name in ("board", "config", "credentials", "node_main", "machine", "micropython"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)\n")
+    argv, environ, _ = node_command.on_frozen(96 << 10)
+    environ = {**os.environ, **environ}
+    argv = [*argv, "--app", "door", "--port", str(free_port()), "--oscore", keys]
+    with subprocess.Popen(
+        argv, cwd=tmp_path, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as node:
+        assert node.stdout.readline().startswith("ready coap://")
+        node.stdin.close()
+    assert node.returncode == 0
