@@ -11,6 +11,7 @@ import os
 
 DEFAULT_NAME = "mote"
 _SECRETS = ("ssid", "password", "country")
+_FILE_MAX = 2048  # bytes; no valid file of ours comes near
 
 _DEFAULTS = (  # of literals only, so that it stays in flash
     ("name", "mote"),
@@ -100,14 +101,14 @@ class Settings:
 
 
 def parse(content):
-    """Return the dict of a JSON object in bytes. Raises ValueError.
+    """Return the dict of a JSON object in bytes. Raises ValueError, also for one beyond the heap.
 
     MicroPython 1.25 accepts an object that ends too early, so its end is checked here.
     """
     try:
         text = content.decode().strip()
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, MemoryError, RuntimeError):  # of many brackets: CPython's RecursionError
         raise ValueError("must be JSON")
     if not isinstance(fields, dict) or text[-1] != "}":
         raise ValueError("must be a JSON object")
@@ -154,17 +155,31 @@ def _escaped(text):
 
 
 def _read(path):
-    try:
-        with open(path, "rb") as file:
-            text = file.read()
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
+    text = read_file(path, _FILE_MAX)
+    if text is None:
         return None
     try:
         return parse(text)
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
+
+
+def read_file(path, most):
+    """Return the bytes of a file, None if there is none.
+
+    Raises ValueError that names the file if it has more than `most` bytes or cannot be read: what
+    follows is the same as for a file that is not valid.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(most + 1)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise ValueError("{}: {}".format(path, error))
+        return None
+    if len(text) > most:
+        raise ValueError("{}: has at most {} bytes".format(path, most))
+    return text
 
 
 def replace_file(path, content):

@@ -20,13 +20,13 @@ import json
 from binascii import hexlify, unhexlify
 
 from coap.access import READ_ONLY, Access
-from config import replace_file
+from config import read_file, replace_file
 
 FILE = "oscore.json"
 NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
 STEP = 256  # sender sequence numbers per write to flash
 _NEW_KEYS = "`make keys ROTATE=1` and `make provision`"
-_ENOENT = 2
+_FILE_MAX = 8192  # bytes of the file of keys: some thirty contexts
 _HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
 _NEEDED = ("secret", "sender_id", "recipient_id")
 _KNOWN = ("secret", "salt", "sender_id", "recipient_id", "id_context", "gateway")
@@ -41,13 +41,10 @@ class Numbers:
         self.complete = True  # else some keys have no numbers: it counts as broken
 
     def load(self):
-        """Return the content; b"", as of a broken file, if there is none. Raises OSError."""
+        """Return the content; b"", as of a broken file, if there is none or it can not be read."""
         try:
-            with open(self._path, "rb") as file:
-                return file.read() if self.complete else b""
-        except OSError as error:
-            if error.errno != _ENOENT:
-                raise
+            return self.complete and read_file(self._path, _FILE_MAX) or b""
+        except ValueError:
             return b""
 
     def save(self, content):
@@ -80,7 +77,12 @@ def features(path=FILE, say=print, default=READ_ONLY):
     for context in contexts:
         if limit_of(stored, context) is None:
             numbers.complete = False
-    oscore = Oscore(contexts, numbers, None, STEP)
+    try:
+        oscore = Oscore(contexts, numbers, None, STEP)
+    except OSError as error:  # it can not be noted that they are used from now on
+        say("OSCORE: {}{}: {}".format(path, NUMBERS, error))
+        numbers.complete = False
+        oscore = Oscore(contexts, numbers, None, STEP)
     if oscore.sequence_store.broken:
         say("OSCORE: {}{}: {}, {}".format(path, NUMBERS, oscore.status, _NEW_KEYS))
     return [access, oscore]
@@ -115,17 +117,11 @@ def load(path):
 
     Raises ValueError that names the file and the invalid field, never its value.
     """
-    try:
-        with open(path, "rb") as file:
-            text = file.read().decode().strip()
-    except OSError as error:
-        if error.errno != _ENOENT:
-            raise
+    content = read_file(path, _FILE_MAX)
+    if content is None:
         return []
-    except UnicodeError:
-        raise ValueError("{}: must be JSON".format(path))
     try:
-        return _distinct([check(entry) for entry in _entries(text)])
+        return _distinct([check(entry) for entry in _entries(content)])
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
 
@@ -173,10 +169,11 @@ def _distinct(entries):
     return entries
 
 
-def _entries(text):
+def _entries(content):
     try:
+        text = content.decode().strip()
         entries = json.loads(text)
-    except ValueError:
+    except (ValueError, MemoryError, RuntimeError):  # of many brackets: CPython's RecursionError
         raise ValueError("must be JSON")
     # MicroPython 1.25 accepts a text that ends too early
     if not text.endswith(("}", "]")):

@@ -82,6 +82,8 @@ def test_node_without_keys_refuses_changes():
     ('{"secret": "a1"', "must be JSON"),
     ("[1]", "must be a JSON object"),
     ("7", "must be JSON"),
+    ("[" * 7000, "must be JSON"),
+    ("[" * 30000, "has at most 8192 bytes"),
     (dict(GOOD, extra="1"), "extra: unknown field"),
     (dict(GOOD, secret="a1" * 15), "secret: must have 16"),
     (dict(GOOD, secret="a1" * 33), "secret: must have 16"),
@@ -151,6 +153,26 @@ def test_number_file_is_replaced_atomically():
     assert store.load() == b"one"
     store.save(b"two")
     assert store.load() == b"two"
+    remove()
+
+
+def test_new_keys_on_a_full_flash_are_not_used():
+    """Since a restart would find their numbers unused again."""
+    remove()
+    write_keys(FILE, GOOD)
+
+    def full(path, content):
+        raise OSError(28)
+
+    kept, credentials.replace_file = credentials.replace_file, full
+    try:
+        node = node_of()
+    finally:
+        credentials.replace_file = kept
+    assert "28" in node.said[0] and node.oscore.status.startswith("sequence numbers lost")
+    end = End(b"\x02", b"\x01", hexbytes(GOOD["secret"]), hexbytes(GOOD["salt"]))
+    assert ask(node, end.request(request(PUT, "s"))).code == UNAUTHORIZED
+    assert node_of().oscore.status == "1 contexts"
     remove()
 
 
