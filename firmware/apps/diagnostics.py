@@ -9,6 +9,7 @@ from micropython import const
 
 import senml
 from coap import Resource
+from coap.access import VERIFIED
 from coap.codec import DATAGRAM_COUNT
 from coap.counters import COUNTER_NAMES
 from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
@@ -32,6 +33,7 @@ class Diag(Resource):
     rt = "mote.diag"
     interface = "core.rp"
     multicast = False
+    access = VERIFIED
     safe_mode = ""  # reason for safe mode
 
     def __init__(self, uptime, reset_cause, resets, base_name):
@@ -102,6 +104,7 @@ class Log(Resource):
     rt = "mote.log"
     interface = "core.rp"
     multicast = False
+    access = VERIFIED
 
     def __init__(self, uptime):
         super().__init__()

@@ -1,4 +1,5 @@
-"""Who may use a resource: everybody, everybody for reading, or only peers under OSCORE.
+"""Who may use a resource: everybody, everybody for reading, only peers under OSCORE, or only those
+with a verified address.
 
     node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts))
 
@@ -15,6 +16,8 @@ from coap.extension import Extension
 OPEN = const(0)
 READ_ONLY = const(1)  # GET and FETCH for everybody
 SECURED = const(2)
+# under OSCORE where the node has keys, else who has shown that it receives at its address
+VERIFIED = const(3)
 
 
 _GET = const(1)
@@ -49,6 +52,11 @@ class Access(Extension):
         if view.context or (self.line is not None and view.peer is self.line):
             return True
         access = self.of(resource)
+        if access == VERIFIED and self.node.oscore is None:
+            if self.node.messaging.is_verified(view.peer):
+                return True
+            challenge = self.node.builder.challenge
+            return challenge is not None and not challenge(view)
         return not access or (access == READ_ONLY and not view.index[FLAGS] & UNSAFE)
 
     def shows(self, resource):
@@ -56,7 +64,11 @@ class Access(Extension):
         access = self.of(resource)
         if access == READ_ONLY:
             return resource.handlers[_GET] is not None or resource.handlers[_FETCH] is not None
-        return access == OPEN
+        return access == OPEN or (access == VERIFIED and self.node.oscore is None)
+
+    def is_plain(self, resource):
+        """Return True if requests to the resource need no look at who sends them."""
+        return self.of(resource) != VERIFIED and self.shows(resource)
 
     def listing(self, strangers, write):
         """Return the listing of all resources, for peers under OSCORE; `write` makes it."""

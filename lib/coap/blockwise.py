@@ -23,6 +23,7 @@ from coap.codec import (
     CODE,
     FIELD_BLOCK1,
     FIELD_BLOCK2,
+    FIELD_BUDGET,
     FIELD_BUFFER_START,
     FIELD_CODE,
     FIELD_CONTENT_FORMAT,
@@ -30,11 +31,13 @@ from coap.codec import (
     FIELD_HASH,
     FIELD_LIMIT,
     FIELD_MAX_AGE,
+    FIELD_MOST,
     FIELD_PAYLOAD_LENGTH,
     FIELD_PAYLOAD_START,
     FIELD_SIZE1,
     FIELD_SKIP,
     FIELD_TOTAL,
+    FIELD_USED,
     FLAGS,
     IX_BLOCK1,
     IX_BLOCK2,
@@ -133,6 +136,7 @@ class Blockwise(Extension):
             or view.index[FLAGS] & UNSAFE
             or self.transfers.used
             or node.separate.open_count
+            or builder.fields[FIELD_USED] >= builder.fields[FIELD_BUDGET]
             or block2_window(view.index, builder.fields, self.szx) < 0
         ):
             return node._check(view)
@@ -143,10 +147,11 @@ class Blockwise(Extension):
             builder.reset()
             return out
         builder.start_with_payload(out)
+        builder.fields[FIELD_MOST] = view.index[MAX_PAYLOAD]
         self._cut(view, builder, 1)
         out = builder.finish(view)
         builder.fields[FIELD_SKIP] = 0
-        builder.fields[FIELD_LIMIT] = builder.max_payload
+        builder.fields[FIELD_LIMIT] = view.index[MAX_PAYLOAD]
         return out
 
     def before_handler(self, view, resource):
@@ -172,7 +177,7 @@ class Blockwise(Extension):
             and code != VALID
             and (fields[FIELD_TOTAL] or fields[FIELD_SKIP])
         ):
-            if flags & 1 << IX_BLOCK2 or fields[FIELD_TOTAL] > builder.max_payload:
+            if flags & 1 << IX_BLOCK2 or fields[FIELD_TOTAL] > fields[FIELD_MOST]:
                 self._split(view, builder)
         if builder.buffer is not builder.tx:
             builder.want_whole()  # the buffer is for the next response
@@ -239,7 +244,7 @@ class Blockwise(Extension):
     def _split(self, view, builder):
         """Reduce the payload to the wanted block, caching the response where that is needed."""
         if view.index[FLAGS] & _ONCE and builder.fields[FIELD_TOTAL] > self._size(
-            view, builder.max_payload
+            view, builder.fields[FIELD_MOST]
         ):
             if not self._cache(view, builder):
                 builder.set_code(INTERNAL_SERVER_ERROR)
@@ -248,7 +253,9 @@ class Blockwise(Extension):
 
     def _cut(self, view, builder, whole):
         """Select the block; whole: payload_source is the whole payload, not a collected part."""
-        result = select_block2(view.index, builder.fields, self.szx, builder.max_payload, whole)
+        result = select_block2(
+            view.index, builder.fields, self.szx, builder.fields[FIELD_MOST], whole
+        )
         if result < 0:
             builder.set_code(BAD_REQUEST)
         elif result & BLOCK_WITHOUT_ETAG:

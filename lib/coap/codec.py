@@ -571,7 +571,13 @@ FIELD_HASH = const(12)  # of these bytes; 0 while it is not needed
 FIELD_SKIP = const(13)  # FIELD_LIMIT bytes after the first FIELD_SKIP are kept
 FIELD_LIMIT = const(14)
 FIELD_BUFFER_START = const(15)  # where in its buffer the kept part lies
-FIELDS = const(16)
+FIELD_SHORT = const(16)  # bytes of payload that every peer may get in one message
+FIELD_MOST = const(17)  # that the peer of this response may get
+FIELD_BUDGET = const(18)  # bytes to all unverified peers within a period, ABSENT: any number
+FIELD_USED = const(19)  # of these, since FIELD_PERIOD_MS
+FIELD_PERIOD_MS = const(20)
+FIELDS = const(21)
+_PERIOD_MS = const(10000)
 
 # Results of select_block2()
 BLOCK_MORE = const(1)
@@ -689,6 +695,18 @@ def inherit_fields(fields: ptr32, base: ptr32, index: ptr32, form: int):
     fields[FIELD_PAYLOAD_LENGTH] = 0
     fields[FIELD_TOTAL] = 0
     fields[FIELD_HASH] = 0
+
+
+@micropython.viper
+def take_from_budget(fields: ptr32, n: int, now_ms: int) -> int:
+    """Take n bytes from the budget of unverified peers; return 0 if it is used up, else 1."""
+    if (now_ms - fields[FIELD_PERIOD_MS]) & _MASK >= _PERIOD_MS:
+        fields[FIELD_PERIOD_MS] = now_ms
+        fields[FIELD_USED] = 0
+    if fields[FIELD_USED] >= fields[FIELD_BUDGET]:
+        return 0
+    fields[FIELD_USED] += n
+    return 1
 
 
 @micropython.viper

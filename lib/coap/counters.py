@@ -28,6 +28,7 @@ COUNT_OUT_OF_MEMORY = const(18)  # datagrams without memory in the heap
 COUNT_FRAMES_DROPPED = const(19)  # damaged frames on a serial line
 COUNT_FRAMES_IGNORED = const(20)  # IP frames on a serial line
 COUNT_DECRYPT_FAILED = const(21)  # OSCORE requests: forged, replayed, malformed, no context
+COUNT_SHORTENED = const(22)  # responses that were cut, since their peers are not verified
 COUNTER_NAMES = (
     "malformed",
     "duplicates",
@@ -51,4 +52,5 @@ COUNTER_NAMES = (
     "frames_dropped",
     "frames_ignored",
     "decrypt_failed",
+    "shortened",
 )

@@ -28,7 +28,7 @@ class Echo(Extension):
     def attach(self, node):
         """Let resources with `echo` challenge their clients."""
         self.node = node
-        node.challenge = self.challenge
+        node.builder.challenge = self.challenge
 
     def before_handler(self, view, resource):
         """Mark the peer as verified when it returns a fresh Echo. Return 0."""

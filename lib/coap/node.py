@@ -28,7 +28,9 @@ from coap.codec import (
     FIELD_CODE,
     FIELD_ETAG,
     FIELD_MAX_AGE,
+    FIELD_MOST,
     FIELD_PAYLOAD_LENGTH,
+    FIELD_SHORT,
     FIELD_SIZE1,
     FIELD_TOTAL,
     FLAGS,
@@ -123,8 +125,8 @@ class Node(NodeBase):
 
     extensions: what it can do beyond RFC 7252. max_payload: bytes of the longest payload of one
     message; token_max: bytes of the longest token (RFC 8974); separate_responses: deferred
-    responses at a time; timers: timers of the application at a time. All other settings are those
-    of MessageLayer.
+    responses at a time; timers: timers of the application at a time; amplification_bytes: to peers
+    that are not verified, see ResponseBuilder. All other settings are those of MessageLayer.
     """
 
     last_error = ""
@@ -145,6 +147,7 @@ class Node(NodeBase):
         token_max=8,
         separate_responses=4,
         timers=8,
+        amplification_bytes=8192,
         **messaging,
     ):
         super().__init__()
@@ -156,7 +159,7 @@ class Node(NodeBase):
         self.peer = None  # destination of the message that due() wrote
         self.resource = None
         self.request = Request(self.view, self)
-        self.builder = ResponseBuilder(self, self.view.index[TX_PAYLOAD])
+        self.builder = ResponseBuilder(self, amplification_bytes)
         self.response = Response(self.builder)
         self.messaging = MessageLayer(self, **messaging)
         self.separate = SeparateResponses(self, separate_responses)
@@ -353,7 +356,7 @@ class Node(NodeBase):
         """Copy to tx[-n] a payload that write_content() has left to copy(); n = 0: it wrote
         nothing.
         """
-        if not n:
+        if not n or not self.builder.may_send(view, len(payload) - n):
             return self._complete(view, payload)
         copy(self.tx, -n, payload, 0, len(payload))
         return len(payload) - n
@@ -451,7 +454,7 @@ class Node(NodeBase):
                 return code
         if flags & UNSAFE:
             if resource.echo:
-                code = self.challenge(view)
+                code = self.builder.challenge(view)
         elif not resource.exists:
             code = NOT_FOUND
         if not code and flags & self.option_mask:
@@ -506,7 +509,7 @@ class Node(NodeBase):
                 return self.messaging.write_ack(view)
         if (
             view.index[FLAGS] & self.after_mask
-            or builder.fields[FIELD_TOTAL] > builder.max_payload
+            or builder.fields[FIELD_TOTAL] > builder.fields[FIELD_SHORT]
         ):
             return self._run_after_hooks(view, builder, builder.fields)
         return builder.finish(view)
@@ -557,8 +560,11 @@ class Node(NodeBase):
             if has_value(view.buf, view.index, IX_ETAG, builder.etag):
                 fields[FIELD_CODE] = VALID
                 fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = 0
-        if fields[FIELD_TOTAL] > builder.max_payload:
-            flags |= _LONG
+        fields[FIELD_MOST] = view.index[MAX_PAYLOAD]
+        if fields[FIELD_TOTAL] > fields[FIELD_SHORT]:
+            builder.choose_most(view)
+            if fields[FIELD_TOTAL] > fields[FIELD_MOST]:
+                flags |= _LONG
         i = 0
         while i < _len(self.after_hooks):
             if flags & self.after_hooks[i]:

@@ -25,12 +25,14 @@ from coap.codec import (
     FIELD_CODE,
     FIELD_CONTENT_FORMAT,
     FIELD_ETAG,
+    FIELD_MOST,
     FIELD_OBSERVE,
     FLAGS,
     IX_BLOCK1,
     IX_BLOCK2,
     IX_NO_RESPONSE,
     IX_OBSERVE,
+    MAX_PAYLOAD,
     MID,
     NOTIFY_MID,
     NOTIFY_OPTION_AT,
@@ -47,6 +49,7 @@ from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
 from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
+from coap.response import SAFE_BYTES
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: the entry is free
@@ -310,6 +313,8 @@ class Observe(Extension):
         """Turn the notification in tx into that of observer i. Return False if that fails."""
         words = self.words
         written = self.written
+        if written[_W_LENGTH] > SAFE_BYTES and not node.messaging.is_verified(self.peers[i]):
+            return False  # each counts: see ResponseBuilder
         written[NOTIFY_MID] = node.messaging.mid + 1 & 0xFFFF
         written[NOTIFY_VALUE] = words[at + _VALUE]
         if not readdress(node.tx, self.requests[i], written):
@@ -330,6 +335,7 @@ class Observe(Extension):
             words[at + _EXCHANGE] >= 0
             or words[at + _LAST]
             or builder.extra_options
+            or builder.fields[FIELD_MOST] < builder.index[MAX_PAYLOAD]
             or not words[at + _GROUP]
         ):
             return

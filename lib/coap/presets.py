@@ -21,10 +21,11 @@ def default_extensions(observers=8, blocks=2, block_bytes=2048, rate=0, group=Fa
     is reassembled; rate: requests a second that each peer may send, 0 for no limit; group: respond
     to 224.0.1.187 too; requests: requests of the node's own at a time, sent by node.client.
     """
+    from coap.echo import Echo
     from coap.link_format import WellKnownCore
     from coap.no_response import NoResponse
 
-    extensions = [WellKnownCore()]  # type: list
+    extensions = [WellKnownCore(), Echo()]  # type: list
     if observers:
         from coap.conditional_observe import ConditionalObserve
         from coap.observe import Observe
@@ -37,8 +38,7 @@ def default_extensions(observers=8, blocks=2, block_bytes=2048, rate=0, group=Fa
     if rate:
         from coap.rate_limit import RateLimit
 
-        # first: it limits what the others may write
-        extensions.insert(0, RateLimit(rate, 2 * rate))
+        extensions.append(RateLimit(rate, 2 * rate))
     if group:
         from coap.multicast import Multicast
 

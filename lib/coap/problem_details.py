@@ -8,6 +8,7 @@ from coap.codec import (
     FIELD_PAYLOAD_LENGTH,
     FIELD_PAYLOAD_START,
     IX_ACCEPT,
+    MAX_PAYLOAD,
 )
 from coap.extension import Extension
 from coap.numbers import PROBLEM_DETAILS
@@ -35,7 +36,7 @@ class ProblemDetails(Extension):
         code = fields[FIELD_CODE]
         if view.index[IX_ACCEPT] != PROBLEM_DETAILS or code < 0x80:
             return
-        out = problem(code, _title(builder, min(255, builder.max_payload - _FRAME)))
+        out = problem(code, _title(builder, min(255, builder.index[MAX_PAYLOAD] - _FRAME)))
         fields[FIELD_CONTENT_FORMAT] = PROBLEM_DETAILS
         builder.set_payload(out)
 

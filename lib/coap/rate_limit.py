@@ -1,36 +1,21 @@
-"""Limits for each peer: requests a second, and bytes to peers that are not verified.
-
-A peer beyond its rate gets 4.29 with Max-Age (RFC 8516). A peer that has not shown that it
-receives at its address gets small responses, so that a victim whose address is forged gets little
-more than the attacker sends (RFC 9175 section 2.3, RFC 7252 section 11.3).
-"""
+"""A limit for each peer: requests a second. Beyond it there is 4.29 with Max-Age (RFC 8516)."""
 
 from array import array
 
-from micropython import const
-
-from coap.codec import FIELD_LIMIT, FIELD_MAX_AGE, REQUEST, TYPE
+from coap.codec import FIELD_MAX_AGE, REQUEST, TYPE
 from coap.counters import COUNT_RATE_LIMITED
 from coap.extension import Extension
 from coap.numbers import CLOCK_MASK, TOO_MANY_REQUESTS
 
-_SMALL = const(64)  # bytes of payload that keep a response within 136 bytes
-
 
 class RateLimit(Extension):
-    """The rate limit, and the limit of amplification.
-
-    rate: requests a second for each peer, 0 for no limit; burst: requests at once; amplification:
-    True: responses to unverified peers hold at most 64 bytes of payload, and go on with Block2.
-    """
+    """The rate limit: `rate` requests a second for each peer, 0 for no limit; `burst` at once."""
 
     message_mask = REQUEST
 
-    def __init__(self, rate=20, burst=40, amplification=False):
+    def __init__(self, rate=20, burst=40):
         self.rate = rate
         self.burst = burst
-        if amplification:
-            self.option_mask = self.slow_path_mask = REQUEST
         if not rate:
             self.message_mask = 0
 
@@ -50,15 +35,6 @@ class RateLimit(Extension):
         # A new peer starts with half its burst: a flood from many ports gains little.
         self.left[peer_index] = self.burst * 500
         self.when_ms[peer_index] = self.node.view.now_ms
-
-    def before_handler(self, view, resource):
-        """Limit the payload for an unverified peer."""
-        if not self.node.messaging.is_verified(view.peer):
-            builder = self.node.builder
-            builder.max_payload = _SMALL
-            if builder.fields[FIELD_LIMIT] > _SMALL:
-                builder.fields[FIELD_LIMIT] = _SMALL
-        return 0
 
     # As the rate limiter of the message layer
 

@@ -113,7 +113,7 @@ class Resource:
         """Return the Accept of a plain request: a Content-Format, ANY_FORMAT or NOT_PLAIN."""
         formats = self.content_formats
         access = self.node and self.node.access
-        if self.echo or not self.exists or (access and not access.shows(self)):
+        if self.echo or not self.exists or (access and not access.is_plain(self)):
             return NOT_PLAIN
         return formats[0] if formats and len(formats) == 1 else ANY_FORMAT
 
@@ -186,7 +186,7 @@ class ResourceTable:
     the finished one nothing.
     """
 
-    challenge = None  # set by the extension Echo
+    builder = None  # set by Node
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
@@ -202,7 +202,7 @@ class ResourceTable:
         """
         if path.startswith("/"):
             raise ValueError("a path begins without a slash: write " + path[1:])
-        if resource.echo and self.challenge is None:
+        if resource.echo and self.builder.challenge is None:  # pyright: ignore[reportOptionalMemberAccess]
             raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
         if self.resource_at(path):
             raise ValueError("/" + path + " is taken")

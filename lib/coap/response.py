@@ -11,6 +11,7 @@ from micropython import const
 
 from coap.codec import (
     ABSENT,
+    FIELD_BUDGET,
     FIELD_BUFFER_START,
     FIELD_CODE,
     FIELD_CONTENT_FORMAT,
@@ -18,23 +19,31 @@ from coap.codec import (
     FIELD_HASH,
     FIELD_LIMIT,
     FIELD_MAX_AGE,
+    FIELD_MOST,
     FIELD_OBSERVE,
     FIELD_PAYLOAD_LENGTH,
     FIELD_PAYLOAD_START,
+    FIELD_SHORT,
     FIELD_SKIP,
     FIELD_TOTAL,
+    FIELD_USED,
     FIELDS,
+    FLAGS,
     MAX_PAYLOAD,
+    SIZE,
+    TX_PAYLOAD,
+    UNSAFE,
     append_payload,
     clear_fields,
     copy,
     inherit_fields,
     serialize,
+    take_from_budget,
     write_cbor_number,
     write_decimal,
     write_empty,
 )
-from coap.counters import COUNT_TOO_LONG
+from coap.counters import COUNT_SHORTENED, COUNT_TOO_LONG
 from coap.message import MessageBuilder
 from coap.numbers import (
     BAD_OPTION,
@@ -51,6 +60,7 @@ from coap.numbers import (
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
     NOT_FOUND,
+    SERVICE_UNAVAILABLE,
     UNSUPPORTED_CONTENT_FORMAT,
 )
 
@@ -58,6 +68,9 @@ from coap.numbers import (
 DEFAULT_CODES = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 
 _DECIMALS_MAX = const(10)
+SAFE_BYTES = const(136)  # that any request may bring about (RFC 9175 section 2.4)
+_SAFE_FACTOR = const(3)  # or so many times the bytes of the request
+_SAFE_PAYLOAD = const(64)  # keeps a response with all options of a block within _SAFE_BYTES
 _TRUE = (b"1", b"true", b"\xf5")
 _FALSE = (b"0", b"false", b"\xf4")
 _OPTION_NUMBERS = (6, 12, 14, 23, 27, 28, 60)  # of the fields from FIELD_OBSERVE on
@@ -69,14 +82,17 @@ _len = len  # cached builtin: see lib/coap/README.md
 class ResponseBuilder:
     """The response under construction; one serves all requests of a node.
 
-    payload_offset: where in tx a payload is collected.
+    The source address of a request may be forged, to have its victim get the response. So peers
+    that have not shown that they receive at their addresses share a budget: amplification_bytes
+    within 10 s, of what goes beyond both 3 times the request and 136 bytes. Over it they get short
+    blocks; a body that does not go in blocks waits behind an Echo. None: no budget. Peers under
+    OSCORE and the serial line of Access are not counted.
     """
 
-    def __init__(self, node, payload_offset):
+    def __init__(self, node, amplification_bytes):
         self.node = node
         self.tx = node.tx
         self.index = node.view.index
-        self.payload_offset = payload_offset
         self.fields = array("i", [0] * FIELDS)
         self.etag = b""  # valid where fields[FIELD_ETAG], its length, is not 0
         self.payload_source = b""  # buffer of the payload, from fields[FIELD_PAYLOAD_START] on
@@ -85,7 +101,9 @@ class ResponseBuilder:
         self.suppressed = False  # by No-Response: an empty ACK, or nothing, is sent
         self.negotiated_format = ABSENT  # the Content-Format of Accept
         self.buffer = self.tx  # where a payload is collected, from fields[FIELD_BUFFER_START] on
-        self.max_payload = 0  # bytes of payload that the message may carry
+        self.fields[FIELD_BUDGET] = ABSENT if amplification_bytes is None else amplification_bytes
+        self.fields[FIELD_SHORT] = min(_SAFE_PAYLOAD, self.index[MAX_PAYLOAD])
+        self.challenge = None  # set by Echo
         self.blockwise = None  # set by Blockwise, which has buffers for longer payloads
         self.reset()
 
@@ -94,17 +112,44 @@ class ResponseBuilder:
         fields = self.fields
         self.suppressed = False
         self.negotiated_format = ABSENT
-        self.max_payload = fields[FIELD_LIMIT] = self.index[MAX_PAYLOAD]
+        fields[FIELD_LIMIT] = self.index[MAX_PAYLOAD]
         fields[FIELD_TOTAL] = fields[FIELD_SKIP] = 0
-        fields[FIELD_BUFFER_START] = self.payload_offset
+        fields[FIELD_BUFFER_START] = self.index[TX_PAYLOAD]
         self.buffer = self.tx
+
+    def choose_most(self, view):  # hot
+        """Set FIELD_MOST: all that a message carries, or a short payload if the budget is used."""
+        fields = self.fields
+        fields[FIELD_MOST] = self.index[MAX_PAYLOAD]
+        if fields[FIELD_USED] >= fields[FIELD_BUDGET] and not (view.context or view.fresh):
+            if not self.take(view.peer, 0):
+                fields[FIELD_MOST] = fields[FIELD_SHORT]
+                if fields[FIELD_LIMIT] > fields[FIELD_SHORT]:
+                    self.node.counters[COUNT_SHORTENED] += 1
+
+    def may_send(self, view, n):  # hot
+        """Return True if a response of n bytes may be sent, and count them.
+
+        A stored request, of an observer or a group, was sent once: its bytes do not count again.
+        """
+        if n <= SAFE_BYTES or (n <= _SAFE_FACTOR * self.index[SIZE] and not view.is_stored):
+            return True
+        return view.context or view.fresh or self.take(view.peer, n - SAFE_BYTES)
+
+    def take(self, peer, n):  # hot
+        """Take n bytes from the budget if the peer is not verified; return False if it is used."""
+        if self.node.messaging.is_verified(peer):
+            return True
+        if self.node.access is not None and peer is self.node.access.line:
+            return True
+        return take_from_budget(self.fields, n, self.node.view.now_ms) == 1
 
     def want_whole(self):
         """Collect the payload from its beginning, up to the length of a message."""
         fields = self.fields
         fields[FIELD_SKIP] = 0
-        fields[FIELD_LIMIT] = self.max_payload
-        fields[FIELD_BUFFER_START] = self.payload_offset
+        fields[FIELD_LIMIT] = self.index[MAX_PAYLOAD]
+        fields[FIELD_BUFFER_START] = self.index[TX_PAYLOAD]
         self.buffer = self.tx
 
     def discard_partial(self):
@@ -155,8 +200,8 @@ class ResponseBuilder:
         fields = self.fields
         if code == BAD_OPTION:
             self.write(b"option ")
-            option = write_decimal(self.tx, self.payload_offset + 7, option, 0)
-            fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = option - self.payload_offset
+            option = write_decimal(self.tx, self.index[TX_PAYLOAD] + 7, option, 0)
+            fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = option - self.index[TX_PAYLOAD]
             return
         if code == NOT_FOUND:
             text = b"no such resource"
@@ -184,7 +229,7 @@ class ResponseBuilder:
         if self.buffer is not self.tx:
             self.discard_partial()
         fields = self.fields
-        start = self.payload_offset
+        start = self.index[TX_PAYLOAD]
         if fields[FIELD_CONTENT_FORMAT] == CBOR:
             end = write_cbor_number(self.tx, start, value, decimals)
         else:
@@ -239,7 +284,6 @@ class ResponseBuilder:
     def finish(self, view):  # hot
         """Write the response into tx and return its length; what does not fit becomes 5.00."""
         self.started = False
-        n = 0
         if self.extra_options:
             n = self._finish_slowly(view)
         else:
@@ -247,14 +291,7 @@ class ResponseBuilder:
                 self.tx, view.buf, self.index, self.fields, self.etag, self.payload_source, 0
             )
             if n < 0:
-                copy(
-                    self.tx,
-                    -n,
-                    self.payload_source,
-                    self.fields[FIELD_PAYLOAD_START],
-                    self.fields[FIELD_PAYLOAD_LENGTH],
-                )
-                n = self.fields[FIELD_PAYLOAD_LENGTH] - n
+                return self._finish_long(view, -n)
         if n:
             return n
         self.node.counters[COUNT_TOO_LONG] += 1
@@ -262,6 +299,32 @@ class ResponseBuilder:
         return serialize(
             self.tx, view.buf, self.index, self.fields, self.etag, self.payload_source, 0
         )
+
+    def _finish_long(self, view, at):  # hot
+        """Copy the payload to tx[at]; without a budget for it write what stands in its place."""
+        n = self.fields[FIELD_PAYLOAD_LENGTH]
+        if not self.may_send(view, at + n):
+            return self._finish_short(view)
+        copy(self.tx, at, self.payload_source, self.fields[FIELD_PAYLOAD_START], n)
+        return at + n
+
+    def _finish_short(self, view):
+        """Write a response without the payload; return its length.
+
+        What has no side effects may be asked for again, with an Echo.
+        """
+        fields = self.fields
+        self.node.counters[COUNT_SHORTENED] += 1
+        if fields[FIELD_CODE] < 0x60 and not view.index[FLAGS] & UNSAFE:
+            if self.challenge is not None:
+                self.challenge(view)
+            else:
+                self.set_code(SERVICE_UNAVAILABLE)
+        elif fields[FIELD_PAYLOAD_LENGTH]:
+            fields[FIELD_PAYLOAD_LENGTH] = 0
+        else:
+            self.set_code(fields[FIELD_CODE])  # its options are too long
+        return self.finish(view)
 
     def _finish_slowly(self, view):
         # merge fields and extra options in the order of their numbers
@@ -285,9 +348,10 @@ class ResponseBuilder:
                     else:
                         writer.option(number, value)
         length = fields[FIELD_PAYLOAD_LENGTH]
-        if self.payload_source is tx and length and writer.n >= self.payload_offset:
+        if self.payload_source is tx and length and writer.n >= self.index[TX_PAYLOAD]:
             writer.n = -1  # the options have run over the payload that lies in tx
-        return max(writer.payload(self.payload_source, fields[FIELD_PAYLOAD_START], length).n, 0)
+        n = max(writer.payload(self.payload_source, fields[FIELD_PAYLOAD_START], length).n, 0)
+        return n if self.may_send(view, n) else self._finish_short(view)
 
 
 class Response:

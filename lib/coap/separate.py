@@ -13,8 +13,18 @@ from struct import pack
 
 from micropython import const
 
-from coap.codec import ABSENT, FLAGS, IX_BLOCK2, IX_NO_RESPONSE, MAX_PAYLOAD, MID, TYPE, hash_bytes
-from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED
+from coap.codec import (
+    ABSENT,
+    FIELD_SHORT,
+    FLAGS,
+    IX_BLOCK2,
+    IX_NO_RESPONSE,
+    MAX_PAYLOAD,
+    MID,
+    TYPE,
+    hash_bytes,
+)
+from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED, COUNT_SHORTENED
 from coap.message import MessageBuilder
 from coap.numbers import (
     BAD_REQUEST,
@@ -30,6 +40,7 @@ from coap.numbers import (
     NON,
     SERVICE_UNAVAILABLE,
 )
+from coap.response import SAFE_BYTES
 
 # Words of an entry
 _STATE = const(0)
@@ -41,6 +52,7 @@ _FORMAT = const(5)
 _MAX_AGE = const(6)
 _EXCHANGE = const(7)  # in the message layer, -1 for none; a serial number while deferred
 _SUPPRESSED = const(8)  # classes of responses that are not sent, as in No-Response
+_IN_BLOCKS = const(8)  # then: the response may go in blocks
 _BLOCK2 = const(9)  # Block2 of the request, then of the response; ABSENT for none
 _WORDS = const(10)
 
@@ -57,6 +69,8 @@ _RESPONDED = const(2)  # and the response is not acknowledged yet
 
 _TO_GROUP = const(0x118)  # 4.xx, 5.xx and empty payloads (RFC 7252 section 8.2)
 _EMPTY = const(0x100)
+
+_AROUND_BYTES = const(36)  # of a message beside its payload, at most
 
 RESPONSE_TIMEOUT_MS = const(247000)
 
@@ -151,8 +165,10 @@ class SeparateResponses:
         words[at + _MAX_AGE] = ABSENT if max_age_s is None else max_age_s
         self.parts[i * _PARTS + _PAYLOAD] = payload
         self.parts[i * _PARTS + _ETAG] = etag
+        blockwise = self.node.builder.blockwise
+        words[at + _IN_BLOCKS] = is_safe and code < BAD_REQUEST and blockwise is not None
         try:
-            self._cut(i, at, is_safe and code < BAD_REQUEST)
+            self._cut(i, at, blockwise)
         except (ValueError, MemoryError) as error:
             self._set_code(i, INTERNAL_SERVER_ERROR)
             self.node.log(error)
@@ -160,17 +176,16 @@ class SeparateResponses:
         self.node.reschedule()
         return True
 
-    def _cut(self, i, at, in_blocks):
+    def _cut(self, i, at, blockwise):
         """Reduce the payload of an entry to the block that was asked for, if it takes blocks.
 
         Raises ValueError for a payload that is too long and can not go in blocks.
         """
         payload = self.parts[i * _PARTS + _PAYLOAD]
         value = self.words[at + _BLOCK2]
-        blockwise = self.node.builder.blockwise
         most = self.node.view.index[MAX_PAYLOAD]
         self.words[at + _BLOCK2] = ABSENT
-        if blockwise is None or not in_blocks or (value == ABSENT and len(payload) <= most):
+        if not self.words[at + _IN_BLOCKS] or (value == ABSENT and len(payload) <= most):
             if len(payload) > most:
                 raise ValueError("a separate response has at most %d bytes here" % most)
             return
@@ -182,11 +197,44 @@ class SeparateResponses:
         if start and start >= len(payload):
             self._set_code(i, BAD_REQUEST)
             return
-        if not self.parts[i * _PARTS + _ETAG] and (start or end < len(payload)):
-            # so that blocks of two states are not put together: RFC 7959 section 2.4
-            self.parts[i * _PARTS + _ETAG] = pack(">I", hash_bytes(payload, 0, len(payload), 0))
+        if start or end < len(payload):
+            self._add_etag(i * _PARTS, payload)
         self.parts[i * _PARTS + _PAYLOAD] = payload[start:end]
         self.words[at + _BLOCK2] = start >> (szx + 4) << 4 | (8 if end < len(payload) else 0) | szx
+
+    def _add_etag(self, at, payload):
+        # so that blocks of two states are not put together: RFC 7959 section 2.4
+        if not self.parts[at + _ETAG]:
+            self.parts[at + _ETAG] = pack(">I", hash_bytes(payload, 0, len(payload), 0))
+
+    def _shorten(self, i):
+        """Reduce a payload for which there is no budget: see ResponseBuilder. Return True if that
+        makes another message of the response.
+        """
+        at = i * _WORDS
+        builder = self.node.builder
+        short = builder.fields[FIELD_SHORT]
+        payload = self.parts[i * _PARTS + _PAYLOAD]
+        beyond = len(payload) + _AROUND_BYTES - SAFE_BYTES
+        if beyond <= 0 or len(payload) <= short or self.parts[i * _PARTS + _REQUEST_ID]:
+            return False
+        if builder.take(self.peers[i], beyond):
+            return False
+        self.node.counters[COUNT_SHORTENED] += 1
+        if not self.words[at + _IN_BLOCKS]:
+            code = self.words[at + _CODE]
+            self._set_code(i, SERVICE_UNAVAILABLE if code == CONTENT else code)
+            return True
+        value = self.words[at + _BLOCK2]
+        if value == ABSENT:
+            self._add_etag(i * _PARTS, payload)
+            value = 0
+        szx = 0
+        while 32 << szx <= short:
+            szx += 1
+        self.words[at + _BLOCK2] = (value >> 4 << (value & 7)) >> szx << 4 | 8 | szx
+        self.parts[i * _PARTS + _PAYLOAD] = payload[: 16 << szx]
+        return True
 
     def _set_code(self, i, code):
         """Make the response of an entry this code alone."""
@@ -226,6 +274,7 @@ class SeparateResponses:
         if words[at + _TYPE] != NON:
             words[at + _EXCHANGE] = self.node.messaging.open_exchange(self, self.peers[i])
             return 0
+        self._shorten(i)
         n = self._write(i, NON, self.node.messaging.next_mid())
         self.node.peer = self.peers[i]
         self._free(i)
@@ -245,6 +294,8 @@ class SeparateResponses:
     def transmit(self, exchange, mid):
         """Write the response of `exchange` into tx; return its length, 0 if it can not be sent."""
         i = self._with_exchange(exchange)
+        if self._shorten(i):
+            mid = self.node.messaging.new_mid(exchange)
         n = self._write(i, CON, mid)
         if not n:
             self._free(i)

@@ -293,7 +293,7 @@ def test_too_many_requests(kind):
 
 
 def test_small_answers_to_strangers():
-    node = serving(RateLimit(rate=1000, burst=1000, amplification=True), Blockwise())
+    node = serving(Blockwise(), amplification_bytes=0)
     nothing_is_allocated(turn(node, request(GET, "written"), request(GET, "bytes")))
 
 

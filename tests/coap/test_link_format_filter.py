@@ -197,7 +197,7 @@ def twin(resource, query):
 
 def test_random_links_and_filters_as_the_twin():
     random = Random(7)
-    node = seeded(WellKnownCore(), max_payload=8000)
+    node = seeded(WellKnownCore(), max_payload=8000, amplification_bytes=None)
     for i in range(30):
         resource = Resource()
         resource.rt = random.words(3, "ab.")

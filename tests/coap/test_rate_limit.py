@@ -1,20 +1,18 @@
-"""The rate limit and the amplification limit: strangers are held down, the others go on."""
+"""The rate limit: strangers are held down, the others go on."""
 
 from coap.blockwise import Blockwise
 from coap.counters import COUNT_RATE_LIMITED
-from coap.numbers import ACK, CLOCK_MASK, CON, DELETE, GET, NON, POST, PUT
+from coap.numbers import ACK, CLOCK_MASK, DELETE, GET, NON, POST, PUT
 from coap.observe import Observe
 from coap.rate_limit import RateLimit
 from support import cases
 from support.engine import answer, ask, due, encode, request
 from support.features import (
     BLOCK1,
-    BLOCK2,
     MAX_AGE,
     OBSERVE,
     Value,
     block,
-    notice,
     plain,
     register,
     seeded,
@@ -185,95 +183,3 @@ def test_a_flood_from_300_peers_leaves_a_verified_one_working(rate):
     assert node.messaging.is_verified("good")
     if rate:
         assert burst(node, 40, peer="good") > 20
-
-
-# Amplification
-
-
-def guarded(*more, **settings):
-    node = serving(
-        RateLimit(rate=0, amplification=True), Observe(), Blockwise(), *more, **settings
-    )
-    node.resource_at("v").value = text(500)
-    node.add("written", Value()).handlers[GET] = lambda request, reply: reply.write(text(500))
-    return node
-
-
-@cases("v", "written")
-def test_strangers_get_small_answers_which_go_on(path):
-    node = guarded()
-    body = b""
-    options = []
-    while True:
-        datagram = request(GET, path, options=options)
-        data = answer(node, datagram)
-        assert len(data) <= 136
-        message = ask(node, datagram)
-        body += message.payload
-        if not message.uint(BLOCK2) & 8:
-            break
-        assert len(message.payload) == 64
-        options = [block(BLOCK2, len(body) >> 6, 0, 2)]
-    assert body == text(500)
-
-
-def test_a_larger_block_is_not_given_to_strangers_either():
-    node = guarded()
-    message = plain(node, options=[block(BLOCK2, 0, 0, 6)])
-    assert len(message.payload) == 64 and message.uint(BLOCK2) == 8 | 2
-    assert len(plain(node, options=[block(BLOCK2, 0, 0, 0)]).payload) == 16
-
-
-def test_small_answers_are_whole():
-    node = guarded()
-    node.add("small", Value(text(64)))
-    message = plain(node, "small")
-    assert message.payload == text(64) and message.all(BLOCK2) == []
-
-
-def test_a_long_answer_to_a_post_is_small_too_and_executed_once():
-    node = guarded()
-    done = []
-
-    def post(request, reply):
-        done.append(1)
-        for i in range(0, 500, 10):
-            reply.write(text(500), i, 10)
-
-    node.resource_at("v").handlers[POST] = post
-    for options in ([], [block(BLOCK2, 0, 0, 6)]):
-        del done[:]
-        message = ask(node, request(POST, "v", options=options))
-        body = message.payload
-        while message.uint(BLOCK2) & 8:
-            assert len(message.payload) == 64
-            options = [block(BLOCK2, len(body) >> 6, 0, 2)]
-            message = ask(node, request(POST, "v", options=options))
-            body += message.payload
-        assert body == text(500) and len(done) == 1
-
-
-def test_a_notification_to_a_stranger_is_small():
-    node = guarded()
-    register(node)
-    value = node.resource_at("v")
-    message = notice(node, value, text(300), kind=CON)
-    assert len(message.payload) == 64 and message.uint(BLOCK2) == 8 | 2
-
-
-def test_a_verified_peer_gets_all():
-    node = guarded()
-    verify(node)
-    message = plain(node)
-    assert message.payload == text(500) and message.all(BLOCK2) == []
-    plain(node, peer="stranger")
-    assert plain(node).payload == text(500)
-
-
-def test_whoever_acknowledges_is_verified():
-    node = guarded()
-    register(node)
-    message = notice(node, node.resource_at("v"), text(300), kind=CON)
-    assert len(plain(node).payload) == 64
-    assert ask(node, encode(ACK, 0, message.mid)) is None
-    assert len(plain(node).payload) == 300

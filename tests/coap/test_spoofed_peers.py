@@ -32,7 +32,6 @@ def serving(**settings):
 
 
 @cases("large", ".well-known/core")
-@expected_failure("responses to unverified peers have no budget")
 def test_a_flood_of_forged_addresses_is_not_amplified(path):
     node = serving(rate=20)
     beyond = 0
@@ -45,7 +44,6 @@ def test_a_flood_of_forged_addresses_is_not_amplified(path):
     assert beyond <= BUDGET_BYTES + 1152, "{} bytes within 10 s".format(beyond)
 
 
-@expected_failure("responses to unverified peers have no budget")
 def test_under_a_flood_strangers_get_a_first_block():
     node = serving(rate=20)
     assert plain(node, "large", peer="early", now_ms=START_MS).payload == text(1000)

@@ -8,7 +8,7 @@ from apps import device
 from coap.numbers import CONTENT, GET, UNAUTHORIZED
 from coap.presets import node_for_board
 from config import Settings
-from support import expected_failure, hexbytes
+from support import hexbytes
 from support.engine import ask, request
 from support.features import verify
 from support.key_file import remove_keys, write_keys
@@ -30,7 +30,6 @@ def made():
     return node
 
 
-@expected_failure("/diag is open to strangers")
 def test_without_keys_diag_requires_a_verified_peer():
     node = made()
     for path in ("diag", "diag/log"):
@@ -40,7 +39,6 @@ def test_without_keys_diag_requires_a_verified_peer():
     clock.release()
 
 
-@expected_failure("/diag is open to everybody")
 def test_with_keys_diag_requires_oscore():
     write_keys(FILE, KEYS)
     try:

@@ -120,6 +120,8 @@ def test_key_count_is_reported(features, words):
     clock.hold(0)
     node = Node(*features)
     door.setup(node, board, Settings())
+    if node.access is not None:
+        node.access.line = "peer"
     assert facts(Asker(node)).get("oscore") == words
 
 
@@ -130,7 +132,9 @@ def test_missing_keys_are_reported():
     clock.hold(0)
     door.setup(node, board, Settings())
     ask = Asker(node)
+    node.access.line = "peer"
     assert facts(ask)["oscore"] == "no keys"
+    node.access.line = None
     assert ask.put("config", b"{}", JSON).code == "4.01"
 
 

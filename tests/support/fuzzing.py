@@ -101,7 +101,7 @@ class Value(Resource):
 def serving():
     """Return a node with all extensions in small sizes, so that its tables are often full."""
     node = Node(
-        RateLimit(rate=1, burst=12, amplification=True),
+        RateLimit(rate=1, burst=12),
         WellKnownCore(),
         Echo(),
         Observe(slots=4, con_every=3, con_ms=60000),
@@ -115,6 +115,7 @@ def serving():
         peers=8,
         exchanges=3,
         separate_responses=2,
+        amplification_bytes=300,
     )
     node.seed(b"fuzz")
     for path in PATHS:

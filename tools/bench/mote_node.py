@@ -53,6 +53,7 @@ def serving():
     board.power_on()
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS
+    slots["amplification_bytes"] = None
     node = node_for_board(slots, board.RECV_MAX, 0, True)
     door.setup(node, board, Settings())
     node.add("bench/body", Body())

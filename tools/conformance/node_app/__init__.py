@@ -40,15 +40,20 @@ def make_node(rate=0, group=False, more=()):
     if rate:
         from coap.rate_limit import RateLimit
 
-        features.insert(
-            0, RateLimit(rate, 2 * rate)
-        )  # before all others: it may narrow what they do
+        features.append(RateLimit(rate, 2 * rate))
     if group:
         from coap.multicast import Multicast
 
         features.append(Multicast())
     return Node(
-        *features, *more, dedup_entries=64, peers=64, exchanges=8, separate_responses=8, timers=12
+        *features,
+        *more,
+        dedup_entries=64,
+        peers=64,
+        exchanges=8,
+        separate_responses=8,
+        timers=12,
+        amplification_bytes=None,  # its large resources are its purpose
     )
 
 
