@@ -8,7 +8,8 @@ import board
 import battery_door
 import credentials
 from coap.numbers import CHANGED, CON, CONTENT, GET, PUT, UNAUTHORIZED
-from coap.oscore.sequence_numbers import SequenceStore, first_numbers, limit_of
+from coap.oscore.first_numbers import first_numbers, limit_of
+from coap.oscore.sequence_numbers import SequenceStore
 from coap.presets import node_for_board
 from support import cases, expected_failure, hexbytes
 from support.battery_stage import Stage, World

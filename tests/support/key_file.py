@@ -4,7 +4,7 @@ import json
 import os
 
 import credentials
-from coap.oscore.sequence_numbers import first_numbers
+from coap.oscore.first_numbers import first_numbers
 
 
 def write_keys(path, entries):

@@ -10,7 +10,8 @@ import sys
 import pytest
 from aiocoap.oscore import FilesystemSecurityContext
 
-from coap.oscore.sequence_numbers import NEVER_USED, limit_of
+from coap.oscore.first_numbers import limit_of
+from coap.oscore.sequence_numbers import NEVER_USED
 from host.device import Problem
 from keys import make as tool
 from keys import provision as put_keys

@@ -17,7 +17,7 @@ import shutil
 from pathlib import Path
 
 import credentials
-from coap.oscore.sequence_numbers import first_numbers
+from coap.oscore.first_numbers import first_numbers
 from host.device import Problem, shown, write_private
 from keys.folder import (
     CLIENT,

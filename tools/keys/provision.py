@@ -8,7 +8,8 @@ present keys until the new ones have arrived completely; then the gateway uses t
 from pathlib import Path
 
 import credentials
-from coap.oscore.sequence_numbers import NEVER_USED, limit_of
+from coap.oscore.first_numbers import limit_of
+from coap.oscore.sequence_numbers import NEVER_USED
 from host.device import Problem, add_device_arguments, check_ports, mpremote, run, shown
 from keys.folder import (
     FOLDER,

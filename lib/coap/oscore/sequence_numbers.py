@@ -5,7 +5,8 @@ Two stores, each with load() -> bytes or None, and save(bytes), which replaces t
 atomically:
 
     flash     keeps for each context a limit that its numbers have not reached; it is written once
-              per `step` numbers. first_numbers() is its content for new keys. After a loss of
+              per `step` numbers. coap.oscore.first_numbers makes its content
+              for new keys. After a loss of
               power, numbers continue at the limit and the replay window is unknown: the first
               request is challenged with an Echo. Contexts that are no longer configured stay in
               flash, since they may come back. Of more than 16 of them only the highest limit is
@@ -29,7 +30,7 @@ NEVER_USED = b"\xff\xff\xff\xff"  # limit of a context that no node has started 
 _FLASH = b"F1"
 _RETAINED = b"R1"
 _DIGEST_BYTES = 8
-_UNKNOWN = bytes(FINGERPRINT_BYTES)  # stands for contexts whose fingerprints are not kept
+UNKNOWN = bytes(FINGERPRINT_BYTES)  # stands for contexts whose fingerprints are not kept
 _MAX_UNCONFIGURED = 16
 _NUMBER_BYTES = 4
 _WORD_BYTES = 3
@@ -140,7 +141,7 @@ class SequenceStore:
             states = _parse(self.retained.load(), _RETAINED, _STATE_BYTES)
             self.retained.save(b"")  # before any number is used
         new = False
-        unknown = limits.get(_UNKNOWN)
+        unknown = limits.get(UNKNOWN)
         for context in self.contexts:
             context.sequence_store = self
             limit = limits.pop(context.fingerprint, NEVER_USED if unknown is None else unknown)
@@ -150,7 +151,7 @@ class SequenceStore:
             _resume(context, limit, (states or {}).get(context.fingerprint))
         if len(limits) > _MAX_UNCONFIGURED:
             used = [limit for limit in limits.values() if limit != NEVER_USED]
-            limits = {_UNKNOWN: max(used)} if used else {}
+            limits = {UNKNOWN: max(used)} if used else {}
         for fingerprint in limits:
             self.unconfigured += fingerprint + limits[fingerprint]
         if new:
@@ -161,23 +162,6 @@ class SequenceStore:
             one.fingerprint + _encode(one.sequence_limit, _NUMBER_BYTES) for one in self.contexts
         ]
         self.flash.save(_with_digest(_FLASH + b"".join(parts) + self.unconfigured))
-
-
-def first_numbers(contexts, stored=None):
-    """Return what flash holds of contexts that were never used: made together with their keys.
-
-    stored: the content of flash before, whose other contexts stay.
-    """
-    limits = _parse(stored, _FLASH, _NUMBER_BYTES) or {}
-    for context in contexts:
-        limits[context.fingerprint] = NEVER_USED
-    return _with_digest(_FLASH + b"".join([one + limits[one] for one in limits]))
-
-
-def limit_of(stored, context):
-    """Return the limit of a context in the content of flash, as bytes; None if there is none."""
-    limits = _parse(stored, _FLASH, _NUMBER_BYTES) or {}
-    return limits.get(context.fingerprint, limits.get(_UNKNOWN))
 
 
 def _resume(context, limit, state):
