@@ -59,7 +59,7 @@ class Settings:
         Raises ValueError that names the file and the invalid field.
         """
         settings = cls(path)
-        fields = _read(path)
+        fields = read_file(path, _FILE_MAX, parse)
         if fields is not None:
             try:
                 settings.update(fields)
@@ -120,7 +120,7 @@ def load_secrets(path):
 
     Raises ValueError that names the file and the invalid field, never its value.
     """
-    fields = _read(path)
+    fields = read_file(path, _FILE_MAX, parse)
     if fields is None:
         return None
     try:
@@ -154,32 +154,24 @@ def _escaped(text):
     return text
 
 
-def _read(path):
-    text = read_file(path, _FILE_MAX)
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise ValueError("{}: {}".format(path, error))
+def read_file(path, most, parse):
+    """Return parse(the bytes of a file), None if there is no file.
 
-
-def read_file(path, most):
-    """Return the bytes of a file, None if there is none.
-
-    Raises ValueError that names the file if it has more than `most` bytes or cannot be read: what
-    follows is the same as for a file that is not valid.
+    Raises ValueError that names the file if parse() raises one, if the file has more than `most`
+    bytes, or if it cannot be read: what follows is the same.
     """
     try:
         with open(path, "rb") as file:
-            text = file.read(most + 1)
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError("has at most {} bytes".format(most))
+        return parse(content)
     except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise ValueError("{}: {}".format(path, error))
-        return None
-    if len(text) > most:
-        raise ValueError("{}: has at most {} bytes".format(path, most))
-    return text
+        if error.errno == errno.ENOENT:
+            return None
+        raise ValueError("{}: {}".format(path, error))
+    except ValueError as error:
+        raise ValueError("{}: {}".format(path, error))
 
 
 def replace_file(path, content):

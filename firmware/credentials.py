@@ -43,7 +43,7 @@ class Numbers:
     def load(self):
         """Return the content; b"", as of a broken file, if there is none or it can not be read."""
         try:
-            return self.complete and read_file(self._path, _FILE_MAX) or b""
+            return self.complete and read_file(self._path, _FILE_MAX, bytes) or b""
         except ValueError:
             return b""
 
@@ -118,13 +118,7 @@ def load(path):
 
     Raises ValueError that names the file and the invalid field, never its value.
     """
-    content = read_file(path, _FILE_MAX)
-    if content is None:
-        return []
-    try:
-        return _distinct([check(entry) for entry in _entries(content)])
-    except ValueError as error:
-        raise ValueError("{}: {}".format(path, error))
+    return read_file(path, _FILE_MAX, _parse) or []
 
 
 def check(entry):
@@ -170,7 +164,8 @@ def _distinct(entries):
     return entries
 
 
-def _entries(content):
+def _parse(content):
+    """Return the contexts in the content of the file. Raises ValueError."""
     try:
         text = content.decode().strip()
         entries = json.loads(text)
@@ -179,7 +174,8 @@ def _entries(content):
     # MicroPython 1.25 accepts a text that ends too early
     if not text.endswith(("}", "]")):
         raise ValueError("must be JSON")
-    return entries if isinstance(entries, list) else [entries]
+    entries = entries if isinstance(entries, list) else [entries]
+    return _distinct([check(entry) for entry in entries])
 
 
 def _bytes(field, text):
