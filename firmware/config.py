@@ -124,7 +124,7 @@ def load_secrets(path):
     if fields is None:
         return None
     try:
-        check_secrets(fields)
+        _check("secrets", fields, _SECRETS)
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
     return {field: fields.get(field, "") for field in _SECRETS}

@@ -59,7 +59,7 @@ def features(path=FILE, say=print, default=READ_ONLY):
     """
     access = Access(default)
     try:
-        entries = load(path)
+        entries = read_file(path, _FILE_MAX, _parse)
     except ValueError as error:
         access.status = str(error)
         say("OSCORE: {}".format(error))
