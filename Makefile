@@ -1,15 +1,14 @@
 # Mote's everyday work. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
 
 # The first Python that is new enough; the one on PATH if none is, so that its age can be named.
-NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+override NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p $(NEW_ENOUGH) 2>/dev/null && echo $$p && exit; done; echo python3)
 endif
-VENV := .venv
+override VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 
 HOST ?= 127.0.0.1
@@ -24,34 +23,35 @@ SPEED ?=
 
 # Values that a user may set. The last lines of this file export them as they were typed, and
 # recipes name them as "$$NAME": no quote or $(...) in a value runs code, in make or in a shell.
-VALUES := HOST PORT JOBS ARGS BOARD APP FLASH POWER SPEED
+# For the same reason all other variables are defined with `override`.
+override VALUES := PYTHON VENV_PYTHON HOST PORT JOBS ARGS BOARD APP FLASH POWER SPEED
 # $(call yes,NAME): is the switch NAME on? $(call typed,NAME): did the user set NAME?
-yes = $(filter-out 0 no,$(value $(1)))
-typed = $(filter $(1),$(TYPED))
+override yes = $(filter-out 0 no,$(value $(1)))
+override typed = $(filter $(1),$(TYPED))
 # $(append) NAME command: run the command with the words of NAME as further arguments.
-append := $(PYTHON) tools/make/append_words.py
+override append = "$$PYTHON" tools/make/append_words.py
 
 .PHONY: help run setup test
 
 ## run: start a simulated node and play with it [BOARD=pico POWER=battery SPEED=60 HOST= PORT= APP=door|wearable|both|plugtest FLASH=file]
 run: setup
-	@$(PYTHON) tools/simulator --play --board "$$BOARD" $(if $(FLASH),--flash "$$FLASH") \
+	@"$$PYTHON" tools/simulator --play --board "$$BOARD" $(if $(FLASH),--flash "$$FLASH") \
 		$(if $(POWER),--power "$$POWER") $(if $(SPEED),--speed "$$SPEED") \
 		$(if $(APP),--app "$$APP") --host "$$HOST" --port "$$PORT"
 
 ## setup: install what Mote's tools need into .venv, tools/js and, as root, from Debian
 setup:
-	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \
+	@"$$PYTHON" $(NEW_ENOUGH) 2>/dev/null || { \
 		echo 'Python 3.11 or newer is needed: install it, or name one: make PYTHON=path' >&2; \
 		exit 2; }
-	@$(PYTHON) tools/setup
+	@"$$PYTHON" tools/setup
 
 ## test: run every test on every interpreter [ARGS=pytest arguments JOBS=processes]
 test: setup micropython-min micropython-frozen qemu pico
-	@$(append) ARGS $(VENV_PYTHON) -m pytest -q -n "$$JOBS" --dist loadfile
+	@$(append) ARGS "$$VENV_PYTHON" -m pytest -q -n "$$JOBS" --dist loadfile
 
 include $(wildcard tools/make/*.mk)
 
-TYPED := $(foreach name,$(VALUES),$(if $(filter command,$(origin $(name))),$(name)))
+override TYPED := $(foreach name,$(VALUES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)

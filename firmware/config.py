@@ -11,6 +11,7 @@ import os
 
 DEFAULT_NAME = "mote"
 _SECRETS = ("ssid", "password", "country")
+_FILE_MAX = 2048  # bytes; no valid file of ours comes near
 
 _DEFAULTS = (  # of literals only, so that it stays in flash
     ("name", "mote"),
@@ -58,7 +59,7 @@ class Settings:
         Raises ValueError that names the file and the invalid field.
         """
         settings = cls(path)
-        fields = _read(path)
+        fields = read_file(path, _FILE_MAX, parse)
         if fields is not None:
             try:
                 settings.update(fields)
@@ -100,14 +101,14 @@ class Settings:
 
 
 def parse(content):
-    """Return the dict of a JSON object in bytes. Raises ValueError.
+    """Return the dict of a JSON object in bytes. Raises ValueError, also for one beyond the heap.
 
     MicroPython 1.25 accepts an object that ends too early, so its end is checked here.
     """
     try:
         text = content.decode().strip()
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, MemoryError, RuntimeError):  # of many brackets: CPython's RecursionError
         raise ValueError("must be JSON")
     if not isinstance(fields, dict) or text[-1] != "}":
         raise ValueError("must be a JSON object")
@@ -119,11 +120,11 @@ def load_secrets(path):
 
     Raises ValueError that names the file and the invalid field, never its value.
     """
-    fields = _read(path)
+    fields = read_file(path, _FILE_MAX, parse)
     if fields is None:
         return None
     try:
-        check_secrets(fields)
+        _check("secrets", fields, _SECRETS)
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
     return {field: fields.get(field, "") for field in _SECRETS}
@@ -153,16 +154,22 @@ def _escaped(text):
     return text
 
 
-def _read(path):
+def read_file(path, most, parse):
+    """Return parse(the bytes of a file), None if there is no file.
+
+    Raises ValueError that names the file if parse() raises one, if the file has more than `most`
+    bytes, or if it cannot be read: what follows is the same.
+    """
     try:
         with open(path, "rb") as file:
-            text = file.read()
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError("has at most {} bytes".format(most))
+        return parse(content)
     except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
-        return None
-    try:
-        return parse(text)
+        if error.errno == errno.ENOENT:
+            return None
+        raise ValueError("{}: {}".format(path, error))
     except ValueError as error:
         raise ValueError("{}: {}".format(path, error))
 

@@ -10,21 +10,23 @@ values but `gateway` are strings in hexadecimal:
     id_context    ID Context, at most 32 bytes, optional
     gateway       true, the default: the first such context protects requests to the gateway
 
-`make keys` writes the file and `make provision` puts it on a board. The file oscore.json.numbers
-keeps the sender sequence numbers (see coap.oscore.sequence_numbers): without it the keys must not
-be used again.
+The file oscore.json.numbers keeps the sender sequence numbers (see coap.oscore.sequence_numbers).
+`make keys` writes both files and `make provision` puts them on a board; `tools/keys numbers`
+writes the second one for keys made by hand. Keys whose numbers are not there may have been used:
+the node then neither accepts nor sends anything under them, and /diag and the console say so.
 """
 
 import json
 from binascii import hexlify, unhexlify
 
 from coap.access import READ_ONLY, Access
-from config import replace_file
+from config import read_file, replace_file
 
 FILE = "oscore.json"
 NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
 STEP = 256  # sender sequence numbers per write to flash
-_ENOENT = 2
+_NEW_KEYS = "`make keys ROTATE=1` and `make provision`"
+_FILE_MAX = 8192  # bytes of the file of keys: some thirty contexts
 _HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
 _NEEDED = ("secret", "sender_id", "recipient_id")
 _KNOWN = ("secret", "salt", "sender_id", "recipient_id", "id_context", "gateway")
@@ -36,16 +38,14 @@ class Numbers:
 
     def __init__(self, path):
         self._path = path
+        self.complete = True  # else some keys have no numbers: it counts as broken
 
     def load(self):
-        """Return the content; None if there is no file. Raises OSError."""
+        """Return the content; b"", as of a broken file, if there is none or it can not be read."""
         try:
-            with open(self._path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            if error.errno != _ENOENT:
-                raise
-            return None
+            return self.complete and read_file(self._path, _FILE_MAX, bytes) or b""
+        except ValueError:
+            return b""
 
     def save(self, content):
         """Replace the file. Raises OSError."""
@@ -59,7 +59,7 @@ def features(path=FILE, say=print, default=READ_ONLY):
     """
     access = Access(default)
     try:
-        entries = load(path)
+        entries = read_file(path, _FILE_MAX, _parse)
     except ValueError as error:
         access.status = str(error)
         say("OSCORE: {}".format(error))
@@ -69,6 +69,28 @@ def features(path=FILE, say=print, default=READ_ONLY):
         say("OSCORE: no {}: requests that change anything are refused".format(path))
         return [access]
     from coap.oscore import Oscore
+    from coap.oscore.sequence_numbers import UNKNOWN
+
+    numbers = Numbers(path + NUMBERS)
+    stored = numbers.load()
+    contexts = make_contexts(entries)
+    for context in contexts:
+        # each entry begins with a fingerprint
+        if context.fingerprint not in stored and UNKNOWN not in stored:
+            numbers.complete = False
+    try:
+        oscore = Oscore(contexts, numbers, None, STEP)
+    except OSError as error:  # it can not be noted that they are used from now on
+        say("OSCORE: {}{}: {}".format(path, NUMBERS, error))
+        numbers.complete = False
+        oscore = Oscore(contexts, numbers, None, STEP)
+    if oscore.sequence_store.broken:
+        say("OSCORE: {}{}: {}, {}".format(path, NUMBERS, oscore.status, _NEW_KEYS))
+    return [access, oscore]
+
+
+def make_contexts(entries):
+    """Return the security contexts for what load() returned."""
     from coap.oscore.context import Context
 
     contexts = []
@@ -76,16 +98,16 @@ def features(path=FILE, say=print, default=READ_ONLY):
         ids = entry["sender_id"], entry["recipient_id"]
         contexts.append(Context(entry["secret"], *ids, entry["salt"], entry["id_context"]))
         contexts[-1].gateway = entry["gateway"]
-    oscore = Oscore(contexts, Numbers(path + NUMBERS), None, STEP)
-    if oscore.sequence_store.broken:
-        say("OSCORE: {}{}: {}".format(path, NUMBERS, oscore.status))
-    return [access, oscore]
+    return contexts
 
 
 def protect(node, peer):
-    """Protect requests to `peer`, the gateway, with the first context for it, if there is one."""
+    """Protect requests to `peer`, the gateway, with the first context for it, if there is one.
+
+    With lost sequence numbers these requests fail: they are not sent without protection.
+    """
     if node.oscore is not None:
-        for context in node.oscore.contexts:
+        for context in node.oscore.sequence_store.contexts:
             if context.gateway:
                 node.oscore.bind(peer, context)
                 return
@@ -96,19 +118,7 @@ def load(path):
 
     Raises ValueError that names the file and the invalid field, never its value.
     """
-    try:
-        with open(path, "rb") as file:
-            text = file.read().decode().strip()
-    except OSError as error:
-        if error.errno != _ENOENT:
-            raise
-        return []
-    except UnicodeError:
-        raise ValueError("{}: must be JSON".format(path))
-    try:
-        return _distinct([check(entry) for entry in _entries(text)])
-    except ValueError as error:
-        raise ValueError("{}: {}".format(path, error))
+    return read_file(path, _FILE_MAX, _parse) or []
 
 
 def check(entry):
@@ -154,15 +164,18 @@ def _distinct(entries):
     return entries
 
 
-def _entries(text):
+def _parse(content):
+    """Return the contexts in the content of the file. Raises ValueError."""
     try:
+        text = content.decode().strip()
         entries = json.loads(text)
-    except ValueError:
+    except (ValueError, MemoryError, RuntimeError):  # of many brackets: CPython's RecursionError
         raise ValueError("must be JSON")
     # MicroPython 1.25 accepts a text that ends too early
     if not text.endswith(("}", "]")):
         raise ValueError("must be JSON")
-    return entries if isinstance(entries, list) else [entries]
+    entries = entries if isinstance(entries, list) else [entries]
+    return _distinct([check(entry) for entry in entries])
 
 
 def _bytes(field, text):

@@ -19,6 +19,7 @@ RESETS_FILE = "fast-resets"
 TRIAL_FAILURES = 4  # wakes of a node on a battery without a report acknowledged
 TRIAL_MS = 600_000  # the same for a node that does not sleep
 _SLICE_MS = 50
+_FILE_MAX = 2048  # bytes that are read of a file: good ones are shorter, and the heap is small
 _TICKS = 0x3FFFFFFF
 _NEVER_MS = 2_000_000_000
 # The watchdog's control register; its bit _RP2_ENABLE lets the watchdog run
@@ -88,13 +89,19 @@ class Trial:
                 _copy(path, path + ".good")
 
     def failed(self):
-        """Restore the last good files. Return True if there are any: the node must restart."""
+        """Restore the last good files. Return True if they are back: the node must restart.
+
+        On a full or broken flash they are not: a restart would find the same files again.
+        """
         if not self.pending or not any(_read(path + ".good") for path in self._paths):
             return False
-        self._say("settings: never reached the gateway, the last good ones are back")
+        self.pending = False
         for path in self._paths:
             _copy(path + ".good", path)
-        self.pending = False
+        if self._differ():
+            self._say("settings: the last good ones can not be written")
+            return False
+        self._say("settings: never reached the gateway, the last good ones are back")
         return True
 
     def expired(self, now_ms):
@@ -166,7 +173,7 @@ def _count(path):
 def _read(path):
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(_FILE_MAX)
     except OSError:
         return None
 

@@ -29,6 +29,7 @@ COUNT_FRAMES_DROPPED = const(19)  # damaged frames on a serial line
 COUNT_FRAMES_IGNORED = const(20)  # IP frames on a serial line
 COUNT_DECRYPT_FAILED = const(21)  # OSCORE requests: forged, replayed, malformed, no context
 COUNT_SHORTENED = const(22)  # responses that were cut, since their peers are not verified
+COUNT_SEPARATE_EVICTED = const(23)  # deferred responses, evicted for other clients
 COUNTER_NAMES = (
     "malformed",
     "duplicates",
@@ -53,4 +54,5 @@ COUNTER_NAMES = (
     "frames_ignored",
     "decrypt_failed",
     "shortened",
+    "separate_evicted",
 )

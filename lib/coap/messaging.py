@@ -51,6 +51,11 @@ _DEDUPLICATED = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
 
 CACHED_STUB_BYTES = const(8)  # stand for a response that is too long to be cached: see coap.oscore
 
+# What a peer has shown, see rank()
+STRANGER = const(0)
+VERIFIED = const(1)
+AUTHENTICATED = const(2)
+
 # Outcomes of an exchange
 ACKNOWLEDGED = const(0)
 REJECTED = const(1)
@@ -292,6 +297,14 @@ class MessageLayer:
         if peer_index is None:
             return False
         return self.dedup[DEDUP_FIRST + DEDUP_STEP * self.dedup[DEDUP_ENTRIES] + peer_index] != 0
+
+    def rank(self, view):  # hot
+        """Return what the sender has shown: 2 that it has keys, 1 that it receives at its address,
+        0 nothing. Where an entry of a full table is wanted, who has shown less yields.
+        """
+        if view.context:
+            return AUTHENTICATED
+        return VERIFIED if self.is_verified(view.peer) else STRANGER
 
     def _replay_cached(self, view, entry):  # hot
         entries = self.dedup[DEDUP_ENTRIES]

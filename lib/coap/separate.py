@@ -24,8 +24,9 @@ from coap.codec import (
     TYPE,
     hash_bytes,
 )
-from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED, COUNT_SHORTENED
+from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED, COUNT_SEPARATE_EVICTED, COUNT_SHORTENED
 from coap.message import MessageBuilder
+from coap.messaging import AUTHENTICATED, STRANGER, VERIFIED
 from coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -54,7 +55,8 @@ _EXCHANGE = const(7)  # in the message layer, -1 for none; a serial number while
 _SUPPRESSED = const(8)  # classes of responses that are not sent, as in No-Response
 _IN_BLOCKS = const(8)  # then: the response may go in blocks
 _BLOCK2 = const(9)  # Block2 of the request, then of the response; ABSENT for none
-_WORDS = const(10)
+_CONTEXT = const(10)  # number of the security context, 0 for none
+_WORDS = const(11)
 
 # Objects of an entry
 _TOKEN = const(0)
@@ -71,6 +73,8 @@ _TO_GROUP = const(0x118)  # 4.xx, 5.xx and empty payloads (RFC 7252 section 8.2)
 _EMPTY = const(0x100)
 
 _AROUND_BYTES = const(36)  # of a message beside its payload, at most
+
+_STRANGER_MS = const(25000)  # an application has responded by then, mostly
 
 RESPONSE_TIMEOUT_MS = const(247000)
 
@@ -92,30 +96,80 @@ class SeparateResponses:
 
         `code` is that of the response unless respond() names another.
         """
+        i = self._entry_for(view, self.node.messaging.rank(view))
+        if i < 0:
+            self.node.counters[COUNT_REFUSED] += 1
+            return -1
+        at = i * _WORDS
+        if self.words[at] != _FREE:
+            self._evict(i)
+        self.handle_count = (self.handle_count + 1) & 0xFFFF
+        self.words[at] = _DEFERRED
+        self.words[at + _MID] = view.index[MID]
+        self.words[at + _TYPE] = view.index[TYPE]
+        self.words[at + _DEFERRED_MS] = view.now_ms
+        self.words[at + _CODE] = code
+        self.words[at + _EXCHANGE] = self.handle_count
+        self.words[at + _SUPPRESSED] = self._suppressed_classes(view)
+        self.words[at + _BLOCK2] = view.uint(IX_BLOCK2, ABSENT)
+        self.words[at + _CONTEXT] = view.context
+        self.peers[i] = view.peer
+        at = i * _PARTS
+        self.parts[at + _TOKEN] = view.token()
+        self.parts[at + _REQUEST_ID] = (
+            self.node.oscore.save_request_id(view) if view.context else None
+        )
+        self.open_count += 1
+        self.node.update_message_mask()
+        self.node.reschedule()  # its time limit may be the next that ends
+        return self.handle_count * len(self.peers) + i
+
+    def _entry_for(self, view, rank):
+        """Return a free entry, or of a full table the oldest one of those that yield: first those
+        of the lowest rank. -1: none yields.
+
+        To its own rank yields a client that holds at least two entries more than the newcomer, so
+        that nobody holds them all; and a stranger after _STRANGER_MS, since its address may be
+        forged, and each of a thousand addresses would be another client.
+        """
+        own = self._held_by(view.peer, view.context)
+        found = -1
+        lowest = oldest = 0
         for i in range(len(self.peers)):
             at = i * _WORDS
             if self.words[at] == _FREE:
-                self.handle_count = (self.handle_count + 1) & 0xFFFF
-                self.words[at] = _DEFERRED
-                self.words[at + _MID] = view.index[MID]
-                self.words[at + _TYPE] = view.index[TYPE]
-                self.words[at + _DEFERRED_MS] = view.now_ms
-                self.words[at + _CODE] = code
-                self.words[at + _EXCHANGE] = self.handle_count
-                self.words[at + _SUPPRESSED] = self._suppressed_classes(view)
-                self.words[at + _BLOCK2] = view.uint(IX_BLOCK2, ABSENT)
-                self.peers[i] = view.peer
-                at = i * _PARTS
-                self.parts[at + _TOKEN] = view.token()
-                self.parts[at + _REQUEST_ID] = (
-                    self.node.oscore.save_request_id(view) if view.context else None
-                )
-                self.open_count += 1
-                self.node.update_message_mask()
-                self.node.reschedule()  # its time limit may be the next that ends
-                return self.handle_count * len(self.peers) + i
-        self.node.counters[COUNT_REFUSED] += 1
-        return -1
+                return i
+            other = AUTHENTICATED
+            if not self.words[at + _CONTEXT]:
+                other = VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
+            age_ms = (view.now_ms - self.words[at + _DEFERRED_MS]) & CLOCK_MASK
+            if (
+                other < rank
+                or other == STRANGER == rank
+                and age_ms >= _STRANGER_MS
+                or other == rank
+                and self._held_by(self.peers[i], self.words[at + _CONTEXT]) > own + 1
+            ):
+                if found < 0 or other < lowest or (other == lowest and age_ms > oldest):
+                    found, lowest, oldest = i, other, age_ms
+        return found
+
+    def _held_by(self, peer, context):
+        """Return how many entries a client holds: a context, or without one an endpoint."""
+        count = 0
+        for i in range(len(self.peers)):
+            if self.words[i * _WORDS] != _FREE and self.words[i * _WORDS + _CONTEXT] == context:
+                if context or self.peers[i] == peer:
+                    count += 1
+        return count
+
+    def _evict(self, i):
+        """Free an entry for another client; its own has had the empty ACK, and gets no more."""
+        self.node.counters[COUNT_SEPARATE_EVICTED] += 1
+        exchange = self.words[i * _WORDS + _EXCHANGE]
+        if self.words[i * _WORDS] == _RESPONDED and exchange >= 0:
+            self.node.messaging.close_exchange(exchange)
+        self._free(i)
 
     def acknowledge_duplicate(self, view):  # hot
         """Write an ACK for a duplicate whose response is deferred; return its length, or -1 for a

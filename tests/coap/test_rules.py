@@ -36,7 +36,7 @@ OSCORE_LAYERS = (
     ("aead",),
     ("context", "protection"),
     ("sequence_numbers",),
-    ("client",),
+    ("client", "first_numbers"),
     ("__init__",),
 )
 

@@ -5,10 +5,11 @@ entries, observers, block-wise transfers, peers and separate responses are attac
 """
 
 from coap.access import OPEN
+from coap.counters import COUNT_SEPARATE_EVICTED
 from coap.numbers import ACK, CHANGED, CON, CONTENT, CONTINUE, GET, NON, PUT, SERVICE_UNAVAILABLE
 from coap.presets import default_extensions
 from coap.resource import SEPARATE
-from support import expected_failure
+from support import cases, expected_failure
 from support.engine import ask, due, encode, request
 from support.features import (
     BLOCK1,
@@ -288,7 +289,6 @@ def promising():
     return node, end, tickets
 
 
-@expected_failure("strangers hold all separate responses for 247 s")
 def test_separate_responses_of_strangers_yield_to_who_has_keys():
     node, end, tickets = promising()
     for peer in ("a", "b", "c", "d"):
@@ -296,6 +296,80 @@ def test_separate_responses_of_strangers_yield_to_who_has_keys():
     message = ask(node, end.request(request(GET, "slow")), "phone", START_MS + 1000)
     assert message.code == 0, "refused"
     assert len(tickets) == 5
+
+
+@cases("verified", "with keys")
+def test_separate_responses_of_strangers_yield_though_they_are_being_sent(who):
+    """Their retransmissions end, too, and the exchange is free again."""
+    node, end, tickets = promising()
+    for peer in ("a", "b", "c", "d"):
+        ask(node, request(GET, "slow"), peer, START_MS)
+    for ticket in tickets:
+        node.respond(ticket, b"x")
+    assert len(due(node, START_MS)) == 4
+    datagram = request(GET, "slow")
+    if who == "verified":
+        verify(node, "phone", START_MS)
+    else:
+        datagram = end.request(datagram)
+    assert ask(node, datagram, "phone", START_MS + 100).code == 0
+    assert node.messaging.open_count == 3
+    assert node.counters[COUNT_SEPARATE_EVICTED] == 1
+    assert node.respond(tickets[4], b"at last")
+    sent = lasting(node, START_MS + 200, 5000, ["phone"])
+    assert [peer for _, peer, _ in sent].count("phone") == 1
+
+
+def test_the_lowest_rank_yields_and_of_it_the_oldest():
+    node, end, tickets = promising()
+    for i, peer in enumerate(("a", "b", "c", "d")):
+        if peer in "ac":
+            verify(node, peer, START_MS)
+        ask(node, request(GET, "slow"), peer, START_MS + 10 * i)
+    for i in range(4):
+        datagram = end.request(request(GET, "slow"))
+        assert ask(node, datagram, ("phone", i), START_MS + 100).code == 0
+    assert [node.respond(ticket, b"x") for ticket in tickets] == [False] * 4 + [True] * 4
+
+
+def test_nobody_yields_to_a_lower_rank_or_at_once_to_its_own():
+    node, end, tickets = promising()
+    for peer in ("a", "b", "c", "d"):
+        ask(node, request(GET, "slow"), peer, START_MS)
+    assert ask(node, request(GET, "slow"), "e", START_MS + 24000).code == SERVICE_UNAVAILABLE
+    assert ask(node, request(GET, "slow"), "e", START_MS + 25000).code == 0
+    assert not node.respond(tickets[0], b"x") and node.respond(tickets[1], b"x")
+    for peer in ("b", "c", "d", "e"):
+        verify(node, peer, START_MS)
+    for now_ms in (START_MS + 30000, START_MS + 200000):
+        message = ask(node, request(GET, "slow"), "f", now_ms)
+        assert message.code == SERVICE_UNAVAILABLE and message.uint(14) == 5
+    for _ in range(4):
+        assert ask(node, end.request(request(GET, "slow")), "phone", START_MS + 200000).code == 0
+    verify(node, "f", START_MS)
+    assert ask(node, request(GET, "slow"), "f", START_MS + 240000).code == SERVICE_UNAVAILABLE
+
+
+def test_a_client_that_holds_most_separate_responses_yields_to_its_equals():
+    """One may fill a table that nobody else wants; then all have their share."""
+    node, end, tickets = promising()
+    for peer in ("a", "b", "c", "d", "e"):
+        verify(node, peer, START_MS)
+    for i in range(4):
+        ask(node, request(GET, "slow"), "a", START_MS + i)
+    assert ask(node, request(GET, "slow"), "a", START_MS + 5).code == SERVICE_UNAVAILABLE
+    for peer in ("b", "c", "d"):
+        assert ask(node, request(GET, "slow"), peer, START_MS + 10).code == 0
+    assert ask(node, request(GET, "slow"), "e", START_MS + 11).code == SERVICE_UNAVAILABLE
+    assert [node.respond(ticket, b"x") for ticket in tickets] == [False] * 3 + [True] * 4
+
+
+def test_a_client_with_keys_counts_by_them_and_not_by_its_addresses():
+    node, end, tickets = promising()
+    for i in range(4):
+        ask(node, end.request(request(GET, "slow")), ("phone", i), START_MS)
+    message = ask(node, end.request(request(GET, "slow")), ("phone", 5), START_MS + 1)
+    assert end.inner(message).code == SERVICE_UNAVAILABLE
 
 
 @expected_failure("notifications to silent strangers hold all exchanges for 45 s and more")

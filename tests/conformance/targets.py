@@ -176,7 +176,8 @@ def pico(target, keys=None):
         python = emulated.repl()
         copy_node_app(python)
         if keys is not None:
-            write_file(python, "oscore.json", keys.read_bytes())
+            for file in (keys, keys.with_name(key_folder.NUMBERS)):
+                write_file(python, file.name, file.read_bytes())
         python.start(PICO_NODE.format("()" if keys is None else "credentials.features()"))
         emulated.run_until(lambda: emulated.link_up, START_LIMIT_MS)
         emulated.run_ms(OPEN_MS)

@@ -19,6 +19,7 @@ from support import cases, raises
 from support.battery_stage import GATEWAY, RTC_BYTES, Asleep, Board, Stage, World
 from support.engine import decode, uint
 from support.features import register
+from support.key_file import write_keys
 
 HEAP = "4m"
 FILE = "asleep-test.json"
@@ -65,8 +66,7 @@ def context(i=0):
 def staged(contexts=1):
     """A Stage whose node has so many keys."""
     stage = Stage(FILE, Unanswered())
-    with open(FILE, "w") as file:
-        file.write(json.dumps([context(i) for i in range(contexts)]))
+    write_keys(FILE, [context(i) for i in range(contexts)])
     return stage
 
 

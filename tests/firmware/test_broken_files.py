@@ -4,7 +4,7 @@ import os
 
 import recovery
 from config import Settings, load_secrets
-from support import cases, expected_failure
+from support import cases
 
 HEAP = "300k"
 FILE = "broken-test.json"
@@ -20,7 +20,6 @@ def remove():
 
 
 @cases(Settings.load, load_secrets)
-@expected_failure("what json.loads() raises for it is no ValueError")
 def test_settings_that_exhaust_the_memory_are_a_fault_with_a_name(load):
     remove()
     with open(FILE, "wb") as file:
@@ -44,7 +43,6 @@ def full(path, mode="r"):
     return open(path, mode)
 
 
-@expected_failure("the node starts anew with the same broken file, for ever")
 def test_good_settings_that_can_not_be_put_back_do_not_restart_the_node():
     remove()
     for path, content in ((FILE, b"{broken"), (FILE + ".good", b"{}")):

@@ -145,8 +145,8 @@ def test_settings_without_a_path_stay_in_memory():
     assert settings.name == "attic" and sorted(os.listdir()) == before
 
 
-def test_missing_file_is_no_error_but_a_folder_is():
-    raises(OSError, Settings.load, ".")
+def test_missing_file_is_no_error_but_one_that_can_not_be_read_is():
+    assert str(raises(ValueError, Settings.load, ".")).startswith(".: ")
 
 
 @cases(

@@ -1,7 +1,6 @@
 """OSCORE keys of a node: the key file, a node without it, sequence numbers in flash."""
 
 import json
-import os
 
 import credentials
 from coap.access import READ_ONLY
@@ -9,6 +8,7 @@ from coap.numbers import CHANGED, CONTENT, GET, PUT, UNAUTHORIZED
 from coap.presets import node_for_board
 from support import cases, hexbytes, raises
 from support.engine import ask, request
+from support.key_file import remove_keys, write_keys
 from support.oscore_peer import End
 
 HEAP = "2m"
@@ -28,11 +28,7 @@ def write(content):
 
 
 def remove():
-    for name in (FILE, FILE + credentials.NUMBERS, FILE + credentials.NUMBERS + ".new"):
-        try:
-            os.remove(name)
-        except OSError:
-            pass
+    remove_keys(FILE)
 
 
 def node_of(say=None):
@@ -47,7 +43,7 @@ def node_of(say=None):
 
 def test_node_with_keys_serves_oscore():
     remove()
-    write(GOOD)
+    write_keys(FILE, GOOD)
     node = node_of()
     end = End(b"\x02", b"\x01", hexbytes(GOOD["secret"]), hexbytes(GOOD["salt"]))
     assert ask(node, request(GET, "s")).code == CONTENT
@@ -63,7 +59,7 @@ def test_node_with_keys_serves_oscore():
 def test_several_security_contexts():
     remove()
     other = dict(GOOD, sender_id="0303", id_context="c0ffee", gateway=False)
-    write([other, GOOD])
+    write_keys(FILE, [other, GOOD])
     node = node_of()
     assert [context.sender_id for context in node.oscore.contexts] == [b"\x03\x03", b"\x01"]
     credentials.protect(node, "gateway")
@@ -86,6 +82,8 @@ def test_node_without_keys_refuses_changes():
     ('{"secret": "a1"', "must be JSON"),
     ("[1]", "must be a JSON object"),
     ("7", "must be JSON"),
+    ("[" * 7000, "must be JSON"),
+    ("[" * 30000, "has at most 8192 bytes"),
     (dict(GOOD, extra="1"), "extra: unknown field"),
     (dict(GOOD, secret="a1" * 15), "secret: must have 16"),
     (dict(GOOD, secret="a1" * 33), "secret: must have 16"),
@@ -126,46 +124,55 @@ def test_contexts_sharing_a_sender_key_are_refused(other):
     node = node_of()
     assert node.oscore is None and node.said == ["OSCORE: " + error]
     assert node.access.status == error and ask(node, request(PUT, "s")).code == UNAUTHORIZED
-    assert credentials.Numbers(FILE + credentials.NUMBERS).load() is None, "nothing was counted"
+    assert credentials.Numbers(FILE + credentials.NUMBERS).load() == b"", "nothing was counted"
     remove()
 
 
 def test_contexts_sharing_less_are_accepted():
     remove()
-    write(
+    write_keys(
+        FILE,
         [
             GOOD,
             dict(GOOD, id_context="00"),
             dict(GOOD, salt="01"),
             dict(GOOD, secret="a1" + "b2" * 15),
-        ]
+        ],
     )
     assert node_of().oscore.status == "4 contexts"
-    remove()
-
-
-def test_broken_number_file_means_lost_numbers():
-    remove()
-    write(GOOD)
-    node_of()
-    with open(FILE + credentials.NUMBERS, "wb") as file:
-        file.write(b"F1")
-    node = node_of()
-    assert node.oscore.status == "sequence numbers lost: make new keys" and len(node.said) == 1
-    assert ask(node, request(PUT, "s")).code == UNAUTHORIZED
     remove()
 
 
 def test_number_file_is_replaced_atomically():
     remove()
     store = credentials.Numbers(FILE + credentials.NUMBERS)
-    assert store.load() is None
+    assert store.load() == b""
     store.save(b"one")
     with open(FILE + credentials.NUMBERS + ".new", "wb") as file:
         file.write(b"tw")  # the power went here
     assert store.load() == b"one"
     store.save(b"two")
     assert store.load() == b"two"
+    remove()
+
+
+def test_new_keys_on_a_full_flash_are_not_used():
+    """Since a restart would find their numbers unused again."""
+    remove()
+    write_keys(FILE, GOOD)
+
+    def full(path, content):
+        raise OSError(28)
+
+    kept, credentials.replace_file = credentials.replace_file, full
+    try:
+        node = node_of()
+    finally:
+        credentials.replace_file = kept
+    assert "28" in node.said[0] and node.oscore.status.startswith("sequence numbers lost")
+    end = End(b"\x02", b"\x01", hexbytes(GOOD["secret"]), hexbytes(GOOD["salt"]))
+    assert ask(node, end.request(request(PUT, "s"))).code == UNAUTHORIZED
+    assert node_of().oscore.status == "1 contexts"
     remove()
 
 

@@ -1,8 +1,5 @@
 """Who may read /diag: the response is much longer than the request and tells the node's state."""
 
-import json
-import os
-
 import board
 from machine import clock
 
@@ -14,6 +11,7 @@ from config import Settings
 from support import hexbytes
 from support.engine import ask, request
 from support.features import verify
+from support.key_file import remove_keys, write_keys
 from support.oscore_peer import End
 
 HEAP = "2m"
@@ -42,8 +40,7 @@ def test_without_keys_diag_requires_a_verified_peer():
 
 
 def test_with_keys_diag_requires_oscore():
-    with open(FILE, "w") as file:
-        json.dump(KEYS, file)
+    write_keys(FILE, KEYS)
     try:
         node = made()
         verify(node, "known", START_MS)
@@ -53,9 +50,5 @@ def test_with_keys_diag_requires_oscore():
         message = ask(node, end.request(request(GET, "diag")), "phone", START_MS)
         assert end.inner(message).code == CONTENT
     finally:
-        for path in (FILE, FILE + credentials.NUMBERS):
-            try:
-                os.remove(path)
-            except OSError:
-                pass
+        remove_keys(FILE)
     clock.release()

@@ -29,7 +29,7 @@ def asker():
     """A client of a door node, in virtual time."""
     board.power_on()
     clock.hold(0)
-    node = Node()
+    node = Node(max_payload=2048)  # all of /diag in one message
     door.setup(node, board, Settings())
     ask = Asker(node)
     ask.run(20)

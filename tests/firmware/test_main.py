@@ -3,6 +3,7 @@
 import os
 import sys
 
+import config
 import recovery
 import startup
 from coap import Resource
@@ -422,6 +423,88 @@ def test_invalid_wifi_credentials_are_rolled_back(settings):
     start = Start(secrets=b'{"ssid": "at', good=good, **settings).run()
     assert start.machine.resets == 1 and start.left[SECRETS_FILE] == good
     assert start.clock.now_ms == 5000, "at once"
+
+
+class Flash:
+    """A flash that is full, or of which nothing can be read: open() of the modules there."""
+
+    def __init__(self, number, modes):
+        self.number = number
+        self.modes = modes
+
+    def open(self, path, mode="r"):
+        if mode in self.modes and ".good" not in path:
+            raise OSError(self.number)
+        return open(path, mode)
+
+    def __enter__(self):
+        config.open = recovery.open = self.open
+        return self
+
+    def __exit__(self, *_error):
+        del config.open, recovery.open
+
+
+@cases({}, BATTERY)
+def test_on_a_full_flash_broken_credentials_lead_to_safe_mode(settings):
+    said = []
+
+    class Log(Resource):
+        def say(self, line):
+            said.append(line)
+
+    def add_log(node, _board, _settings):
+        node.add("diag/log", Log())
+
+    start = Start(secrets=b'{"ssid": "at', good=b'{"ssid": "attic"}', add_apps=add_log, **settings)
+    with Flash(28, ("w", "wb")):
+        start.run()
+    assert start.machine.resets == 0 and start.machine.timeouts == []
+    assert said[0].startswith("safe mode: ") and SECRETS_FILE in said[0]
+
+
+@cases({}, BATTERY)
+def test_files_that_can_not_be_read_lead_to_safe_mode(settings):
+    said = []
+
+    class Log(Resource):
+        def say(self, line):
+            said.append(line)
+
+    def add_log(node, _board, _settings):
+        node.add("diag/log", Log())
+
+    start = Start(add_apps=add_log, **settings)
+    with Flash(5, ("rb",)):
+        start.run()
+    assert start.machine.resets == 0 and start.machine.timeouts == []
+    assert said[0].startswith("safe mode: ") and SETTINGS_FILE in said[0]
+
+
+@cases(
+    {"content": b"[" * 30000},
+    {"content": b'{"name":' * 4000},
+    {"content": b"{" + b" " * 30000 + b"}"},
+    {"secrets": b"[" * 30000},
+    {"secrets": b"[" * 2000},
+)
+def test_files_that_exhaust_the_memory_lead_to_safe_mode(files):
+    safe = []
+
+    class Diag(Resource):
+        safe_mode = ""
+
+        def bind(self, node, path):
+            super().bind(node, path)
+            safe.append(self)
+
+    start = Start(add_apps=lambda node, _board, _settings: node.add("diag", Diag()), **files)
+    if "secrets" in files:
+        start.run()
+    else:
+        raises(KeyboardInterrupt, start.run)
+    assert start.machine.resets == 0 and start.machine.timeouts == []
+    assert (SECRETS_FILE if "secrets" in files else SETTINGS_FILE) in safe[0].safe_mode
 
 
 def test_settings_that_reach_the_network_are_confirmed():

@@ -10,6 +10,8 @@ import sys
 import pytest
 from aiocoap.oscore import FilesystemSecurityContext
 
+from coap.oscore.first_numbers import limit_of
+from coap.oscore.sequence_numbers import NEVER_USED
 from host.device import Problem
 from keys import make as tool
 from keys import provision as put_keys
@@ -50,10 +52,11 @@ class Board:
 
     def do(self, words):
         if words[:2] == ["fs", "cp"]:
-            with open(words[2]) as file:
+            with open(words[2], "rb") as file:
                 self.files[words[3][1:]] = file.read()
         elif words[0] == "exec" and "rename" in words[1]:
-            self.files["oscore.json"] = self.files.pop("oscore.json.new")
+            for name in put_keys.FILES:
+                self.files[name] = self.files.pop(name + put_keys.NEW)
         elif words[0] == "exec":
             has_keys = "oscore.json" in self.files
             return (
@@ -83,6 +86,24 @@ def node_keys(path):
 def id_of(made):
     """The id of the newest keys."""
     return json.loads((made / "oscore.json").read_text())["sender_id"]
+
+
+def context_of(made):
+    """The security context of the newest keys."""
+    import credentials
+
+    (context,) = credentials.make_contexts(node_keys(made / "oscore.json"))
+    return context
+
+
+def use(made):
+    """Write the numbers that a simulated node with these keys leaves; return their limit."""
+    import credentials
+
+    oscore = credentials.features(str(made / "oscore.json"))[1]
+    for _ in range(3):
+        oscore.contexts[0].next_sequence_number()
+    return limit_of((made / "oscore.json.numbers").read_bytes(), oscore.contexts[0])
 
 
 def gateways(made):
@@ -149,7 +170,7 @@ def test_nobody_else_reads_what_is_written(folder, board, umask):
     finally:
         os.umask(before)
     assert modes(folder) == {0o600} and folder_modes(folder) == {0o700}
-    assert len(list(folder.rglob("*"))) == 8, "six files, and their folders"
+    assert len(list(folder.rglob("*"))) == 9, "seven files, and their folders"
 
 
 def test_nothing_secret_is_printed(folder):
@@ -315,7 +336,7 @@ def test_a_rotation_that_is_cut_off_loses_nothing(folder, board, monkeypatch, wr
     for name in ("simulated", "door-1"):
         tool.make(name, keys=folder)
     numbers = folder / "simulated" / "oscore.json.numbers"
-    numbers.write_bytes(b"F1 and so on")
+    used, context = use(folder / "simulated"), context_of(folder / "simulated")
     put_keys.provision("door-1", DEVICE, keys=folder)
     real = tool.write
     left = 0
@@ -334,30 +355,34 @@ def test_a_rotation_that_is_cut_off_loses_nothing(folder, board, monkeypatch, wr
         with pytest.raises(Problem, match="No space"):
             tool.make(made.name, rotate=True, keys=folder)
         assert id_of(made) == before and before in gateways(made)
-    assert numbers.exists()
+    assert limit_of(numbers.read_bytes(), context) == used
     left = 100
     for made in (folder / "simulated", folder / "door-1"):
         tool.make(made.name, rotate=True, keys=folder)
-    assert not numbers.exists()
+    stored = numbers.read_bytes()
+    assert limit_of(stored, context) == used, "in case that the old keys come back"
+    assert limit_of(stored, context_of(folder / "simulated")) == NEVER_USED
     assert len(gateways(folder / "simulated")) == 1
     assert gateways(folder / "door-1") == sorted([board.id, id_of(folder / "door-1")])
     assert credentials(folder / "door-1")[0] == {"coap://*": board.id}
 
 
-def test_numbers_go_after_the_keys_that_used_them(folder, monkeypatch):
+def test_the_first_numbers_are_there_before_the_keys(folder, monkeypatch):
     made = tool.make("door-1", keys=folder)
-    numbers = made / "oscore.json.numbers"
-    numbers.write_bytes(b"F1 and so on")
+    before, used = context_of(made), use(made)
     real = tool.write
     seen = []
 
     def write(path, content):
         real(path, content)
-        seen.append((path.name, numbers.exists(), len(gateways(made))))
+        seen.append((path.name, len(gateways(made)), (made / "oscore.json.numbers").read_bytes()))
 
     monkeypatch.setattr(tool, "write", write)
     tool.make("door-1", rotate=True, keys=folder)
-    assert seen[-1] == ("oscore.json", True, 2) and not numbers.exists()
+    name, ends, stored = seen[-1]
+    assert (name, ends) == ("oscore.json", 2)
+    assert limit_of(stored, before) == used
+    assert limit_of(stored, context_of(made)) == NEVER_USED
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not done", "done"])
@@ -473,7 +498,10 @@ def test_provision_once(folder, board):
     dry, board.said = board.said, []
     put_keys.provision("door-1", DEVICE, keys=folder)
     assert board.said == dry
-    assert board.files == {"oscore.json": (made / "oscore.json").read_text()}
+    assert board.files == {
+        name: (made / name).read_bytes() for name in ("oscore.json", "oscore.json.numbers")
+    }
+    assert limit_of(board.files["oscore.json.numbers"], context_of(made)) == NEVER_USED
     assert board.said[-1][-2:] == ["+", "reset"]
     with pytest.raises(Problem, match="have been on a board.*ROTATE=1"):
         put_keys.provision("door-1", DEVICE, keys=folder)
@@ -508,13 +536,56 @@ def test_what_the_board_is_asked_tells_no_more_than_an_id(folder, tmp_path, monk
 
 def test_simulated_or_provisioned_but_not_both(folder, board):
     made = tool.make("door-1", keys=folder)
-    (made / "oscore.json.numbers").write_bytes(b"F1 and so on")
+    use(made)
     with pytest.raises(Problem, match="have been in a simulated node.*ROTATE=1"):
         put_keys.provision("door-1", DEVICE, keys=folder)
     tool.make("door-1", rotate=True, keys=folder)
     put_keys.provision("door-1", DEVICE, keys=folder)
     said = refused(simulate(made / "oscore.json"))
     assert "have been on a board" in said and "ROTATE=1" in said
+
+
+@pytest.mark.parametrize("left", [None, b"", b"F1", "others"])
+def test_keys_without_their_numbers_go_nowhere(folder, board, left):
+    """They may have been used: by a simulated node, or on a board."""
+    made = tool.make("door-1", keys=folder)
+    numbers = made / "oscore.json.numbers"
+    if left is None:
+        numbers.unlink()
+    elif left == "others":
+        other = tool.make("door-2", keys=folder)
+        numbers.write_bytes((other / "oscore.json.numbers").read_bytes())
+    else:
+        numbers.write_bytes(left)
+    with pytest.raises(Problem, match="numbers does not have the first numbers: .*ROTATE=1"):
+        put_keys.provision("door-1", DEVICE, keys=folder)
+    assert not board.said
+    assert "sequence numbers lost: make new keys" in refused(simulate(made / "oscore.json"))
+    tool.make("door-1", rotate=True, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == id_of(made)
+
+
+def test_keys_made_by_hand_get_their_first_numbers_once(tmp_path):
+    contexts = [
+        {"secret": "a1" * 15 + "%02x" % i, "sender_id": "01", "recipient_id": "02"}
+        for i in range(2)
+    ]
+    file = tmp_path / "by-hand.json"
+    command = [sys.executable, "tools/keys", "numbers", file]
+    assert "no such file, or no keys in it" in refused(command)
+    file.write_text("[{}]")
+    assert "by-hand.json: secret: is missing" in refused(command)
+    file.write_text(json.dumps(contexts))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "by-hand.json.numbers: belongs beside" in done.stdout
+    assert stat.S_IMODE((tmp_path / "by-hand.json.numbers").stat().st_mode) == 0o600
+    import credentials
+
+    said = []
+    _, oscore = credentials.features(str(file), said.append)
+    assert said == [] and len(oscore.contexts) == 2
+    assert "by-hand.json.numbers exists" in refused(command)
 
 
 def test_keys_that_the_board_has_are_not_put_there_again(folder, board):
@@ -542,7 +613,7 @@ def test_the_note_is_on_the_disk_before_the_board_takes_the_keys(folder, board, 
         lambda argv, *more, **named: (done.append(argv[-1]), run(argv, **named))[1],
     )
     put_keys.provision("door-1", DEVICE, keys=folder)
-    assert done[2:5] == ["provisioned.new", "door-1", "reset"]
+    assert done[3:6] == ["provisioned.new", "door-1", "reset"]
 
 
 # One at a time
@@ -586,4 +657,4 @@ def test_two_boards_at_once_do_not_get_the_same_keys(folder, board, monkeypatch)
 
     monkeypatch.setattr(put_keys, "run", run)
     put_keys.provision("door-1", DEVICE, keys=folder)
-    assert len(board.said) == 3
+    assert len(board.said) == 4

@@ -17,6 +17,7 @@ VALUES = [
     for target, text in re.findall(r"^## ([\w-]+): (.*)$", MAKEFILES, re.MULTILINE)
     for name in re.findall(r"\b([A-Z][A-Z0-9_]*)=", text)
 ]
+TARGETS = sorted(set(re.findall(r"^([a-z][a-z-]*):(?!=)", MAKEFILES, re.MULTILINE)))
 
 
 def made(target, *values):
@@ -41,6 +42,30 @@ def test_no_value_runs_code(target, name, tmp_path):
     ):
         made(target, f"{name}={value}")
         assert not marker.exists(), value
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_variable_is_part_of_a_command(target, tmp_path):
+    """Neither one that `make help` lists nor one that only the makefiles use."""
+    marker = tmp_path / "marker"
+    names = sorted({*re.findall(r"^(?:override )?(\w+) \S?=", MAKEFILES, re.MULTILINE)})
+    assert {"VENV", "PYTHON", "VALUES", "append", "NODE"} <= set(names)
+    names += ["MAKEFILE_LIST", "name", "port"]
+    values = [f"{name}=$(shell touch {marker}.{name})<{name}>" for name in names]
+    argv = ["make", "-n", target, *values]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout and re.findall(r"<(\w+)>", done.stdout) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_python_with_a_space_in_its_path(tmp_path):
+    folder = tmp_path / "my programs"
+    folder.mkdir()
+    (folder / "python").symlink_to("/bin/echo")
+    argv = ["make", "-s", "mpy", f"PYTHON={folder / 'python'}"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "tools/build_mpy.py" in done.stdout, done.stderr
 
 
 def test_values_arrive_as_they_were_typed():

@@ -3,16 +3,20 @@ send.
 """
 
 import contextlib
-import json
+import os
 import random
 import socket
+import subprocess
 
 import pytest
 from running import simulated
 
 from setup import interpreter
 from setup.console import ROOT
+from simulator.launch import node_command
 from support.engine import encode, uint
+from support.key_file import write_keys
+from support.ports import free_port
 
 GET, POST, PUT, DELETE, FETCH = 1, 2, 3, 4, 5
 PATH, QUERY, ACCEPT, BLOCK2, BLOCK1, OSCORE, OBSERVE = 11, 15, 17, 23, 27, 9, 6
@@ -44,8 +48,7 @@ needs_source = pytest.mark.skipif(
 @pytest.fixture
 def keys(tmp_path):
     file = tmp_path / "oscore.json"
-    file.write_text(json.dumps(KEYS))
-    file.chmod(0o600)
+    write_keys(str(file), KEYS)
     return str(file)
 
 
@@ -121,3 +124,21 @@ def is_there(stranger):
 def test_with_keys_a_node_outlives_a_flood(heap, app, rate, keys):
     with flooded("--heap", heap, "--app", app, "--oscore", keys, "--rate", rate) as node:
         assert node.process.poll() is None, node.errors
+
+
+@needs_source
+def test_what_lies_in_the_present_folder_is_no_module(tmp_path, keys):
+    """Such as the folder `keys`, or one of the same name as any frozen module."""
+    for name in ("keys", "coap", "apps", "senml"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    for name in ("board", "config", "credentials", "node_main", "machine", "micropython"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)\n")
+    argv, environ, _ = node_command.on_frozen(96 << 10)
+    environ = {**os.environ, **environ}
+    argv = [*argv, "--app", "door", "--port", str(free_port()), "--oscore", keys]
+    with subprocess.Popen(
+        argv, cwd=tmp_path, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as node:
+        assert node.stdout.readline().startswith("ready coap://")
+        node.stdin.close()
+    assert node.returncode == 0

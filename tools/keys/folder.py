@@ -9,13 +9,14 @@ import fcntl
 import json
 import os
 import re
+import stat
 from pathlib import Path
 
 from host.device import ROOT, Problem, shown
 
 FOLDER = ROOT / "keys"
 NODE_FILE = "oscore.json"
-NUMBERS = NODE_FILE + ".numbers"  # sender sequence numbers of a simulated node
+NUMBERS = NODE_FILE + ".numbers"  # sender sequence numbers, the first ones or a simulated node's
 PROVISIONED = "provisioned"  # the ids of keys that have been on a board, one a line
 CLIENT = "client.json"
 SERVER = "server.json"
@@ -78,11 +79,18 @@ def folder_of(name, keys=FOLDER):
 
 
 def check_private(path):
-    """Raise Problem if a folder is a link, or if other users may write to it."""
+    """Raise Problem if a folder is a link, or if other users may write to it or replace it."""
     if path.is_symlink():
         raise Problem(f"{shown(path)} is a link: put a folder there, or name another with KEYS=")
-    if path.stat().st_mode & OTHERS_MAY_WRITE:
+    found = path.stat()
+    if found.st_mode & OTHERS_MAY_WRITE:
         raise Problem(f"others may write to {shown(path)}: `chmod go-w {shown(path)}` first")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Problem(f"{shown(path)} belongs to another user: name another folder with KEYS=")
+    for above in path.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise Problem(f"others may replace {shown(path)}: `chmod o-w {shown(above)}` first")
 
 
 def node_id(folder):

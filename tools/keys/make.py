@@ -1,6 +1,7 @@
 """Make the OSCORE keys of a node and its gateway: `make keys NODE=name`; ROTATE=1 makes new ones.
 
-keys/NAME/oscore.json is the node's end, for `make provision` and `tools/simulator --oscore`.
+keys/NAME/oscore.json is the node's end, for `make provision` and `tools/simulator --oscore`, and
+oscore.json.numbers has its first sender sequence numbers, without which no node takes the keys.
 keys/NAME/gateway-ID/ is the other end in aiocoap's format, named by the id of the node's end;
 client.json refers to it for `aiocoap-client --credentials`, server.json for a server of aiocoap.
 Only their owner can read them, and no secret is printed.
@@ -15,6 +16,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+import credentials
+from coap.oscore.first_numbers import first_numbers
 from host.device import Problem, shown, write_private
 from keys.folder import (
     CLIENT,
@@ -95,11 +98,16 @@ def _make(host, rotate, folder):
     ids = [*kept, node["sender_id"]]
     _, current = client_entry(folder)
     write_credentials(folder, current if current in kept else (kept or ids)[-1], ids, host)
+    # The numbers of the old keys stay until these are replaced: a simulated node may have them.
+    save_first_numbers(folder / NUMBERS, [credentials.check(node)])
     write(folder / NODE_FILE, node)
-    # Not before: a simulated node with the old keys but without their sequence numbers would use
-    # numbers twice. With the new keys it does not take the old keys' numbers for its own.
-    (folder / NUMBERS).unlink(missing_ok=True)
     remove_others(folder, ids)
+
+
+def save_first_numbers(path, entries):
+    """Write the first sequence numbers of keys, dicts as credentials.load() returns them."""
+    stored = path.read_bytes() if path.exists() else None
+    save(path, first_numbers(credentials.make_contexts(entries), stored))
 
 
 def write_credentials(folder, current, ids, host=""):
@@ -146,18 +154,18 @@ def new_id(keys):
 
 def note_provisioned(folder, ids):
     """Record which keys have been on a board."""
-    save(folder / PROVISIONED, "".join(f"{one}\n" for one in ids))
+    save(folder / PROVISIONED, "".join(f"{one}\n" for one in ids).encode())
 
 
 def write(path, content):
     """Write JSON that only its owner can read, completely or not at all."""
-    save(path, json.dumps(content, indent=2) + os.linesep)
+    save(path, (json.dumps(content, indent=2) + os.linesep).encode())
 
 
-def save(path, text):
+def save(path, content):
     """Replace a file by a synced one, so that it survives a loss of power from now on."""
     new = path.with_name(path.name + ".new")
-    write_private(new, text.encode())
+    write_private(new, content)
     sync(new)
     new.replace(path)
     sync(path.parent)

@@ -8,6 +8,8 @@ present keys until the new ones have arrived completely; then the gateway uses t
 from pathlib import Path
 
 import credentials
+from coap.oscore.first_numbers import limit_of
+from coap.oscore.sequence_numbers import NEVER_USED
 from host.device import Problem, add_device_arguments, check_ports, mpremote, run, shown
 from keys.folder import (
     FOLDER,
@@ -30,8 +32,10 @@ PRINT_ID = (
     f"import os; print('{NODE_FILE}' in os.listdir() and "
     f"open('{NODE_FILE}').read().split('sender_id\": \"')[-1].split('\"')[0])"
 )
-NEW = NODE_FILE + ".new"
-REPLACE = f"import os; os.rename('{NEW}', '{NODE_FILE}')"
+# The numbers first: with them alone the old keys are refused, without them the new ones.
+FILES = (NUMBERS, NODE_FILE)
+NEW = ".provisioned"  # suffix of what has arrived and is not in use yet
+REPLACE = f"import os; [os.rename(f + '{NEW}', f) for f in {FILES}]"
 
 
 def work(argv):
@@ -65,7 +69,7 @@ def provision(name, dev, dry_run=False, keys=FOLDER, replace=False):
 
 def _provision(folder, dev, replace):
     """Copy the keys of a locked folder; note each step before the board can use them."""
-    print_id, copy, take = commands(folder, dev)
+    print_id, *copies, take = commands(folder, dev)
     new = check(folder)
     found = run(print_id, capture=True).strip()
     if found == new:
@@ -77,7 +81,8 @@ def _provision(folder, dev, replace):
             f"This board has keys that are not {folder.name}'s: name its own node, or replace "
             f"them, `make provision NODE={folder.name} REPLACE=1`"
         )
-    run(copy)
+    for copy in copies:
+        run(copy)
     # From here on the board may use them, even if the next command fails.
     note_provisioned(folder, [*provisioned_ids(folder), new])
     run(take)
@@ -91,7 +96,7 @@ def commands(folder, dev):
     board = mpremote(dev)
     return (
         [*board, "exec", PRINT_ID],
-        [*board, "fs", "cp", shown(folder / NODE_FILE), f":{NEW}"],
+        *([*board, "fs", "cp", shown(folder / one), f":{one}{NEW}"] for one in FILES),
         [*board, "exec", REPLACE, "+", "reset"],
     )
 
@@ -99,8 +104,16 @@ def commands(folder, dev):
 def check(folder):
     """Return the id of the keys to provision. Raise Problem if they must not go to a board."""
     new = node_id(folder)
+    try:
+        context = credentials.make_contexts(credentials.load(str(folder / NODE_FILE)))[0]
+    except ValueError as error:
+        raise Problem(unusable(folder, error)) from None
+    numbers = folder / NUMBERS
+    limit = limit_of(numbers.read_bytes(), context) if numbers.exists() else None
+    if limit is None:
+        raise Problem(unusable(folder, f"{shown(numbers)} does not have the first numbers"))
     where = "on a board" if new in provisioned_ids(folder) else ""
-    if (folder / NUMBERS).exists():
+    if limit != NEVER_USED:
         where = "in a simulated node"
     if where:
         raise Problem(
@@ -109,8 +122,4 @@ def check(folder):
         )
     if new not in gateway_folders(folder):
         raise Problem(unusable(folder, f"The gateway's end of {folder.name}'s keys is gone"))
-    try:
-        credentials.load(str(folder / NODE_FILE))
-    except ValueError as error:
-        raise Problem(unusable(folder, error)) from None
     return new

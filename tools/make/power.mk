@@ -2,18 +2,18 @@
 # Pico W), '--app wearable' (simulating a day of one takes minutes).
 
 WEEK ?=
-VALUES += WEEK
+override VALUES += WEEK
 
 .PHONY: sim-week sim-weeks battery
 
 ## sim-week: simulate a week of a door on a battery [SEED= WEEK=arguments]
 sim-week: setup
-	@$(append) WEEK $(VENV_PYTHON) tools/battery_sim --seed "$$SEED"
+	@$(append) WEEK "$$VENV_PYTHON" tools/battery_sim --seed "$$SEED"
 
 ## sim-weeks: simulate twenty weeks, with seeds from SEED on; slow
 sim-weeks: setup
-	@$(append) WEEK $(VENV_PYTHON) tools/battery_sim --seed "$$SEED" --seeds 20
+	@$(append) WEEK "$$VENV_PYTHON" tools/battery_sim --seed "$$SEED" --seeds 20
 
 ## battery: print days on a battery per board, from simulated times and cited currents
 battery: setup
-	@$(VENV_PYTHON) tools/battery_sim/battery_life.py
+	@"$$VENV_PYTHON" tools/battery_sim/battery_life.py

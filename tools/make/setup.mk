@@ -1,20 +1,20 @@
 # MicroPython for this computer, the list of targets, cleaning.
 
-FIRST_TARGETS := run setup test lint deploy bench
+override FIRST_TARGETS := run setup test lint deploy bench
 
 .PHONY: micropython micropython-min micropython-frozen clean clean-all
 
 ## micropython: find the MicroPython that runs the simulated node, or build one
 micropython: setup
-	@$(PYTHON) tools/setup interpreter
+	@"$$PYTHON" tools/setup interpreter
 
 ## micropython-min: build the oldest supported MicroPython (1.25) from Debian's source
 micropython-min: setup
-	@$(PYTHON) tools/setup oldest
+	@"$$PYTHON" tools/setup oldest
 
 ## micropython-frozen: build one with Mote inside, for a simulated node in a small heap
 micropython-frozen: micropython-min
-	@$(PYTHON) tools/setup frozen
+	@"$$PYTHON" tools/setup frozen
 
 ## clean: remove what was built
 clean:
@@ -26,7 +26,7 @@ clean-all: clean
 	@rm -rf $(VENV) tools/js/node_modules
 
 help:
-	@sed -n 's/^## \([a-z-]*\): \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/\1\t\2/p' Makefile tools/make/*.mk | \
 		awk -F'\t' -v first='$(FIRST_TARGETS)' ' \
 		{ text[$$1] = $$2; order[++n] = $$1 } \
 		END { \

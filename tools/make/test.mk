@@ -5,10 +5,10 @@ CONFORMANCE ?=
 SEED ?= 1
 FUZZ ?=
 
-VALUES += CONFORMANCE SEED FUZZ
-STUBS := .cache/stubs
-PYRIGHT := tools/js/node_modules/.bin/pyright
-EMULATED_SERVERS := mote-pico,mote-pico-oscore
+override VALUES += CONFORMANCE SEED FUZZ
+override STUBS := .cache/stubs
+override PYRIGHT := tools/js/node_modules/.bin/pyright
+override EMULATED_SERVERS := mote-pico,mote-pico-oscore
 
 .PHONY: lint conformance conformance-emulated qemu pico test-emulated fuzz
 
@@ -25,32 +25,32 @@ lint: setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
 # The stubs of both ports have the same names, so each set has a folder of its own.
 $(STUBS)/%/stamp: tools/stubs/%.txt | setup
 	@rm -rf $(@D) && mkdir -p $(@D)
-	@$(VENV_PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps \
+	@"$$VENV_PYTHON" -m pip --disable-pip-version-check install --quiet --no-deps \
 		--target $(@D) -r $<
 	@touch $@
 
 ## conformance: RFC by RFC, what Mote does beside aiocoap and libcoap [CONFORMANCE=arguments]
 conformance: setup
-	@$(append) CONFORMANCE $(VENV_PYTHON) tools/conformance
+	@$(append) CONFORMANCE "$$VENV_PYTHON" tools/conformance
 
 # The processors of the slice; where they cannot be built a line says why.
 qemu: setup
-	@$(PYTHON) tools/setup qemu MPS2_AN385 VIRT_RV32
+	@"$$PYTHON" tools/setup qemu MPS2_AN385 VIRT_RV32
 
 # The emulated Pico's firmware, the same way.
 pico: setup
-	@$(PYTHON) tools/setup firmware PICO_EMU > /dev/null || \
+	@"$$PYTHON" tools/setup firmware PICO_EMU > /dev/null || \
 		echo 'Tests on the emulated Pico are left out' >&2
 
 ## conformance-emulated: the checks of `make conformance` on an emulated Pico [CONFORMANCE=arguments]
 conformance-emulated: pico
-	@$(append) CONFORMANCE $(VENV_PYTHON) tools/conformance --servers $(EMULATED_SERVERS) --no-clients
+	@$(append) CONFORMANCE "$$VENV_PYTHON" tools/conformance --servers $(EMULATED_SERVERS) --no-clients
 
 ## test-emulated: run the tests that take real firmware, on emulated boards [ARGS=pytest arguments]
 test-emulated: pico
-	@$(PYTHON) tools/setup qemu MPS2_AN385 VIRT_RV32 MICROBIT
-	@$(append) ARGS $(VENV_PYTHON) -m pytest -q -n 2 --dist loadfile --emulated all
+	@"$$PYTHON" tools/setup qemu MPS2_AN385 VIRT_RV32 MICROBIT
+	@$(append) ARGS "$$VENV_PYTHON" -m pytest -q -n 2 --dist loadfile --emulated all
 
 ## fuzz: 1,000,000 random datagrams on CPython, 200,000 on MicroPython; forged ones too [SEED= FUZZ=arguments]
 fuzz: setup
-	@$(append) FUZZ $(VENV_PYTHON) tools/fuzz/fuzz.py --seed "$$SEED"
+	@$(append) FUZZ "$$VENV_PYTHON" tools/fuzz/fuzz.py --seed "$$SEED"

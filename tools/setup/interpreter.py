@@ -30,6 +30,8 @@ CHECKS = {**NEEDED, "viper": f"import micropython\n{VIPER}"}
 # Each check prints one line, whatever happened in the others.
 PROBE = f"""
 import sys
+if "" in sys.path:
+    sys.path.remove("")  # the present folder
 print(sys.implementation[0], ".".join(str(n) for n in sys.implementation[1][:3]))
 for name, text in {list(CHECKS.items())!r}:
     try:

@@ -21,6 +21,7 @@ KINDS = "fun_data|const_obj_table_data|const_qstr_table_data|const_obj|children|
 SYMBOL = re.compile(rf"\S+ ([0-9a-f]+) \w (?:{KINDS}|proto_fun|raw_code)_(\S+)$")
 LOADED = """
 import sys
+sys.path.remove("")  # the present folder
 before = set(sys.modules)
 import {module}
 print(" ".join(sorted(set(sys.modules) - before)))

@@ -15,6 +15,7 @@ FIRMWARE = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.uf2"
 ON_PICO = "import board\nkept = run(board)\n"
 # The board's own sizes, with the simulated pins; what is soldered to them is no part of the node.
 ON_UNIX = """
+sys.path.remove("")  # the present folder
 import board
 board.power_on()
 text = open({board!r}).read()

@@ -64,7 +64,7 @@ from coap.oscore.protection import (
     PIV_LOW,
     Protector,
 )
-from coap.oscore.sequence_numbers import SequenceStore
+from coap.oscore.sequence_numbers import LOST, SequenceStore
 
 _NOT_REPEATABLE = UNSAFE | 1 << IX_BLOCK1
 _NAME_BYTES = const(4)  # of a context's fingerprint
@@ -128,7 +128,7 @@ class Oscore(Extension):
     def status(self):
         """The state in words, for /diag."""
         if self.sequence_store.broken:
-            return "sequence numbers lost: make new keys"
+            return LOST
         return "{} contexts".format(len(self.contexts)) if self.contexts else "no keys"
 
     def bind(self, peer, context):
@@ -136,7 +136,7 @@ class Oscore(Extension):
 
         Raises ValueError for a context that was not given to Oscore().
         """
-        if context not in self.contexts:
+        if context not in self.sequence_store.contexts:
             raise ValueError("bind a context that was given to Oscore()")
         if self.client_protection is None:
             from coap.oscore.client import ClientProtection

@@ -5,10 +5,12 @@ Two stores, each with load() -> bytes or None, and save(bytes), which replaces t
 atomically:
 
     flash     keeps for each context a limit that its numbers have not reached; it is written once
-              per `step` numbers. After a loss of power, numbers continue at the limit and the
-              replay window is unknown: the first request is challenged with an Echo. Contexts that
-              are no longer configured stay in flash, since they may come back. Of more than 16 of
-              them only the highest limit is kept, and unknown contexts then start there.
+              per `step` numbers. coap.oscore.first_numbers makes its content
+              for new keys. After a loss of
+              power, numbers continue at the limit and the replay window is unknown: the first
+              request is challenged with an Echo. Contexts that are no longer configured stay in
+              flash, since they may come back. Of more than 16 of them only the highest limit is
+              kept, and unknown contexts then start there.
     retained  memory that survives deep sleep: exact numbers and windows, written by retain() just
               before. It may be used once: it is erased before any number could be used.
 
@@ -22,10 +24,13 @@ from hashlib import sha256
 
 from coap.oscore.context import FINGERPRINT_BYTES, MAX_SEQUENCE_NUMBER, WINDOW_WORDS
 
+LOST = "sequence numbers lost: make new keys"
+NEVER_USED = b"\xff\xff\xff\xff"  # limit of a context that no node has started with
+
 _FLASH = b"F1"
 _RETAINED = b"R1"
 _DIGEST_BYTES = 8
-_UNKNOWN = bytes(FINGERPRINT_BYTES)  # stands for contexts whose fingerprints are not kept
+UNKNOWN = bytes(FINGERPRINT_BYTES)  # stands for contexts whose fingerprints are not kept
 _MAX_UNCONFIGURED = 16
 _NUMBER_BYTES = 4
 _WORD_BYTES = 3
@@ -127,20 +132,26 @@ class SequenceStore:
         limits = {} if stored is None else _parse(stored, _FLASH, _NUMBER_BYTES)
         if limits is None:
             self.broken = True
+            self.error = LOST
+            for context in self.contexts:
+                context.sequence_limit = 0  # nothing is sent under it
             return
         states = None
         if self.retained is not None:
             states = _parse(self.retained.load(), _RETAINED, _STATE_BYTES)
             self.retained.save(b"")  # before any number is used
         new = False
-        unknown = limits.get(_UNKNOWN)
+        unknown = limits.get(UNKNOWN)
         for context in self.contexts:
             context.sequence_store = self
-            new = new or context.fingerprint not in limits
-            limit = limits.pop(context.fingerprint, unknown)
+            limit = limits.pop(context.fingerprint, NEVER_USED if unknown is None else unknown)
+            if limit == NEVER_USED:
+                new = True
+                limit = None
             _resume(context, limit, (states or {}).get(context.fingerprint))
         if len(limits) > _MAX_UNCONFIGURED:
-            limits = {_UNKNOWN: max(limits.values())}
+            used = [limit for limit in limits.values() if limit != NEVER_USED]
+            limits = {UNKNOWN: max(used)} if used else {}
         for fingerprint in limits:
             self.unconfigured += fingerprint + limits[fingerprint]
         if new:
