@@ -17,14 +17,15 @@ from coap.numbers import CLOCK_MASK, SENML_CBOR, SENML_JSON, TEXT
 _LINES = const(8)
 _LINE_MAX = const(80)  # bytes
 _ERROR_MAX = const(80)  # characters
-_SAMPLE_MS = const(1000)
+_QUIET_MS = const(1000)  # without a request, until the next gets a new sample
+_OLDEST_MS = const(30000)
 
 
 class Diag(Resource):
     """/diag: the node's counters, uptime and memory, resets and the last error.
 
     As text each has a line, `name: value`, in SenML a record. Values that change with each request
-    are sampled at a first block, once a second at most, so that the blocks of a response are
+    are sampled at a first block after a quiet second, so that the blocks of a response are
     consistent while others ask as well.
 
     reset_cause, resets: see resets.count(); base_name: of the SenML pack.
@@ -43,18 +44,22 @@ class Diag(Resource):
         self._reset_cause = reset_cause
         self._resets = resets
         self._base_name = base_name
-        self._sampled_ms = 0
+        self._sampled_ms = self._asked_ms = 0
         self._sample = None  # uptime in s, free heap, datagrams in and out
         self._counters = None
 
     def get(self, request, response):
         """Respond with all values."""
-        age_ms = (request.now_ms - self._sampled_ms) & CLOCK_MASK
-        if self._sample is None or (not response.offset and age_ms >= _SAMPLE_MS):
-            self._sampled_ms = request.now_ms
+        now_ms = request.now_ms
+        is_old = (now_ms - self._asked_ms) & CLOCK_MASK >= _QUIET_MS or (
+            now_ms - self._sampled_ms
+        ) & CLOCK_MASK >= _OLDEST_MS
+        self._asked_ms = now_ms
+        if self._sample is None or (is_old and not response.offset):
+            self._sampled_ms = now_ms
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
             datagrams = self.node.view.index[DATAGRAM_COUNT], self.node.sent
-            self._sample = (self._uptime.tick(request.now_ms), heap_free) + datagrams
+            self._sample = (self._uptime.tick(now_ms), heap_free) + datagrams
             self._counters = self.node.counters[:]
         values = self._values()
         if response.content_format == TEXT:
