@@ -55,9 +55,9 @@ class Acceleration(Resource):
         self._z = device.PACK.field("accel_z", "m/s2")
 
     def get(self, request, response):
-        """Measure and respond; 5.03 without a sensor."""
+        """Measure and respond; 5.03 without a sample."""
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not respond", device.RETRY_S)
+            raise CoapError(SERVICE_UNAVAILABLE, device.why_unavailable(self), device.RETRY_S)
         form = response.content_format
         if form == TEXT:
             self._write(response, b"", b" ", b"")
@@ -79,15 +79,14 @@ class Acceleration(Resource):
             self.changed()
 
     def _read(self):
-        strongest_mg = self._measure()
-        device.note_access(self, strongest_mg is not None)
-        return strongest_mg
-
-    def _measure(self):
+        """Return the strongest axis in mg; None without a sensor or before its first sample."""
         try:
-            return self._motion.read()
+            strongest_mg = self._motion.read()
         except OSError:
+            device.note_access(self, False)
             return None
+        device.note_access(self, True)
+        return strongest_mg
 
     def _write(self, response, start, between, end):
         response.write(start)
