@@ -91,17 +91,23 @@ class Reading(Resource):
     more_decimals = 0  # in SenML, if its unit is larger
     silent = False  # the sensor does not respond
     faults = 0  # how often it stopped responding
+    _divisor = _step = 1
 
     def __init__(self, rt, read, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
         self.rt = rt
-        self.title = title
         self._field = field
         self._read = read
-        self.decimals = decimals
-        self._divisor = divisor
-        self._step = step
         self._notified = None  # the value at the last notification
+        # an attribute that is not set takes no heap
+        if title:
+            self.title = title
+        if decimals:
+            self.decimals = decimals
+        if divisor != 1:
+            self._divisor = divisor
+        if step != 1:
+            self._step = step
 
     def get(self, request, response):
         """Respond with the value, 5.03 if there is none."""

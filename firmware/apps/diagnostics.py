@@ -12,19 +12,21 @@ from coap import Resource
 from coap.access import VERIFIED
 from coap.codec import DATAGRAM_COUNT
 from coap.counters import COUNTER_NAMES
-from coap.numbers import SENML_CBOR, SENML_JSON, TEXT
+from coap.numbers import CLOCK_MASK, SENML_CBOR, SENML_JSON, TEXT
 
 _LINES = const(8)
 _LINE_MAX = const(80)  # bytes
 _ERROR_MAX = const(80)  # characters
-_NEVER = const(-1)
+_QUIET_MS = const(1000)  # without a request, until the next gets a new sample
+_OLDEST_MS = const(30000)
 
 
 class Diag(Resource):
     """/diag: the node's counters, uptime and memory, resets and the last error.
 
     As text each has a line, `name: value`, in SenML a record. Values that change with each request
-    are sampled for the first block, so that the blocks of one response are consistent.
+    are sampled at a first block after a quiet second, so that the blocks of a response are
+    consistent while others ask as well.
 
     reset_cause, resets: see resets.count(); base_name: of the SenML pack.
     """
@@ -42,14 +44,23 @@ class Diag(Resource):
         self._reset_cause = reset_cause
         self._resets = resets
         self._base_name = base_name
-        self._sample = (_NEVER, None, 0, 0)  # uptime in s, free heap, datagrams in and out
+        self._sampled_ms = self._asked_ms = 0
+        self._sample = None  # uptime in s, free heap, datagrams in and out
+        self._counters = None
 
     def get(self, request, response):
         """Respond with all values."""
-        if not response.offset or self._sample[0] == _NEVER:
+        now_ms = request.now_ms
+        is_old = (now_ms - self._asked_ms) & CLOCK_MASK >= _QUIET_MS or (
+            now_ms - self._sampled_ms
+        ) & CLOCK_MASK >= _OLDEST_MS
+        self._asked_ms = now_ms
+        if self._sample is None or (is_old and not response.offset):
+            self._sampled_ms = now_ms
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
             datagrams = self.node.view.index[DATAGRAM_COUNT], self.node.sent
-            self._sample = (self._uptime.tick(request.now_ms), heap_free) + datagrams
+            self._sample = (self._uptime.tick(now_ms), heap_free) + datagrams
+            self._counters = self.node.counters[:]
         values = self._values()
         if response.content_format == TEXT:
             for name, unit, value in values:
@@ -71,7 +82,7 @@ class Diag(Resource):
         if heap_free is not None:
             values.append(("heap_free", "B", heap_free))
         for i, name in enumerate(COUNTER_NAMES):
-            values.append((name, "", self.node.counters[i]))
+            values.append((name, "", self._counters[i]))
         silent = [resource.path for resource in self._sensors() if resource.silent]
         values.append(("sensor_faults", "", sum([each.faults for each in self._sensors()])))
         values.append(("sensors_silent", "", " ".join(silent)))

@@ -395,7 +395,13 @@ class Client(Extension):
     def _send(self, request, now_ms):  # hot
         if request.observe_value != ABSENT and not request.offset:
             copy(request.token, 0, request.observe_token, 0, TOKEN_BYTES)
-        elif not request.keeps_token():
+        elif (
+            request.context is not None
+            or request.observe_value != ABSENT
+            or not (request.sent or request.offset)
+        ):
+            # Further blocks keep the token. Not so under OSCORE, where only this end needs it, and
+            # not in an observation, whose token stands for its notifications.
             self.tokens.next(request.token)
         if request.confirmable:
             request.exchange = self.node.messaging.open_exchange(self, request.peer)

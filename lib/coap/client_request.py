@@ -135,16 +135,6 @@ class ClientRequest:
         """Add an option with a value of bytes; not one that is an attribute here."""
         self.options = with_option(self.options, number, value)
 
-    def keeps_token(self):  # hot
-        """Return True if the next message has the token of the one before.
-
-        So has each further block of a transfer. Not so under OSCORE, where only this end needs the
-        token, and not in an observation, whose token stands for its notifications.
-        """
-        if self.context is not None or self.observe_value != ABSENT:
-            return False
-        return self.sent > 0 or self.offset > 0
-
     def is_observation(self, view):  # hot
         """Return True if the message has the token of the observation.
 

@@ -96,7 +96,7 @@ from coap.resource import SEPARATE, CoapError
 from coap.response import DEFAULT_CODES, Response, ResponseBuilder
 from coap.separate import SeparateResponses
 
-_VIEWS_MAX = const(48)  # lengths whose memoryview of tx is kept
+_VIEWS_MAX = const(24)  # lengths whose memoryview of tx is kept
 _LONG = DROP  # in the flags of after_mask: the payload is too long for one message
 _type = type  # cached builtins: see lib/coap/README.md
 _bytes = bytes

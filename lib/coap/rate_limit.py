@@ -2,7 +2,7 @@
 
 from array import array
 
-from coap.codec import FIELD_MAX_AGE, REQUEST, TYPE
+from coap.codec import FIELD_MAX_AGE, FLAGS, IX_BLOCK2, REQUEST, TYPE
 from coap.counters import COUNT_RATE_LIMITED
 from coap.extension import Extension
 from coap.numbers import CLOCK_MASK, TOO_MANY_REQUESTS
@@ -44,15 +44,19 @@ class RateLimit(Extension):
         index = messaging.peer_indexes.get(view.peer)
         if index is None:
             index = messaging.intern_peer(view.peer)
-        span_ms = (view.now_ms - self.when_ms[index]) & CLOCK_MASK
+        # One local in turn for the span and the cost: the frame has no word left.
+        n = (view.now_ms - self.when_ms[index]) & CLOCK_MASK
         self.when_ms[index] = view.now_ms
         left = self.burst * 1000
-        if span_ms < left // self.rate:  # beyond that the product may be no small int
-            left = min(left, self.left[index] + span_ms * self.rate)
-        if left < 1000:
+        if n < left // self.rate:  # beyond that the product may be no small int
+            left = min(left, self.left[index] + n * self.rate)
+        n = 1000
+        if view.index[FLAGS] >> IX_BLOCK2 & 1 and view.index[IX_BLOCK2] > 15:
+            n = 125  # a later block of a response: strangers may get it in 64 bytes each
+        if left < n:
             self.left[index] = left
             return False
-        self.left[index] = left - 1000
+        self.left[index] = left - n
         return True
 
     def refuse(self, view):

@@ -140,8 +140,10 @@ class RegistrationClient:
         self.request.into = into
 
     def _take(self, response):
-        """Handle a response."""
+        """Handle a response; of one in blocks, which a registration does not have, the first."""
         self.request = None
+        if response.more:
+            self.node.client.cancel(response.request)
         try:
             self.on_response(response)
         except Exception as error:

@@ -102,7 +102,11 @@ class SeparateResponses:
             return -1
         at = i * _WORDS
         if self.words[at] != _FREE:
-            self._evict(i)
+            # its client has had the empty ACK, and gets no more
+            self.node.counters[COUNT_SEPARATE_EVICTED] += 1
+            if self.words[at] == _RESPONDED and self.words[at + _EXCHANGE] >= 0:
+                self.node.messaging.close_exchange(self.words[at + _EXCHANGE])
+            self._free(i)
         self.handle_count = (self.handle_count + 1) & 0xFFFF
         self.words[at] = _DEFERRED
         self.words[at + _MID] = view.index[MID]
@@ -162,14 +166,6 @@ class SeparateResponses:
                 if context or self.peers[i] == peer:
                     count += 1
         return count
-
-    def _evict(self, i):
-        """Free an entry for another client; its own has had the empty ACK, and gets no more."""
-        self.node.counters[COUNT_SEPARATE_EVICTED] += 1
-        exchange = self.words[i * _WORDS + _EXCHANGE]
-        if self.words[i * _WORDS] == _RESPONDED and exchange >= 0:
-            self.node.messaging.close_exchange(exchange)
-        self._free(i)
 
     def acknowledge_duplicate(self, view):  # hot
         """Write an ACK for a duplicate whose response is deferred; return its length, or -1 for a

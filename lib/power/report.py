@@ -90,6 +90,8 @@ class Report(Extension):
         return left if left < CLOCK_HALF else 0
 
     def _on_response(self, response):
+        if response.more:  # a count has no second block
+            self.node.client.cancel(self.call)
         self.call = None
         if response.code == CHANGED:
             self.released = True

@@ -7,7 +7,7 @@ from coap.link_format import WellKnownCore, listing
 from coap.numbers import ACK, DELETE, GET, POST
 from coap.resource_directory import RegistrationClient, find_target, first_links
 from support import cases, raises
-from support.engine import Peer, encode
+from support.engine import Peer, encode, uint
 from support.features import Value, seeded
 from support.lossy_link import LossyLink
 
@@ -290,6 +290,23 @@ def test_nothing_that_a_directory_sends_ends_the_registration(at, code, options,
     script.run(2 * HOUR_MS)
     assert script.requests, "it is refreshed or made again"
     assert script.node.counters[COUNT_HANDLER_ERRORS] == 0
+
+
+def test_a_response_without_end_holds_no_request():
+    """A directory that sends one block of its response after the other, for ever."""
+    script = Script(lifetime_s=7200)
+    normal = script.result
+
+    def result(message, path):
+        if message.code != POST:
+            return normal(message, path)
+        num = (message.uint(23) or 0) >> 4
+        return 0x41 if path == b"rd" else 0x44, [(8, b"reg"), (23, uint(num << 4 | 8))], bytes(16)
+
+    script.result = result
+    assert script.run(10000) == [(GET, b".well-known/core"), (POST, b"rd")]
+    assert script.directory.registered and not script.node.client.active_count
+    assert script.run(2 * HOUR_MS) == [(POST, b"reg")] * 2
 
 
 def test_nothing_that_raises_ends_the_registration():

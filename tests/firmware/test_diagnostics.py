@@ -19,7 +19,7 @@ from coap.oscore.context import Context
 from config import Settings
 from support import cases, only
 from support.engine import get
-from support.features import BLOCK2, block
+from support.features import BLOCK2, ETAG, block
 from support.request_helpers import Asker
 
 FILE = "build-test-resets.json"
@@ -64,8 +64,19 @@ def test_text_has_a_line_per_value():
         assert told[name] == "0"
     assert told["reset"] == "power-on" and told["resets_power-on"] == "1"
     assert told["last_error"] == ""
+    ask.run(1000)
     told = facts(ask)
     assert (told["datagrams_in"], told["datagrams_out"]) == ("2", "1")
+
+
+def test_who_asks_within_a_second_does_not_change_the_blocks_of_another():
+    ask = asker()
+    blocks = []
+    for num in range(3):
+        blocks.append(get(ask.node, "diag", block(BLOCK2, num, 0, 4), now_ms=20 + num))
+        ask.node.counters[COUNT_RETRANSMISSIONS] += 100
+        assert get(ask.node, "diag", peer="another", now_ms=20 + num).code == 0x45
+    assert len({message.all(ETAG)[0] for message in blocks}) == 1
 
 
 @only("micropython")
@@ -78,9 +89,10 @@ def test_senml_has_a_record_per_value():
     ask = asker()
     ask.run(12_500)
     told = facts(ask)
+    ask.run(1000)
     found = records(ask)
     assert set(found) == set(told)
-    assert (found["uptime"]["u"], found["uptime"]["v"]) == ("s", 12)
+    assert (found["uptime"]["u"], found["uptime"]["v"]) == ("s", 13)
     assert found["datagrams_in"] == {"n": "datagrams_in", "v": 2}
     assert found["datagrams_out"] == {"n": "datagrams_out", "v": 1}
     assert found["reset"] == {"n": "reset", "vs": "power-on"}

@@ -6,9 +6,9 @@ from coap.codec import SLOW_PATH
 from coap.numbers import CON, GET, POST, PUT
 from power.report import Report, unsigned
 from support import cases, raises
-from support.client_node import acknowledge, piggyback, reset, respond, sent
+from support.client_node import BLOCK2, acknowledge, piggyback, reset, respond, sent
 from support.engine import ask, due, request
-from support.features import Value, seeded
+from support.features import Value, block, seeded
 
 
 def reporting(slots=1, **settings):
@@ -55,6 +55,14 @@ def test_only_a_204(code):
     report.send(b"pack", on_done)
     piggyback(node, sent(node), code)
     assert done == [(False, "{}.{:02}".format(code >> 5, code & 31), 0)]
+
+
+def test_a_receiver_that_responds_without_end_is_heard_once():
+    node, report, on_done, done = reporting()
+    report.send(b"pack", on_done)
+    piggyback(node, sent(node), 0x44, b"\x02" + bytes(15), [block(BLOCK2, 0, 1, 0)])
+    assert done == [(True, "", 0)] and node.client.has_free()
+    assert due(node, 100) == []
 
 
 def test_rst_and_silence():

@@ -23,8 +23,30 @@ SLOTS = {
     "block_bytes": 1024,  # its settings are the longest body that it receives
 }
 RECV_MAX = 1152
-# The smallest board's, for a heap in which more would leave no memory for datagrams.
-FEWER_SLOTS = {"peers": 8, "observers": 4, "blocks": 1}
+_FEWER_SLOTS = (
+    ("peers", 8),
+    ("observers", 4),
+    ("blocks", 1),
+    ("separate_responses", 1),
+)
+_SHORT_SLOTS = (("block_bytes", 512), ("cached_response_bytes", 16))
+# What only tests use of the fake `machine`, which on a board takes no heap at all.
+_NOT_USED = ("RTC", "WDT", "SoftI2C", "freq", "idle", "reset")
+_SHORT_RECV_MAX = 384  # payloads of 256 bytes: what is longer comes in blocks
+
+
+def shrink(has_keys):
+    """Take the sizes for a heap in which more would leave no memory for datagrams.
+
+    has_keys: OSCORE takes 8 KB more, half of it for messages.
+    """
+    global RECV_MAX
+    SLOTS.update(dict(_FEWER_SLOTS))
+    for name in _NOT_USED:
+        delattr(machine, name)
+    if has_keys:
+        SLOTS.update(dict(_SHORT_SLOTS))
+        RECV_MAX = _SHORT_RECV_MAX
 
 
 def set_door(is_open):

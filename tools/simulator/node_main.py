@@ -133,8 +133,11 @@ def serve(options):
     """Run until stdin ends or Ctrl-C. Raise OSError if the address cannot be bound."""
     from coap.link_format import listing
     from coap.transports.udp import Udp
+    from unload import unload
 
     node, execute = build(options)
+    for name in ("coap.presets", "config_schema", "credentials", "links"):
+        unload(name)  # what only the start needs, as on a board
     gc.collect()
     listing(node)  # the longest text that is kept: a heap too small for it fails now
     udp = listen(Udp, node, options["host"], options["port"])

@@ -6,7 +6,8 @@ encrypts into key stream; both use the same buffer. The last CBC block masked wi
 stream block is the tag. Nonce: 13 bytes; tag: 8 bytes; length field: 2 bytes.
 
 One Aead is the working memory for all keys of a node; a Key is one direction of one security
-context. Once a length has been seen, a message of that length allocates nothing.
+context. Once a length has been seen, a message of that length allocates nothing; a long one takes
+32 bytes each time, so that a sender of many lengths can not fill the heap.
 
 The loops are machine code as in coap.codec, with the same rules: pointers carry no length, so each
 function states what its caller guarantees; on CPython every index is checked.
@@ -22,6 +23,8 @@ BLOCK_BYTES = const(16)
 ENCRYPT0 = b"\x83\x68Encrypt0\x40"
 _AAD_BYTES = const(32)
 _EXTRA_BYTES = const(80)  # of `blocks` beside the text: first block, AAD, padding
+
+_KEPT = const(16)  # blocks: longer texts allocate 32 bytes or so
 
 _ECB = const(1)
 _CBC = const(2)
@@ -53,7 +56,7 @@ class Aead:
         self.nonce = bytearray(NONCE_BYTES)
         self.aad = bytearray(ENCRYPT0 + bytes(_AAD_BYTES - len(ENCRYPT0)))
         self.blocks = bytearray(count * BLOCK_BYTES)
-        self.views = [None] * (count + 1)  # memoryviews of the first n blocks, made when needed
+        self.views = [None] * (_KEPT + 1)  # memoryviews of the first n blocks, made when needed
         self.tag_mask = bytearray(BLOCK_BYTES)
 
     def compute_mac(self, key, n):  # hot
@@ -92,6 +95,8 @@ class Aead:
         key.ecb.encrypt(view, view)
 
     def _view(self, end):  # hot
+        if end > _KEPT * BLOCK_BYTES:
+            return memoryview(self.blocks)[:end]
         view = self.views[end // BLOCK_BYTES]
         if view is None:
             view = self.views[end // BLOCK_BYTES] = memoryview(self.blocks)[:end]

@@ -119,7 +119,7 @@ async def wait_for(call):
     """
     done = asyncio.Event()
     pieces = []
-    found = [None]
+    found = [None]  # type: list
     client = call.client
 
     def take(response):

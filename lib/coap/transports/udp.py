@@ -200,7 +200,8 @@ class Udp:
         self.faults += 1
         if isinstance(error, MemoryError):
             node.counters[COUNT_OUT_OF_MEMORY] += 1
-            node.last_error = repr(error)
+            node.last_error = "no memory"
+            node.views.clear()  # what is between these may make a gap for a datagram
             gc.collect()
             if self.faults >= _PATIENCE:
                 raise error

@@ -10,7 +10,8 @@ VERSION_CON = 0x40
 PAYLOAD_MARKER = 0xFF
 TRIES = 20
 RESPONSE_LIMIT_S = 0.5
-MAX_BLOCKS = 64
+MAX_BYTES = 65536
+LARGEST = 6  # the size of a block, as an exponent: 1024 bytes
 
 
 def get(host, port, path):
@@ -20,8 +21,10 @@ def get(host, port, path):
         sock.settimeout(RESPONSE_LIMIT_S)
         sock.connect((host, port))
         payload = b""
-        for number in range(MAX_BLOCKS):
-            response = _exchange(sock, path, number)
+        block = LARGEST
+        while len(payload) < MAX_BYTES:
+            size = 16 << (block & 7)
+            response = _exchange(sock, path, len(payload) // size << 4 | block & 7)
             if response is None:
                 return None
             block, part = response
@@ -31,13 +34,13 @@ def get(host, port, path):
     return None
 
 
-def _exchange(sock, path, number):
+def _exchange(sock, path, block):
     """Request a block; return (value of Block2 or 0, payload), None unless it is a 2.05."""
     token = os.urandom(4)
     request = bytes((VERSION_CON | len(token), GET)) + os.urandom(2) + token
     options = [(URI_PATH, part.encode()) for part in path.split("/") if part]
-    if number:
-        options.append((BLOCK2, (number << 4 | 6).to_bytes(2, "big")))
+    if block >> 4:
+        options.append((BLOCK2, block.to_bytes(3, "big").lstrip(b"\0")))
     previous = 0
     for option, value in options:
         delta, length = option - previous, len(value)

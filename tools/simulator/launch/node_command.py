@@ -22,8 +22,7 @@ BOARD_BITS = 32
 # there, such as `keys`, is taken for a module.
 FROZEN_START = "import gc, sys; sys.path.remove(''); gc.threshold(1000); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
-FEWER_SLOTS = "board.SLOTS.update(board.FEWER_SLOTS)"
-FEWER_BELOW = 96 << 10
+SHRINK_BELOW = 96 << 10
 RECEIVER = ROOT / "tools" / "battery_sim" / "receiver.py"
 PICO = "PICO_EMU"
 PICO_FLASH = ROOT / "build" / "pico.flash"
@@ -39,7 +38,7 @@ def simulated(options):
     if options.interpreter == "cpython":
         start, added, title = on_cpython()
     elif options.heap and options.heap < FROZEN_BELOW:
-        start, added, title = on_frozen(options.heap)
+        start, added, title = on_frozen(options.heap, options.oscore)
     else:
         start, added, title = on_micropython(options.heap)
     argv = [str(word) for word in start] + node_arguments(options)
@@ -65,16 +64,16 @@ def on_micropython(heap):
     return [found.path, *size, main], added, title
 
 
-def on_frozen(heap):
+def on_frozen(heap, keys=None):
     """Return (argv, environment, title) for a MicroPython with all modules frozen in.
 
     Args:
         heap: bytes on a board, whose words have 32 bits; 64-bit words get twice as many.
     """
     program, bits = micropython.frozen()
-    parts = [FROZEN_START, FEWER_SLOTS, FROZEN_RUN]
-    if heap >= FEWER_BELOW:
-        parts.remove(FEWER_SLOTS)
+    parts = [FROZEN_START, f"board.shrink({bool(keys)})", FROZEN_RUN]
+    if heap >= SHRINK_BELOW:
+        parts.pop(1)
     heap = heap * bits // BOARD_BITS
     title = f"{bits}-bit MicroPython {micropython.VERSION} with {heap // 1024} KiB of heap"
     argv = [program, "-X", f"heapsize={heap}", "-c", "; ".join(parts)]
