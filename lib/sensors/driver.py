@@ -49,7 +49,8 @@ class Chip:
     def is_set_up(self):
         """Return True if registers that start() has written still have these values.
 
-        After a brown-out a chip responds as before, but has its values of power-on. Raises OSError.
+        After a brown-out a chip responds as before, but has the values of power-on. Raises
+        OSError.
         """
         raise NotImplementedError
 
