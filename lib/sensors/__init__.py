@@ -9,7 +9,7 @@ All have the same methods, without a common base class:
 
 `read()` raises OSError when the sensor does not respond, and starts it again at the next call: a
 sensor that is plugged in late works. One that still responds but has lost its registers, after a
- brown-out or a discharge, is noticed by reading some of them back, and started again at once:
-until its first sample the value is None, and a counter goes on from where it was. Reading allocates
+brown-out or a discharge, is noticed by reading some of them back, and started again at once: until
+its first sample the value is None, and a counter goes on from where it was. Reading allocates
 nothing.
 """
