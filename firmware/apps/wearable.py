@@ -27,6 +27,7 @@ PERIOD_MS = BATCH_MS
 _CHECK_EVERY = const(2)  # periods
 _STILL = const(4)  # checks without motion until the wearer counts as still
 _MOVED_MG = const(100)
+_FAULT = const(-1)  # in place of an acceleration: the sensor does not respond
 _TIMEOUT_US = const(5000)  # no chip here stretches the clock, so a bus that hangs blocks briefly
 _MASK = const(0x3FFFFFFF)
 
@@ -80,13 +81,16 @@ class Acceleration(Resource):
 
     def _read(self):
         """Return the strongest axis in mg; None without a sensor or before its first sample."""
+        strongest_mg = self._measure()
+        device.note_access(self, strongest_mg != _FAULT)
+        return None if strongest_mg == _FAULT else strongest_mg
+
+    def _measure(self):
+        # With try in _read() its frame would be allocated on the heap.
         try:
-            strongest_mg = self._motion.read()
+            return self._motion.read()
         except OSError:
-            device.note_access(self, False)
-            return None
-        device.note_access(self, True)
-        return strongest_mg
+            return _FAULT
 
     def _write(self, response, start, between, end):
         response.write(start)
