@@ -18,10 +18,10 @@ FILES = sorted(path.stem for path in ENGINE.glob("*.py"))
 LAYERS = (
     ("numbers", "counters"),
     ("codec",),
-    ("message", "extension"),
+    ("message", "extension", "claims"),
     ("messaging",),
     ("request", "resource", "response"),
-    ("separate", "node_base"),
+    ("separate", "node_base", "block_transfers"),
     ("client_request",),
     ("client_response",),
     ("node",),
