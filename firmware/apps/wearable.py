@@ -266,6 +266,7 @@ def _readings(oximeter, thermometer, pedometer):
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
         device.PACK.field("hr", "beat/min"),
+        step=4,
         title="beats per minute",
     )
     saturation = device.Reading(
