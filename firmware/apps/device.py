@@ -80,9 +80,10 @@ def note_access(resource, succeeded):
             resource.faults += 1
 
 
-def why_unavailable(resource):
-    """Return why the resource has no value."""
-    return "sensor does not respond" if resource.silent else "no value yet"
+def refuse(resource):
+    """Raise the 5.03 of a resource that has no value."""
+    why = "sensor does not respond" if resource.silent else "no value yet"
+    raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
 
 
 class Reading(Resource):
@@ -105,16 +106,15 @@ class Reading(Resource):
     silent = False  # the sensor does not respond
     faults = 0  # how often it stopped responding
     _divisor = _step = 1
-    _notified = None  # the value at the last notification
-    _seen = None  # the value at the last check
-    _checks = 0  # since the last notification
-    _missing = 0  # checks in a row without a value
 
     def __init__(self, rt, read, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
         self.rt = rt
         self._field = field
         self._read = read
+        self._notified = None  # the value at the last notification
+        self._checks = 0  # since the last notification
+        self._missing = 0  # checks in a row without a value
         # an attribute that is not set takes no heap
         if title:
             self.title = title
@@ -129,7 +129,7 @@ class Reading(Resource):
         """Respond with the value, 5.03 if there is none."""
         value = self.value()
         if value is None:
-            raise CoapError(SERVICE_UNAVAILABLE, why_unavailable(self), RETRY_S)
+            refuse(self)
         if wants_pack(response):
             self.write_pack(response, value)
         else:
@@ -166,9 +166,8 @@ class Reading(Resource):
             self._notified = value
             self._checks = 0
             self.changed()
-        elif value is not None and value != self._seen and self.node.conditions is not None:
+        elif value is not None and self.node.conditions is not None:
             self.node.conditions.measured(self)
-        self._seen = value
 
     def _is_news(self, value):
         """Return True if observers are to be told of the value now."""
@@ -195,7 +194,7 @@ class Charge(Reading):
             title="percent left",
         )
         self.battery = battery
-        self._steady = SteadyCharge(battery)
+        self._steady = None  # until the first check: a node that sleeps has none
         self._voltage = PACK.field("vbat", "V")
         self._mv = 0
 
@@ -208,6 +207,8 @@ class Charge(Reading):
 
     def check(self):
         """Measure, and notify observers of a change; called every ten seconds."""
+        if self._steady is None:
+            self._steady = SteadyCharge(self.battery)
         if self._steady.add(self.battery.read()):
             self.changed()
 
@@ -216,6 +217,8 @@ class Charge(Reading):
         if mv is None:
             return None
         self._mv = mv
+        if self._steady is None:
+            return self.battery.charge_pct(mv)
         return self._steady.show(mv)
 
 

@@ -107,11 +107,19 @@ class Battery:
 
     def read(self):
         """Return the battery voltage in mV, the mean of a few samples; None without a battery."""
-        total_mv = 0
+        adc = self.adc
+        total = 0
         i = _SAMPLES
-        while i:
-            i -= 1
-            total_mv += self._pin_mv()
+        if self._calibrated:
+            while i:
+                i -= 1
+                total += adc.read_uv()
+            total_mv = (total + 500) // 1000
+        else:
+            while i:
+                i -= 1
+                total += adc.read_u16()
+            total_mv = (total * self.full_scale_mv + 32767) // 65535
         mv = total_mv * self.numerator // (self.denominator * _SAMPLES)
         return mv if mv >= _CONNECTED_MV else None
 
@@ -167,11 +175,6 @@ class Battery:
 
     def sleep(self):
         """Do nothing: an ADC draws no current between two readings."""
-
-    def _pin_mv(self):
-        if self._calibrated:
-            return (self.adc.read_uv() + 500) // 1000
-        return (self.adc.read_u16() * self.full_scale_mv + 32767) // 65535
 
 
 class SteadyCharge:
