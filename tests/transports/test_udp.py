@@ -331,7 +331,6 @@ def test_sources_that_can_not_be_sent_to_cost_others_nothing(code):
         assert node.counters[COUNT_REOPENED] == 0
 
 
-@expected_failure("a host with all peer entries leaves no share of the rate to others")
 def test_a_host_with_many_ports_leaves_others_their_share():
     with on(Port()) as port:
         node = Node(RateLimit(20, 40))

@@ -107,6 +107,11 @@ class Udp:
 
     def _open(self):
         address = socket.getaddrinfo(self.host, self.port)[0]
+        if not isinstance(address[-1], tuple) or len(address[-1]) > 2:
+            # on a computer; a board's peers are tuples of host and port
+            from coap.transports.address import host_key
+
+            self.node.messaging.host_key = host_key
         sock = socket.socket(address[0], socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
