@@ -15,7 +15,9 @@ PORTABLE = tuple(f"tests/{name}" for name in FOLDERS)
 IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 PICO = ROOT / "tests" / "emulated"
 # Here processes, emulators and sockets run in real time, so that a busy computer can be too slow.
-REAL_TIME = [ROOT / "tests" / name for name in ("conformance", "emulated", "interop", "tools")]
+REAL_TIME = [
+    ROOT / "tests" / name for name in ("conformance", "emulated", "hostile", "interop", "tools")
+]
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
 SLICE = ("test_codec_parse", "test_messaging")
@@ -61,6 +63,7 @@ def pytest_configure(config):
         # Started in the background; what is started from here has to hear Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "emulated: takes long, `make test-emulated` runs it")
+    config.addinivalue_line("markers", "takes(seconds): besides what any test may take")
     targets, left_out = [_current()], []
     oldest = _oldest()
     if oldest:
@@ -124,7 +127,8 @@ def pytest_runtest_teardown(item):
 def _in_time(item, what):
     if item.config.getoption("--emulated") == "all":
         return contextlib.nullcontext()
-    return limited(LIMIT_S, what)
+    longer = item.get_closest_marker("takes")
+    return limited(LIMIT_S + (longer.args[0] if longer else 0), what)
 
 
 def _machines(extent):

@@ -12,11 +12,11 @@ options of RFC 7959 section 2.5 and RFC 9175 section 3.3: requests with equal ke
 find, so nothing that must not be mixed relies on it alone.
 """
 
-from array import array
 from struct import pack_into
 
 from micropython import const
 
+from coap.block_transfers import CACHED_RESPONSE, RECEIVING, BlockTransfers
 from coap.codec import (
     ABSENT,
     BLOCK_WITHOUT_ETAG,
@@ -26,7 +26,6 @@ from coap.codec import (
     FIELD_BUDGET,
     FIELD_BUFFER_START,
     FIELD_CODE,
-    FIELD_CONTENT_FORMAT,
     FIELD_ETAG,
     FIELD_HASH,
     FIELD_LIMIT,
@@ -41,28 +40,28 @@ from coap.codec import (
     FLAGS,
     IX_BLOCK1,
     IX_BLOCK2,
-    IX_IF_MATCH,
-    IX_REQUEST_TAG,
+    IX_ETAG,
     IX_SIZE1,
-    IX_URI_PATH,
-    IX_URI_QUERY,
     MAX_PAYLOAD,
     PAYLOAD,
     SIZE,
     UNSAFE,
     block2_window,
     copy,
+    has_value,
     hash_bytes,
-    hash_option,
     select_block2,
 )
-from coap.counters import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED, COUNT_TOO_LONG
+from coap.counters import COUNT_TOO_LONG
 from coap.extension import Extension, call_handler
 from coap.numbers import (
+    BAD_OPTION,
     BAD_REQUEST,
-    CLOCK_HALF,
-    CLOCK_MASK,
+    BLOCK1,
+    CONTENT,
     CONTINUE,
+    DELETE,
+    GET,
     INTERNAL_SERVER_ERROR,
     REQUEST_ENTITY_INCOMPLETE,
     REQUEST_ENTITY_TOO_LARGE,
@@ -74,21 +73,8 @@ _HASH_SEED = const(5381)
 _type = type  # cached: see "Forms on the hot path" in README.md
 _bytes = bytes
 _BLOCK_OPTIONS = 1 << IX_BLOCK2 | 1 << IX_BLOCK1
+_SILENCE_MS = const(25000)
 _ONCE = UNSAFE | 1 << IX_BLOCK1  # requests that must not be executed again for a later block
-
-# Words of an entry
-_STATE = const(0)
-_KEY = const(1)
-_NEXT = const(2)  # bytes received, or length of the cached response
-_SINCE_MS = const(3)
-_CODE = const(4)  # of the cached response
-_FORMAT = const(5)
-_CONTEXT = const(6)  # number of the security context, 0 for none
-_WORDS = const(7)
-
-FREE = const(0)
-RECEIVING = const(1)
-CACHED_RESPONSE = const(2)
 
 
 class Blockwise(Extension):
@@ -98,7 +84,8 @@ class Blockwise(Extension):
     after which an unfinished transfer or a cached response is dropped.
     """
 
-    option_mask = slow_path_mask = critical_mask = _BLOCK_OPTIONS
+    slow_path_mask = critical_mask = _BLOCK_OPTIONS
+    option_mask = _BLOCK_OPTIONS | 1 << IX_ETAG
     message_mask = 1 << IX_BLOCK1  # a FETCH in blocks is deduplicated too
     splits_payload = True
     scheduled = True
@@ -170,6 +157,8 @@ class Blockwise(Extension):
         flags = view.index[FLAGS]
         if flags & 1 << IX_BLOCK1:
             self._ack_block1(view, builder)
+        if flags & 1 << IX_ETAG and fields[FIELD_CODE] == CONTENT and not fields[FIELD_ETAG]:
+            self._validate(view, builder)
         code = fields[FIELD_CODE]
         if (
             code <= 0x5F
@@ -182,6 +171,15 @@ class Blockwise(Extension):
         if builder.buffer is not builder.tx:
             builder.want_whole()  # the buffer is for the next response
         self.receiving = self.response_entry = -1
+
+    def name_block(self, view, resource):
+        """Complete a 4.13 to a request that fits no message: it may come in blocks (RFC 7959
+        section 2.9.3).
+        """
+        if view.index[CODE] != GET and view.index[CODE] != DELETE:
+            fields = self.node.builder.fields
+            fields[FIELD_BLOCK1] = self.szx
+            fields[FIELD_SIZE1] = ABSENT if resource.streams else self.transfers.size
 
     def changed(self, resource):
         """Forget the hashed payload."""
@@ -295,6 +293,16 @@ class Blockwise(Extension):
             self.etag_hash = value
             pack_into(">I", self.etag, 0, value)
 
+    def _validate(self, view, builder):
+        """Turn 2.05 into 2.03 where the client has all blocks of this representation."""
+        fields = builder.fields
+        if view.index[FLAGS] & UNSAFE or not fields[FIELD_TOTAL]:
+            return
+        self._add_etag(builder, fields, builder.payload_source is not builder.buffer)
+        if fields[FIELD_ETAG] and has_value(view.buf, view.index, IX_ETAG, builder.etag):
+            fields[FIELD_CODE] = VALID
+            fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = 0
+
     def _hash(self, payload, fields):
         """Return the hash of a whole payload; remember it for the next block of the same bytes."""
         value = hash_bytes(payload, 0, fields[FIELD_TOTAL], _HASH_SEED)
@@ -311,6 +319,9 @@ class Blockwise(Extension):
     def _on_block1(self, view, resource):
         """Process a received block. Return 0 to call the handler, CONTINUE, or an error code."""
         value = view.index[IX_BLOCK1]
+        if view.index[CODE] == GET or view.index[CODE] == DELETE:
+            self.node.builder.refuse(BAD_OPTION, BLOCK1)  # a method without a body
+            return BAD_OPTION
         size = 16 << (value & 7)
         length = view.index[SIZE] - view.index[PAYLOAD]
         if value & 7 == 7 or length > size or (value & 8 and length != size):
@@ -330,15 +341,19 @@ class Blockwise(Extension):
         key = self.transfers.request_key(view)
         i = self.transfers.find(view, key, RECEIVING)
         if not view.offset:
-            if i >= 0:
-                self.transfers.free(i)  # the client restarts the transfer
             if not view.more:
+                if i >= 0:
+                    self.transfers.free(i)
                 return 0  # first and last block: an ordinary request
-            i = self.transfers.room(view, streams)
+            if i < 0:
+                i = self.transfers.room(view, streams)
             if i < 0:
                 return self._refuse_busy()
             self.transfers.begin(i, view, key)
         elif i < 0 or self.transfers.length(i) != view.offset:
+            return REQUEST_ENTITY_INCOMPLETE
+        elif not self.transfers.has_format(i, view):
+            self.transfers.free(i)
             return REQUEST_ENTITY_INCOMPLETE
         self.receiving = i
         return self._deliver(view, streams, length)
@@ -350,7 +365,8 @@ class Blockwise(Extension):
             if view.offset + length > self.transfers.size:
                 return self._too_large()
             self.transfers.append(i, view, length)
-        self.transfers.touch(i, view.now_ms)
+        if view.offset:  # whoever only begins again makes no progress
+            self.transfers.touch(i, view.now_ms)
         self.transfers.advance(i, length)
         if streams:
             view.transfer = i
@@ -369,7 +385,7 @@ class Blockwise(Extension):
             builder.set_code(CONTINUE)
         else:
             self._release()
-        if code != REQUEST_ENTITY_INCOMPLETE and code != BAD_REQUEST:
+        if code != REQUEST_ENTITY_INCOMPLETE and code != BAD_REQUEST and code != BAD_OPTION:
             if value & 7 > self.szx:
                 value = value & ~7 | self.szx
             builder.fields[FIELD_BLOCK1] = value
@@ -423,184 +439,3 @@ class Blockwise(Extension):
         builder.set_code(REQUEST_ENTITY_TOO_LARGE)
         builder.fields[FIELD_SIZE1] = self.transfers.size
         return REQUEST_ENTITY_TOO_LARGE
-
-
-class BlockTransfers:
-    """A fixed number of entries for transfers, each with a buffer of `size` bytes.
-
-    The buffer of an entry is allocated at its first transfer and stays: most nodes never receive
-    blocks, and of several entries the last ones are seldom needed.
-    """
-
-    def __init__(self, node, slots, size, lifetime_ms):
-        self.node = node
-        self.receivings = slots
-        self.size = size
-        self.lifetime_ms = lifetime_ms
-        self.words = array("i", [0] * (_WORDS * slots))
-        self.peers = [None] * slots
-        self.resources = [None] * slots
-        self.etags = [b""] * slots
-        self.buffers = [None] * slots  # type: list
-        self.used = 0
-
-    def state(self, i):
-        """Return FREE, RECEIVING or CACHED_RESPONSE."""
-        return self.words[i * _WORDS]
-
-    def length(self, i):
-        """Return the number of bytes received, or the length of the cached response."""
-        return self.words[i * _WORDS + _NEXT]
-
-    def request_key(self, view):
-        """Return the hash that blocks of one body, and requests for blocks of one, share."""
-        index = view.index
-        value = hash_option(view.buf, index, IX_IF_MATCH, index[CODE])
-        value = hash_option(view.buf, index, IX_URI_PATH, value)
-        value = hash_option(view.buf, index, IX_URI_QUERY, value)
-        return hash_option(view.buf, index, IX_REQUEST_TAG, value)
-
-    def find(self, view, key, state):
-        """Return the peer's entry with this key in this state, -1 if there is none."""
-        i = self.receivings if self.used else 0
-        while i:
-            i -= 1
-            at = i * _WORDS
-            if self.words[at] == state and self.words[at + _KEY] == key:
-                if self.words[at + _CONTEXT] == view.context and self.peers[i] == view.peer:
-                    if self.resources[i] is self.node.resource:
-                        return i
-        return -1
-
-    def room(self, view, streams=False):
-        """Return a free entry, evicting another if the peer may do that, or -1.
-
-        Cached responses are evicted before transfers, the oldest first. streams: it needs no
-        buffer.
-        """
-        victim = -1
-        i = self.receivings
-        while i:
-            i -= 1
-            if self.words[i * _WORDS] == FREE:
-                return i if streams or self.buffers[i] is not None else self._with_buffer(i)
-            if self._may_be_evicted(i, view) and (
-                victim < 0 or self._goes_first(i, victim, view.now_ms)
-            ):
-                victim = i
-        if victim >= 0:
-            self.node.counters[COUNT_BLOCKS_EVICTED] += 1
-            self.free(victim)
-        else:
-            self.node.counters[COUNT_BLOCKS_REFUSED] += 1
-            return -1
-        return victim if streams or self.buffers[victim] is not None else self._with_buffer(victim)
-
-    def _with_buffer(self, i):
-        """Allocate the buffer of entry i; return i, or -1 without memory."""
-        try:
-            self.buffers[i] = bytearray(self.size)
-        except MemoryError:
-            self.node.counters[COUNT_BLOCKS_REFUSED] += 1
-            return -1
-        return i
-
-    def begin(self, i, view, key):
-        """Start a transfer in entry i: nothing received yet."""
-        at = i * _WORDS
-        if self.words[at] == FREE:
-            self.used += 1
-        self.words[at] = RECEIVING
-        self.words[at + _KEY] = key
-        self.words[at + _NEXT] = 0
-        self.words[at + _CONTEXT] = view.context
-        self.peers[i] = view.peer
-        self.resources[i] = self.node.resource
-        self.touch(i, view.now_ms)
-
-    def touch(self, i, now_ms):
-        """Restart the lifetime of entry i."""
-        self.words[i * _WORDS + _SINCE_MS] = now_ms
-        self.node.reschedule()
-
-    def append(self, i, view, length):
-        """Append the payload of the present request, `length` bytes, to the buffer."""
-        copy(self.buffers[i], self.length(i), view.buf, view.index[PAYLOAD], length)
-
-    def advance(self, i, length):
-        """Count `length` more bytes as received."""
-        self.words[i * _WORDS + _NEXT] += length
-
-    def cache_response(self, i, builder):
-        """Copy the response, at most `size` bytes, into entry i."""
-        fields = builder.fields
-        if builder.payload_source is not self.buffers[i]:
-            copy(
-                self.buffers[i],
-                0,
-                builder.payload_source,
-                fields[FIELD_PAYLOAD_START],
-                fields[FIELD_TOTAL],
-            )
-            builder.payload_source = self.buffers[i]
-            fields[FIELD_PAYLOAD_START] = 0
-        self.etags[i] = builder.etag if fields[FIELD_ETAG] else b""
-        i *= _WORDS
-        self.words[i] = CACHED_RESPONSE
-        self.words[i + _NEXT] = fields[FIELD_TOTAL]
-        self.words[i + _CODE] = fields[FIELD_CODE]
-        self.words[i + _FORMAT] = fields[FIELD_CONTENT_FORMAT]
-
-    def load_response(self, i, builder):
-        """Make the cached response of entry i the present response; return its code."""
-        builder.start()
-        fields = builder.fields
-        fields[FIELD_CONTENT_FORMAT] = self.words[i * _WORDS + _FORMAT]
-        fields[FIELD_ETAG] = len(self.etags[i])
-        builder.etag = self.etags[i]
-        builder.payload_source = self.buffers[i]
-        fields[FIELD_TOTAL] = fields[FIELD_PAYLOAD_LENGTH] = self.words[i * _WORDS + _NEXT]
-        return self.words[i * _WORDS + _CODE]
-
-    def free(self, i):
-        """Free entry i."""
-        if self.words[i * _WORDS]:
-            self.words[i * _WORDS] = FREE
-            self.peers[i] = self.resources[i] = None
-            self.etags[i] = b""
-            self.used -= 1
-
-    def expire(self, now_ms):
-        """Free the entries whose lifetime is over."""
-        i = self.receivings if self.used else 0
-        while i:
-            i -= 1
-            if self.words[i * _WORDS] and self._age_ms(i, now_ms) >= self.lifetime_ms:
-                self.free(i)
-
-    def wait_ms(self, now_ms):
-        """Return the milliseconds until expire() has something to do."""
-        nearest = CLOCK_HALF
-        i = self.receivings if self.used else 0
-        while i:
-            i -= 1
-            if self.words[i * _WORDS]:
-                left = self.lifetime_ms - self._age_ms(i, now_ms)
-                if left < nearest:
-                    nearest = left if left > 0 else 0
-        return nearest
-
-    def _may_be_evicted(self, i, view):
-        is_verified = self.node.messaging.is_verified(view.peer)
-        if self.node.messaging.is_verified(self.peers[i]):
-            return is_verified and self.words[i * _WORDS] == CACHED_RESPONSE
-        return is_verified or self.words[i * _WORDS] == CACHED_RESPONSE
-
-    def _goes_first(self, i, other, now_ms):
-        state = self.words[i * _WORDS]
-        if state != self.words[other * _WORDS]:
-            return state == CACHED_RESPONSE
-        return self._age_ms(i, now_ms) > self._age_ms(other, now_ms)
-
-    def _age_ms(self, i, now_ms):
-        return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & CLOCK_MASK

@@ -579,6 +579,8 @@ class Node(NodeBase):
         self.counters[COUNT_TOO_LONG] += 1
         self.builder.set_code(REQUEST_ENTITY_TOO_LARGE)
         self.builder.fields[FIELD_SIZE1] = self.view.index[MAX_PAYLOAD]
+        if self.builder.blockwise is not None:
+            self.builder.blockwise.name_block(self.view, self.resource)
         return REQUEST_ENTITY_TOO_LARGE
 
     def failed(self, error):

@@ -96,9 +96,13 @@ class PeerTable:
         """Return what the sender has shown: 2 that it has keys, 1 that it receives at its address,
         0 nothing. Where an entry of a full table is wanted, who has shown less yields.
         """
-        if view.context:
+        return self.rank_of(view.peer, view.context)
+
+    def rank_of(self, peer, context):  # hot
+        """Return the rank of a peer; context: number of the security context, 0 for none."""
+        if context:
             return AUTHENTICATED
-        return VERIFIED if self.is_verified(view.peer) else STRANGER
+        return VERIFIED if self.is_verified(peer) else STRANGER
 
     def host_of(self, view):  # hot
         """Return what stands for all addresses of the sender: its host, or its context."""

@@ -11,7 +11,7 @@ from array import array
 import micropython
 from micropython import const
 
-from coap.codec import FIELD_MAX_AGE, FLAGS, IX_OSCORE, REQUEST, TYPE
+from coap.codec import FIELD_MAX_AGE, FLAGS, IX_BLOCK2, IX_OSCORE, REQUEST, TYPE
 from coap.counters import COUNT_RATE_LIMITED
 from coap.extension import Extension
 from coap.numbers import CLOCK_MASK, TOO_MANY_REQUESTS
@@ -54,13 +54,19 @@ class RateLimit(Extension):
     def admits(self, view):
         """Return True if the request may be served, and count it."""
         messaging = self.node.messaging
-        peer_index = messaging.peer_indexes.get(view.peer, -1)
-        host = messaging.host_of_peer(view.peer, peer_index)
-        if not take(self.table, find_host(self.table, host, view.now_ms), 1, view.now_ms):
+        host = messaging.host_of_peer(view.peer, messaging.peer_indexes.get(view.peer, -1))
+        cost = 1000
+        if view.index[FLAGS] >> IX_BLOCK2 & 1 and view.index[IX_BLOCK2] > 15:
+            cost = 125  # a later block of a response: strangers may get it in 64 bytes each
+        if not take(self.table, find_host(self.table, host, view.now_ms), cost, 1, view.now_ms):
             return False
         if host > CONTEXT_HOST or messaging.is_verified(view.peer):
             return True
-        return take(self.table, view.index[FLAGS] >> IX_OSCORE & 1, _SHARED, view.now_ms) != 0
+        return self._take_shared(view, cost) != 0
+
+    def _take_shared(self, view, cost):
+        entry = view.index[FLAGS] >> IX_OSCORE & 1
+        return take(self.table, entry, cost, _SHARED, view.now_ms)
 
     def refuse(self, view):
         """Write 4.29 into tx; return its length, 0 for a NON."""
@@ -101,9 +107,9 @@ def find_host(table: ptr32, host: int, now_ms: int) -> int:
 
 
 @micropython.viper
-def take(table: ptr32, entry: int, times: int, now_ms: int) -> int:
-    """Take a request from an entry, whose limit is `times` that of a host; return 0 if it has
-    none left, else 1.
+def take(table: ptr32, entry: int, cost: int, times: int, now_ms: int) -> int:
+    """Take `cost` thousandths of a request from an entry, whose limit is `times` that of a host;
+    return 0 if it has not that much left, else 1.
     """
     at = _FIRST + _STEP * entry
     rate = table[_RATE] * times
@@ -114,8 +120,8 @@ def take(table: ptr32, entry: int, times: int, now_ms: int) -> int:
         more = table[at + 1] + span_ms * rate
         if more < left:
             left = more
-    if left < 1000:
+    if left < cost:
         table[at + 1] = left
         return 0
-    table[at + 1] = left - 1000
+    table[at + 1] = left - cost
     return 1

@@ -10,6 +10,7 @@ from coap.resource import SEPARATE, CoapError
 from support import cases
 from support.engine import ask, due, encode, request
 from support.features import (
+    ACCEPT,
     BLOCK1,
     BLOCK2,
     CONTENT_FORMAT,
@@ -233,8 +234,8 @@ def test_what_makes_two_requests_parts_of_one():
         send(node, BODY, 0)
         assert send(node, BODY, 1, **other).code in (0x88, 0x8C), other
         assert send(node, BODY, 1).code == 0x5F, other
-    # but the token, the Content-Format and the like may differ
-    assert send(node, BODY, 2, token=b"other", options=[option(CONTENT_FORMAT, 42)]).code == 0x5F
+    # but the token, Accept and the like may differ
+    assert send(node, BODY, 2, token=b"other", options=[option(ACCEPT, 0)]).code == 0x5F
 
 
 def test_request_tags_keep_two_transfers_of_one_client_apart():
@@ -320,16 +321,17 @@ def test_strangers_make_room_for_a_verified_peer_and_never_the_other_way():
     send(node, BODY, 0, peer="two", now_ms=20)
     assert send(node, BODY, 0, peer="good", now_ms=30).code == 0x5F
     assert node.counters[COUNT_BLOCKS_EVICTED] == 1
-    assert send(node, BODY, 1, peer="one").code == 0x88  # the older one
-    assert send(node, BODY, 1, peer="two").code == 0x5F
+    assert send(node, BODY, 1, peer="one", now_ms=35).code == 0x88  # the older one
+    assert send(node, BODY, 1, peer="two", now_ms=35).code == 0x5F
     for peer in ("a", "b", "c"):
-        assert send(node, BODY, 0, peer=peer).code == 0xA3
+        assert send(node, BODY, 0, peer=peer, now_ms=40).code == 0xA3
     verify(node, "better")
-    assert send(node, BODY, 0, peer="better").code == 0x5F
+    assert send(node, BODY, 0, peer="better", now_ms=50).code == 0x5F
     verify(node, "best")
-    assert send(node, BODY, 0, peer="best").code == 0xA3
+    assert send(node, BODY, 0, peer="best", now_ms=60).code == 0xA3
     for num in range(1, 24):
-        assert send(node, BODY, num, peer="good").code == (0x5F if num < 23 else 0x44)
+        answer = send(node, BODY, num, peer="good", now_ms=60 + num)
+        assert answer.code == (0x5F if num < 23 else 0x44)
 
 
 def test_a_kept_answer_makes_room_before_what_is_coming():
@@ -479,3 +481,83 @@ def test_the_next_request_is_not_taken_for_a_part():
     ask(node, request(PUT, "store", payload=b"short"))
     assert node.resource_at("store").value == b"short"
     assert plain(node, "store").payload == b"short"
+
+
+@cases(GET, 4)
+def test_a_method_without_a_body_takes_no_blocks(code):
+    node = serving(slots=1)
+    node.resource_at("store").handlers[4] = lambda request, reply: None
+    for num, more in ((0, 1), (0, 0), (1, 1)):
+        options = [block(BLOCK1, num, more)]
+        answer = ask(node, request(code, "store", options=options, payload=text(64)), "stranger")
+        assert (answer.code, answer.payload) == (0x82, b"option 27")
+        assert answer.all(BLOCK1) == [] and node.extensions[0].transfers.used == 0
+    options = [block(BLOCK1, 0, 1)]
+    assert ask(node, request(code, "store", NON, options=options, payload=text(64))) is None
+    assert send(node, BODY, 0).code == 0x5F
+
+
+def test_an_upload_that_begins_again_and_again_is_silent():
+    node = serving(slots=1)
+    for now_ms in range(0, 25000, 5000):
+        assert send(node, BODY, 0, peer="a", now_ms=now_ms).code == 0x5F
+        assert send(node, BODY, 0, peer="b", now_ms=now_ms).code == 0xA3
+    assert send(node, BODY, 0, peer="b", now_ms=25000).code == 0x5F
+    assert send(node, BODY, 1, peer="a", now_ms=25000).code == 0x88
+
+
+def test_an_upload_that_makes_progress_yields_to_none_of_its_rank():
+    node = serving(slots=1)
+    for num in range(10):
+        now_ms = 24000 * num
+        assert send(node, BODY, num, peer="a", now_ms=now_ms).code == 0x5F
+        assert send(node, BODY, 0, peer="b", now_ms=now_ms + 23900).code == 0xA3
+
+
+@cases(True, False)
+def test_a_stranger_that_uploads_for_ever_yields_to_another(is_verified):
+    node = serving(slots=1)
+    if is_verified:
+        verify(node, "a")
+        verify(node, "b")
+    for i in range(14):
+        assert send(node, BODY, i % 2, peer="a", now_ms=18000 * i).code == 0x5F
+        assert send(node, BODY, 0, peer="b", now_ms=18000 * i + 1).code == 0xA3
+    assert send(node, BODY, 0, peer="b", now_ms=247000).code == (0xA3 if is_verified else 0x5F)
+
+
+def test_who_holds_all_uploads_yields_one_to_a_client_without():
+    node = serving(slots=3)
+    for i in range(3):
+        options = [(REQUEST_TAG, bytes((i,)))]
+        assert send(node, BODY, 0, peer="a", now_ms=i, options=options).code == 0x5F
+    more = [(REQUEST_TAG, b"more")]
+    assert send(node, BODY, 0, peer="a", now_ms=3, options=more).code == 0xA3
+    assert send(node, BODY, 0, peer="b", now_ms=3).code == 0x5F
+    assert send(node, BODY, 0, peer="b", now_ms=4, options=more).code == 0xA3
+    assert send(node, BODY, 0, peer="c", now_ms=4).code == 0x5F
+    assert send(node, BODY, 0, peer="d", now_ms=5).code == 0xA3
+    for i in range(3):
+        options = [(REQUEST_TAG, bytes((i,)))]
+        answer = send(node, BODY, 1, peer="a", now_ms=5, options=options)
+        assert answer.code == (0x5F if i == 2 else 0x88)
+
+
+def test_blocks_of_another_content_format_end_the_upload():
+    """RFC 7959 section 2.3."""
+    node = serving(slots=1)
+    mine, other = [option(CONTENT_FORMAT, 0)], [option(CONTENT_FORMAT, 50)]
+    for num in range(23):
+        assert send(node, BODY, num, options=mine).code == 0x5F
+    assert send(node, BODY, 23, options=other).code == 0x88
+    assert send(node, BODY, 23, options=mine).code == 0x88
+    assert node.resource_at("store").done == 0
+    assert transfer(node, BODY, options=other).code == 0x44
+
+
+@cases((PUT, "store", 2048, 6), (PUT, "stream", None, 6), (GET, "store", 1024, None))
+def test_a_datagram_that_is_too_long_names_block_and_body(code, path, size, szx):
+    """RFC 7959 section 2.9.3."""
+    node = serving()
+    answer = ask(node, request(code, path, payload=bytes(1300)))
+    assert (answer.code, answer.uint(BLOCK1), answer.uint(SIZE1)) == (0x8D, szx, size)

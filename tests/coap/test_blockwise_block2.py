@@ -402,3 +402,38 @@ def test_a_failure_after_much_was_written_leaves_no_trace():
         assert (answer.code, answer.payload) == (0x89, b"no")
     assert ask(node, request(POST, "counted")).payload[:2] == b"1 "
     assert plain(node, "written").payload == BODY[:1024]
+
+
+@cases("bytes", "written", "part", "text")
+def test_the_etag_of_blocks_validates_whatever_their_size(path):
+    node = serving()
+    for szx in (0, 2, 6):
+        first = plain(node, path, options=[block(BLOCK2, 0, 0, szx)])
+        tags = [(ETAG, b"other"), (ETAG, first.all(ETAG)[0])]
+        for more in ([], [block(BLOCK2, 0, 0, 4)], [block(BLOCK2, 1, 0, 2)]):
+            answer = plain(node, path, options=tags + more)
+            assert (answer.code, answer.payload) == (0x43, b"")
+            assert answer.all(ETAG) == [tags[1][1]] and answer.all(BLOCK2) == []
+            assert answer.all(SIZE2) == []
+        assert plain(node, path, options=tags[:1]).code == 0x45
+
+
+@cases("bytes", "written", "text")
+def test_the_etag_of_small_blocks_validates_a_body_of_one_message(path):
+    node = serving()
+    resource = node.resource_at(path)
+    resource.value = BODY[:300]
+    (tag,) = plain(node, path, options=[block(BLOCK2, 0, 0, 1)]).all(ETAG)
+    answer = plain(node, path, options=[(ETAG, tag)])
+    assert (answer.code, answer.payload) == (0x43, b"")
+    resource.value = BODY[1:301]
+    answer = plain(node, path, options=[(ETAG, tag)])
+    assert (answer.code, answer.payload) == (0x45, BODY[1:301])
+
+
+def test_an_etag_does_not_validate_what_a_post_returns():
+    node = serving()
+    node.resource_at("bytes").handlers[POST] = lambda request, reply: reply.write(BODY)
+    first = ask(node, request(POST, "bytes"))
+    answer = ask(node, request(POST, "bytes", options=[(ETAG, first.all(ETAG)[0])]))
+    assert answer.code == first.code and answer.payload == first.payload

@@ -1,6 +1,6 @@
 """Whose blocks are whose: not even requests with one key, which anybody can find, are mixed."""
 
-import coap.blockwise
+import coap.block_transfers
 from coap.access import OPEN, READ_ONLY, SECURED, Access
 from coap.node import Node
 from coap.numbers import CHANGED, CONTINUE, GET, POST, PUT, REQUEST_ENTITY_INCOMPLETE
@@ -19,8 +19,8 @@ class Colliding:
     """A node of which all keys of transfers are the same one: digests that anybody can find."""
 
     def __enter__(self):
-        self.digest = coap.blockwise.hash_option
-        coap.blockwise.hash_option = lambda *_: 7
+        self.digest = coap.block_transfers.hash_option
+        coap.block_transfers.hash_option = lambda *_: 7
         ids = (b"\x01", b"\x02"), (b"\x04", b"\x03")
         contexts = [Context(SECRET, own, other, SALT) for own, other in ids]
         node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts))
@@ -39,7 +39,7 @@ class Colliding:
         return node
 
     def __exit__(self, *_):
-        coap.blockwise.hash_option = self.digest
+        coap.block_transfers.hash_option = self.digest
 
 
 def put(path, number, payload, more=True):

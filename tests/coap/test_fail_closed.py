@@ -89,7 +89,6 @@ def test_contexts_without_a_store_must_be_asked_for():
 
 
 @cases((0, 50), (50, None), (None, 50))
-@expected_failure("blocks are joined whatever their Content-Formats")
 def test_blocks_of_different_content_formats_are_not_joined(first, last):
     """RFC 7959 section 2.3."""
     node = seeded(Blockwise())

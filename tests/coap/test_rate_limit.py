@@ -9,6 +9,7 @@ from support import cases
 from support.engine import answer, ask, due, encode, request
 from support.features import (
     BLOCK1,
+    BLOCK2,
     MAX_AGE,
     OBSERVE,
     Value,
@@ -123,6 +124,17 @@ def test_after_a_long_span_it_is_full_and_not_fuller(span):
     node = serving(RateLimit(rate=10, burst=20))
     assert burst(node, 30, START_MS) == 20
     assert burst(node, 30, (START_MS + span) & CLOCK_MASK) == 20
+
+
+def test_eight_later_blocks_count_as_a_request():
+    node = serving(RateLimit(rate=1, burst=3), Blockwise())
+    node.resource_at("v").value = text(4096)
+    assert plain(node, options=[block(BLOCK2, 0, 0, 2)], now_ms=START_MS).code == 0x45
+    codes = [
+        plain(node, options=[block(BLOCK2, 1 + num, 0, 2)], now_ms=START_MS).code
+        for num in range(17)
+    ]
+    assert codes == [0x45] * 16 + [0x9D]
 
 
 def test_a_rate_of_0_is_no_limit():

@@ -205,7 +205,6 @@ def upload(node, peer, now_ms, end=None, path="v"):
     return end.inner(ask(node, end.request(first), peer, now_ms))
 
 
-@expected_failure("an abandoned upload holds its buffer for 247 s")
 def test_an_abandoned_upload_yields_after_25_s():
     node, _ = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
@@ -214,7 +213,6 @@ def test_an_abandoned_upload_yields_after_25_s():
     assert upload(node, "c", START_MS + 26000).code == CONTINUE
 
 
-@expected_failure("uploads of strangers refuse one that comes under OSCORE")
 def test_uploads_of_strangers_yield_at_once_to_who_has_keys():
     node, end = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
@@ -222,7 +220,6 @@ def test_uploads_of_strangers_yield_at_once_to_who_has_keys():
     assert upload(node, "phone", START_MS + 100, end, "lock").code == CONTINUE
 
 
-@expected_failure("uploads of verified peers refuse one that comes under OSCORE")
 def test_uploads_of_verified_peers_yield_at_once_to_who_has_keys():
     node, end = attacked(*default_extensions(blocks=2))
     for peer in ("a", "b"):
@@ -231,7 +228,6 @@ def test_uploads_of_verified_peers_yield_at_once_to_who_has_keys():
     assert upload(node, "phone", START_MS + 100, end, "lock").code == CONTINUE
 
 
-@expected_failure("a GET with Block1 begins an upload")
 def test_a_get_with_block1_is_refused():
     node, _ = attacked(*default_extensions(blocks=2))
     first = request(GET, "v", options=[block(BLOCK1, 0, 1, 2)], payload=text(64))

@@ -20,6 +20,10 @@ RESPONSE_LIMIT_MS = 500
 TRIES = 10
 GET = 1
 CONTENT = 0x45
+UNAUTHORIZED = 0x81
+# the header of an Echo option (RFC 9175) of 12 bytes, as the first one and after Uri-Path
+ECHO_BYTES = 12
+ECHO, ECHO_AFTER_PATH = b"\xdc\xef", b"\xdc\xe4"
 MAX_DATAGRAM_BYTES = 1500
 MAKE_LIMIT_S = 300
 
@@ -69,8 +73,13 @@ class PicoClient:
         return pytest.fail(f"no response; the console: {self.pico.console.read()!r}")
 
     def get(self, path):
-        """Return the payload of a 2.05 response in one datagram to a GET."""
+        """Return the payload of a 2.05 response in one datagram to a GET, repeated with the Echo
+        of a 4.01.
+        """
         response = self.request(GET, path_options(path))
+        if response[1] == UNAUTHORIZED and response[6:8] == ECHO:
+            value = response[8 : 8 + ECHO_BYTES]
+            response = self.request(GET, path_options(path) + ECHO_AFTER_PATH + value)
         assert response[1] == CONTENT, (path, response)
         return response[response.index(b"\xff", 6) + 1 :]
 

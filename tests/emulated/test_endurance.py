@@ -35,7 +35,7 @@ CONTACT = b"\x51s\x07contact"  # Uri-Path after Observe
 THIRD_BLOCK, FIRST_BLOCK = b"\xc1\x32", b"\xc1\x02"  # Block2 after Uri-Path, 64 bytes each
 BEGIN, END = (GET, b"\x60" + CONTACT, OK), (GET, b"\x61\x01" + CONTACT, OK)  # observing
 # (method, options, code of the response). For each length of a datagram the node keeps a view: 16
-# bytes of heap, 48 lengths at most. So no length may be new after the first hundred: of /diag,
+# bytes of heap, 24 lengths at most. So no length may be new after the first hundred: of /diag,
 # which counts and so grows, there is the first block, and Observe has its second byte before.
 KINDS = (
     (GET, path_options("/s/contact"), OK),
@@ -65,6 +65,8 @@ def test_the_heap_stays_over_ten_thousand_requests(image, record_property):
             for number in range(TWO_BYTES):
                 for kind in BEGIN, END:
                     _request(clients[number % CLIENTS], *kind)
+            for client in clients:
+                client.get("/diag")  # returns its Echo, and is verified from now on
             _load(clients, range(WARM))
             warm_bytes = _heap_free(pico)
             began, began_ms = time.monotonic(), pico.now_ms

@@ -12,6 +12,7 @@ BENCH = ROOT / "tools" / "bench" / "bench.py"
 SERVERS = {
     "bare UDP echo on MicroPython",
     "Mote on MicroPython",
+    "Mote on MicroPython, with limits",
     "Mote on CPython",
     "libcoap's coap-server",
     "aiocoap on CPython",

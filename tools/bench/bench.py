@@ -20,7 +20,7 @@ from workloads import BODY, WORKLOADS
 
 from setup.console import Arguments
 
-USUAL = ("echo", "mote-micropython", "mote-cpython", "libcoap", "aiocoap")
+USUAL = ("echo", "mote-micropython", "mote-limited", "mote-cpython", "libcoap", "aiocoap")
 WARMUP_S = 0.1
 UPLOAD_S = 60
 

@@ -1,5 +1,6 @@
-# The simulated door with every feature on and no rate limit, and two resources for the bench.
-# These are not listed, so that discovery returns the door's list. Arguments: HOST PORT.
+# The simulated door with every feature on, and two resources for the bench. These are not listed,
+# so that discovery returns the door's list. Arguments: [--limits] HOST PORT; with limits a node
+# counts what each peer sends and gets, as boards do, but its rate is one that no client reaches.
 import sys
 
 import board
@@ -12,6 +13,7 @@ from config import Settings
 from gateway import REQUESTS
 
 BODY = 4096
+RATE = 1_000_000  # requests a second
 
 
 class Body(Resource):
@@ -48,13 +50,14 @@ class State(Resource):
         self.changed()
 
 
-def serving():
+def serving(has_limits=False):
     """Return a node with observe, conditions, block-wise, groups, client and No-Response."""
     board.power_on()
     slots = dict(board.SLOTS)
     slots["requests"] = REQUESTS
-    slots["amplification_bytes"] = None
-    node = node_for_board(slots, board.RECV_MAX, 0, True)
+    if not has_limits:
+        slots["amplification_bytes"] = None
+    node = node_for_board(slots, board.RECV_MAX, RATE if has_limits else 0, True)
     door.setup(node, board, Settings())
     node.add("bench/body", Body())
     node.add("bench/state", State())
@@ -62,4 +65,4 @@ def serving():
 
 
 if __name__ == "__main__":
-    run(serving(), sys.argv[1], int(sys.argv[2]))
+    run(serving(sys.argv[1] == "--limits"), sys.argv[-2], int(sys.argv[-1]))

@@ -120,11 +120,22 @@ def echo():
 
 
 def mote(interpreter, title):
-    """Return Mote on one of the simulator's interpreters."""
+    """Return Mote on one of the simulator's interpreters, without limits for its peers."""
+    return started(f"mote-{interpreter}", "mote", title, interpreter)
+
+
+def limited():
+    """Return Mote with the limits of a board."""
+    title = "Mote on MicroPython, with limits"
+    return started("mote-limited", "mote limited", title, "micropython", "--limits")
+
+
+def started(name, kind, title, interpreter, *arguments):
+    """Return the server mote_node.py."""
     (*start, _), added, _ = on_cpython() if interpreter == "cpython" else on_micropython(None)
     program = programs.HERE / "mote_node.py"
     environ = {**os.environ, **added}
-    return local(f"mote-{interpreter}", "mote", title, *start, program, environ=environ)
+    return local(name, kind, title, *start, program, *arguments, environ=environ)
 
 
 def libcoap():
@@ -150,6 +161,7 @@ def microcoapy():
 SERVERS = {
     "echo": echo,
     "mote-micropython": lambda: mote("micropython", "Mote on MicroPython"),
+    "mote-limited": limited,
     "mote-cpython": lambda: mote("cpython", "Mote on CPython"),
     "libcoap": libcoap,
     "aiocoap": aiocoap,

@@ -65,7 +65,13 @@ WORKLOADS = (
     Workload(
         "get",
         "GET one value",
-        {"mote": CONTACT, "libcoap": get("time"), "aiocoap": CONTACT, "microcoapy": CONTACT},
+        {
+            "mote": CONTACT,
+            "mote limited": CONTACT,
+            "libcoap": get("time"),
+            "aiocoap": CONTACT,
+            "microcoapy": CONTACT,
+        },
         {"echo": 0.5, "libcoap": 1.0, "aiocoap": 15},
     ),
     Workload(
@@ -80,9 +86,17 @@ WORKLOADS = (
     Workload(
         "not-found",
         "GET, 4.04",
-        dict.fromkeys(("mote", "libcoap", "aiocoap", "microcoapy"), NOT_FOUND),
+        dict.fromkeys(("mote", "mote limited", "libcoap", "aiocoap", "microcoapy"), NOT_FOUND),
     ),
-    Workload("put", "PUT configuration", {"mote": put("config"), "libcoap": put("example_data")}),
+    Workload(
+        "put",
+        "PUT configuration",
+        {
+            "mote": put("config"),
+            "mote limited": put("config"),
+            "libcoap": put("example_data"),
+        },
+    ),
     Workload(
         # Every socket repeats one message: the first is executed, the response to all others is
         # the cached one. libcoap's server has no cache and executes each.
@@ -90,7 +104,11 @@ WORKLOADS = (
         "duplicate CON PUT",
         {"mote": put("config", "--duplicate"), "libcoap": put("example_data", "--duplicate")},
     ),
-    Workload("discovery", "discovery", dict.fromkeys(("mote", "libcoap", "aiocoap"), DISCOVERY)),
+    Workload(
+        "discovery",
+        "discovery",  # with limits its first block, once the budget for longer ones is used
+        dict.fromkeys(("mote", "mote limited", "libcoap", "aiocoap"), DISCOVERY),
+    ),
     Workload(
         "block",
         "GET of 4 KB, Block2",

@@ -4,13 +4,14 @@
 CONFORMANCE ?=
 SEED ?= 1
 FUZZ ?=
+SECONDS ?=
 
-override VALUES += CONFORMANCE SEED FUZZ
+override VALUES += CONFORMANCE SEED FUZZ SECONDS
 override STUBS := .cache/stubs
 override PYRIGHT := tools/js/node_modules/.bin/pyright
 override EMULATED_SERVERS := mote-pico,mote-pico-oscore
 
-.PHONY: lint conformance conformance-emulated qemu pico test-emulated fuzz
+.PHONY: lint conformance conformance-emulated qemu pico test-emulated test-hostile fuzz
 
 ## lint: check style, and types against the stubs of ESP32 and RP2
 lint: setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
@@ -50,6 +51,10 @@ conformance-emulated: pico
 test-emulated: pico
 	@"$$PYTHON" tools/setup qemu MPS2_AN385 VIRT_RV32 MICROBIT
 	@$(append) ARGS "$$VENV_PYTHON" -m pytest -q -n 2 --dist loadfile --emulated all
+
+## test-hostile: attack nodes, and print who is served in a mixed attack [SECONDS=600 ARGS=pytest arguments]
+test-hostile: setup micropython-frozen
+	@HOSTILE=all $(append) ARGS "$$VENV_PYTHON" -m pytest -q -s -n 0 tests/hostile
 
 ## fuzz: 1,000,000 random datagrams on CPython, 200,000 on MicroPython; forged ones too [SEED= FUZZ=arguments]
 fuzz: setup

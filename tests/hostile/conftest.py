@@ -1,0 +1,6 @@
+"""Import paths of what the attacks share with the interoperability tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
