@@ -108,9 +108,10 @@ class PeerTable:
         """Return what stands for all addresses of the sender: its host, or its context."""
         return CONTEXT_HOST + view.context if view.context else self.host_key(view.peer)
 
-    def host_of_peer(self, peer, peer_index):  # hot
-        """Return the same for a peer of this index, -1 if it has none."""
-        if peer_index >= 0:
+    def host_of_peer(self, peer):  # hot
+        """Return the same for a peer before its request was decrypted."""
+        peer_index = self.peer_indexes.get(peer)
+        if peer_index is not None:
             return self.dedup[self.verified_at + len(self.peers) + peer_index]
         return self.host_key(peer)
 

@@ -51,20 +51,24 @@ class RateLimit(Extension):
 
     # As the rate limiter of the message layer
 
-    def admits(self, view):
+    def admits(self, view):  # hot
         """Return True if the request may be served, and count it."""
         messaging = self.node.messaging
-        host = messaging.host_of_peer(view.peer, messaging.peer_indexes.get(view.peer, -1))
         cost = 1000
         if view.index[FLAGS] >> IX_BLOCK2 & 1 and view.index[IX_BLOCK2] > 15:
             cost = 125  # a later block of a response: strangers may get it in 64 bytes each
-        if not take(self.table, find_host(self.table, host, view.now_ms), cost, 1, view.now_ms):
+        host = messaging.host_of_peer(view.peer)
+        if not self._take_own(host, cost, view.now_ms):
             return False
         if host > CONTEXT_HOST or messaging.is_verified(view.peer):
             return True
         return self._take_shared(view, cost) != 0
 
-    def _take_shared(self, view, cost):
+    def _take_own(self, host, cost, now_ms):  # hot
+        entry = find_host(self.table, host, now_ms)
+        return take(self.table, entry, cost, 1, now_ms)
+
+    def _take_shared(self, view, cost):  # hot
         entry = view.index[FLAGS] >> IX_OSCORE & 1
         return take(self.table, entry, cost, _SHARED, view.now_ms)
 
