@@ -1,13 +1,14 @@
 """Heart rate of real light, from recordings in two packages, against the rates of their authors.
 
-HeartPy 1.2.7 (MIT): three recordings of a sensor on a finger. Its amplifier has a high-pass filter,
-so the light itself is what its output is integrated to. The rates are those that HeartPy computes:
+HeartPy 1.2.7 (MIT): three recordings of a sensor on a finger. Its amplifier has a high-pass
+filter, so the integral of its output is taken for the light. The rates are those that HeartPy
+computes:
 
     heartpy.process(samples, samples_per_s)[1]["bpm"]                        of a recording
     60 / the mean interval of the accepted beats within six seconds          of each five seconds
 
-e2epyppg 0.0.9 (MIT): the light at the wrist of a person with a watch, as the photodiode had it, for
-twelve minutes. The rates are those that it comes with, of five stretches of 90 s.
+e2epyppg 0.0.9 (MIT): the light at the wrist of a person with a watch, as the photodiode had it,
+for twelve minutes. The rates are those that it comes with, of five stretches of 90 s.
 
 Both are installed without the packages that their code needs: only their files are read.
 """
