@@ -29,6 +29,7 @@ from coap.codec import (
     MID,
     NOT_REQUEST,
     OPTIONS_START,
+    SAFE_BYTES,
     SEND_RESET,
     TYPE,
     UNSAFE,
@@ -327,6 +328,8 @@ class MessageLayer:
         entry *= self.cached_response_bytes
         if n and self.cached_responses[entry] == 0:
             return self.node.protected_request(view, entry)
+        if n > SAFE_BYTES and not self.node.builder.may_send(view, n):
+            n = view.index[OPTIONS_START]  # the code alone
         copy(self.node.tx, 0, self.cached_responses, entry, n)
         return n
 
