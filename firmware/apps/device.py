@@ -77,6 +77,11 @@ def note_access(resource, succeeded):
             resource.faults += 1
 
 
+def why_unavailable(resource):
+    """Return why the resource has no value."""
+    return "sensor does not respond" if resource.silent else "no value yet"
+
+
 class Reading(Resource):
     """The number that a sensor returns: as text, JSON, CBOR or SenML.
 
@@ -113,8 +118,7 @@ class Reading(Resource):
         """Respond with the value, 5.03 if there is none."""
         value = self.value()
         if value is None:
-            why = "sensor does not respond" if self.silent else "no value yet"
-            raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
+            raise CoapError(SERVICE_UNAVAILABLE, why_unavailable(self), RETRY_S)
         if wants_pack(response):
             self.write_pack(response, value)
         else:

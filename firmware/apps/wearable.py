@@ -27,6 +27,7 @@ PERIOD_MS = BATCH_MS
 _CHECK_EVERY = const(2)  # periods
 _STILL = const(4)  # checks without motion until the wearer counts as still
 _MOVED_MG = const(100)
+_FAULT = const(-1)  # in place of an acceleration: the sensor does not respond
 _TIMEOUT_US = const(5000)  # no chip here stretches the clock, so a bus that hangs blocks briefly
 _MASK = const(0x3FFFFFFF)
 
@@ -55,9 +56,9 @@ class Acceleration(Resource):
         self._z = device.PACK.field("accel_z", "m/s2")
 
     def get(self, request, response):
-        """Measure and respond; 5.03 without a sensor."""
+        """Measure and respond; 5.03 without a sample."""
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, "sensor does not respond", device.RETRY_S)
+            raise CoapError(SERVICE_UNAVAILABLE, device.why_unavailable(self), device.RETRY_S)
         form = response.content_format
         if form == TEXT:
             self._write(response, b"", b" ", b"")
@@ -79,15 +80,17 @@ class Acceleration(Resource):
             self.changed()
 
     def _read(self):
+        """Return the strongest axis in mg; None without a sensor or before its first sample."""
         strongest_mg = self._measure()
-        device.note_access(self, strongest_mg is not None)
-        return strongest_mg
+        device.note_access(self, strongest_mg != _FAULT)
+        return None if strongest_mg == _FAULT else strongest_mg
 
     def _measure(self):
+        # With try in _read() its frame would be allocated on the heap.
         try:
             return self._motion.read()
         except OSError:
-            return None
+            return _FAULT
 
     def _write(self, response, start, between, end):
         response.write(start)

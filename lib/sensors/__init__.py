@@ -8,5 +8,8 @@ All have the same methods, without a common base class:
     unit      unit of what read() returns, for example "mV"; "" for a bare number.
 
 `read()` raises OSError when the sensor does not respond, and starts it again at the next call: a
-sensor that is plugged in late or was reset works again. Reading allocates nothing.
+sensor that is plugged in late works. One that still responds but has lost its registers, after a
+brown-out or a discharge, is noticed by reading some of them back, and started again at once: until
+its first sample the value is None, and a counter goes on from where it was. Reading allocates
+nothing.
 """

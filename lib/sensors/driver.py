@@ -13,7 +13,10 @@ _CLOCKS = const(9)  # the rest of a byte and its acknowledgement, at most
 
 
 class Chip:
-    """One chip on an I2C bus. A driver adds start(). ready: the chip was started and responds."""
+    """One chip on an I2C bus. A driver adds start() and is_set_up().
+
+    ready: the chip was started and responds.
+    """
 
     def __init__(self, i2c, address):
         self.i2c = i2c
@@ -31,12 +34,24 @@ class Chip:
         return self.ready
 
     def wake(self):
-        """Start the chip unless it runs. Raises OSError if it does not respond as it should."""
-        if not self.ready:
+        """Start the chip unless it runs and has kept its registers.
+
+        Raises OSError if it does not respond as it should.
+        """
+        if not (self.ready and self.is_set_up()):
+            self.ready = False
             self.start()
 
     def start(self):
         """Check the chip's identity and configure it. Raises OSError."""
+        raise NotImplementedError
+
+    def is_set_up(self):
+        """Return True if registers that start() has written still have these values.
+
+        After a brown-out a chip responds as before, but has the values of power-on. Raises
+        OSError.
+        """
         raise NotImplementedError
 
     def load(self, register, buffer):

@@ -16,7 +16,7 @@ from sensors.driver import Chip
 
 _FIFO_WR_PTR = const(0x04)  # OVF_COUNTER and FIFO_RD_PTR follow
 _FIFO_DATA = const(0x07)
-_FIFO_CONFIG = const(0x08)
+_FIFO_CONFIG = const(0x08)  # the registers below follow
 _MODE_CONFIG = const(0x09)
 _SPO2_CONFIG = const(0x0A)
 _LED1_PA = const(0x0C)  # red
@@ -44,7 +44,8 @@ class Max30102(Chip):
     """A MAX30102. red, infrared: the sample of the last read().
 
     led_ma_x5: the LED current in fifths of a milliampere: 36 is 7.2 mA.
-    lost: how many samples the FIFO dropped because it was not read for 0.64 s.
+    lost: how many samples the FIFO dropped because it was not read for 0.64 s. When the chip has
+    lost its registers it is not known how many there were: this counts as a full FIFO.
     sparing: when True at wake(), the same rate of samples takes an eighth of the light, which is
     enough to detect a finger.
     """
@@ -60,6 +61,7 @@ class Max30102(Chip):
         self.sparing = False
         self._waiting = 0
         self._pointers = bytearray(3)
+        self._settings = bytearray(_LED2_PA - _FIFO_CONFIG + 1)
         self._one = bytearray(_SAMPLE)
         self._burst = bytearray(_SAMPLE * _BURST)
         self._samples = self._one  # read last; _at: offset of the next sample in it
@@ -72,17 +74,25 @@ class Max30102(Chip):
         polls = _RESET_POLLS
         while self.load_byte(_MODE_CONFIG) & _RESET and polls:
             polls -= 1  # a reset takes less than 1 ms, as long as one such poll
-        if self.sparing:
-            self.store_byte(_FIFO_CONFIG, _SINGLE_ROLLOVER)
-            self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_50_WIDTH_411)
-        else:
-            self.store_byte(_FIFO_CONFIG, _AVERAGE_8_ROLLOVER)
-            self.store_byte(_SPO2_CONFIG, _RANGE_4096_RATE_400_WIDTH_411)
+        self.store_byte(_FIFO_CONFIG, self._fifo_config())
+        self.store_byte(_SPO2_CONFIG, self._spo2_config())
         self.store_byte(_LED1_PA, self.led_ma_x5)
         self.store_byte(_LED2_PA, self.led_ma_x5)
         self.store(_FIFO_WR_PTR, b"\0\0\0")
         self.store_byte(_MODE_CONFIG, _MODE_SPO2)
         self._clear()
+
+    def is_set_up(self):
+        """Return True if mode, rates and LED currents are those of start(). Raises OSError."""
+        settings = self._settings
+        self.load(_FIFO_CONFIG, settings)
+        return (
+            settings[_MODE_CONFIG - _FIFO_CONFIG] == _MODE_SPO2
+            and settings[0] == self._fifo_config()
+            and settings[_SPO2_CONFIG - _FIFO_CONFIG] == self._spo2_config()
+            and settings[_LED1_PA - _FIFO_CONFIG] == self.led_ma_x5
+            and settings[_LED2_PA - _FIFO_CONFIG] == self.led_ma_x5
+        )
 
     def read(self):
         """Read the next sample into `red` and `infrared`; return 1, or None if there is none.
@@ -108,9 +118,11 @@ class Max30102(Chip):
         """Read one sample or a burst from the FIFO; return False if it is empty."""
         if self._waiting == 0 or not self.ready:
             self._clear()
-            self.wake()
+            if not self.ready:
+                self.start()
             self._waiting = self._read_count()
             if self._waiting == 0:
+                self._check()
                 return False
         samples = self._burst if self._waiting >= _BURST else self._one
         self.load(_FIFO_DATA, samples)
@@ -118,6 +130,20 @@ class Max30102(Chip):
         self._samples = samples
         self._at = 0
         return True
+
+    def _check(self):
+        """Start the chip again if it has lost its registers; called when the FIFO is empty."""
+        if not self.is_set_up():
+            self.lost = (self.lost + _SLOTS) & 0x3FFFFFFF
+            self.start()
+
+    def _fifo_config(self):
+        return _SINGLE_ROLLOVER if self.sparing else _AVERAGE_8_ROLLOVER
+
+    def _spo2_config(self):
+        if self.sparing:
+            return _RANGE_4096_RATE_50_WIDTH_411
+        return _RANGE_4096_RATE_400_WIDTH_411
 
     def _clear(self):
         self._waiting = 0

@@ -11,6 +11,8 @@ from sensors.ticks import span_ms, ticks_ms
 
 _TEMPERATURE = const(0x00)
 _CONFIGURATION = const(0x01)
+_T_HYST = const(0x02)
+_MARK = b"\x4a\x00"  # 74 Celsius: any value but that of power-on, 75; the output is not used
 _T_OS = const(0x03)
 _T_OS_RESET = const(0x5000)  # 80 Celsius
 _CONTINUOUS = const(0x00)
@@ -33,8 +35,19 @@ class Max30205(Chip):
         """Start continuous conversion. Raises OSError."""
         self.expect(self._load_word(_T_OS), _T_OS_RESET)
         self.store_byte(_CONFIGURATION, _CONTINUOUS)
+        self.store(_T_HYST, _MARK)
         self._started_ms = ticks_ms()
         self._converted = False
+
+    def is_set_up(self):
+        """Return True if the chip converts, and was not without power since start().
+
+        Until its first conversion it would measure 0 degrees. Raises OSError.
+        """
+        if self.load_byte(_CONFIGURATION) != _CONTINUOUS:
+            return False
+        self.load(_T_HYST, self._word)
+        return self._word == _MARK
 
     def read(self):
         """Return the temperature in mCel; None before the first conversion. Raises OSError."""

@@ -16,6 +16,7 @@ from sensors.max30102 import BATCH_MS, SAMPLES_PER_S, Max30102
 from sensors.ppg import Pulse
 
 _PAUSE_MS = const(5000)  # until a sensor that failed is tried again
+_EMPTY = const(2)  # calls of sample() without a sample, until the sensor is started again
 _AWAY_MS = const(10_000)  # without a finger, until the light is switched off
 _DARK = const(4)  # calls of sample() with the light off, between two batches with light
 
@@ -29,6 +30,7 @@ class Oximeter:
         self.light = Max30102(i2c)
         self.pulse = Pulse(SAMPLES_PER_S)
         self._lost = 0
+        self._empty = 0  # calls of sample() in a row that found no sample
         self._pause = 0  # calls of sample() until the sensor is tried again
         self._away = 0  # calls of sample() without a finger
         self._dark = 0  # calls of sample() until the light is switched on
@@ -50,7 +52,7 @@ class Oximeter:
                 self._adapt_light()
         except OSError:
             self._pause = _PAUSE_MS // BATCH_MS
-            self._dark = 0
+            self._dark = self._empty = 0
             self.pulse.restart()
 
     def read(self):
@@ -99,8 +101,18 @@ class Oximeter:
 
     def _drain(self):
         light = self.light
+        self._empty += 1
         while light.read():
-            if light.lost != self._lost:
-                self._lost = light.lost
-                self.pulse.restart()
+            self._empty = 0
+            self._note_lost()
             self.pulse.add(light.red, light.infrared)
+        self._note_lost()
+        if self._empty >= _EMPTY:
+            light.ready = False
+            raise OSError(ENODEV, "no samples")
+
+    def _note_lost(self):
+        """Measure the pulse anew when samples were lost."""
+        if self.light.lost != self._lost:
+            self._lost = self.light.lost
+            self.pulse.restart()

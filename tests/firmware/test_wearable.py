@@ -250,6 +250,33 @@ def test_diag_lists_failing_sensors():
     assert told() == ("4", "s/accel s/steps") or told() == ("4", "s/steps s/accel")
 
 
+def test_sensors_that_lose_their_registers_go_on():
+    """Each value shown is one that was measured, or there is none for a while."""
+    ask, body = worn()
+    body.motion.walk(500)
+    assert ask.get("s/steps").payload == b"500"
+    for _ in range(4):
+        for name in CHIPS:
+            getattr(body, name).lose_registers()
+        for _ in range(100):
+            ask.run(30)
+            for path, values in (
+                ("s/hr", (b"72",)),
+                ("s/spo2", (b"97",)),
+                ("s/temp", (b"36.60",)),
+                ("s/accel", (b"0.000 0.000 1.000",)),
+            ):
+                answer = ask.get(path)
+                assert answer.payload in values or answer.code == "5.03"
+            assert ask.get("s/steps").payload == b"500"
+        for path in ("s/temp", "s/accel"):
+            assert ask.get(path).code == "2.05"
+        ask.run(12_000)
+        assert ask.get("s/hr").payload == b"72"
+    told = ask.get("diag").payload
+    assert b"sensor_faults: 0\n" in told and b"sensors_silent: \n" in told
+
+
 def by_hand():
     """(node, wearable, body): nothing runs but what the test does; it begins at 0 ms."""
     board.power_on()
@@ -487,6 +514,17 @@ def test_crossed_alert_bound_is_reported_at_once_and_once():
     ask.run(62_000)
     body.temperature.set_mc(39_000)
     ask.run(2_000)
+    assert batch_.urgent == batch_.number
+
+
+def test_alert_is_raised_by_a_sensor_that_had_lost_its_registers():
+    ask, body, batch_ = bounded("hr>140 temp>38.5")
+    body.light.lose_registers()
+    body.temperature.lose_registers()
+    ask.run(20_000)
+    assert batch_.urgent < 0
+    body.light.pulse_per_min = 150
+    ask.run(20_000)
     assert batch_.urgent == batch_.number
 
 

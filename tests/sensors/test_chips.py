@@ -110,7 +110,8 @@ def test_tmp117_temperature(set_mc, read_mc):
 def test_temperature_before_the_first_conversion():
     thermometer, model = pair("tmp117")
     thermometer.probe()
-    model.forget()
+    model.turn_on_ms = 125
+    model.lose_registers()
     assert thermometer.read() is None
 
 
@@ -285,7 +286,8 @@ def test_fifo_read_in_bursts_in_time_loses_nothing():
         while light.read():
             count += 1
     assert count == 240 and light.lost == 0
-    assert transfers[0] == 10 * (3 + 2)  # three bursts of eight, and how many there are, twice
+    # three bursts of eight, how many there are, twice, and whether the chip is set up
+    assert transfers[0] == 10 * (3 + 2 + 1)
 
 
 def test_fault_within_a_burst_yields_no_stale_samples():

@@ -1,5 +1,7 @@
 """Register models of I2C chips, byte by byte as a driver sees them on the bus."""
 
+from machine import clock
+
 
 class Chip:
     """`size` byte registers and a pointer that moves on by one after every byte.
@@ -7,10 +9,17 @@ class Chip:
     A model overrides `get`, `put` and `after` where its chip differs. Every transfer raises the
     errno `fault` while that is not 0; a chip that does not acknowledge is 5 (EIO) or 19 (ENODEV),
     depending on the port.
+
+    turn_on_ms: from the start of a chip to its first sample. 0 unless a test sets what the chip
+    takes, so that a test of registers need not move the clock.
     """
+
+    turn_on_ms = 0
+    period_ms = 1000  # between two samples
 
     def __init__(self, address, size=256):
         self.address = address
+        self._started_ms = 0
         self.pointer = 0
         self.fault = 0
         self.registers = bytearray(size)
@@ -33,6 +42,17 @@ class Chip:
 
     def _reset(self):
         raise NotImplementedError
+
+    def start_sampling(self):
+        """Note the time from which on samples are made."""
+        self._started_ms = clock.ms()
+
+    def samples(self):
+        """Return how many samples were made since the start."""
+        span_ms = (clock.ms() - self._started_ms) & 0x3FFFFFFF
+        return (
+            0 if span_ms < self.turn_on_ms else 1 + (span_ms - self.turn_on_ms) // self.period_ms
+        )
 
     def get(self, register):
         """Return a register's value as a read finds it."""

@@ -29,6 +29,8 @@ _WAKE_UP_DUR = const(0x5C)
 _FINE_THRESHOLD = const(0x10)
 _MD1_CFG = const(0x5E)
 _WAKE_ON_INT1 = const(0x20)
+_STATUS = const(0x1E)
+_NEW_SAMPLE = const(0x01)
 _OUTX_L_A = const(0x28)
 _OUTZ_H_A = const(0x2D)
 
@@ -48,6 +50,8 @@ _FULL_SCALE_MG = (2000, 16000, 4000, 8000)
 class Lsm6dsox(Chip):
     """An accelerometer with a step counter; INT1 drives `wire`, None if it is not connected."""
 
+    period_ms = 38
+
     def __init__(self, address=0x6A, wire=None):
         super().__init__(address, 128)
         self.wire = wire
@@ -60,7 +64,7 @@ class Lsm6dsox(Chip):
         """Set the acceleration in thousandths of g."""
         before_mg = self.acceleration_mg
         self.acceleration_mg = [x_mg, y_mg, z_mg]
-        if self.registers[_CTRL1_XL] < 0x10 or not self.registers[_TAP_CFG2] & _INTERRUPTS:
+        if not self._is_on() or not self.registers[_TAP_CFG2] & _INTERRUPTS:
             return
         steps = 8 if self.registers[_WAKE_UP_DUR] & _FINE_THRESHOLD else 6
         threshold_mg = _FULL_SCALE_MG[self.registers[_CTRL1_XL] >> 2 & 3]
@@ -90,6 +94,9 @@ class Lsm6dsox(Chip):
             return self.embedded[register]
         if _OUTX_L_A <= register <= _OUTZ_H_A:
             return self._acceleration(register - _OUTX_L_A)
+        if register == _STATUS:
+            is_new = self._is_on() and self.samples() > self._samples_read
+            return _NEW_SAMPLE if is_new else 0
         value = self.registers[register]
         if register == _WAKE_UP_SRC:
             self._wake_seen()
@@ -104,6 +111,12 @@ class Lsm6dsox(Chip):
             self.embedded[register] = value
         elif register == _CTRL3_C and value & _SW_RESET:
             self._reset()
+        elif register == _CTRL1_XL:
+            was_on = self._is_on()
+            self.registers[_CTRL1_XL] = value
+            if self._is_on() and not was_on:
+                self._samples_read = 0
+                self.start_sampling()
         elif register != _WHO_AM_I and register != _WAKE_UP_SRC:
             self.registers[register] = value
 
@@ -111,10 +124,15 @@ class Lsm6dsox(Chip):
         """Return the next register if IF_INC is set, else the same."""
         return (register + 1) & 0x7F if self.registers[_CTRL3_C] & _IF_INC else register
 
+    def _is_on(self):
+        """Return True unless the accelerometer is powered down."""
+        return self.registers[_CTRL1_XL] >= 0x10
+
     def _acceleration(self, offset):
         """Return a byte of the output registers."""
-        if self.registers[_CTRL1_XL] < 0x10:  # powered down: the outputs stay at 0
+        if not self._is_on() or not self.samples():
             return 0
+        self._samples_read = self.samples()
         raw = self.acceleration_mg[offset >> 1] * 1000
         raw //= _UG_PER_STEP[self.registers[_CTRL1_XL] >> 2 & 3]
         raw = max(-32768, min(32767, raw))
@@ -132,6 +150,8 @@ class Lsm6dsox(Chip):
 
     def _reset(self):
         """Set all registers to their values after power-on."""
+        self._drive(0)
+        self._samples_read = 0
         for page in (self.registers, self.embedded):
             for i in range(128):
                 page[i] = 0

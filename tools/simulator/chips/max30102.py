@@ -100,6 +100,7 @@ class Max30102(Chip):
         self.registers[_PART_ID] = 0x15
         self.registers[_REVISION_ID] = 0x03
         self._full = False
+        self._byte = 0
         self._last_ms = clock.ms() + self.ahead_ms
         self._due = 0  # thousandths of a sample that are due
 

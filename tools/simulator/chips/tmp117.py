@@ -1,7 +1,7 @@
 """TMP117 temperature sensor: four words of 16 bits, most significant byte first.
 
-The pointer selects a word, whose bytes a longer burst repeats.
-Data sheet SNOSD82, section 7.6.
+The pointer selects a word, whose bytes a longer burst repeats. Until the first conversion after
+power-on the temperature is -256 degrees. Data sheet SNOSD82, section 7.6.
 """
 
 from micropython import const
@@ -32,6 +32,7 @@ class Tmp117(Chip):
             _CONFIGURATION: _CONFIGURATION_RESET,
             _DEVICE_ID: 0x0117,
         }
+        self.start_sampling()
         self._convert()
 
     def set_mc(self, milli_celsius):
@@ -39,12 +40,10 @@ class Tmp117(Chip):
         self.milli_celsius = milli_celsius
         self._convert()
 
-    def forget(self):
-        """Set the value of power-on, before the first conversion."""
-        self.words[_TEMPERATURE] = _NO_DATA
-
     def read(self, buffer):
         """Fill the buffer with the bytes of the selected word, again and again."""
+        if self.pointer == _TEMPERATURE:
+            self._convert()
         word = self.words.get(self.pointer, 0)
         for i in range(len(buffer)):
             buffer[i] = word & 0xFF if i & 1 else word >> 8
@@ -54,12 +53,18 @@ class Tmp117(Chip):
     def write(self, data):
         """Write the selected word if it can be written and the data has its length."""
         if self.pointer == _CONFIGURATION and len(data) == 2:
+            self._convert()
+            if self._is_shut_down():
+                self.start_sampling()
             self.words[_CONFIGURATION] = (data[0] << 8 | data[1]) & 0x0FFC
             self._convert()
 
+    def _is_shut_down(self):
+        return self.words[_CONFIGURATION] & _MODE_MASK == _MODE_SHUTDOWN
+
     def _convert(self):
-        """Write the temperature to its register."""
-        if self.words[_CONFIGURATION] & _MODE_MASK == _MODE_SHUTDOWN:
+        """Write the temperature to its register, if a conversion is done."""
+        if self._is_shut_down() or not self.samples():
             return
         raw = (self.milli_celsius * 16 + 62) // 125  # 7.8125 m-Celsius a step
         self.words[_TEMPERATURE] = raw & 0xFFFF
