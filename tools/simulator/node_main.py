@@ -138,6 +138,8 @@ def serve(options):
     node, execute = build(options)
     for name in ("coap.presets", "config_schema", "credentials", "links"):
         unload(name)  # what only the start needs, as on a board
+    for name in ("parse", "build", "keys_of", "_APPS", "_DEFAULTS", "_WHOLE"):
+        del globals()[name]
     gc.collect()
     listing(node)  # the longest text that is kept: a heap too small for it fails now
     udp = listen(Udp, node, options["host"], options["port"])
