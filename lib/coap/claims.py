@@ -57,11 +57,12 @@ class ClaimedTable:
     def share_of(self, peer, context):  # hot
         """Return how many entries a client holds: a security context, or without one a host."""
         count = 0
+        host_key = self.node.messaging.host_key
         i = len(self.peers)
         while i:
             i -= 1
             if self.peers[i] is not None and self.context_of(i) == context:
-                if context or self.peers[i] == peer:
+                if context or host_key(self.peers[i]) == host_key(peer):
                     count += 1
         return count
 

@@ -50,6 +50,7 @@ from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
 from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
+from coap.peers import AUTHENTICATED, STRANGER, VERIFIED
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: the entry is free
@@ -192,15 +193,28 @@ class Observe(Extension):
                     nearest = left
         return nearest
 
-    def _left_ms(self, at, now_ms):
+    def _left_ms(self, at, now_ms):  # hot
         words = self.words
         if words[at] == 0 or words[at + _EXCHANGE] >= 0:
             return CLOCK_MASK
         left = self._pause_ms(at, now_ms)
         if left <= 0:
             # without a free exchange nothing can be sent until one ends
-            return 0 if self.node.messaging.has_free_exchange() else CLOCK_MASK
+            return self._exchange_wait_ms(at // _WORDS)
         return left
+
+    def _exchange_wait_ms(self, i):  # hot
+        free = self.node.messaging.has_free_exchange(self._rank_of(i), self.peers[i])
+        return 0 if free else CLOCK_MASK
+
+    def _rank_of(self, i):  # hot
+        if self.words[i * _WORDS + _CONTEXT]:
+            return AUTHENTICATED
+        return VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
+
+    def _open_exchange(self, i, at):  # hot
+        messaging = self.node.messaging
+        self.words[at + _EXCHANGE] = messaging.open_exchange(self, self.peers[i], self._rank_of(i))
 
     def _is_triggered(self, i, resource):
         conditions = self.node.conditions
@@ -295,7 +309,7 @@ class Observe(Extension):
             return 0
         if old or self._wants_con(i, at):
             # without a free exchange it stays due until one ends
-            words[at + _EXCHANGE] = self.node.messaging.open_exchange(self, self.peers[i])
+            self._open_exchange(i, at)
             return 0
         self._next_value(at)
         if words[at + _GROUP] and words[at + _GROUP] == self.written[_W_GROUP]:
@@ -315,11 +329,10 @@ class Observe(Extension):
         written = self.written
         if written[_W_LENGTH] > SAFE_BYTES and not node.messaging.is_verified(self.peers[i]):
             return False  # each counts: see ResponseBuilder
-        written[NOTIFY_MID] = node.messaging.mid + 1 & 0xFFFF
+        written[NOTIFY_MID] = words[at + _MID] = node.messaging.next_mid()
         written[NOTIFY_VALUE] = words[at + _VALUE]
         if not readdress(node.tx, self.requests[i], written):
             return False
-        node.messaging.mid = words[at + _MID] = written[NOTIFY_MID]
         node.peer = self.peers[i]
         words[at + _NEW] = words[at + _LAST] = 0
         words[at + _SINCE_CON] += 1

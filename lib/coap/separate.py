@@ -27,7 +27,6 @@ from coap.codec import (
 )
 from coap.counters import COUNT_DUPLICATES, COUNT_REFUSED, COUNT_SEPARATE_EVICTED, COUNT_SHORTENED
 from coap.message import MessageBuilder
-from coap.messaging import AUTHENTICATED, STRANGER, VERIFIED
 from coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -42,6 +41,7 @@ from coap.numbers import (
     NON,
     SERVICE_UNAVAILABLE,
 )
+from coap.peers import AUTHENTICATED, CONTEXT_HOST, STRANGER, VERIFIED
 
 # Words of an entry
 _STATE = const(0)
@@ -136,35 +136,41 @@ class SeparateResponses:
         that nobody holds them all; and a stranger after _STRANGER_MS, since its address may be
         forged, and each of a thousand addresses would be another client.
         """
-        own = self._held_by(view.peer, view.context)
+        own = self._held_by(self.node.messaging.host_of(view))
         found = -1
         lowest = oldest = 0
         for i in range(len(self.peers)):
             at = i * _WORDS
             if self.words[at] == _FREE:
                 return i
-            other = AUTHENTICATED
-            if not self.words[at + _CONTEXT]:
-                other = VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
+            other = self._rank_of(i)
             age_ms = (view.now_ms - self.words[at + _DEFERRED_MS]) & CLOCK_MASK
             if (
                 other < rank
                 or other == STRANGER == rank
                 and age_ms >= _STRANGER_MS
                 or other == rank
-                and self._held_by(self.peers[i], self.words[at + _CONTEXT]) > own + 1
+                and self._held_by(self._host_of(i)) > own + 1
             ):
                 if found < 0 or other < lowest or (other == lowest and age_ms > oldest):
                     found, lowest, oldest = i, other, age_ms
         return found
 
-    def _held_by(self, peer, context):
-        """Return how many entries a client holds: a context, or without one an endpoint."""
+    def _rank_of(self, i):  # hot
+        if self.words[i * _WORDS + _CONTEXT]:
+            return AUTHENTICATED
+        return VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
+
+    def _host_of(self, i):
+        context = self.words[i * _WORDS + _CONTEXT]
+        return CONTEXT_HOST + context if context else self.node.messaging.host_key(self.peers[i])
+
+    def _held_by(self, host):
+        """Return how many entries a host holds, or a security context."""
         count = 0
         for i in range(len(self.peers)):
-            if self.words[i * _WORDS] != _FREE and self.words[i * _WORDS + _CONTEXT] == context:
-                if context or self.peers[i] == peer:
-                    count += 1
+            if self.words[i * _WORDS] != _FREE and self._host_of(i) == host:
+                count += 1
         return count
 
     def acknowledge_duplicate(self, view):  # hot
@@ -322,7 +328,9 @@ class SeparateResponses:
         if words[at] != _RESPONDED or words[at + _EXCHANGE] >= 0:
             return 0
         if words[at + _TYPE] != NON:
-            words[at + _EXCHANGE] = self.node.messaging.open_exchange(self, self.peers[i])
+            words[at + _EXCHANGE] = self.node.messaging.open_exchange(
+                self, self.peers[i], self._rank_of(i)
+            )
             return 0
         self._shorten(i)
         n = self._write(i, NON, self.node.messaging.next_mid())
@@ -336,7 +344,9 @@ class SeparateResponses:
             return left if left < CLOCK_HALF else 0
         if self.words[at] == _RESPONDED and self.words[at + _EXCHANGE] < 0:
             # it waits for a free exchange: close_exchange() has due() called
-            return 0 if self.node.messaging.has_free_exchange() else CLOCK_MASK
+            i = at // _WORDS
+            free = self.node.messaging.has_free_exchange(self._rank_of(i), self.peers[i])
+            return 0 if free else CLOCK_MASK
         return CLOCK_MASK
 
     # As the owner of an exchange

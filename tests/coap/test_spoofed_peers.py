@@ -58,7 +58,6 @@ def test_under_a_flood_strangers_get_a_first_block():
 # What verifies an address
 
 
-@expected_failure("MIDs count up by one for all peers")
 def test_the_mids_of_others_do_not_tell_that_of_a_notification():
     node = serving()
     for i in range(4):
@@ -75,7 +74,6 @@ def test_the_mids_of_others_do_not_tell_that_of_a_notification():
 
 
 @cases(ACK, RST)
-@expected_failure("any number of guesses is taken")
 def test_who_guesses_mids_verifies_nobody(kind):
     node = serving()
     assert register(node, "v", peer="victim", now_ms=START_MS).code == CONTENT
@@ -107,7 +105,6 @@ def test_a_registration_that_nobody_confirms_ends():
 
 
 @cases((b"forg", b"1 genuine"), (b"genu", b"forged"))
-@expected_failure("what makes a duplicate is the peer and the MID alone")
 def test_a_forged_request_does_not_block_one_with_its_mid(token, payload):
     node = serving()
     forged = request(PUT, "v", mid=77, token=token, payload=payload)
@@ -119,7 +116,6 @@ def test_a_forged_request_does_not_block_one_with_its_mid(token, payload):
     assert ask(node, genuine, "peer", START_MS + 200).token == b"genu"
 
 
-@expected_failure("a forged request without keys blocks one that comes under OSCORE")
 def test_a_forged_request_does_not_block_a_protected_one_with_its_mid():
     node, end = target(), End(b"\x02", b"\x01")
     node.add("v", Value(access=OPEN))
