@@ -6,7 +6,7 @@ that a test runs them on a clock of its own:
 
     clock       ticks_ms(), sleep_ms(ms), and seconds(), which also runs while the node sleeps
     sleep_mode  sleep(span_ms, level, ...): see power.sleep_modes
-    link        start(), poll(), stop(), state(), restore(): see power.wifi_fast
+    link        start(), poll(), stop(), on_report(), state(), restore(): see power.wifi_fast
     reporter    open(), send(batch, on_done), step(max_ms), is_waiting(), close(), state() and
                 restore(blob, is_latest): the node with its report and observers, see
                 firmware/battery.py
@@ -147,6 +147,7 @@ class RadioSession:
             fault = JOIN_FAILED
         elif not self._report():
             fault = REPORT_FAILED
+            self.cycle.link.on_report(False)
         self.cycle.link.stop()
         return AWAKE_TOO_LONG if fault and self._awake_ms() >= self.awake_ms else fault
 
@@ -210,6 +211,7 @@ class RadioSession:
         self._is_acknowledged = is_acknowledged
         if is_acknowledged:
             self.cycle.log.acknowledge(self._batch)
+            self.cycle.link.on_report(True)
             self._sent_ms = self.cycle.clock.ticks_ms()  # lingering counts from here
             self.cycle.on_reported()
 

@@ -5,13 +5,13 @@ from coap.client import Client
 from coap.codec import SLOW_PATH
 from coap.numbers import ACK, CON
 from coap.observe import Observe
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.peers import permute
 from power.report import Report
 from support import cases
 from support.engine import decode, encode
 from support.features import OBSERVE, Value, register, seeded
+from support.oscore_peer import volatile
 
 
 class Transport:
@@ -196,7 +196,7 @@ class Secured(Bench):
         super().__init__()
         self.flash = flash
         self.context = Context(bytes(range(16)), b"\x01", b"\x02")
-        oscore = Oscore([self.context], flash)
+        oscore = volatile([self.context], flash)
         self.node = seeded(Observe(2), Client(1), self.report, oscore, ack_timeout_ms=1000)
         oscore.bind("gateway", self.context)
         self.value = self.node.add("v", Value())

@@ -113,6 +113,9 @@ class World:
     def poll(self, now_ms, now_s):
         return 1
 
+    def on_report(self, is_acknowledged):
+        pass
+
     def stop(self):
         pass
 

@@ -85,13 +85,16 @@ class Oscore(Extension):
     """Protects what a node serves and, for peers that are bound to a context, what it requests.
 
     contexts: a list of Context; flash, retained, step: see coap.oscore.sequence_numbers. Raises
-    ValueError for two contexts with the same sender key: each would count from 0.
+    ValueError for two contexts with the same sender key: each would count from 0; and without
+    `flash`, since numbers would be used again after a restart, unless `volatile` is True. That is
+    for keys that are made anew at each start. What was received before is then not known either:
+    each client has to return an Echo first (Appendix B.1.2).
     """
 
     slow_path_mask = critical_mask = message_mask = 1 << IX_OSCORE
     scheduled = True
 
-    def __init__(self, contexts=(), flash=None, retained=None, step=256):
+    def __init__(self, contexts=(), flash=None, retained=None, step=256, volatile=False):
         self.contexts = list(contexts)
         for i, context in enumerate(self.contexts):
             context.index = i + 1
@@ -99,6 +102,10 @@ class Oscore(Extension):
                 # the IV is derived from all that the key is derived from, except the ID
                 if other.common_iv == context.common_iv and other.sender_id == context.sender_id:
                     raise ValueError("two contexts share a sender key")
+            if flash is None:
+                context.invalidate_window()
+        if self.contexts and flash is None and not volatile:
+            raise ValueError("give Oscore() a `flash` for sequence numbers, or volatile=True")
         self.sequence_store = SequenceStore(self.contexts, flash, retained, step)
         if self.sequence_store.broken:
             self.contexts = []
