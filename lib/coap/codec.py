@@ -588,6 +588,7 @@ NOTIFY_OPTION_AT = const(0)  # where its Observe option lies
 NOTIFY_MID = const(1)  # of the next one
 NOTIFY_VALUE = const(2)
 
+SAFE_BYTES = const(136)  # that any request may bring about (RFC 9175 section 2.4)
 SHORT_COPY = const(96)  # up to here a loop is faster than a call of copy()
 
 

@@ -96,7 +96,7 @@ from coap.resource import SEPARATE, CoapError
 from coap.response import DEFAULT_CODES, Response, ResponseBuilder
 from coap.separate import SeparateResponses
 
-_VIEWS_MAX = const(24)  # lengths whose memoryview of tx is kept
+_BYTES_PER_VIEW = const(48)  # of tx, for each length whose memoryview is kept
 _LONG = DROP  # in the flags of after_mask: the payload is too long for one message
 _type = type  # cached builtins: see lib/coap/README.md
 _bytes = bytes
@@ -221,7 +221,7 @@ class Node(NodeBase):
             return self._make_view(n)
 
     def _make_view(self, n):
-        if len(self.views) >= _VIEWS_MAX:
+        if len(self.views) * _BYTES_PER_VIEW >= len(self.tx):
             self.views.clear()
         view = self.views[n] = memoryview(self.tx)[:n]
         return view

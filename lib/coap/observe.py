@@ -39,6 +39,7 @@ from coap.codec import (
     NOTIFY_VALUE,
     OPTIONS_START,
     PAYLOAD,
+    SAFE_BYTES,
     SIZE,
     copy,
     readdress,
@@ -50,7 +51,6 @@ from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 from coap.peers import AUTHENTICATED, STRANGER, VERIFIED
-from coap.response import SAFE_BYTES
 
 # Words of an observer
 _LENGTH = const(0)  # of the registration; 0: the entry is free

@@ -30,6 +30,7 @@ from coap.codec import (
     FIELDS,
     FLAGS,
     MAX_PAYLOAD,
+    SAFE_BYTES,
     SIZE,
     TX_PAYLOAD,
     UNSAFE,
@@ -68,7 +69,6 @@ from coap.numbers import (
 DEFAULT_CODES = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 
 _DECIMALS_MAX = const(10)
-SAFE_BYTES = const(136)  # that any request may bring about (RFC 9175 section 2.4)
 _SAFE_FACTOR = const(3)  # or so many times the bytes of the request
 _SAFE_PAYLOAD = const(64)  # keeps a response with all options of a block within _SAFE_BYTES
 _TRUE = (b"1", b"true", b"\xf5")
