@@ -24,11 +24,11 @@ class ClaimedTable:
 
     def claim(self, view):  # hot
         """Return a free entry for the sender of a request, else the one that leaves; -1: none."""
-        i = len(self.peers)
-        while i:
-            i -= 1
+        i = 0
+        while i < len(self.peers):
             if self.peers[i] is None:
                 return i
+            i += 1
         i = self.share_of(view.peer, view.context)
         return self.weakest(self.node.messaging.rank(view), i)
 

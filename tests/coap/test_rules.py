@@ -21,7 +21,7 @@ LAYERS = (
     ("message", "extension", "claims"),
     ("messaging",),
     ("request", "resource", "response"),
-    ("separate", "node_base", "block_transfers"),
+    ("separate", "node_base", "block_transfers", "observers"),
     ("client_request",),
     ("client_response",),
     ("node",),
