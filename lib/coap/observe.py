@@ -77,6 +77,7 @@ _WRITTEN = const(7)
 
 _REGISTER = const(0)
 _DEREGISTER = const(1)
+_NEWER = const(-2)
 _JUMP = const(256)  # Observe values skipped at a restart: more than were used since the last save
 
 
@@ -154,7 +155,7 @@ class Observe(Extension, Observers):
         """Write the next notification that is due; return its length in tx, 0 for none."""
         if not self._is_still_in_tx(self.written, now_ms):
             self.written[_W_GROUP] = 0
-        if self.used > self.slots:
+        if self.used == self.entries:
             self.probe(now_ms)
         if self.leaving:
             self.written[_W_GROUP] = 0
@@ -212,30 +213,38 @@ class Observe(Extension, Observers):
 
     # As an owner of exchanges
 
-    def transmit(self, exchange, mid):
+    def transmit(self, exchange, mid):  # hot
         """Write the notification of an exchange; return its length in tx."""
         i = self.observer_of(exchange)
-        at = i * OB_WORDS
-        words = self.words
         if self.is_given_up(i):
             return 0
-        before = -1
-        if words[at + OB_SENT] & 63 == 1:
-            self._next_value(at)
-        elif words[at + OB_NEW] or words[at + OB_MID] != mid:
+        before = self._hash_before(i * OB_WORDS, mid)
+        if before == _NEWER:
             # RFC 7641 section 4.5.2: the newer state replaces the one in flight
             mid = self.node.messaging.new_mid(exchange)
-            self._next_value(at)
-        else:
-            before = words[at + OB_HASH]
         n = self._send(i, mid)
-        if n and before >= 0 and before != words[at + OB_HASH]:
+        if n and before >= 0 and before != self.words[i * OB_WORDS + OB_HASH]:
             # the state has changed without a call of changed()
-            self._next_value(at)
-            n = self._send(i, self.node.messaging.new_mid(exchange))
+            mid = self.node.messaging.new_mid(exchange)
+            self._next_value(i * OB_WORDS)
+            n = self._send(i, mid)
         if not n:
-            words[at + OB_EXCHANGE] = -1  # it can not be protected
+            self.words[i * OB_WORDS + OB_EXCHANGE] = -1  # it can not be protected
         return n
+
+    def _hash_before(self, at, mid):  # hot
+        """Return the hash of the last transmission, -1 for the first one of an exchange, and
+        _NEWER if there is a newer state to be sent.
+        """
+        words = self.words
+        if words[at + OB_SENT] & 0xFFFF == 1:
+            mid = -1
+        elif words[at + OB_NEW] or words[at + OB_MID] != mid:
+            mid = _NEWER
+        else:
+            return words[at + OB_HASH]
+        self._next_value(at)
+        return mid
 
     def on_exchange_done(self, exchange, outcome):
         """Keep an observer that acknowledged; remove one that rejected or did not respond."""
@@ -263,7 +272,7 @@ class Observe(Extension, Observers):
         if pack is not None:
             for i in range(self.entries):
                 n = self.words[i * OB_WORDS]
-                if n and (i != self.newest or self.used <= self.slots):
+                if n and (i != self.newest or self.used < self.entries):
                     try:
                         peer = pack(self.peers[i])
                     except ValueError:
@@ -279,7 +288,7 @@ class Observe(Extension, Observers):
         self.written[_W_GROUP] = 0
         node = self.node
         at = 3
-        while node.unpack_peer is not None and at + 3 < len(part) and self.used < self.slots:
+        while node.unpack_peer is not None and at + 3 < len(part) and self.used + 1 < self.entries:
             named = at + 3 + part[at + 2]
             start = named + part[at]
             end = start + part[at + 1]
@@ -443,7 +452,9 @@ class Observe(Extension, Observers):
     def _register(self, view, i, fields):
         n = view.index[SIZE]
         if n <= self.request_bytes and i < 0:
-            i = self.entry_for(view)
+            i = self.claim(view)
+            if i >= 0 and self.words[i * OB_WORDS]:
+                self.dismiss(i)
         if n > self.request_bytes or i < 0:
             self.node.counters[COUNT_OBSERVERS_REFUSED] += 1
             if i >= 0:

@@ -5,7 +5,7 @@ asked whether they still listen: a confirmable notification of the present state
 first and to those with keys last, of each rank to the one first whose last is longest ago. It is
 transmitted three times, and takes at most half of the exchanges; nobody is asked twice within a
 minute. Whoever does not acknowledge leaves. If all do, the one of the lowest rank leaves, see
-coap.claims, and gets a 5.03.
+coap.extension, and gets a 5.03.
 
 While the spare entry is taken, too, a newcomer gets the entry of a lower rank, or of one that has
 not acknowledged what it was asked; else it is refused.
@@ -15,7 +15,6 @@ from array import array
 
 from micropython import const
 
-from coap.claims import ANY_RANK, ClaimedTable
 from coap.codec import (
     ABSENT,
     CODE,
@@ -29,6 +28,7 @@ from coap.codec import (
     same_token,
 )
 from coap.counters import COUNT_GIVEN_UP, COUNT_OBSERVERS_EVICTED
+from coap.extension import ANY_RANK, ClaimedTable
 from coap.messaging import STRANGER
 from coap.numbers import CLOCK_MASK, GET, SERVICE_UNAVAILABLE
 
@@ -51,7 +51,7 @@ OB_WORDS = const(13)
 # FLAGS of a registration that may belong to a group: no query, no block, no other option
 _COMMON = const(1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 25)
 
-_PROBE = const(64)  # in OB_SENT: sent while the table was full
+_PROBE = const(1 << 16)  # in OB_SENT: sent while the table was full
 _TRANSMISSIONS = const(3)  # of a probe
 _PAUSE_MS = const(60000)  # between two probes of an observer
 _PATIENCE_MS = const(500)  # with a stranger's ACK, if others wait
@@ -60,10 +60,15 @@ _AGE_MAX_S = const((1 << 20) - 1)
 
 
 class Observers(ClaimedTable):
-    """A fixed number of observers and a spare entry: the storage of Observe."""
+    """A fixed number of observers and a spare entry: the part of Observe that stores them.
+
+    slots, request_bytes: as for Observe.
+    """
+
+    ENTRY_WORDS = OB_WORDS
+    CONTEXT_WORD = OB_CONTEXT
 
     def __init__(self, slots, request_bytes):
-        self.slots = slots
         self.entries = slots + 1
         self.request_bytes = request_bytes
         self.words = array("i", [0] * (OB_WORDS * self.entries))
@@ -143,21 +148,10 @@ class Observers(ClaimedTable):
 
     # Scarcity
 
-    def entry_for(self, view):
-        """Return a free entry for the sender of a request, or that of one who leaves; -1: none."""
-        i = self.claim(view)
-        if i >= 0 and self.words[i * OB_WORDS]:
-            self._dismiss(i)
-        return i
-
     def settle(self):
-        """Have the spare entry free at once: the node is about to sleep. Return True if observers
-        leave.
-        """
-        found = self.used > self.slots
-        while self.used > self.slots:
-            self._dismiss(self.weakest(ANY_RANK, 0))
-        return found
+        """Have an observer of a full table leave at once: the node is about to sleep."""
+        if self.used == self.entries:
+            self.dismiss(self.weakest(ANY_RANK, 0))
 
     def is_given_up(self, i):  # hot
         """Count a transmission to observer i. Return True, and remove it and its like, if it has
@@ -165,7 +159,7 @@ class Observers(ClaimedTable):
         """
         at = i * OB_WORDS + OB_SENT
         words = self.words
-        if self.used > self.slots:
+        if self.used == self.entries:
             words[at] |= _PROBE
         if words[at] >= _PROBE + _TRANSMISSIONS:
             self.node.counters[COUNT_GIVEN_UP] += 1
@@ -181,47 +175,32 @@ class Observers(ClaimedTable):
         if self.words[at + OB_EXCHANGE] >= 0:
             self.words[at + OB_SENT] = 0
 
-    def probe(self, now_ms):  # hot
+    def probe(self, now_ms):
         """Ask the next observer whether it listens. If all do, have one leave."""
-        busy = self._in_flight()
-        if busy >= (len(self.node.messaging.owners) >> 1 or 1):
+        messaging = self.node.messaging
+        busy = 0
+        found = -1
+        least = ABSENT
+        for i in range(self.entries):
+            at = i * OB_WORDS
+            if self.words[at + OB_EXCHANGE] >= 0:
+                busy += 1
+                continue
+            age_ms = (now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK
+            if age_ms >= _PAUSE_MS or not self.words[at + OB_SENT]:
+                turn = messaging.rank_of(self.peers[i], self.words[at + OB_CONTEXT]) << 20
+                turn += _AGE_MAX_S - min(age_ms >> 10, _AGE_MAX_S)
+                if turn < least:
+                    least = turn
+                    found = i
+        if busy >= max(len(messaging.owners) >> 1, 1):
             return
-        found = self._next_to_ask(now_ms)
         if found >= 0:
             self.confirm(found)
         elif not busy:
-            self._dismiss(self.weakest(ANY_RANK, 0))
+            self.settle()
 
-    def _next_to_ask(self, now_ms):  # hot
-        found = -1
-        least = ABSENT
-        i = self.entries
-        while i:
-            i -= 1
-            if self._turn(i, now_ms) < least:
-                least = self._turn(i, now_ms)
-                found = i
-        return found
-
-    def _in_flight(self):  # hot
-        count = 0
-        i = self.entries
-        while i:
-            i -= 1
-            if self.words[i * OB_WORDS + OB_EXCHANGE] >= 0:
-                count += 1
-        return count
-
-    def _turn(self, i, now_ms):  # hot
-        """Return the place of observer i in the order of probes, ABSENT if it is not asked."""
-        at = i * OB_WORDS
-        now_ms = (now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK
-        if self.words[at + OB_EXCHANGE] >= 0 or (self.words[at + OB_SENT] and now_ms < _PAUSE_MS):
-            return ABSENT
-        at = self.node.messaging.rank_of(self.peers[i], self.words[at + OB_CONTEXT])
-        return at << 20 | _AGE_MAX_S - min(now_ms >> 10, _AGE_MAX_S)
-
-    def _dismiss(self, i):
+    def dismiss(self, i):
         """Remove an observer, to be told by a 5.03."""
         at = i * OB_WORDS
         self.node.counters[COUNT_OBSERVERS_EVICTED] += 1
@@ -248,23 +227,16 @@ class Observers(ClaimedTable):
         tx[3] = mid & 255
         return node.oscore.protect_notification(context, n) if context else n
 
-    # As a ClaimedTable
+    def standing(self, i, rank):  # hot
+        """Return for how long observer i has confirmed nothing, inverted if it yields.
 
-    def context_of(self, i):  # hot
-        """Return the number of the security context of observer i, 0 for none."""
-        return self.words[i * OB_WORDS + OB_CONTEXT]
-
-    def yields(self, i, rank, now_ms):  # hot
-        """Return True if observer i does not acknowledge: it leaves for another of its rank."""
+        So does who does not acknowledge; and a newcomer leaves before others.
+        """
         at = i * OB_WORDS
-        if self.words[at + OB_EXCHANGE] < 0 or not self.words[at + OB_SENT] & (_PROBE - 1):
-            return False
-        if self.words[at + OB_SENT] & (_PROBE - 1) > 1:
-            return True
-        return rank == STRANGER and self.age_ms(i, now_ms) >= _PATIENCE_MS
-
-    def age_ms(self, i, now_ms):  # hot
-        """Return for how long observer i has confirmed nothing: a newcomer leaves first."""
-        if i == self.newest:
-            return CLOCK_MASK
-        return (now_ms - self.words[i * OB_WORDS + OB_CON_MS]) & CLOCK_MASK
+        age_ms = (self.node.view.now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK
+        if self.words[at + OB_EXCHANGE] >= 0 and self.words[at + OB_SENT] & (_PROBE - 1):
+            if self.words[at + OB_SENT] & (_PROBE - 1) > 1 or (
+                rank == STRANGER and age_ms >= _PATIENCE_MS
+            ):
+                return ~age_ms
+        return CLOCK_MASK if i == self.newest else age_ms

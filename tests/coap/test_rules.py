@@ -18,7 +18,7 @@ FILES = sorted(path.stem for path in ENGINE.glob("*.py"))
 LAYERS = (
     ("numbers", "counters"),
     ("codec",),
-    ("message", "extension", "claims"),
+    ("message", "extension"),
     ("messaging",),
     ("request", "resource", "response"),
     ("separate", "node_base", "block_transfers", "observers"),
