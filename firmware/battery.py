@@ -160,11 +160,7 @@ class ReportSession:
 
     def open(self):
         """Open the transport: the link is up. Raises OSError."""
-        messaging = self._node.messaging
-        mid = messaging.mid
         self._transport = self._make_transport(self._node)
-        if mid:
-            messaging.mid = mid  # the transport seeded the node: go on with the retained MIDs
 
     def close(self):
         """Close the transport: the link goes down. A report under way has failed."""

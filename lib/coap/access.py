@@ -1,7 +1,7 @@
 """Who may use a resource: everybody, everybody for reading, only peers under OSCORE, or only those
 with a verified address.
 
-    node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts))
+    node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts, flash))
 
 Without the extension Oscore, or without keys, no request comes under OSCORE, and only what is open
 can be used.

@@ -27,9 +27,8 @@ from coap.codec import (
     hash_option,
 )
 from coap.counters import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED
-from coap.extension import ClaimedTable
-from coap.messaging import STRANGER
 from coap.numbers import CLOCK_HALF, CLOCK_MASK
+from coap.peers import STRANGER, ClaimedTable
 
 _SILENCE_MS = const(25000)
 

@@ -76,6 +76,7 @@ from coap.numbers import (
     PUT,
     SERVICE_UNAVAILABLE,
 )
+from coap.peers import AUTHENTICATED
 from coap.resource import CoapError
 
 _RESPONSE_OPTIONS = 1 << IX_BLOCK2 | 1 << IX_BLOCK1  # critical options that are understood
@@ -353,7 +354,7 @@ class Client(Extension):
         busy = 0
         if not request.confirmable:
             busy = self._exchange_count(self.node.messaging, request.peer)
-        elif not self.node.messaging.has_free_exchange():
+        elif not self.node.messaging.has_free_exchange(AUTHENTICATED, request.peer):
             return CLOCK_MASK  # else the message layer orders it among the other exchanges
         i = len(self.requests)
         while i:
@@ -404,7 +405,7 @@ class Client(Extension):
             # not in an observation, whose token stands for its notifications.
             self.tokens.next(request.token)
         if request.confirmable:
-            request.exchange = self.node.messaging.open_exchange(self, request.peer)
+            request.exchange = self.node.messaging.open_exchange(self, request.peer, AUTHENTICATED)
             request.state = IN_EXCHANGE
             return 0
         n = self._write(request, NON, self.node.messaging.next_mid())

@@ -6,17 +6,6 @@ only through the node. What a manifest leaves out costs nothing.
 """
 
 import micropython
-from micropython import const
-
-from coap.codec import ABSENT
-
-# The merit of an entry of a ClaimedTable: rank, standing, share, and age; the least leaves first.
-_RANK = const(27)
-_STAYS = const(26)
-_SHARE = const(21)
-_SHARE_MAX = const(31)
-_AGE_MAX = const((1 << 21) - 1)  # in 8 ms
-ANY_RANK = const(3)  # more than any
 
 
 class Extension:
@@ -55,80 +44,6 @@ class Extension:
 
     def on_peer_evicted(self, peer_index):
         """Forget what is kept for `peer_index`, which now stands for another peer."""
-
-
-class ClaimedTable:
-    """Base of tables with a fixed number of entries, for which clients compete.
-
-    A subclass has the attributes `node`; `peers`, the clients, None where an entry is free; and
-    `words`, an array of ENTRY_WORDS ints for each entry, of which the one at CONTEXT_WORD is the
-    number of its security context. See "Fixed tables" in README.md.
-    """
-
-    ENTRY_WORDS = 0
-    CONTEXT_WORD = 0
-
-    def standing(self, i, rank):
-        """Return the age of entry i in ms, inverted (~) if it leaves for a client of its rank."""
-        raise NotImplementedError
-
-    def claim(self, view):  # hot
-        """Return a free entry for the sender of a request, else the one that leaves; -1: none."""
-        i = 0
-        while i < len(self.peers):
-            if self.peers[i] is None:
-                return i
-            i += 1
-        i = self._share(view.peer, view.context)
-        return self.weakest(self.node.messaging.rank(view), i)
-
-    def weakest(self, rank, share):  # hot
-        """Return the entry that leaves for a client of this rank with `share` entries; -1: none.
-
-        A lower rank leaves, and of the same one an entry that yields, and one of a client with at
-        least two entries more. Among these the lowest rank leaves, of it who yields, then who
-        holds most, then the oldest.
-        """
-        found = -1
-        least = ABSENT
-        i = len(self.peers)
-        while i:
-            i -= 1
-            merit = self._merit(i)
-            if merit < least and merit >> _RANK <= rank:
-                if (
-                    merit >> _RANK < rank
-                    or not merit >> _STAYS & 1
-                    or _SHARE_MAX - (merit >> _SHARE & _SHARE_MAX) > share + 1
-                ):
-                    least = merit
-                    found = i
-        return found
-
-    def _share(self, peer, context):  # hot
-        """Return how many entries a client holds: a security context, or without one a host."""
-        count = 0
-        i = len(self.peers)
-        while i:
-            i -= 1
-            if self.peers[i] is not None:
-                if self.words[i * self.ENTRY_WORDS + self.CONTEXT_WORD] == context:
-                    if context or self.peers[i] == peer:
-                        count += 1
-        return count
-
-    def _merit(self, i):  # hot
-        context = self.words[i * self.ENTRY_WORDS + self.CONTEXT_WORD]
-        merit = self.node.messaging.rank_of(self.peers[i], context)
-        age_ms = self.standing(i, merit)
-        merit *= 2
-        if age_ms >= 0:
-            merit += 1
-        else:
-            age_ms = ~age_ms
-        i = self._share(self.peers[i], context)
-        merit = merit << _STAYS - _SHARE | _SHARE_MAX - min(i, _SHARE_MAX)
-        return merit << _SHARE | _AGE_MAX - min(age_ms >> 3, _AGE_MAX)
 
 
 # Barriers for exceptions, compiled to machine code: a bytecode function with `except ... as` needs

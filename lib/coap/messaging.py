@@ -15,6 +15,7 @@ finish_response() with each response; transports never call this layer.
 """
 
 from array import array
+from hashlib import sha256
 
 import micropython
 from micropython import const
@@ -23,7 +24,6 @@ from coap.codec import (
     ABSENT,
     CODE,
     DROP,
-    FLAGS,
     IX_BLOCK1,
     IX_OSCORE,
     MID,
@@ -39,22 +39,21 @@ from coap.counters import (
     COUNT_GIVEN_UP,
     COUNT_MALFORMED,
     COUNT_NO_EXCHANGE,
-    COUNT_PEERS_EVICTED,
-    COUNT_REFUSED,
-    COUNT_RESPONSES_EVICTED,
     COUNT_RETRANSMISSIONS,
 )
-from coap.numbers import BAD_OPTION, CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
+from coap.numbers import BAD_OPTION, CLOCK_HALF, CLOCK_MASK
+from coap.peers import (
+    DEDUP_FIRST,
+    DEDUP_NON,
+    DEDUP_SECURE,
+    DEDUP_STEP,
+    STRANGER,
+    PeerTable,
+    find_entry,
+)
 
 # Requests that get an entry: also blocks of a request, and those that OSCORE tells from a replay
 _DEDUPLICATED = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
-
-CACHED_STUB_BYTES = const(8)  # stand for a response that is too long to be cached: see coap.oscore
-
-# What a peer has shown, see rank()
-STRANGER = const(0)
-VERIFIED = const(1)
-AUTHENTICATED = const(2)
 
 # Outcomes of an exchange
 ACKNOWLEDGED = const(0)
@@ -62,30 +61,24 @@ REJECTED = const(1)
 GIVEN_UP = const(2)
 
 
-# The deduplication table: its size and lifetimes; entries of (peer index << 16 | MID, time, length
-# of the cached response, with DEDUP_NON for a NON); a word for each peer: when it was verified, 0
-# if it was not.
-DEDUP_ENTRIES = const(0)
-DEDUP_CON_MS = const(1)
-DEDUP_NON_MS = const(2)
-DEDUP_FIRST = const(3)
-DEDUP_STEP = const(3)
-DEDUP_NON = const(1 << 16)
-
 # Words of an exchange
 _STATE = const(0)
 _MID = const(1)  # while it waits: its place in the queue
 _NEXT_MS = const(2)
 _TIMEOUT_MS = const(3)
 _SENT = const(4)  # transmissions
-_WORDS = const(5)
+_RANK = const(5)  # of the peer, see coap.peers
+_MISSES = const(6)  # ACK and RST of the peer that fitted no exchange
+_WORDS = const(7)
+
+_MISSES_MAX = const(8)
 
 _FREE = const(0)
 _WAITING = const(1)  # NSTART exchanges with this peer are open
 _OPEN = const(2)
 
 
-class MessageLayer:
+class MessageLayer(PeerTable):
     """The message layer of one node.
 
     dedup_entries: requests in the deduplication table; cached_response_bytes: the longest response
@@ -107,48 +100,39 @@ class MessageLayer:
         exchange_lifetime_ms=247000,
         non_lifetime_ms=145000,
     ):
-        self.node = node
+        super().__init__(
+            node,
+            dedup_entries,
+            cached_response_bytes,
+            peers,
+            exchange_lifetime_ms,
+            non_lifetime_ms,
+        )
         self.ack_timeout_ms = ack_timeout_ms
         self.ack_random_pct = ack_random_pct
         self.max_retransmit = max_retransmit
         self.nstart = nstart
-        table = [dedup_entries, exchange_lifetime_ms, non_lifetime_ms]
-        table += [ABSENT, 0, 0] * dedup_entries + [0] * peers
-        self.dedup = array("i", table)
-        self.cached_responses = bytearray(dedup_entries * cached_response_bytes)
-        self.cached_response_bytes = cached_response_bytes
-        self.dedup_entry = 0  # of the request in process
         self.swept_ms = -1
-        # The dict gets its final size now, so that adding to it allocates nothing later.
-        self.peers = [None] * peers
-        self.peer_indexes = {}
-        for i in range(peers + 4):
-            self.peer_indexes[i] = 0
-        for i in range(peers + 4):
-            del self.peer_indexes[i]  # clear() would give the memory back
-        self.next_evicted = 0
         self.exchanges = array("i", [0] * (_WORDS * exchanges))
         self.owners = [None] * exchanges
         self.exchange_peers = [None] * exchanges
         self.open_count = 0  # exchanges in use
         self.begun_count = 0  # exchanges since start: the order of those that wait
         self.random = array("i", [0])
-        self.mid = 0
         self.rate_limiter = None  # set by RateLimit
         self.client = None  # set by Client
 
     def seed(self, entropy):
-        """Start MIDs and the random source from `entropy`, at least 4 bytes (section 4.4)."""
+        """Start the random source from `entropy`, at least 4 bytes, and MIDs unless they have been
+        restored (section 4.4).
+        """
         value = 0
         for byte in entropy:
             value = (value * 257 + byte) & 0xFFFFFF
         self.random[0] = value
-        self.mid = random16(self.random)
-
-    def next_mid(self):  # hot
-        """Return a new MID for a message of ours."""
-        self.mid = (self.mid + 1) & 0xFFFF
-        return self.mid
+        if not self.mid_keys[0]:
+            self.seed_mids(sha256(b"mid" + bytes(entropy)).digest()[:8])
+            self.mid = random16(self.random)
 
     # Incoming
 
@@ -163,15 +147,15 @@ class MessageLayer:
             return self._receive_other(view)
         if self.rate_limiter is not None and not self.rate_limiter.admits(view):
             return self.rate_limiter.refuse(view)
+        self.dedup_entry = -1
         if flags & _DEDUPLICATED:
-            peer_index = self.peer_indexes.get(view.peer)
-            if peer_index is None:
-                peer_index = self.intern_peer(view.peer)
-            if peer_index < 0:
-                return self._refuse_full(view)
-            view.peer_index = peer_index
-            self.dedup_entry = deduplicate(self.dedup, view.index, peer_index, view.now_ms)
-            return self._replay_cached(view, self.dedup_entry)
+            peer_index = self.peer_indexes.get(view.peer, -1)
+            entry = find_entry(self.dedup, view.buf, view.index, peer_index, view.now_ms)
+            if entry >= 0:
+                return self._replay_cached(view, entry)
+            if flags >> IX_OSCORE & 1 and self.node.oscore is not None:
+                return -1  # it gets an entry once it is decrypted
+            return self.enter(view, 0)
         return self.node.separate.acknowledge_duplicate(view)
 
     def finish_response(self, view, n):  # hot
@@ -179,40 +163,24 @@ class MessageLayer:
         if view.index[TYPE] and n:
             if self.node.tx[1] == BAD_OPTION:
                 n = 0  # a NON with such an option is rejected in silence (section 5.4.1)
-            mid = self.next_mid()
-            self.node.tx[2] = mid >> 8
-            self.node.tx[3] = mid & 255
-        if view.index[FLAGS] & _DEDUPLICATED:
+            self.set_mid()
+        if self.dedup_entry >= 0:
             self._cache_response(view, n)
         return n
 
     def _cache_response(self, view, n):  # hot
+        at = DEDUP_FIRST + DEDUP_STEP * self.dedup_entry
         if n > self.cached_response_bytes:
+            if self.dedup[at + 2] & DEDUP_SECURE:
+                self.dedup[at] = ABSENT  # coap.oscore makes the response to a duplicate
+                return
             # too long to cache: a duplicate gets the code alone
             n = view.index[OPTIONS_START]
             if n > self.cached_response_bytes:
                 n = 0
-        if (
-            n == view.index[OPTIONS_START]
-            and view.index[FLAGS] >> IX_OSCORE & 1
-            and self._is_secure()
-        ):
-            n = self.node.oscore.write_stub(
-                self.cached_responses, self.dedup_entry * self.cached_response_bytes
-            )
-        else:
-            copy(
-                self.cached_responses,
-                self.dedup_entry * self.cached_response_bytes,
-                self.node.tx,
-                0,
-                n,
-            )
-        at = DEDUP_FIRST + DEDUP_STEP * self.dedup_entry + 2
-        self.dedup[at] = self.dedup[at] & DEDUP_NON | n
-
-    def _is_secure(self):
-        return self.node.oscore is not None and self.cached_response_bytes >= CACHED_STUB_BYTES
+        start = self.dedup_entry * self.cached_response_bytes
+        copy(self.cached_responses, start, self.node.tx, 0, n)
+        self.dedup[at + 2] |= n
 
     def write_reset(self, view):  # hot
         """Write an RST for the message in `view` into tx; return its length."""
@@ -231,113 +199,12 @@ class MessageLayer:
         self.node.tx[0] = 0x60
         return n
 
-    def intern_peer(self, peer, verified=False):  # hot
-        """Give an unknown peer an index; return it, -1 when an unverified peer finds none.
-
-        It is the index of the unverified peer that has had its own for longest. With none such, a
-        verified peer takes that of the verified one that was verified first, and so may any other
-        when that was more than EXCHANGE_LIFETIME ago.
-        """
-        peers = len(self.peers)
-        verified_at = DEDUP_FIRST + DEDUP_STEP * self.dedup[DEDUP_ENTRIES]
-        peer_index = self.next_evicted
-        tries = peers
-        while tries and self.dedup[verified_at + peer_index]:
-            # of a verified peer: an unverified one only takes the index of another such
-            peer_index = peer_index + 1 if peer_index + 1 < peers else 0
-            tries -= 1
-        if not tries and not verified:
-            peer_index = self._oldest_verified(verified_at)
-            if peer_index < 0:
-                return -1
-        self.next_evicted = peer_index + 1 if peer_index + 1 < peers else 0
-        if self.peers[peer_index] is not None:
-            self._evict_peer(peer_index, verified_at)
-        self.peers[peer_index] = peer
-        self.peer_indexes[peer] = peer_index
-        return peer_index
-
-    def _oldest_verified(self, verified_at):  # hot
-        """Return the peer verified first, -1 when that was within EXCHANGE_LIFETIME."""
-        oldest_ms = self.dedup[DEDUP_CON_MS] - 1
-        found = -1
-        peer_index = len(self.peers)
-        while peer_index:
-            peer_index -= 1
-            age_ms = (self.node.view.now_ms - self.dedup[verified_at + peer_index]) & CLOCK_MASK
-            if age_ms > oldest_ms:
-                oldest_ms = age_ms
-                found = peer_index
-        return found
-
-    def _evict_peer(self, peer_index, verified_at):  # hot
-        self.node.counters[COUNT_PEERS_EVICTED] += 1
-        del self.peer_indexes[self.peers[peer_index]]
-        self.dedup[verified_at + peer_index] = 0
-        at = DEDUP_FIRST
-        while at < verified_at:
-            if self.dedup[at] >> 16 == peer_index:
-                self.dedup[at] = ABSENT
-            at += DEDUP_STEP
-        self.node.on_peer_evicted(peer_index)
-
-    def mark_verified(self, peer):  # hot
-        """Note that the peer receives at its address: it returned an Echo or acknowledged a
-        CON.
-        """
-        peer_index = self.peer_indexes.get(peer)
-        if peer_index is None:
-            peer_index = self.intern_peer(peer, True)
-        at = DEDUP_FIRST + DEDUP_STEP * self.dedup[DEDUP_ENTRIES] + peer_index
-        self.dedup[at] = self.node.view.now_ms or CLOCK_MASK  # the time, and never 0
-
-    def is_verified(self, peer):  # hot
-        """Return True if the peer is known to receive at its address."""
-        peer_index = self.peer_indexes.get(peer)
-        if peer_index is None:
-            return False
-        return self.dedup[DEDUP_FIRST + DEDUP_STEP * self.dedup[DEDUP_ENTRIES] + peer_index] != 0
-
-    def rank(self, view):  # hot
-        """Return what the sender has shown: 2 that it has keys, 1 that it receives at its address,
-        0 nothing. Where an entry of a full table is wanted, who has shown less yields.
-        """
-        return self.rank_of(view.peer, view.context)
-
-    def rank_of(self, peer, context):  # hot
-        """Return the rank of a peer; context: number of the security context, 0 for none."""
-        if context:
-            return AUTHENTICATED
-        return VERIFIED if self.is_verified(peer) else STRANGER
-
     def _replay_cached(self, view, entry):  # hot
-        entries = self.dedup[DEDUP_ENTRIES]
-        if entry >= entries:
-            if entry >= 2 * entries:
-                self.node.counters[COUNT_RESPONSES_EVICTED] += 1
-                entry -= entries
-            self.dedup_entry = entry - entries
-            return -1
-        if entry < 0:
-            return self._refuse_full(view)
         self.node.counters[COUNT_DUPLICATES] += 1
         if view.index[TYPE]:
             return 0
         n = self.dedup[DEDUP_FIRST + DEDUP_STEP * entry + 2] & (DEDUP_NON - 1)
-        entry *= self.cached_response_bytes
-        if n and self.cached_responses[entry] == 0:
-            return self.node.protected_request(view, entry)
-        copy(self.node.tx, 0, self.cached_responses, entry, n)
-        return n
-
-    def _refuse_full(self, view):  # hot
-        # no entry may be evicted, and without one a duplicate would be executed
-        self.node.counters[COUNT_REFUSED] += 1
-        n = self.node.write_code(SERVICE_UNAVAILABLE)
-        if view.index[TYPE]:
-            mid = self.next_mid()
-            self.node.tx[2] = mid >> 8
-            self.node.tx[3] = mid & 255
+        copy(self.node.tx, 0, self.cached_responses, entry * self.cached_response_bytes, n)
         return n
 
     def _receive_other(self, view):  # hot
@@ -349,6 +216,8 @@ class MessageLayer:
             if exchange < 0:
                 if index[TYPE] == 3:
                     self.node.rejected(view)
+                if self.open_count:
+                    self._count_miss(view)
                 return 0
             if index[TYPE] == 3:
                 self._end(exchange, REJECTED)
@@ -381,32 +250,65 @@ class MessageLayer:
                 return exchange
         return -1
 
-    # Outgoing
-
-    def open_exchange(self, owner, peer):  # hot
-        """Open an exchange for a confirmable message to `peer`; return it, -1 when none is free.
-
-        `owner.transmit()` is called from due() as soon as NSTART permits.
+    def _count_miss(self, view):  # hot
+        """Count an ACK or RST for no message of ours; the exchange with a stranger ends after
+        some, before all MIDs have been tried: it then verifies nobody.
         """
         exchange = len(self.owners)
         while exchange:
             exchange -= 1
-            if self.owners[exchange] is None:
-                self.owners[exchange] = owner
-                self.exchange_peers[exchange] = peer
-                self.exchanges[exchange * _WORDS] = _WAITING
-                self.begun_count = (self.begun_count + 1) & CLOCK_MASK
-                self.exchanges[exchange * _WORDS + _MID] = self.begun_count
-                self.exchanges[exchange * _WORDS + _SENT] = 0
-                self.open_count += 1
-                self.node.reschedule()
-                return exchange
-        self.node.counters[COUNT_NO_EXCHANGE] += 1
-        return -1
+            at = exchange * _WORDS
+            if self.exchange_peers[exchange] == view.peer and self.exchanges[at + _SENT]:
+                self.exchanges[at + _MISSES] += 1
+                if self.exchanges[at + _MISSES] >= _MISSES_MAX and not self.is_verified(view.peer):
+                    self.node.counters[COUNT_GIVEN_UP] += 1
+                    self._end(exchange, GIVEN_UP)
 
-    def has_free_exchange(self):  # hot
-        """Return True if open_exchange() would find a free one."""
-        return self.open_count < len(self.owners)
+    # Outgoing
+
+    def open_exchange(self, owner, peer, rank=STRANGER):  # hot
+        """Open an exchange for a confirmable message to `peer`; return it, -1 when none is free.
+
+        Where none is, one with a stranger is given up for a better rank. `owner.transmit()` is
+        called from due() as soon as NSTART permits.
+        """
+        exchange = self._find_free(rank, peer)
+        if exchange < 0:
+            self.node.counters[COUNT_NO_EXCHANGE] += 1
+            return -1
+        if self.owners[exchange] is not None:
+            self.node.counters[COUNT_GIVEN_UP] += 1
+            self._end(exchange, GIVEN_UP)
+        self.owners[exchange] = owner
+        self.exchange_peers[exchange] = peer
+        at = exchange * _WORDS
+        self.exchanges[at] = _WAITING
+        self.begun_count = (self.begun_count + 1) & CLOCK_MASK
+        self.exchanges[at + _MID] = self.begun_count
+        self.exchanges[at + _SENT] = self.exchanges[at + _MISSES] = 0
+        self.exchanges[at + _RANK] = rank
+        self.open_count += 1
+        self.node.reschedule()
+        return exchange
+
+    def _find_free(self, rank, peer):  # hot
+        """Return a free exchange, for a better rank else one with another peer that is a stranger,
+        else -1.
+        """
+        found = -1
+        exchange = len(self.owners)
+        while exchange:
+            exchange -= 1
+            if self.owners[exchange] is None:
+                return exchange
+            if rank and not self.exchanges[exchange * _WORDS + _RANK]:
+                if self.exchange_peers[exchange] != peer:
+                    found = exchange
+        return found
+
+    def has_free_exchange(self, rank=STRANGER, peer=None):  # hot
+        """Return True if open_exchange() would find one."""
+        return self.open_count < len(self.owners) or self._find_free(rank, peer) >= 0
 
     def new_mid(self, exchange):  # hot
         """Give `exchange` a new MID and return it: its message is another one than was sent."""
@@ -427,7 +329,8 @@ class MessageLayer:
         nothing is left to do.
         """
         if self.swept_ms < 0 or (now_ms - self.swept_ms) & CLOCK_MASK > CLOCK_HALF >> 2:
-            self._sweep(now_ms)
+            self.swept_ms = now_ms
+            self.forget_old(now_ms)
         exchange = len(self.owners) if self.open_count else 0
         while exchange:
             exchange -= 1
@@ -512,67 +415,6 @@ class MessageLayer:
         owner = self.owners[exchange]
         self.close_exchange(exchange)
         owner.on_exchange_done(exchange, outcome)
-
-    def _sweep(self, now_ms):  # hot
-        # Clear old times before the clock wraps and they look new.
-        self.swept_ms = now_ms
-        table = self.dedup
-        at = DEDUP_FIRST + DEDUP_STEP * table[DEDUP_ENTRIES]
-        while at > DEDUP_FIRST:
-            at -= DEDUP_STEP
-            if (now_ms - table[at + 1]) & CLOCK_MASK >= table[DEDUP_CON_MS]:
-                table[at] = ABSENT
-        at = DEDUP_FIRST + DEDUP_STEP * table[DEDUP_ENTRIES]
-        while at < len(table):
-            if table[at] and (now_ms - table[at]) & CLOCK_MASK > CLOCK_HALF >> 2:
-                table[at] = 0
-            at += 1
-
-
-@micropython.viper
-def deduplicate(table: ptr32, index: ptr32, peer_index: int, now_ms: int) -> int:
-    """Look up the request of a peer; return its entry, or enter it.
-
-    For a new request: entries + the entry when that was free or had expired; 2 * entries + the
-    entry when a live one was evicted, the oldest that this peer may evict; -1 when there is none,
-    since only a verified peer evicts an entry of a verified one.
-    """
-    count = table[DEDUP_ENTRIES]
-    peers = DEDUP_FIRST + DEDUP_STEP * count
-    is_verified = table[peers + peer_index]
-    key = peer_index << 16 | index[int(MID)]
-    victim = -1
-    oldest = -1
-    i = 0
-    at = DEDUP_FIRST
-    while i < count:
-        other = table[at]
-        age = (now_ms - table[at + 1]) & int(CLOCK_MASK)
-        if other == int(ABSENT) or (
-            # the lifetime of a NON is shorter
-            age >= table[DEDUP_NON_MS]
-            and (age >= table[DEDUP_CON_MS] or table[at + 2] & DEDUP_NON)
-        ):
-            if oldest != int(CLOCK_MASK):
-                oldest = int(CLOCK_MASK)
-                victim = i
-        elif other == key:
-            return i
-        elif age > oldest:
-            if is_verified or table[peers + (other >> 16)] == 0:
-                oldest = age
-                victim = i
-        at += DEDUP_STEP
-        i += 1
-    if victim < 0:
-        return -1
-    at = DEDUP_FIRST + DEDUP_STEP * victim
-    table[at] = key
-    table[at + 1] = now_ms & int(CLOCK_MASK)
-    table[at + 2] = DEDUP_NON if index[int(TYPE)] else 0
-    if oldest == int(CLOCK_MASK):
-        return count + victim
-    return 2 * count + victim
 
 
 @micropython.viper

@@ -396,7 +396,7 @@ class Node(NodeBase):
         if result & 1 << IX_PROXY:
             result = PROXYING_NOT_SUPPORTED
         elif result & 1 << IX_OSCORE and self.oscore is not None and not view.context:
-            return self.protected_request(view, -1)
+            return self.protected_request(view)
         elif result & self.refuse:
             result = self._refuse_option(view)
         else:
@@ -416,20 +416,18 @@ class Node(NodeBase):
             view.reset()
         return n
 
-    def protected_request(self, view, stub):  # hot
+    def protected_request(self, view):  # hot
         """Serve a request under OSCORE: unprotect, request, protect (RFC 8613 section 8).
 
-        stub: -1; for a duplicate, where in `messaging.cached_responses` the stub of its response
-        lies. Return the length of the response in tx.
+        Return the length of the response in tx.
         """
         oscore = self.oscore
-        context = oscore.unprotect_request(view, stub)
+        context = oscore.unprotect_request(view)
         if context is None:
             return oscore.refuse(view)
         if oscore.repeated_code:
-            n = self.write_code(oscore.repeated_code)
-        else:
-            n = process_as(self, view, context.index, False)
+            return oscore.repeat_code(view, context)
+        n = process_as(self, view, context.index, False)
         return oscore.protect_response(view, context, n)
 
     def _find_refusal(self, view, resource):  # hot

@@ -14,8 +14,9 @@ from coap.numbers import CLOCK_HALF, CLOCK_MASK, SERVICE_UNAVAILABLE
 from coap.resource import CoapError, ResourceTable
 from coap.response import DEFAULT_CODES
 
-_STATE_VERSION = const(4)
+_STATE_VERSION = const(5)
 _MID_JUMP = const(256)
+_HEAD = const(11)  # version, MIDs counted, their seed
 
 # Entries of a timer
 _FUNCTION = const(0)
@@ -154,7 +155,7 @@ class NodeBase(ResourceTable):
     def state(self):
         """Return what must survive deep sleep or a reset, as bytes for restore()."""
         mid = self.messaging.mid
-        blob = bytes((_STATE_VERSION, mid >> 8, mid & 255))
+        blob = bytes((_STATE_VERSION, mid >> 8, mid & 255)) + self.messaging.mid_seed
         for extension in self.extensions:
             # most have none: a wake saves its state three times
             part = b"" if type(extension).state is Extension.state else extension.state()
@@ -170,6 +171,7 @@ class NodeBase(ResourceTable):
         if parts is None:
             return False
         self.view.now_ms = now_ms
+        self.messaging.seed_mids(blob[3:_HEAD])
         # MIDs were used after the state was saved
         self.messaging.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
         for i, extension in enumerate(self.extensions):
@@ -190,10 +192,10 @@ class NodeBase(ResourceTable):
 
 
 def _parts(blob, n):
-    if len(blob) < 3 or blob[0] != _STATE_VERSION:
+    if len(blob) < _HEAD or blob[0] != _STATE_VERSION:
         return None
     parts = []
-    at = 3
+    at = _HEAD
     while at + 2 <= len(blob):
         length = blob[at] << 8 | blob[at + 1]
         parts.append(bytes(blob[at + 2 : at + 2 + length]))

@@ -188,15 +188,19 @@ class Observe(Extension, Observers):
                     nearest = left
         return nearest
 
-    def _left_ms(self, at, now_ms):
+    def _left_ms(self, at, now_ms):  # hot
         words = self.words
         if words[at] == 0 or words[at + OB_EXCHANGE] >= 0:
             return CLOCK_MASK
         left = self._pause_ms(at, now_ms)
         if left <= 0:
             # without a free exchange nothing can be sent until one ends
-            return 0 if self.node.messaging.has_free_exchange() else CLOCK_MASK
+            return self._exchange_wait_ms(at // OB_WORDS)
         return left
+
+    def _exchange_wait_ms(self, i):  # hot
+        free = self.node.messaging.has_free_exchange(self.rank_at(i), self.peers[i])
+        return 0 if free else CLOCK_MASK
 
     def _is_triggered(self, i, resource):
         conditions = self.node.conditions
@@ -333,11 +337,10 @@ class Observe(Extension, Observers):
         written = self.written
         if written[_W_LENGTH] > SAFE_BYTES and not node.messaging.is_verified(self.peers[i]):
             return False  # each counts: see ResponseBuilder
-        written[NOTIFY_MID] = node.messaging.mid + 1 & 0xFFFF
+        written[NOTIFY_MID] = words[at + OB_MID] = node.messaging.next_mid()
         written[NOTIFY_VALUE] = words[at + OB_VALUE]
         if not readdress(node.tx, self.requests[i], written):
             return False
-        node.messaging.mid = words[at + OB_MID] = written[NOTIFY_MID]
         node.peer = self.peers[i]
         words[at + OB_NEW] = words[at + OB_LAST] = 0
         words[at + OB_SINCE_CON] += 1

@@ -5,7 +5,7 @@ asked whether they still listen: a confirmable notification of the present state
 first and to those with keys last, of each rank to the one first whose last is longest ago. It is
 transmitted three times, and takes at most half of the exchanges; nobody is asked twice within a
 minute. Whoever does not acknowledge leaves. If all do, the one of the lowest rank leaves, see
-coap.extension, and gets a 5.03.
+coap.peers, and gets a 5.03.
 
 While the spare entry is taken, too, a newcomer gets the entry of a lower rank, or of one that has
 not acknowledged what it was asked; else it is refused.
@@ -28,9 +28,8 @@ from coap.codec import (
     same_token,
 )
 from coap.counters import COUNT_GIVEN_UP, COUNT_OBSERVERS_EVICTED
-from coap.extension import ANY_RANK, ClaimedTable
-from coap.messaging import STRANGER
 from coap.numbers import CLOCK_MASK, GET, SERVICE_UNAVAILABLE
+from coap.peers import ANY_RANK, STRANGER, ClaimedTable
 
 # Words of an observer
 OB_LENGTH = const(0)  # of the registration; 0: the entry is free
@@ -170,14 +169,14 @@ class Observers(ClaimedTable):
 
     def confirm(self, i):  # hot
         """Begin a confirmable notification; without a free exchange it stays due."""
-        at = i * OB_WORDS
-        self.words[at + OB_EXCHANGE] = self.node.messaging.open_exchange(self, self.peers[i])
-        if self.words[at + OB_EXCHANGE] >= 0:
-            self.words[at + OB_SENT] = 0
+        exchange = self.node.messaging.open_exchange(self, self.peers[i], self.rank_at(i))
+        i *= OB_WORDS
+        self.words[i + OB_EXCHANGE] = exchange
+        if exchange >= 0:
+            self.words[i + OB_SENT] = 0
 
     def probe(self, now_ms):
         """Ask the next observer whether it listens. If all do, have one leave."""
-        messaging = self.node.messaging
         busy = 0
         found = -1
         least = ABSENT
@@ -188,12 +187,11 @@ class Observers(ClaimedTable):
                 continue
             age_ms = (now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK
             if age_ms >= _PAUSE_MS or not self.words[at + OB_SENT]:
-                turn = messaging.rank_of(self.peers[i], self.words[at + OB_CONTEXT]) << 20
-                turn += _AGE_MAX_S - min(age_ms >> 10, _AGE_MAX_S)
+                turn = self.rank_at(i) << 20 | _AGE_MAX_S - min(age_ms >> 10, _AGE_MAX_S)
                 if turn < least:
                     least = turn
                     found = i
-        if busy >= max(len(messaging.owners) >> 1, 1):
+        if busy >= max(len(self.node.messaging.owners) >> 1, 1):
             return
         if found >= 0:
             self.confirm(found)

@@ -4,13 +4,12 @@ import coap.block_transfers
 from coap.access import OPEN, READ_ONLY, SECURED, Access
 from coap.node import Node
 from coap.numbers import CHANGED, CONTINUE, GET, POST, PUT, REQUEST_ENTITY_INCOMPLETE
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from support import cases
 from support.engine import ask, request
 from support.features import BLOCK1, BLOCK2, block
-from support.oscore_peer import SALT, SECRET, End
+from support.oscore_peer import SALT, SECRET, End, volatile
 
 LONG = b"for friends only" * 100
 
@@ -23,7 +22,7 @@ class Colliding:
         coap.block_transfers.hash_option = lambda *_: 7
         ids = (b"\x01", b"\x02"), (b"\x04", b"\x03")
         contexts = [Context(SECRET, own, other, SALT) for own, other in ids]
-        node = Node(*default_extensions(), Access(READ_ONLY), Oscore(contexts))
+        node = Node(*default_extensions(), Access(READ_ONLY), volatile(contexts))
         node.seed(b"12345678")
         node.seen = []
         for path in ("config", "wifi"):

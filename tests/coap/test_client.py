@@ -4,6 +4,7 @@ from coap import SEPARATE, CoapError
 from coap.codec import ABSENT
 from coap.counters import COUNT_GIVEN_UP, COUNT_HANDLER_ERRORS, COUNT_NO_EXCHANGE
 from coap.numbers import CON, DELETE, FETCH, GET, NON, POST, PUT, SENML_CBOR
+from coap.peers import AUTHENTICATED
 from support import cases, raises
 from support.client_node import Told, acknowledge, asking, piggyback, reset, respond, sent
 from support.engine import Peer, ask, due, encode, silent
@@ -234,9 +235,8 @@ def test_response_timeout_of_a_request():
 def test_timeout_ends_the_request_in_every_state(stage):
     node, client, told = asking(exchanges=1)
     if stage == 0:
-        node.messaging.open_exchange(
-            Told(), "blocker"
-        )  # takes the only exchange: the call is not sent
+        # takes the only exchange: the call is not sent
+        node.messaging.open_exchange(Told(), "blocker", AUTHENTICATED)
         node.messaging.owners[0].transmit = lambda exchange, mid: 4
         due_now = node.due(0)
         assert due_now == 4

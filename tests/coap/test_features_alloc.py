@@ -175,7 +175,7 @@ def test_a_confirmable_one_that_is_sent_again_and_replaced():
     slots = node.messaging.exchanges
 
     def again():
-        slots[3] = slots[8] = 1  # the timeouts: they double with each attempt
+        slots[3] = slots[10] = 1  # the timeouts: they double with each attempt
         now[0] += 100
         sent[0] += 1
         if sent[0] & 1:

@@ -90,11 +90,15 @@ def test_the_same_mid_of_another_peer_is_another_request():
     assert len(done) == 4
 
 
-def test_another_token_does_not_make_another_request():
+@cases((b"two", b""), (b"one", b"x"))
+def test_another_message_with_the_same_mid_is_another_request(token, payload):
     node, done = counting()
     first = answer(node, request(POST, "n", mid=5, token=b"one"))
-    assert answer(node, request(POST, "n", mid=5, token=b"two")) == first
-    assert len(done) == 1
+    other = request(POST, "n", mid=5, token=token, payload=payload)
+    assert ask(node, other).token == token
+    assert len(done) == 2
+    assert answer(node, request(POST, "n", mid=5, token=b"one")) == first
+    assert len(done) == 2
 
 
 def test_a_repeated_non_is_dropped():
@@ -280,14 +284,21 @@ def test_strangers_do_not_push_out_what_a_verified_peer_did():
 
 def test_a_memory_full_of_verified_peers_refuses_strangers():
     node, done = counting(dedup_entries=2)
-    verify(node, "friend")
     data = [request(POST, "n"), request(POST, "n")]
-    first = [answer(node, one, "friend") for one in data]
+    for peer in ("friend", "other"):
+        verify(node, peer)
+    first = [answer(node, data[0], "friend"), answer(node, data[1], "other")]
     message = ask(node, request(POST, "n"), "stranger")
     assert message.code == SERVICE_UNAVAILABLE
     assert len(done) == 2
     assert node.counters[COUNT_REFUSED] == 1
-    assert [answer(node, one, "friend") for one in data] == first
+    assert answer(node, data[0], "friend") == first[0]
+    assert answer(node, data[1], "other") == first[1]
+    # of one who has them all one yields
+    verify(node, "greedy")
+    for now_ms in (10, 20):
+        assert ask(node, request(POST, "n"), "greedy", now_ms).code == 0x44
+    assert ask(node, request(POST, "n"), "stranger", 30).code == 0x44
     # reading is still possible, and so is everything when the memory has aged
     assert ask(node, request(GET, "n"), "stranger").code == CONTENT
     assert ask(node, request(POST, "n"), "stranger", 247000).code == CHANGED

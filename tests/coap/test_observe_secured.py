@@ -4,12 +4,11 @@ from coap.access import READ_ONLY, Access
 from coap.codec import DATAGRAM_COUNT
 from coap.node import Node
 from coap.observe import Observe
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from support import cases
 from support.engine import ask, due, request
-from support.oscore_peer import OBSERVE, SALT, SECRET, End
+from support.oscore_peer import OBSERVE, SALT, SECRET, End, volatile
 
 HEAP = "2m"
 OTHER_SECRET = bytes(range(50, 66))
@@ -22,7 +21,7 @@ def context(secret=SECRET):
 
 def observed(*contexts):
     """A node whose observers outlive it: (node, its Observe)."""
-    features = default_extensions() + ([Oscore(contexts)] if contexts else [])
+    features = default_extensions() + ([volatile(contexts)] if contexts else [])
     node = Node(*features, Access(READ_ONLY))
     node.seed(b"12345678")
     node.get("o", observable=True)(lambda request, reply: b"open")

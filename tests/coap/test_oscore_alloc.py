@@ -5,12 +5,11 @@ import gc
 from coap.access import READ_ONLY, Access
 from coap.node import Node
 from coap.numbers import GET, PUT
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from support import allocated, only
 from support.engine import request
-from support.oscore_peer import SALT, SECRET, End
+from support.oscore_peer import SALT, SECRET, End, volatile
 
 HEAP = "2m"
 TIMES = 20
@@ -21,7 +20,7 @@ def secure_node(**settings):
     node = Node(
         *default_extensions(),
         Access(READ_ONLY),
-        Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]),
+        volatile([Context(SECRET, b"\x01", b"\x02", SALT)]),
         **settings,
     )
     node.seed(b"entropy!")

@@ -5,7 +5,6 @@ from coap.client_request import OBSERVING
 from coap.echo import Echo
 from coap.node import Node
 from coap.numbers import *
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from power.report import Report
@@ -13,7 +12,7 @@ from support import cases, raises
 from support.client_node import Told
 from support.engine import Peer, decode, due, encode, silent
 from support.lossy_link import LossyLink
-from support.oscore_peer import SALT, SECRET
+from support.oscore_peer import SALT, SECRET, volatile
 
 HEAP = "2m"
 OSCORE = 9
@@ -31,7 +30,7 @@ class Memory:
 
 def server_node(flash=None):
     context = Context(SECRET, b"\x01", b"\x02", SALT)
-    node = Node(*default_extensions(), Access(SECURED), Oscore([context], flash))
+    node = Node(*default_extensions(), Access(SECURED), volatile([context], flash))
     node.seed(b"server-entropy")
     node.state = b"open"
     node.taken = []
@@ -49,7 +48,7 @@ def server_node(flash=None):
 
 def client_node(flash=None, extra=()):
     context = Context(SECRET, b"\x02", b"\x01", SALT)
-    oscore = Oscore([context], flash)
+    oscore = volatile([context], flash)
     node = Node(*default_extensions(requests=3), oscore, *extra, nstart=2)
     node.seed(b"client-entropy")
     oscore.bind("server", context)
@@ -369,7 +368,7 @@ def test_a_resource_with_echo_of_its_own():
         *default_extensions(),
         Echo(),
         Access(SECURED),
-        Oscore([Context(SECRET, b"\x01", b"\x02", SALT)]),
+        volatile([Context(SECRET, b"\x01", b"\x02", SALT)]),
     )
     fresh.seed(b"entropy!")
     fresh.put("lock", echo=True)(lambda request, reply: None)

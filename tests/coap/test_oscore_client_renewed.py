@@ -2,13 +2,12 @@
 
 from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from support import cases
 from support.client_node import Told
 from support.engine import due, encode, uint
-from support.oscore_peer import OBSERVE, OSCORE, SALT, SECRET, End, seal
+from support.oscore_peer import OBSERVE, OSCORE, SALT, SECRET, End, seal, volatile
 
 HEAP = "2m"
 MINUTE_MS = 60000
@@ -16,7 +15,7 @@ MINUTE_MS = 60000
 
 def client_node(flash=None, id_context=None):
     context = Context(SECRET, b"\x02", b"\x01", SALT, id_context)
-    node = Node(*default_extensions(requests=3), Oscore([context], flash), nstart=2)
+    node = Node(*default_extensions(requests=3), volatile([context], flash), nstart=2)
     node.seed(b"client-entropy")
     node.oscore.bind("server", context)
     return node

@@ -142,12 +142,28 @@ def test_a_rate_of_0_is_no_limit():
     assert burst(node, 100) == 100
 
 
-def test_a_newcomer_who_pushes_another_out_has_half_a_burst():
-    node = serving(RateLimit(rate=1, burst=20), peers=2)
-    for peer in ("one", "two"):
-        assert burst(node, 20, peer=peer) == 20
-    assert burst(node, 20, peer="three") == 10
-    assert burst(node, 20, START_MS + 3600000, "four") == 10
+def test_a_host_has_one_limit_whatever_its_ports():
+    node = serving(RateLimit(rate=1, burst=20))
+    assert sum([burst(node, 5, peer=("10.0.0.9", 1024 + i)) for i in range(20)]) == 20
+    assert burst(node, 20, peer=("10.0.0.8", 5)) == 20
+
+
+def test_all_unverified_hosts_share_a_limit_and_verified_ones_have_their_own():
+    node = serving(RateLimit(rate=1, burst=20))
+    verify(node, "friend", START_MS)
+    flood = [
+        burst(node, 1, START_MS, ("10.0.{}.{}".format(i >> 8, i & 255), 5)) for i in range(800)
+    ]
+    assert sum(flood) == 32 * 20
+    assert burst(node, 1, START_MS, "stranger") == 0
+    assert burst(node, 30, START_MS, "friend") == 20
+    assert burst(node, 100, START_MS + 1000, ("10.9.9.9", 5)) == 20
+
+
+def test_ten_clients_of_one_address_are_all_served():
+    node = serving(RateLimit(rate=20, burst=40))
+    for i in range(10):
+        assert burst(node, 4, START_MS, ("10.0.0.9", 1024 + i)) == 4
 
 
 # A flood

@@ -9,7 +9,7 @@ from coap.counters import COUNT_SEPARATE_EVICTED
 from coap.numbers import ACK, CHANGED, CON, CONTENT, CONTINUE, GET, NON, PUT, SERVICE_UNAVAILABLE
 from coap.presets import default_extensions
 from coap.resource import SEPARATE
-from support import cases, expected_failure
+from support import cases
 from support.engine import ask, due, encode, request
 from support.features import (
     BLOCK1,
@@ -52,7 +52,6 @@ def lasting(node, now_ms, span_ms, alive=()):
 # Deduplication entries
 
 
-@expected_failure("a GET under OSCORE takes an entry, and a verified peer's are not evicted")
 def test_a_client_that_polls_leaves_room_for_others():
     node, end = attacked()
     verify(node, "dashboard", START_MS)
@@ -63,7 +62,6 @@ def test_a_client_that_polls_leaves_room_for_others():
     assert end.inner(other).code == CONTENT
 
 
-@expected_failure("entries of a verified peer without keys are not evicted")
 def test_requests_without_keys_do_not_lock_out_who_has_keys():
     node, end = attacked()
     verify(node, "attacker", START_MS)
@@ -73,7 +71,6 @@ def test_requests_without_keys_do_not_lock_out_who_has_keys():
     assert len(node.done) == 1
 
 
-@expected_failure("a forged request is remembered before it is decrypted")
 def test_what_can_not_be_decrypted_is_not_remembered():
     node, _ = attacked()
     verify(node, "attacker", START_MS)
@@ -90,7 +87,6 @@ def crowded_out(node, now_ms):
         assert ask(node, request(PUT, "v"), "other", now_ms).code == CHANGED
 
 
-@expected_failure("a repeat without its entry is 4.01: Replay detected")
 def test_a_repeated_get_without_its_entry_is_served_again():
     node, end = attacked()
     datagram = end.request(request(GET, "lock"))
@@ -106,7 +102,6 @@ def test_a_repeated_get_without_its_entry_is_served_again():
         pivs.append(again.piv)
 
 
-@expected_failure("a repeat without its entry is 4.01: Replay detected")
 def test_a_repeated_get_is_served_five_times():
     node, end = attacked()
     datagram = end.request(request(GET, "lock"))
@@ -119,7 +114,6 @@ def test_a_repeated_get_is_served_five_times():
     assert served == 1 + 5
 
 
-@expected_failure("a non-confirmable GET under OSCORE takes an entry")
 def test_a_non_confirmable_get_takes_no_entry():
     node, end = attacked()
     verify(node, "peer", START_MS)
@@ -239,7 +233,6 @@ def test_a_get_with_block1_is_refused():
 # Peers and the rate limit
 
 
-@expected_failure("each port has a burst of its own")
 def test_ever_new_ports_do_not_escape_the_rate_limit():
     node = seeded(*default_extensions(rate=20))
     node.add("v", Value())
@@ -251,7 +244,6 @@ def test_ever_new_ports_do_not_escape_the_rate_limit():
     assert served <= 1000, "{} of 4000 within 2 s at a rate of 20".format(served)
 
 
-@expected_failure("who finds all peer entries taken by verified peers is refused")
 def test_who_has_keys_is_served_when_one_host_holds_all_peer_entries():
     node, end = attacked(*default_extensions(rate=20))
     for i in range(16):
@@ -364,7 +356,6 @@ def test_a_client_with_keys_counts_by_them_and_not_by_its_addresses():
     assert end.inner(message).code == SERVICE_UNAVAILABLE
 
 
-@expected_failure("notifications to silent strangers hold all exchanges for 45 s and more")
 def test_a_separate_response_does_not_wait_for_silent_strangers():
     node, end, tickets = promising()
     for peer in ("a", "b", "c", "d"):

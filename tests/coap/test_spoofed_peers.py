@@ -5,7 +5,7 @@ being served (RFC 7252 section 11.3, RFC 9175 section 2.4).
 from coap.access import OPEN
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, PUT, RST
 from coap.presets import default_extensions
-from support import cases, expected_failure
+from support import cases
 from support.engine import answer, ask, decode, due, encode, request
 from support.features import BLOCK2, Value, plain, register, seeded, text
 from support.forged_messages import target
@@ -58,7 +58,6 @@ def test_under_a_flood_strangers_get_a_first_block():
 # What verifies an address
 
 
-@expected_failure("MIDs count up by one for all peers")
 def test_the_mids_of_others_do_not_tell_that_of_a_notification():
     node = serving()
     for i in range(4):
@@ -75,7 +74,6 @@ def test_the_mids_of_others_do_not_tell_that_of_a_notification():
 
 
 @cases(ACK, RST)
-@expected_failure("any number of guesses is taken")
 def test_who_guesses_mids_verifies_nobody(kind):
     node = serving()
     assert register(node, "v", peer="victim", now_ms=START_MS).code == CONTENT
@@ -106,7 +104,6 @@ def test_a_registration_that_nobody_confirms_ends():
 
 
 @cases((b"forg", b"1 genuine"), (b"genu", b"forged"))
-@expected_failure("what makes a duplicate is the peer and the MID alone")
 def test_a_forged_request_does_not_block_one_with_its_mid(token, payload):
     node = serving()
     forged = request(PUT, "v", mid=77, token=token, payload=payload)
@@ -118,7 +115,6 @@ def test_a_forged_request_does_not_block_one_with_its_mid(token, payload):
     assert ask(node, genuine, "peer", START_MS + 200).token == b"genu"
 
 
-@expected_failure("a forged request without keys blocks one that comes under OSCORE")
 def test_a_forged_request_does_not_block_a_protected_one_with_its_mid():
     node, end = target(), End(b"\x02", b"\x01")
     node.add("v", Value(access=OPEN))

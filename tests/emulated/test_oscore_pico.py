@@ -71,7 +71,9 @@ for i in range(4):
     kept.append(make(i))
     found.append(before - free())
 before = free()
-node = Node(*default_extensions(), Access(READ_ONLY), Oscore(kept))
+node = Node(*default_extensions(), Access(READ_ONLY), Oscore(kept, volatile=True))
+for one in kept:
+    one.window.valid = True
 payload = b"open"
 node.get("s/door", content_format=0)(lambda request, response: payload)
 whole = before - free()

@@ -20,6 +20,7 @@ from config import Settings
 from support import cases, only
 from support.engine import get
 from support.features import BLOCK2, ETAG, block
+from support.oscore_peer import volatile
 from support.request_helpers import Asker
 
 FILE = "build-test-resets.json"
@@ -125,7 +126,7 @@ def fail(node):
     ([], None),
     ([Access(READ_ONLY)], ""),
     ([Access(READ_ONLY), Oscore()], "no keys"),
-    ([Access(READ_ONLY), Oscore([Context(bytes(range(16)), b"\x01", b"\x02")])], "1 contexts"),
+    ([Access(READ_ONLY), volatile([Context(bytes(range(16)), b"\x01", b"\x02")])], "1 contexts"),
 )
 def test_key_count_is_reported(features, words):
     board.power_on()

@@ -16,7 +16,6 @@ from processes import HOST, free_port, running, simulated
 
 import credentials as node_keys
 from coap.numbers import CHANGED, CONTENT, SENML_CBOR
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import Node, default_extensions
 from coap.transports.udp import Udp, peer
@@ -25,6 +24,7 @@ from keys.make import note_provisioned
 from keys.provision import check
 from power.report import Report
 from setup import packages
+from support.oscore_peer import volatile
 
 INTERPRETERS = ("micropython", "cpython")
 PACK = bytes.fromhex("81a20064646f6f7204f5")  # [{0: "door", 4: true}]
@@ -121,7 +121,7 @@ class Asker:
         (entry,) = node_keys.load(str(made / file))
         ids = entry["sender_id"], entry["recipient_id"]
         context = Context(entry["secret"], *ids, entry["salt"], entry["id_context"])
-        self.node = Node(*default_extensions(requests=2), Oscore([context]), *features)
+        self.node = Node(*default_extensions(requests=2), volatile([context]), *features)
         self.server = peer(HOST, port)
         self.node.oscore.bind(self.server, context)
         self.udp = Udp(self.node, HOST, free_port())

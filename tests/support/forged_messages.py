@@ -6,11 +6,10 @@
 from coap.access import READ_ONLY, Access
 from coap.node import Node
 from coap.numbers import PUT
-from coap.oscore import Oscore
 from coap.oscore.context import Context
 from coap.presets import default_extensions
 from support.engine import answer, decode, encode, request
-from support.oscore_peer import SALT, SECRET, End
+from support.oscore_peer import SALT, SECRET, End, volatile
 
 OSCORE = 9
 PAYLOAD = b"lock"
@@ -18,7 +17,7 @@ PAYLOAD = b"lock"
 
 def target(*features, **settings):
     """Return a node with keys and these extensions or the usual ones; done: PUT payloads."""
-    keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
+    keys = volatile([Context(SECRET, b"\x01", b"\x02", SALT)])
     node = Node(*(features or default_extensions()), Access(READ_ONLY), keys, **settings)
     node.seed(b"entropy!")
     node.done = []

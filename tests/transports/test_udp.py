@@ -15,7 +15,7 @@ from coap.node import Node
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, POST
 from coap.rate_limit import RateLimit
 from coap.transports.udp import Udp, run
-from support import cases, expected_failure, only, raises, retained
+from support import cases, only, raises, retained
 from support.engine import decode, encode, request
 from support.features import verify
 
@@ -284,6 +284,8 @@ def test_an_empty_datagram_where_it_kills_the_socket():
         check(udp, port)
         for number in (1, 2, 3):
             assert exchange(udp, port, b"") == []
+            for _ in range(5):
+                udp.step(10)
             assert node.counters[COUNT_REOPENED] == number
             assert port.open() is not None and port.open().bound == ("0.0.0.0", 5683)
             check(udp, port)
@@ -296,7 +298,7 @@ def test_an_empty_datagram_among_others():
             node, done = serving()
             udp = Udp(node)
             port.waiting = [request(GET, "a"), b"", request(GET, "a"), b"", request(GET, "a")]
-            for _ in range(5):
+            for _ in range(12):
                 udp.step(10)
             assert len(port.sent) == 3
             # where it does no harm nobody can have what waits dropped by an empty datagram
@@ -304,7 +306,6 @@ def test_an_empty_datagram_among_others():
             check(udp, port)
 
 
-@expected_failure("two empty datagrams in a row are taken for a dead socket")
 def test_empty_datagrams_in_a_row_cost_others_nothing():
     with on(Port()) as port:
         node, done = serving()
@@ -318,7 +319,6 @@ def test_empty_datagrams_in_a_row_cost_others_nothing():
 
 
 @cases(EINVAL, EACCES)
-@expected_failure("the socket is opened anew, and what waits in it is lost")
 def test_sources_that_can_not_be_sent_to_cost_others_nothing(code):
     # port 0, and a broadcast address
     with on(Port()) as port:
@@ -331,7 +331,6 @@ def test_sources_that_can_not_be_sent_to_cost_others_nothing(code):
         assert node.counters[COUNT_REOPENED] == 0
 
 
-@expected_failure("a host with all peer entries leaves no share of the rate to others")
 def test_a_host_with_many_ports_leaves_others_their_share():
     with on(Port()) as port:
         node = Node(RateLimit(20, 40))
@@ -672,12 +671,10 @@ def test_on_the_machine_s_own_sockets():
             client.send(data)
             udp.step(2000)
             assert decode(client.receive()).code == code
-        client.send(b"")
-        udp.step(2000)
+        for _ in range(3):
+            client.send(b"")
+            udp.step(2000)
         assert node.counters[COUNT_REOPENED] == 0
-        client.send(b"")
-        udp.step(2000)
-        assert node.counters[COUNT_REOPENED] == 1
         client.send(request(GET, "a"))
         udp.step(2000)
         assert decode(client.receive()).payload == b"ok"

@@ -187,7 +187,9 @@ def operations(node):
     verify(node, PEERS[observer.peer], 1000)  # it has acknowledged something before
     yield "notify", Change(node, "s/contact", PEERS[0]).once, 0x45
     # outside, its code is another one; AES is that of mbedtls
-    keys = Oscore([Context(SECRET, b"\x01", b"\x02", SALT)])
+    context = Context(SECRET, b"\x01", b"\x02", SALT)
+    keys = Oscore([context], volatile=True)
+    context.window.valid = True  # as after an Echo
     yield "oscore-get", Protected(serving([Access(READ_ONLY), keys]), contact).once, 0x44
 
 

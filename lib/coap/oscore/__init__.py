@@ -40,9 +40,8 @@ from coap.codec import (
     copy,
     equal,
 )
-from coap.counters import COUNT_DECRYPT_FAILED, COUNT_TOO_LONG
+from coap.counters import COUNT_DECRYPT_FAILED, COUNT_DUPLICATES, COUNT_TOO_LONG
 from coap.extension import Extension
-from coap.messaging import CACHED_STUB_BYTES, DEDUP_FIRST, DEDUP_STEP
 from coap.numbers import (
     BAD_OPTION,
     BAD_REQUEST,
@@ -53,6 +52,7 @@ from coap.numbers import (
     REQUEST_ENTITY_TOO_LARGE,
     UNAUTHORIZED,
 )
+from coap.oscore.context import DEFERRED
 from coap.oscore.protection import (
     CONTEXT_AT,
     CONTEXT_LENGTH,
@@ -65,20 +65,13 @@ from coap.oscore.protection import (
     Protector,
 )
 from coap.oscore.sequence_numbers import LOST, SequenceStore
+from coap.peers import DEDUP_DIGEST
 
 _NOT_REPEATABLE = UNSAFE | 1 << IX_BLOCK1
 _NAME_BYTES = const(4)  # of a context's fingerprint
 _ECHO_BYTES = const(8)
 _ECHO_LIFETIME_MS = const(30000)  # a request that returns an older value is not fresh
 _CHALLENGE_PAUSE_MS = const(1000)  # between challenges for a request that was challenged before
-
-# The stub that stands for a response too long to be cached: 0, code, the request's Partial IV. How
-# many duplicates may still be served, MAX_RETRANSMIT and one at first, is counted in its length
-# byte, above the length.
-_STUB_CODE = const(1)
-_STUB_PIV = const(2)
-_DUPLICATES = const(5 << 3)
-_DUPLICATE = const(1 << 3)
 
 # Why a request is refused: code and diagnostic payload (section 8.2)
 _MALFORMED = (BAD_OPTION, b"Failed to decode COSE")
@@ -92,13 +85,16 @@ class Oscore(Extension):
     """Protects what a node serves and, for peers that are bound to a context, what it requests.
 
     contexts: a list of Context; flash, retained, step: see coap.oscore.sequence_numbers. Raises
-    ValueError for two contexts with the same sender key: each would count from 0.
+    ValueError for two contexts with the same sender key: each would count from 0; and without
+    `flash`, since numbers would be used again after a restart, unless `volatile` is True. That is
+    for keys that are made anew at each start. What was received before is then not known either:
+    each client has to return an Echo first (Appendix B.1.2).
     """
 
     slow_path_mask = critical_mask = message_mask = 1 << IX_OSCORE
     scheduled = True
 
-    def __init__(self, contexts=(), flash=None, retained=None, step=256):
+    def __init__(self, contexts=(), flash=None, retained=None, step=256, volatile=False):
         self.contexts = list(contexts)
         for i, context in enumerate(self.contexts):
             context.index = i + 1
@@ -106,6 +102,10 @@ class Oscore(Extension):
                 # the IV is derived from all that the key is derived from, except the ID
                 if other.common_iv == context.common_iv and other.sender_id == context.sender_id:
                     raise ValueError("two contexts share a sender key")
+            if flash is None:
+                context.invalidate_window()
+        if self.contexts and flash is None and not volatile:
+            raise ValueError("give Oscore() a `flash` for sequence numbers, or volatile=True")
         self.sequence_store = SequenceStore(self.contexts, flash, retained, step)
         if self.sequence_store.broken:
             self.contexts = []
@@ -114,6 +114,7 @@ class Oscore(Extension):
         # of unprotect_request(): an error, the context to challenge, or None for no response
         self.refusal = _NO_CONTEXT
         self.is_duplicate = False  # the request was served before
+        self.request_key = 0  # of the request in process, see Context.remember()
         self.repeated_code = 0  # if not 0, the response to a duplicate is this code alone
         self.inner_code = 0  # of the last response
 
@@ -192,21 +193,21 @@ class Oscore(Extension):
 
     # Requests
 
-    def unprotect_request(self, view, stub):  # hot
+    def unprotect_request(self, view):  # hot
         """Make the inner request the message in `view`; return its context, None if refused.
 
-        stub: -1; for a duplicate, where in the cached responses of the message layer the stub of
-        its response lies. A safe request is then served again, for others only the code is
-        repeated. Each such response takes a sequence number: a duplicate gets only as many as a
-        client that retransmits needs.
+        A repeated request is not executed twice: a safe one is served again, for others only the
+        code is repeated. Each such response takes a sequence number, so a request gets only as
+        many as a client that retransmits needs.
         """
-        self.is_duplicate = stub >= 0
         self.repeated_code = 0
+        # of the whole datagram, before it is decrypted; the response goes to the same peer
+        self.request_key = (self.node.messaging.dedup[DEDUP_DIGEST] + hash(view.peer)) & CLOCK_MASK
         context = self._decrypt(view)
-        if stub >= 0:
-            return self._unprotect_duplicate(view, context, stub)
         if context is None:
             return None
+        if self.is_duplicate:
+            return context if self._repeats(view, context) else None
         if not context.window.valid and not self._has_echo(view, context):
             self.refusal = context
             return None
@@ -215,27 +216,28 @@ class Oscore(Extension):
             self.refusal = None
             return None
         context.window.accept(self.fields[PIV_HIGH], self.fields[PIV_LOW])
+        context.remember(self.request_key)
+        if view.index[FLAGS] & _NOT_REPEATABLE:
+            self.node.messaging.enter(view, context.index)
         return context
 
-    def _unprotect_duplicate(self, view, context, stub):  # hot
+    def _repeats(self, view, context):  # hot
+        """Return True if the repeated request gets a response; set what it is."""
         self.refusal = None
-        cached = self.node.messaging.cached_responses
-        if context is None or not self._is_stub_of(cached, stub + _STUB_PIV):
-            return None
-        cached[stub + _STUB_PIV] -= _DUPLICATE
-        if not context.window.valid:
-            self.refusal = context
-            return None
-        if view.index[FLAGS] & _NOT_REPEATABLE or cached[stub + _STUB_CODE] >= BAD_REQUEST:
-            self.repeated_code = cached[stub + _STUB_CODE]
-        return context
-
-    def _is_stub_of(self, cached, at):  # hot
-        """Return True if cached[at] has the request's Partial IV and a duplicate to serve."""
-        piv = self.protector.request_piv
-        if cached[at] < _DUPLICATE or cached[at] & 7 != piv[0]:
+        self.node.counters[COUNT_DUPLICATES] += 1
+        code = context.repeat(self.request_key)
+        if view.index[TYPE] or code < 0:
             return False
-        return equal(piv, 1, cached, at + 1, piv[0]) == 1
+        if view.index[FLAGS] & _NOT_REPEATABLE or code == DEFERRED or code >= BAD_REQUEST:
+            self.repeated_code = code
+            return code != 0  # 0: it failed before there was a response
+        return True
+
+    def repeat_code(self, view, context):
+        """Write the code of the response that the request got before; return its length in tx."""
+        if self.repeated_code == DEFERRED:
+            return self.node.messaging.write_ack(view)
+        return self.protect_response(view, context, self.node.write_code(self.repeated_code))
 
     def refuse(self, view):
         """Write the response to a request that unprotect_request() refused; return its length."""
@@ -292,10 +294,13 @@ class Oscore(Extension):
         return equal(buf, fields[CONTEXT_AT], context.id_context, 0, n) == 1
 
     def _decrypt_with(self, context, view, fields):  # hot
-        if context.window.valid and not self.is_duplicate:
+        self.is_duplicate = False
+        if context.window.valid:
             if not context.window.is_fresh(fields[PIV_HIGH], fields[PIV_LOW]):
+                self.is_duplicate = context.find(self.request_key) >= 0
                 self.refusal = _REPLAY
-                return False
+                if not self.is_duplicate:
+                    return False
         self.refusal = _FORGED
         self.protector.set_aad_and_nonce(context, context.recipient_id)
         n = self.protector.decrypt(context, view)
@@ -313,11 +318,16 @@ class Oscore(Extension):
     def protect_response(self, view, context, n):  # hot
         """Protect the response in tx[0:n]; return its length, 0 if it must not be sent."""
         if not n or not self.node.tx[1]:
+            if n and not self.is_duplicate:
+                context.note_code(DEFERRED)
             return n
         if view.index[TYPE] and self.node.tx[1] == BAD_OPTION:
             return 0  # a NON is rejected silently; the message layer will not see the inner code
         own_piv = self.is_duplicate or view.index[FLAGS] >> IX_OBSERVE & 1
-        return self._protect(context, view.index[OPTIONS_START], n, own_piv)
+        n = self._protect(context, view.index[OPTIONS_START], n, own_piv)
+        if not self.is_duplicate:
+            context.note_code(self.inner_code)
+        return n
 
     def protect_notification(self, index, n):  # hot
         """Protect the notification in tx[0:n]; `view` is the stored registration.
@@ -360,17 +370,6 @@ class Oscore(Extension):
             n = self.protector.protect(context, start, start)
         return n
 
-    def write_stub(self, cached, at):  # hot
-        """Write the stub of the last response, too long to be cached, to cached[at].
-
-        Return its length, CACHED_STUB_BYTES.
-        """
-        cached[at] = 0  # no message begins with it
-        cached[at + _STUB_CODE] = self.inner_code
-        copy(cached, at + _STUB_PIV, self.protector.request_piv, 0, PIV_BYTES)
-        cached[at + _STUB_PIV] |= _DUPLICATES
-        return CACHED_STUB_BYTES
-
     # The Echo challenge after a loss of the replay window (Appendix B.1.2)
 
     def _has_echo(self, view, context):
@@ -395,9 +394,6 @@ class Oscore(Extension):
         if context.window.is_fresh(high, low):
             context.window.accept(high, low)
         elif (now_ms - context.challenged_ms) & CLOCK_MASK < _CHALLENGE_PAUSE_MS:
-            # forget the request, so that its next retransmission is no duplicate
-            messaging = self.node.messaging
-            messaging.dedup[DEDUP_FIRST + DEDUP_STEP * messaging.dedup_entry] = ABSENT
             return 0
         context.challenged_ms = now_ms
         age_ms = (now_ms - context.echo_made_ms) & CLOCK_MASK

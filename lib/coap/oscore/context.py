@@ -13,6 +13,10 @@ from micropython import const
 
 from coap.oscore.aead import Key
 
+DEFERRED = const(1)  # in place of a response code: it comes later
+_KEPT = const(4)  # requests that may be repeated
+_REPEATS = const(5)  # of each: MAX_RETRANSMIT, and one that the network doubled
+
 MAX_ID_BYTES = 7  # what the nonce has room for
 MAX_SEQUENCE_NUMBER = 0x3FFFFFFF  # the largest small int on every board
 FINGERPRINT_BYTES = 8
@@ -66,6 +70,9 @@ class Context:
         digest = sha256(b"mote" + sender + recipient + self.common_iv).digest()
         self.fingerprint = digest[:FINGERPRINT_BYTES]
         self.window = ReplayWindow()
+        # the last requests: (key, response code << 3 | repeats left); the one written last
+        self.recent = array("i", [0] * (2 * _KEPT))
+        self.last = 0
         self.echo_value = b""  # returned by the peer, it makes the window valid again
         self.echo_made_ms = 0
         self.challenged_ms = 0  # time of the last challenge with that value
@@ -84,6 +91,35 @@ class Context:
                 return -1
         self.sequence_number = number + 1
         return number
+
+    def remember(self, key):  # hot
+        """Remember an accepted request, so that it may be repeated."""
+        self.last = self.last + 2 if self.last + 2 < 2 * _KEPT else 0
+        self.recent[self.last] = key
+        self.recent[self.last + 1] = _REPEATS
+
+    def note_code(self, code):  # hot
+        """Note the code of the response to the request remembered last."""
+        self.recent[self.last + 1] = self.recent[self.last + 1] & 7 | code << 3
+
+    def find(self, key):  # hot
+        """Return where a request is remembered, -1 if it is not."""
+        at = 2 * _KEPT
+        while at:
+            at -= 2
+            if self.recent[at] == key:
+                return at
+        return -1
+
+    def repeat(self, key):  # hot
+        """Return the response code of a remembered request, 0 if it had none, -1 if it was
+        repeated too often.
+        """
+        at = self.find(key) + 1
+        if not self.recent[at] & 7:
+            return -1
+        self.recent[at] -= 1
+        return self.recent[at] >> 3
 
     def invalidate_window(self):
         """Forget which numbers were received: the peer must return an Echo first (B.1.2)."""

@@ -1,7 +1,8 @@
 """A node on UDP sockets: the one file that knows sockets, and what the ports do differently.
 
-- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so an
-  empty one twice in a row makes us open the socket again.
+- ESP32: after one empty datagram a socket returns b"" for ever (micropython-lib issue 736), so
+  many of them in a row make us open the socket again. If few did, any sender could discard what
+  waits.
 - Only recvfrom() keeps datagrams apart (readinto() joins them), and it allocates even when nothing
   is there: it is called only when poll reports a datagram.
 - Pico W: a socket bound to "" gets no IPv4 (micropython issue 16740), hence "0.0.0.0".
@@ -25,13 +26,15 @@ from coap.transports.polling import ticks_ms
 
 _BURST = const(16)  # datagrams that are served before due() is called
 _PATIENCE = const(8)  # faults without a datagram in between before the socket is reopened
+_EMPTY_MAX = const(64)  # empty datagrams in a row that a live socket may have
 _RETRY_MS = const(1000)  # between attempts to open a socket while there is no network
 _len = len  # cached builtin: see lib/coap/README.md
 _EAGAIN = const(11)
 _EAGAIN_MAC = const(35)
-# Errors of sendto() about the network, the peer or the memory, not the socket:
-# EPERM, ENOMEM, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers
-_PASSING = (1, 11, 12, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
+# Errors of sendto() about the network, the peer or the memory, not the socket: EPERM, ENOMEM,
+# EHOSTUNREACH, ENETUNREACH, ENETDOWN, ETIMEDOUT, EMSGSIZE in Linux and lwIP numbers; EACCES and
+# EINVAL for a broadcast address or port 0 as the source of a request
+_PASSING = (1, 11, 12, 13, 22, 35, 51, 60, 65, 90, 100, 101, 105, 110, 113, 114, 116, 118)
 
 
 class Udp:
@@ -58,6 +61,7 @@ class Udp:
         self.faults = 0
         self.datagrams = 0  # datagrams received when the last fault occurred
         self.empty_after = -1  # datagrams received when an empty one came
+        self.empty_count = 0  # empty ones since then
         self._open()
         node.seed(os.urandom(8))
 
@@ -107,6 +111,11 @@ class Udp:
 
     def _open(self):
         address = socket.getaddrinfo(self.host, self.port)[0]
+        if not isinstance(address[-1], tuple) or len(address[-1]) > 2:
+            # on a computer; a board's peers are tuples of host and port
+            from coap.transports.address import host_key
+
+            self.node.messaging.host_key = host_key
         sock = socket.socket(address[0], socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
@@ -168,13 +177,13 @@ class Udp:
         return True
 
     def _is_alive(self):
-        """Return True after one empty datagram, reopen the socket after two in a row.
-
-        Reopening after each would let any sender discard the datagrams that wait.
-        """
+        """Return True after an empty datagram, reopen the socket after _EMPTY_MAX in a row."""
         came = self.node.view.index[DATAGRAM_COUNT]
         if came != self.empty_after:
             self.empty_after = came
+            self.empty_count = 0
+        self.empty_count += 1
+        if self.empty_count < _EMPTY_MAX:
             return True
         self.empty_after = -1
         self.reopen()
