@@ -14,9 +14,9 @@ from micropython import const
 
 from apps import device
 from apps.batch import Batch
-from coap import CoapError, Resource
+from coap import Resource
 from coap.codec import write_decimal
-from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
+from coap.numbers import JSON, TEXT
 from sensors.driver import FirstOf, release
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.max30102 import BATCH_MS
@@ -58,7 +58,7 @@ class Acceleration(Resource):
     def get(self, request, response):
         """Measure and respond; 5.03 without a sample."""
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, device.why_unavailable(self), device.RETRY_S)
+            device.refuse(self)
         form = response.content_format
         if form == TEXT:
             self._write(response, b"", b" ", b"")
@@ -266,6 +266,7 @@ def _readings(oximeter, thermometer, pedometer):
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
         device.PACK.field("hr", "beat/min"),
+        step=4,
         title="beats per minute",
     )
     saturation = device.Reading(

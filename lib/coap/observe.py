@@ -152,6 +152,15 @@ class Observe(Extension):
             if found:
                 self.node.reschedule()
 
+    def measured(self, resource):  # hot
+        """Mark those observers of `resource` whose conditions its present value meets."""
+        i = self.slots if self.used else 0
+        while i:
+            i -= 1
+            if self.resources[i] is resource and self.node.conditions.has_value_condition(i):
+                self.words[i * _WORDS + _NEW] = self._is_triggered(i, resource)
+                self.node.reschedule()
+
     def rejected(self, view):
         """Remove the observer that sent an RST for its last notification."""
         words = self.words
@@ -468,7 +477,7 @@ class Observe(Extension):
         words[at + _NEW] = 0
         words[at + _LAST] = 0
         if self.node.conditions is not None:
-            self.node.conditions.on_registered(i, self.slots, self.node.resource)
+            self.node.conditions.on_registered(i, self, self.node.resource)
         self._next_value(at)
 
     def _group_of(self, view, i, n):

@@ -51,6 +51,7 @@ class DoorCycle(DutyCycle):
         parts = self.load_state(_PARTS)
         is_known = parts is not None and self.log.restore(parts[1])
         if is_known:
+            self.reservation.epoch = self.log.epoch
             if not self.schedule.restore(parts[0]):
                 self.schedule.start(now_s)
             self.restore_link(parts[2], parts[3])
@@ -67,6 +68,7 @@ class DoorCycle(DutyCycle):
         """Start from the reserved numbers: first start ever, or the memory lost its power."""
         log = self.log
         self.schedule.start(now_s)
+        log.epoch = self.reservation.epoch
         if self.reservation.limit >= 0:
             log.number = log.acknowledged = self.reservation.limit
             log.mark_gap()

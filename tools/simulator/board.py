@@ -82,8 +82,6 @@ class Body:
         self.light = bus.attach(Max30102(seed=seed))
         self.temperature = bus.attach(Tmp117())
         self.motion = bus.attach(Lsm6dsox())
-        self.temperature.turn_on_ms = 125  # eight conversions
-        self.motion.turn_on_ms = 76  # two samples at 26 Hz
 
 
 def power_on():
