@@ -86,11 +86,11 @@ class Battery:
     def __init__(
         self, adc, numerator=1, denominator=1, chemistry="liion", cells=1, full_scale_mv=3300
     ):
-        self._curve = None
+        self._curve = ()
         for name, curve in CURVES:
             if name == chemistry:
                 self._curve = curve
-        if self._curve is None:
+        if not self._curve:
             raise ValueError("chemistry: one of " + ", ".join([name for name, _ in CURVES]))
         self.adc = adc
         self.numerator = numerator
