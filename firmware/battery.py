@@ -138,7 +138,8 @@ class ReportSession:
 
     The report goes first. Observers are notified when it is on its way, confirmably, since their
     addresses are not verified after a restart. An observer that has not acknowledged in STRIKES
-    wakes in a row is dropped: otherwise it would cost seconds of radio at every wake.
+    wakes in a row is dropped: otherwise it would cost seconds of radio at every wake. A newcomer
+    in the spare entry of a full table is decided on before the node sleeps.
     """
 
     def __init__(self, node, report, transport, pack, meter, observed):
@@ -151,6 +152,10 @@ class ReportSession:
         self._transport = None
         self._must_notify = False
         self._strikes = 0  # wakes in a row in which an observer did not acknowledge
+        self._observe = None
+        for extension in node.extensions:
+            if isinstance(extension, Observe):
+                self._observe = extension
         node.pack_peer, node.unpack_peer = address.pack, address.unpack
 
     def open(self):
@@ -161,6 +166,8 @@ class ReportSession:
         """Close the transport: the link goes down. A report under way has failed."""
         self._report.stop()
         self._drop_silent_observers()
+        if self._observe is not None and self._observe.used == self._observe.entries:
+            self._free_spare_entry()
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -202,9 +209,20 @@ class ReportSession:
         self._strikes = min(blob[0], STRIKES)
         return True
 
+    def _free_spare_entry(self):
+        self._observe.settle()
+        if self._transport is not None:
+            try:
+                self._transport.step(0)  # whoever leaves is told so
+            except OSError:
+                pass  # the link is down: its Max-Age ends
+
     def _drop_silent_observers(self):
         messaging = self._node.messaging
-        late = [i for i, owner in enumerate(messaging.owners) if isinstance(owner, Observe)]
+        late = []
+        for i, owner in enumerate(messaging.owners):
+            if owner is not None and owner is self._observe:
+                late.append(i)
         self._strikes = self._strikes + 1 if late else 0
         if self._strikes >= STRIKES:
             self._strikes = 0

@@ -8,7 +8,6 @@ from array import array
 
 from micropython import const
 
-from coap.claims import ClaimedTable
 from coap.codec import (
     ABSENT,
     CODE,
@@ -28,8 +27,8 @@ from coap.codec import (
     hash_option,
 )
 from coap.counters import COUNT_BLOCKS_EVICTED, COUNT_BLOCKS_REFUSED
-from coap.messaging import STRANGER
 from coap.numbers import CLOCK_HALF, CLOCK_MASK
+from coap.peers import STRANGER, ClaimedTable
 
 _SILENCE_MS = const(25000)
 
@@ -55,6 +54,9 @@ class BlockTransfers(ClaimedTable):
     The buffer of an entry is allocated at its first transfer and stays: most nodes never receive
     blocks, and of several entries the last ones are seldom needed.
     """
+
+    ENTRY_WORDS = _WORDS
+    CONTEXT_WORD = _CONTEXT
 
     def __init__(self, node, slots, size, lifetime_ms):
         self.node = node
@@ -194,7 +196,7 @@ class BlockTransfers(ClaimedTable):
         i = self.receivings if self.used else 0
         while i:
             i -= 1
-            if self.words[i * _WORDS] and self.age_ms(i, now_ms) >= self.lifetime_ms:
+            if self.words[i * _WORDS] and self._age_ms(i, now_ms) >= self.lifetime_ms:
                 self.free(i)
 
     def wait_ms(self, now_ms):
@@ -204,24 +206,24 @@ class BlockTransfers(ClaimedTable):
         while i:
             i -= 1
             if self.words[i * _WORDS]:
-                left = self.lifetime_ms - self.age_ms(i, now_ms)
+                left = self.lifetime_ms - self._age_ms(i, now_ms)
                 if left < nearest:
                     nearest = left if left > 0 else 0
         return nearest
 
-    # As a ClaimedTable
+    def standing(self, i, rank):
+        """Return the milliseconds since entry i made progress, inverted if it yields."""
+        now_ms = self.node.view.now_ms
+        age_ms = self._age_ms(i, now_ms)
+        i *= _WORDS
+        if (
+            self.words[i] == CACHED_RESPONSE
+            or age_ms >= _SILENCE_MS
+            or rank == STRANGER
+            and (now_ms - self.words[i + _BEGAN_MS]) & CLOCK_MASK >= self.lifetime_ms
+        ):
+            return ~age_ms
+        return age_ms
 
-    def context_of(self, i):
-        """Return the number of the security context of entry i, 0 for none."""
-        return self.words[i * _WORDS + _CONTEXT]
-
-    def yields(self, i, rank, now_ms):
-        """Return True if entry i leaves for another client of its own rank."""
-        if self.words[i * _WORDS] == CACHED_RESPONSE or self.age_ms(i, now_ms) >= _SILENCE_MS:
-            return True
-        began_ms = self.words[i * _WORDS + _BEGAN_MS]
-        return rank == STRANGER and (now_ms - began_ms) & CLOCK_MASK >= self.lifetime_ms
-
-    def age_ms(self, i, now_ms):
-        """Return the milliseconds since entry i made progress."""
+    def _age_ms(self, i, now_ms):
         return (now_ms - self.words[i * _WORDS + _SINCE_MS]) & CLOCK_MASK

@@ -93,7 +93,7 @@ class ConditionalObserve(Extension):
         """Store the parameters of the present request for observer i of `observe`."""
         self.observe = observe
         if not self.words:
-            self.words = array("i", [ABSENT] * (observe.slots * _WORDS))
+            self.words = array("i", [ABSENT] * (observe.entries * _WORDS))
         queried = self.node.view.has(IX_URI_QUERY)  # otherwise before_handler() was not called
         field = _PARAMETERS
         while field:

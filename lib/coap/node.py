@@ -27,10 +27,10 @@ from coap.codec import (
     DROP,
     FIELD_CODE,
     FIELD_ETAG,
+    FIELD_FREE,
     FIELD_MAX_AGE,
     FIELD_MOST,
     FIELD_PAYLOAD_LENGTH,
-    FIELD_SHORT,
     FIELD_SIZE1,
     FIELD_TOTAL,
     FLAGS,
@@ -507,7 +507,7 @@ class Node(NodeBase):
                 return self.messaging.write_ack(view)
         if (
             view.index[FLAGS] & self.after_mask
-            or builder.fields[FIELD_TOTAL] > builder.fields[FIELD_SHORT]
+            or builder.fields[FIELD_TOTAL] > builder.fields[FIELD_FREE]
         ):
             return self._run_after_hooks(view, builder, builder.fields)
         return builder.finish(view)
@@ -559,7 +559,7 @@ class Node(NodeBase):
                 fields[FIELD_CODE] = VALID
                 fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = 0
         fields[FIELD_MOST] = view.index[MAX_PAYLOAD]
-        if fields[FIELD_TOTAL] > fields[FIELD_SHORT]:
+        if fields[FIELD_TOTAL] > fields[FIELD_FREE]:
             builder.choose_most(view)
             if fields[FIELD_TOTAL] > fields[FIELD_MOST]:
                 flags |= _LONG

@@ -11,7 +11,11 @@ received or sent in between, one notification is written for the whole group: on
 Observe value are replaced for each observer.
 
 A confirmable notification is an exchange of the message layer, which calls transmit() for each
-transmission and on_exchange_done() at the end. An observer that does not acknowledge is removed.
+transmission and on_exchange_done() at the end. An observer that does not acknowledge is removed;
+the first notification to an address that is not verified is confirmable, so that a forged
+registration ends with it. A transmission that differs from the one before has a new MID.
+
+coap.observers stores the registrations and says who leaves when there are too many.
 """
 
 from array import array
@@ -27,7 +31,6 @@ from coap.codec import (
     FIELD_ETAG,
     FIELD_MOST,
     FIELD_OBSERVE,
-    FLAGS,
     IX_BLOCK1,
     IX_BLOCK2,
     IX_NO_RESPONSE,
@@ -38,33 +41,32 @@ from coap.codec import (
     NOTIFY_OPTION_AT,
     NOTIFY_VALUE,
     OPTIONS_START,
-    PAYLOAD,
     SAFE_BYTES,
     SIZE,
     copy,
+    hash_bytes,
     readdress,
-    same_request,
-    same_token,
 )
-from coap.counters import COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
+from coap.counters import COUNT_OBSERVERS_REFUSED
 from coap.extension import Extension
 from coap.messaging import ACKNOWLEDGED, GIVEN_UP
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
-from coap.peers import AUTHENTICATED, STRANGER, VERIFIED
-
-# Words of an observer
-_LENGTH = const(0)  # of the registration; 0: the entry is free
-_VALUE = const(1)  # Observe value of the last notification
-_MID = const(2)  # of the last notification
-_NEW = const(3)  # the state is newer than the last notification
-_EXCHANGE = const(4)  # of a confirmable notification in flight, -1: none
-_SINCE_CON = const(5)  # notifications since a confirmable one
-_CON_MS = const(6)  # when the last confirmable one was sent
-_FORMAT = const(7)  # Content-Format of the first response
-_LAST = const(8)  # the notification in flight is an error response: the observer's last
-_CONTEXT = const(9)  # number of the registration's security context, 0 for none
-_GROUP = const(10)  # equal for registrations that get the same notification; 0: no group
-_WORDS = const(11)
+from coap.observers import (
+    OB_CON_MS,
+    OB_CONTEXT,
+    OB_EXCHANGE,
+    OB_FORMAT,
+    OB_GROUP,
+    OB_HASH,
+    OB_LAST,
+    OB_MID,
+    OB_NEW,
+    OB_SENT,
+    OB_SINCE_CON,
+    OB_VALUE,
+    OB_WORDS,
+    Observers,
+)
 
 # The notification that lies in tx, after the cells that codec.readdress() uses
 _W_GROUP = const(3)  # the group it may be reused for, 0: none
@@ -73,20 +75,19 @@ _W_COUNT = const(5)  # datagrams received when it was written
 _W_MS = const(6)
 _WRITTEN = const(7)
 
-# FLAGS of a registration that may belong to a group: no query, no block, no other option
-_COMMON = const(1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 25)
-
 _REGISTER = const(0)
 _DEREGISTER = const(1)
+_NEWER = const(-2)
 _JUMP = const(256)  # Observe values skipped at a restart: more than were used since the last save
 
 
-class Observe(Extension):
+class Observe(Extension, Observers):
     """The observers of a node's resources.
 
-    slots: observers in all; request_bytes: the longest registration that can be stored (the
-    response to a longer one has no Observe option); con_every: every so many notifications one is
-    confirmable; con_ms: and at least one within this time, at most 24 h (RFC 7641 section 4.5).
+    slots: observers in all, beside a spare entry for a newcomer; request_bytes: the longest
+    registration that can be stored (the response to a longer one has no Observe option);
+    con_every: every so many notifications one is confirmable; con_ms: and at least one within this
+    time, at most 24 h (RFC 7641 section 4.5).
     """
 
     option_mask = slow_path_mask = 1 << IX_OBSERVE
@@ -95,26 +96,13 @@ class Observe(Extension):
     def __init__(self, slots=8, request_bytes=64, con_every=20, con_ms=86400000):
         if con_ms > 86400000:
             raise ValueError("con_ms is at most 24 h: 86400000")
-        self.slots = slots
-        self.request_bytes = request_bytes
+        Observers.__init__(self, slots, request_bytes)
         self.con_every = con_every
         self.con_ms = con_ms
-        self.words = array("i", [0] * (_WORDS * slots))
-        self.peers = [None] * slots
-        self.resources = [None] * slots
-        self.requests = [bytearray(request_bytes) for _ in range(slots)]
         self.value = 0  # Observe value of the last notification, 24 bits
-        self.used = 0  # entries in use
         self.notifying = 0  # the observer whose stored registration is being processed
         self.last_served = 0
-        self.groups = 0  # groups ever made, modulo 2**30
         self.written = array("i", [0] * _WRITTEN)
-
-    def count(self, resource=None):
-        """Return the number of observers of `resource`, of all resources for None."""
-        if resource is None:
-            return self.used
-        return sum([1 for other in self.resources if other is resource])
 
     # Registration
 
@@ -125,12 +113,12 @@ class Observe(Extension):
         elif view.index[CODE] == GET or view.index[CODE] == FETCH:
             resource = self.node.resource
             if resource is not None and resource.observable:
-                self._handle_option(view, builder.fields, self._find(view))
+                self._handle_option(view, builder.fields, self.find(view))
 
     def _handle_option(self, view, fields, i):
         option = view.index[IX_OBSERVE]
         if i >= 0 and (option == _DEREGISTER or fields[FIELD_CODE] > 0x5F):
-            self._remove(i)
+            self.remove(i)
         elif option == _REGISTER and fields[FIELD_CODE] <= 0x5F and self._may_register(view):
             self._register(view, i, fields)
 
@@ -141,33 +129,33 @@ class Observe(Extension):
             words = self.words
             resources = self.resources
             found = False
-            i = self.slots
+            i = self.entries
             while i:
                 i -= 1
                 if resources[i] is resource:
                     found = True
-                    words[i * _WORDS + _NEW] = (
-                        1 if words[i * _WORDS + _GROUP] else self._is_triggered(i, resource)
+                    words[i * OB_WORDS + OB_NEW] = (
+                        1 if words[i * OB_WORDS + OB_GROUP] else self._is_triggered(i, resource)
                     )
             if found:
                 self.node.reschedule()
 
     def measured(self, resource):  # hot
         """Mark those observers of `resource` whose conditions its present value meets."""
-        i = self.slots if self.used else 0
+        i = self.entries if self.used else 0
         while i:
             i -= 1
             if self.resources[i] is resource and self.node.conditions.has_value_condition(i):
-                self.words[i * _WORDS + _NEW] = self._is_triggered(i, resource)
+                self.words[i * OB_WORDS + OB_NEW] = self._is_triggered(i, resource)
                 self.node.reschedule()
 
     def rejected(self, view):
         """Remove the observer that sent an RST for its last notification."""
         words = self.words
-        for i in range(self.slots):
-            at = i * _WORDS
-            if words[at] and words[at + _MID] == view.index[MID] and self.peers[i] == view.peer:
-                self._remove(i)
+        for i in range(self.entries):
+            at = i * OB_WORDS
+            if words[at] and words[at + OB_MID] == view.index[MID] and self.peers[i] == view.peer:
+                self.remove(i)
                 return
 
     # Timed output
@@ -176,15 +164,22 @@ class Observe(Extension):
         """Write the next notification that is due; return its length in tx, 0 for none."""
         if not self._is_still_in_tx(self.written, now_ms):
             self.written[_W_GROUP] = 0
+        if self.used == self.entries:
+            self.probe(now_ms)
+        if self.leaving:
+            self.written[_W_GROUP] = 0
+            return self.tell_leaving()
         words = self.words
-        tries = self.slots if self.used else 0
+        tries = self.entries if self.used else 0
         while tries:
             tries -= 1
             # round robin: a resource that changes all the time must not starve other observers
-            i = self.last_served = self.last_served + 1 if self.last_served + 1 < self.slots else 0
-            i *= _WORDS
-            if words[i] and words[i + _EXCHANGE] < 0:
-                if words[i + _NEW] or not words[i + _GROUP] or self._is_old(i, now_ms):
+            i = self.last_served = (
+                self.last_served + 1 if self.last_served + 1 < self.entries else 0
+            )
+            i *= OB_WORDS
+            if words[i] and words[i + OB_EXCHANGE] < 0:
+                if words[i + OB_NEW] or not words[i + OB_GROUP] or self._is_old(i, now_ms):
                     i = self._service(self.last_served, now_ms)
                     if i:
                         return i
@@ -194,36 +189,27 @@ class Observe(Extension):
         """Return the milliseconds until due() has something to do."""
         nearest = CLOCK_MASK
         if self.used:
-            i = self.slots
+            i = self.entries
             while i:
                 i -= 1
-                left = self._left_ms(i * _WORDS, now_ms)
+                left = self._left_ms(i * OB_WORDS, now_ms)
                 if left < nearest:
                     nearest = left
         return nearest
 
     def _left_ms(self, at, now_ms):  # hot
         words = self.words
-        if words[at] == 0 or words[at + _EXCHANGE] >= 0:
+        if words[at] == 0 or words[at + OB_EXCHANGE] >= 0:
             return CLOCK_MASK
         left = self._pause_ms(at, now_ms)
         if left <= 0:
             # without a free exchange nothing can be sent until one ends
-            return self._exchange_wait_ms(at // _WORDS)
+            return self._exchange_wait_ms(at // OB_WORDS)
         return left
 
     def _exchange_wait_ms(self, i):  # hot
-        free = self.node.messaging.has_free_exchange(self._rank_of(i), self.peers[i])
+        free = self.node.messaging.has_free_exchange(self.rank_at(i), self.peers[i])
         return 0 if free else CLOCK_MASK
-
-    def _rank_of(self, i):  # hot
-        if self.words[i * _WORDS + _CONTEXT]:
-            return AUTHENTICATED
-        return VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
-
-    def _open_exchange(self, i, at):  # hot
-        messaging = self.node.messaging
-        self.words[at + _EXCHANGE] = messaging.open_exchange(self, self.peers[i], self._rank_of(i))
 
     def _is_triggered(self, i, resource):
         conditions = self.node.conditions
@@ -231,57 +217,80 @@ class Observe(Extension):
 
     def _pause_ms(self, at, now_ms):  # hot
         """Return the ms until a notification is due without a change; <= 0: it is due."""
-        left = self.con_ms - ((now_ms - self.words[at + _CON_MS]) & CLOCK_MASK)
+        left = self.con_ms - ((now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK)
         if self.node.conditions is not None:
-            other = self.node.conditions.pause_ms(at // _WORDS, self.words[at + _NEW], now_ms)
+            other = self.node.conditions.pause_ms(at // OB_WORDS, self.words[at + OB_NEW], now_ms)
         else:
-            other = 0 if self.words[at + _NEW] else CLOCK_MASK
+            other = 0 if self.words[at + OB_NEW] else CLOCK_MASK
         return other if other < left else left
 
     # As an owner of exchanges
 
-    def transmit(self, exchange, mid):
+    def transmit(self, exchange, mid):  # hot
         """Write the notification of an exchange; return its length in tx."""
-        i = self._observer_of(exchange)
-        at = i * _WORDS
-        words = self.words
-        if words[at + _MID] != mid:
-            self._next_value(at)
-        elif words[at + _NEW]:
+        i = self.observer_of(exchange)
+        if self.is_given_up(i):
+            return 0
+        before = self._hash_before(i * OB_WORDS, mid)
+        if before == _NEWER:
             # RFC 7641 section 4.5.2: the newer state replaces the one in flight
             mid = self.node.messaging.new_mid(exchange)
-            self._next_value(at)
-        return self._send(i, mid)
+        n = self._send(i, mid)
+        if n and before >= 0 and before != self.words[i * OB_WORDS + OB_HASH]:
+            # the state has changed without a call of changed()
+            mid = self.node.messaging.new_mid(exchange)
+            self._next_value(i * OB_WORDS)
+            n = self._send(i, mid)
+        if not n:
+            self.words[i * OB_WORDS + OB_EXCHANGE] = -1  # it can not be protected
+        return n
+
+    def _hash_before(self, at, mid):  # hot
+        """Return the hash of the last transmission, -1 for the first one of an exchange, and
+        _NEWER if there is a newer state to be sent.
+        """
+        words = self.words
+        if words[at + OB_SENT] & 0xFFFF == 1:
+            mid = -1
+        elif words[at + OB_NEW] or words[at + OB_MID] != mid:
+            mid = _NEWER
+        else:
+            return words[at + OB_HASH]
+        self._next_value(at)
+        return mid
 
     def on_exchange_done(self, exchange, outcome):
         """Keep an observer that acknowledged; remove one that rejected or did not respond."""
-        i = self._observer_of(exchange)
-        at = i * _WORDS
-        self.words[at + _EXCHANGE] = -1
+        i = self.observer_of(exchange)
+        at = i * OB_WORDS
+        self.words[at + OB_EXCHANGE] = -1
         if outcome == GIVEN_UP:
-            self._remove_peer(self.peers[i])
-        elif outcome != ACKNOWLEDGED or self.words[at + _LAST]:
-            self._remove(i)
+            self.remove_peer(self.peers[i])
+        elif outcome == ACKNOWLEDGED:
+            if self.words[at + OB_LAST]:
+                self.remove(i)
+        elif self.words[at + OB_MID] != ABSENT:  # else it has registered again since
+            self.remove(i)
 
     # Across a restart
 
     def state(self):
         """Return the Observe value and, where node.pack_peer is set, the registrations, as bytes.
 
-        An observer whose peer pack_peer() refuses with ValueError is left out: a serial line has
-        no address that could be restored.
+        Left out are an observer whose peer pack_peer() refuses with ValueError, since a serial
+        line has no address that could be restored, and the newcomer in the spare entry.
         """
         out = bytes((self.value >> 16, self.value >> 8 & 255, self.value & 255))
         pack = self.node.pack_peer
         if pack is not None:
-            for i in range(self.slots):
-                n = self.words[i * _WORDS]
-                if n:
+            for i in range(self.entries):
+                n = self.words[i * OB_WORDS]
+                if n and (i != self.newest or self.used < self.entries):
                     try:
                         peer = pack(self.peers[i])
                     except ValueError:
                         continue
-                    context = self.words[i * _WORDS + _CONTEXT]
+                    context = self.words[i * OB_WORDS + OB_CONTEXT]
                     name = self.node.oscore.name_of(context) if context else b""
                     out += bytes((len(peer), n, len(name))) + name + peer + self.requests[i][:n]
         return out
@@ -292,7 +301,7 @@ class Observe(Extension):
         self.written[_W_GROUP] = 0
         node = self.node
         at = 3
-        while node.unpack_peer is not None and at + 3 < len(part):
+        while node.unpack_peer is not None and at + 3 < len(part) and self.used + 1 < self.entries:
             named = at + 3 + part[at + 2]
             start = named + part[at]
             end = start + part[at + 1]
@@ -309,19 +318,18 @@ class Observe(Extension):
             at = end
 
     def _service(self, i, now_ms):  # hot
-        at = i * _WORDS
+        at = i * OB_WORDS
         words = self.words
-        if words[at] == 0 or words[at + _EXCHANGE] >= 0:
+        if words[at] == 0 or words[at + OB_EXCHANGE] >= 0:
             return 0
-        old = (now_ms - words[at + _CON_MS]) & CLOCK_MASK >= self.con_ms
-        if not old and not words[at + _GROUP] and self._pause_ms(at, now_ms) > 0:
+        old = (now_ms - words[at + OB_CON_MS]) & CLOCK_MASK >= self.con_ms
+        if not old and not words[at + OB_GROUP] and self._pause_ms(at, now_ms) > 0:
             return 0
         if old or self._wants_con(i, at):
-            # without a free exchange it stays due until one ends
-            self._open_exchange(i, at)
+            self.confirm(i)
             return 0
         self._next_value(at)
-        if words[at + _GROUP] and words[at + _GROUP] == self.written[_W_GROUP]:
+        if words[at + OB_GROUP] and words[at + OB_GROUP] == self.written[_W_GROUP]:
             if self._reuse_for_group(i, at, self.node):
                 return self.written[_W_LENGTH]
         return self._send(i, self.node.messaging.next_mid())
@@ -338,64 +346,70 @@ class Observe(Extension):
         written = self.written
         if written[_W_LENGTH] > SAFE_BYTES and not node.messaging.is_verified(self.peers[i]):
             return False  # each counts: see ResponseBuilder
-        written[NOTIFY_MID] = words[at + _MID] = node.messaging.next_mid()
-        written[NOTIFY_VALUE] = words[at + _VALUE]
+        written[NOTIFY_MID] = words[at + OB_MID] = node.messaging.next_mid()
+        written[NOTIFY_VALUE] = words[at + OB_VALUE]
         if not readdress(node.tx, self.requests[i], written):
             return False
         node.peer = self.peers[i]
-        words[at + _NEW] = words[at + _LAST] = 0
-        words[at + _SINCE_CON] += 1
+        words[at + OB_NEW] = words[at + OB_LAST] = 0
+        words[at + OB_SINCE_CON] += 1
         return True
 
     def _remember_written(self, i, at, n):  # hot
-        """Remember the n bytes in tx, of observer i, if they can be reused for its group."""
+        """Remember the n bytes in tx, of observer i: of a confirmable one the hash, of any other
+        what is reused for its group, if they can be.
+        """
         written = self.written
         builder = self.node.builder
         words = self.words
         written[_W_GROUP] = 0
+        if words[at + OB_EXCHANGE] >= 0:
+            self._hash(at + OB_HASH, n)
+            return
         if (
-            words[at + _EXCHANGE] >= 0
-            or words[at + _LAST]
+            words[at + OB_LAST]
             or builder.extra_options
             or builder.fields[FIELD_MOST] < builder.index[MAX_PAYLOAD]
-            or not words[at + _GROUP]
+            or not words[at + OB_GROUP]
         ):
             return
         if self.node.view.uses_identity:
             return
-        written[_W_GROUP] = words[at + _GROUP]
+        written[_W_GROUP] = words[at + OB_GROUP]
         i = builder.fields[FIELD_ETAG]
         written[NOTIFY_OPTION_AT] = self.node.view.index[OPTIONS_START] + (1 + i if i else 0)
         written[_W_LENGTH] = n
         written[_W_COUNT] = self.node.view.index[DATAGRAM_COUNT]
         written[_W_MS] = self.node.view.now_ms
 
+    def _hash(self, at, n):  # hot
+        self.words[at] = hash_bytes(self.node.tx, 4, n - 4, 1)
+
     def _is_old(self, at, now_ms):
-        return (now_ms - self.words[at + _CON_MS]) & CLOCK_MASK >= self.con_ms
+        return (now_ms - self.words[at + OB_CON_MS]) & CLOCK_MASK >= self.con_ms
 
     def _wants_con(self, i, at):  # hot
-        if self.words[at + _SINCE_CON] + 1 >= self.con_every:
+        if self.words[at + OB_SINCE_CON] + 1 >= self.con_every:
             return True
         conditions = self.node.conditions
-        if conditions is not None and not self.words[at + _GROUP] and conditions.confirmable(i):
+        if conditions is not None and not self.words[at + OB_GROUP] and conditions.confirmable(i):
             return True
-        confirmable = self.resources[i].confirmable
-        if confirmable is None:
-            # the first one verifies the address of the observer
-            return not self.node.messaging.is_verified(self.peers[i])
-        return confirmable
+        if self.resources[i].confirmable:
+            return True
+        # the first one verifies the address of the observer
+        return not self.node.messaging.is_verified(self.peers[i])
 
     def _next_value(self, at):
-        self.value = self.words[at + _VALUE] = (self.value + 1) & 0xFFFFFF
+        self.value = self.words[at + OB_VALUE] = (self.value + 1) & 0xFFFFFF
 
     def _send(self, i, mid):  # hot
         """Write the notification of observer i; return its length in tx."""
         view = self.node.view
-        self.words[i * _WORDS + _NEW] = 0
+        self.words[i * OB_WORDS + OB_NEW] = 0
         self.notifying = i
         view.uses_identity = False
         view.peer = self.peers[i]
-        n = self._process(i, i * _WORDS)
+        n = self._process(i, i * OB_WORDS)
         if self.node.conditions is not None:
             self.node.conditions.on_notified(i, self.resources[i])
         if self.node.tx[1] == 0:
@@ -406,129 +420,85 @@ class Observe(Extension):
 
     def _process(self, i, at):  # hot
         words = self.words
-        return self.node.process_stored(self.requests[i], words[at], words[at + _CONTEXT])
+        return self.node.process_stored(self.requests[i], words[at], words[at + OB_CONTEXT])
 
     def _finish(self, i, mid, n):
         """Stamp the notification in tx[0:n], protect it where needed; return its length."""
-        context = self.words[i * _WORDS + _CONTEXT]
+        context = self.words[i * OB_WORDS + OB_CONTEXT]
         self._stamp(i, mid, self.node.tx)
-        self._remember_written(i, i * _WORDS, n)
+        self._remember_written(i, i * OB_WORDS, n)
         return self.node.oscore.protect_notification(context, n) if context else n
 
     def _stamp(self, i, mid, tx):  # hot
         """Give the notification its type and MID."""
-        at = i * _WORDS
+        at = i * OB_WORDS
         words = self.words
-        words[at + _MID] = mid
+        words[at + OB_MID] = mid
         tx[2] = mid >> 8
         tx[3] = mid & 255
         self.node.peer = self.peers[i]
-        words[at + _LAST] = tx[1] > 0x5F
-        if words[at + _EXCHANGE] >= 0:
+        words[at + OB_LAST] = tx[1] > 0x5F
+        if words[at + OB_EXCHANGE] >= 0:
             tx[0] = tx[0] & 0x4F | 0x40
-            words[at + _SINCE_CON] = 0
-            words[at + _CON_MS] = self.node.view.now_ms
+            words[at + OB_SINCE_CON] = 0
+            words[at + OB_CON_MS] = self.node.view.now_ms
         else:
             tx[0] = tx[0] & 0x4F | 0x50
-            words[at + _SINCE_CON] += 1
-            if words[at + _LAST]:
-                self._remove(i)
+            words[at + OB_SINCE_CON] += 1
+            if words[at + OB_LAST]:
+                self.remove(i)
 
     def _notify(self, fields):  # hot
         """Add the Observe option to the notification that is being written."""
-        at = self.notifying * _WORDS
+        at = self.notifying * OB_WORDS
         words = self.words
         if fields[FIELD_CODE] <= 0x5F:
-            if fields[FIELD_CODE] == 0x45 and fields[FIELD_CONTENT_FORMAT] != words[at + _FORMAT]:
+            if (
+                fields[FIELD_CODE] == 0x45
+                and fields[FIELD_CONTENT_FORMAT] != words[at + OB_FORMAT]
+            ):
                 self.node.builder.set_code(NOT_ACCEPTABLE)  # RFC 7641 section 4.2
             else:
-                fields[FIELD_OBSERVE] = words[at + _VALUE]
+                fields[FIELD_OBSERVE] = words[at + OB_VALUE]
 
     def _register(self, view, i, fields):
         n = view.index[SIZE]
         if n <= self.request_bytes and i < 0:
-            i = self._free_entry(view)
+            i = self.claim(view)
+            if i >= 0 and self.words[i * OB_WORDS]:
+                self.dismiss(i)
         if n > self.request_bytes or i < 0:
             self.node.counters[COUNT_OBSERVERS_REFUSED] += 1
             if i >= 0:
-                self._remove(i)
+                self.remove(i)
             return
         copy(self.requests[i], 0, view.buf, 0, n)
         self.requests[i][0] &= 0xCF  # stored as confirmable: then there is always a response
         self._store(view, i, n)
-        self.words[i * _WORDS + _FORMAT] = fields[FIELD_CONTENT_FORMAT]
-        self.words[i * _WORDS + _GROUP] = self._group_of(view, i, n)
+        self.words[i * OB_WORDS + OB_FORMAT] = fields[FIELD_CONTENT_FORMAT]
+        self.words[i * OB_WORDS + OB_GROUP] = self.group_of(view, i, n)
         fields[FIELD_OBSERVE] = self.value
         self.node.reschedule()
 
     def _store(self, view, i, n):
-        at = i * _WORDS
+        at = i * OB_WORDS
         words = self.words
         if words[at] == 0:
             self.used += 1
-            words[at + _EXCHANGE] = -1
-            words[at + _SINCE_CON] = 0
-            words[at + _CON_MS] = view.now_ms
-            words[at + _CONTEXT] = view.context
+            words[at + OB_EXCHANGE] = -1
+            words[at + OB_SINCE_CON] = words[at + OB_SENT] = 0
+            words[at + OB_CON_MS] = view.now_ms
+            words[at + OB_CONTEXT] = view.context
             self.peers[i] = view.peer
+            self.newest = i
         words[at] = n
         self.resources[i] = self.node.resource
-        words[at + _MID] = ABSENT
-        words[at + _NEW] = 0
-        words[at + _LAST] = 0
+        words[at + OB_MID] = ABSENT
+        words[at + OB_NEW] = 0
+        words[at + OB_LAST] = 0
         if self.node.conditions is not None:
             self.node.conditions.on_registered(i, self, self.node.resource)
         self._next_value(at)
-
-    def _group_of(self, view, i, n):
-        """Return the group of observer i, whose registration has n bytes; 0 for none."""
-        index = view.index
-        if view.context or index[FLAGS] & ~_COMMON or index[PAYLOAD] < index[SIZE]:
-            return 0
-        if index[CODE] != GET or index[OPTIONS_START] > 12:
-            return 0
-        other = self.slots
-        while other:
-            other -= 1
-            if other != i and self._is_same_group(i, other, n):
-                return self.words[other * _WORDS + _GROUP]
-        self.groups = self.groups + 1 & CLOCK_MASK or 1
-        return self.groups
-
-    def _is_same_group(self, i, other, n):
-        at = other * _WORDS
-        if self.words[at] != n or not self.words[at + _GROUP]:
-            return False
-        if self.words[at + _FORMAT] != self.words[i * _WORDS + _FORMAT]:
-            return False
-        if self.resources[other] is not self.resources[i]:
-            return False
-        return same_request(self.requests[i], self.requests[other], n) == 1
-
-    def _free_entry(self, view):
-        """Return a free entry, evicting an unverified observer for a verified peer; -1: none."""
-        for i in range(self.slots):
-            if self.words[i * _WORDS] == 0:
-                return i
-        messaging = self.node.messaging
-        if messaging.is_verified(view.peer):
-            for i in range(self.slots):
-                if not messaging.is_verified(self.peers[i]):
-                    self.node.counters[COUNT_OBSERVERS_EVICTED] += 1
-                    self._remove(i)
-                    return i
-        return -1
-
-    def _find(self, view):
-        """Return the observer with peer, context and token of the request, -1: none."""
-        i = self.slots
-        while i:
-            i -= 1
-            if self.words[i * _WORDS] and self.peers[i] == view.peer:
-                if self.words[i * _WORDS + _CONTEXT] == view.context:
-                    if same_token(self.requests[i], view.buf, view.index):
-                        return i
-        return -1
 
     def _may_register(self, view):
         # No registration by a later block, which belongs to a notification already sent; by a
@@ -539,24 +509,3 @@ class Observe(Extension):
         if view.has(IX_BLOCK1) and view.index[IX_BLOCK1] > 7:
             return False
         return not view.has(IX_BLOCK2) or view.index[IX_BLOCK2] < 16
-
-    def _observer_of(self, exchange):
-        for i in range(self.slots):
-            if self.words[i * _WORDS] and self.words[i * _WORDS + _EXCHANGE] == exchange:
-                return i
-        raise ValueError("no observer has this exchange")
-
-    def _remove(self, i):
-        at = i * _WORDS
-        exchange = self.words[at + _EXCHANGE]
-        self.words[at] = 0
-        self.words[at + _EXCHANGE] = -1
-        self.peers[i] = self.resources[i] = None
-        self.used -= 1
-        if exchange >= 0 and self.node.messaging.owners[exchange] is self:
-            self.node.messaging.close_exchange(exchange)
-
-    def _remove_peer(self, peer):
-        for i in range(self.slots):
-            if self.words[i * _WORDS] and self.peers[i] == peer:
-                self._remove(i)

@@ -45,6 +45,14 @@ DEDUP_STEP = const(4)
 DEDUP_NON = const(1 << 16)
 DEDUP_SECURE = const(1 << 17)
 
+# The merit of an entry of a ClaimedTable: rank, standing, share, and age; the least leaves first.
+_RANK = const(27)
+_STAYS = const(26)
+_SHARE = const(21)
+_SHARE_MAX = const(31)
+_AGE_MAX = const((1 << 21) - 1)  # in 8 ms
+ANY_RANK = const(3)  # more than any
+
 CONTEXT_HOST = const(0x30000000)  # and the index of a security context: the host of its peers
 
 
@@ -213,6 +221,85 @@ class PeerTable:
             if table[at] and (now_ms - table[at]) & CLOCK_MASK > CLOCK_HALF >> 2:
                 table[at] = 0
             at += 1
+
+
+class ClaimedTable:
+    """Base of tables with a fixed number of entries, for which clients compete.
+
+    A subclass has the attributes `node`; `peers`, the clients, None where an entry is free; and
+    `words`, an array of ENTRY_WORDS ints for each entry, of which the one at CONTEXT_WORD is the
+    number of its security context. See "Fixed tables" in README.md.
+    """
+
+    ENTRY_WORDS = 0
+    CONTEXT_WORD = 0
+
+    def standing(self, i, rank):
+        """Return the age of entry i in ms, inverted (~) if it leaves for a client of its rank."""
+        raise NotImplementedError
+
+    def claim(self, view):  # hot
+        """Return a free entry for the sender of a request, else the one that leaves; -1: none."""
+        i = 0
+        while i < len(self.peers):
+            if self.peers[i] is None:
+                return i
+            i += 1
+        i = self._held_by(self.node.messaging.host_of(view))
+        return self.weakest(self.node.messaging.rank(view), i)
+
+    def weakest(self, rank, held):  # hot
+        """Return the entry that leaves for a client of this rank with `held` entries; -1: none.
+
+        A lower rank leaves, and of the same one an entry that yields, and one of a host with at
+        least two entries more. Among these the lowest rank leaves, of it who yields, then the host
+        that holds most, then the oldest entry.
+        """
+        found = -1
+        least = ABSENT
+        i = 0
+        while i < len(self.peers):
+            merit = self._merit(i)
+            if merit < least and merit >> _RANK <= rank:
+                if (
+                    merit >> _RANK < rank
+                    or not merit >> _STAYS & 1
+                    or _SHARE_MAX - (merit >> _SHARE & _SHARE_MAX) > held + 1
+                ):
+                    least = merit
+                    found = i
+            i += 1
+        return found
+
+    def rank_at(self, i):  # hot
+        """Return the rank of the client of entry i."""
+        context = self.words[i * self.ENTRY_WORDS + self.CONTEXT_WORD]
+        return self.node.messaging.rank_of(self.peers[i], context)
+
+    def _host_at(self, i):  # hot
+        context = self.words[i * self.ENTRY_WORDS + self.CONTEXT_WORD]
+        return CONTEXT_HOST + context if context else self.node.messaging.host_key(self.peers[i])
+
+    def _held_by(self, host):  # hot
+        count = 0
+        i = len(self.peers)
+        while i:
+            i -= 1
+            if self.peers[i] is not None and self._host_at(i) == host:
+                count += 1
+        return count
+
+    def _merit(self, i):  # hot
+        merit = self.rank_at(i)
+        age_ms = self.standing(i, merit)
+        merit *= 2
+        if age_ms >= 0:
+            merit += 1
+        else:
+            age_ms = ~age_ms
+        i = self._held_by(self._host_at(i))
+        merit = merit << _STAYS - _SHARE | _SHARE_MAX - min(i, _SHARE_MAX)
+        return merit << _SHARE | _AGE_MAX - min(age_ms >> 3, _AGE_MAX)
 
 
 def host_key(peer):  # hot

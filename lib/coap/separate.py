@@ -41,7 +41,7 @@ from coap.numbers import (
     NON,
     SERVICE_UNAVAILABLE,
 )
-from coap.peers import AUTHENTICATED, CONTEXT_HOST, STRANGER, VERIFIED
+from coap.peers import STRANGER, ClaimedTable
 
 # Words of an entry
 _STATE = const(0)
@@ -79,8 +79,11 @@ _STRANGER_MS = const(25000)  # an application has responded by then, mostly
 RESPONSE_TIMEOUT_MS = const(247000)
 
 
-class SeparateResponses:
+class SeparateResponses(ClaimedTable):
     """The deferred responses of a node, in a fixed number of entries."""
+
+    ENTRY_WORDS = _WORDS
+    CONTEXT_WORD = _CONTEXT
 
     def __init__(self, node, entries):
         self.node = node
@@ -96,7 +99,7 @@ class SeparateResponses:
 
         `code` is that of the response unless respond() names another.
         """
-        i = self._entry_for(view, self.node.messaging.rank(view))
+        i = self.claim(view)
         if i < 0:
             self.node.counters[COUNT_REFUSED] += 1
             return -1
@@ -128,50 +131,13 @@ class SeparateResponses:
         self.node.reschedule()  # its time limit may be the next that ends
         return self.handle_count * len(self.peers) + i
 
-    def _entry_for(self, view, rank):
-        """Return a free entry, or of a full table the oldest one of those that yield: first those
-        of the lowest rank. -1: none yields.
-
-        To its own rank yields a client that holds at least two entries more than the newcomer, so
-        that nobody holds them all; and a stranger after _STRANGER_MS, since its address may be
-        forged, and each of a thousand addresses would be another client.
+    def standing(self, i, rank):
+        """Return the age of entry i in ms, inverted if it yields: that of a stranger does after
+        _STRANGER_MS, since its address may be forged, and each of a thousand addresses would be
+        another client.
         """
-        own = self._held_by(self.node.messaging.host_of(view))
-        found = -1
-        lowest = oldest = 0
-        for i in range(len(self.peers)):
-            at = i * _WORDS
-            if self.words[at] == _FREE:
-                return i
-            other = self._rank_of(i)
-            age_ms = (view.now_ms - self.words[at + _DEFERRED_MS]) & CLOCK_MASK
-            if (
-                other < rank
-                or other == STRANGER == rank
-                and age_ms >= _STRANGER_MS
-                or other == rank
-                and self._held_by(self._host_of(i)) > own + 1
-            ):
-                if found < 0 or other < lowest or (other == lowest and age_ms > oldest):
-                    found, lowest, oldest = i, other, age_ms
-        return found
-
-    def _rank_of(self, i):  # hot
-        if self.words[i * _WORDS + _CONTEXT]:
-            return AUTHENTICATED
-        return VERIFIED if self.node.messaging.is_verified(self.peers[i]) else STRANGER
-
-    def _host_of(self, i):
-        context = self.words[i * _WORDS + _CONTEXT]
-        return CONTEXT_HOST + context if context else self.node.messaging.host_key(self.peers[i])
-
-    def _held_by(self, host):
-        """Return how many entries a host holds, or a security context."""
-        count = 0
-        for i in range(len(self.peers)):
-            if self.words[i * _WORDS] != _FREE and self._host_of(i) == host:
-                count += 1
-        return count
+        age_ms = (self.node.view.now_ms - self.words[i * _WORDS + _DEFERRED_MS]) & CLOCK_MASK
+        return ~age_ms if rank == STRANGER and age_ms >= _STRANGER_MS else age_ms
 
     def acknowledge_duplicate(self, view):  # hot
         """Write an ACK for a duplicate whose response is deferred; return its length, or -1 for a
@@ -329,7 +295,7 @@ class SeparateResponses:
             return 0
         if words[at + _TYPE] != NON:
             words[at + _EXCHANGE] = self.node.messaging.open_exchange(
-                self, self.peers[i], self._rank_of(i)
+                self, self.peers[i], self.rank_at(i)
             )
             return 0
         self._shorten(i)
@@ -345,7 +311,7 @@ class SeparateResponses:
         if self.words[at] == _RESPONDED and self.words[at + _EXCHANGE] < 0:
             # it waits for a free exchange: close_exchange() has due() called
             i = at // _WORDS
-            free = self.node.messaging.has_free_exchange(self._rank_of(i), self.peers[i])
+            free = self.node.messaging.has_free_exchange(self.rank_at(i), self.peers[i])
             return 0 if free else CLOCK_MASK
         return CLOCK_MASK
 

@@ -23,13 +23,14 @@ from binascii import crc32, hexlify, unhexlify
 
 from micropython import const
 
+from power.event_log import EPOCH_BYTES, new_epoch
+
 RTC_BYTES = 2048
 FILE_SLOT_BYTES = 2048
 
 _HEAD = const(10)
 _MARK = const(0xA7)
 _MASK = const(0x3FFFFFFF)
-_EPOCH_BYTES = const(4)
 _RESERVATION_BYTES = const(24)  # no file of a reservation is longer
 
 
@@ -222,7 +223,7 @@ class NumberReservation:
         self._path = path
         self.step = step
         self.limit = -1
-        self.epoch = os.urandom(_EPOCH_BYTES)
+        self.epoch = new_epoch()
         self._read()
 
     def reserve(self, number):
@@ -242,9 +243,9 @@ class NumberReservation:
             with open(self._path or "", "rb") as file:
                 words = file.read(_RESERVATION_BYTES).split()
             limit = int(words[0])
-            epoch = unhexlify(words[1]) if len(words) > 1 else bytes(_EPOCH_BYTES)
+            epoch = unhexlify(words[1]) if len(words) > 1 else bytes(EPOCH_BYTES)
         except (OSError, ValueError, IndexError):
             return
-        if 0 <= limit <= _MASK and len(epoch) == _EPOCH_BYTES:
+        if 0 <= limit <= _MASK and len(epoch) == EPOCH_BYTES:
             self.limit = limit
             self.epoch = epoch

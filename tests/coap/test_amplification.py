@@ -298,8 +298,7 @@ def test_a_notification_is_short():
 
 
 def test_many_notifications_share_the_budget():
-    node = serving(Observe(slots=8), Blockwise(), amplification_bytes=1000)
-    node.v.confirmable = False
+    node = serving(Observe(slots=8), Blockwise(), amplification_bytes=1000, exchanges=8)
     for i in range(8):
         register(node, peer="victim {}".format(i))
     node.v.become(text(LONG, 1))

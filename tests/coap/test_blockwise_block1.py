@@ -267,10 +267,10 @@ def test_a_slot_gets_its_buffer_with_its_first_transfer_and_keeps_it():
     buffers = node.extensions[0].transfers.buffers
     assert buffers == [None, None]
     assert transfer(node, BODY).code == 0x44
-    assert buffers[0] is None and len(buffers[1]) == node.extensions[0].transfers.size
-    first = buffers[1]
+    assert buffers[1] is None and len(buffers[0]) == node.extensions[0].transfers.size
+    first = buffers[0]
     assert transfer(node, BODY).code == 0x44
-    assert buffers[0] is None and buffers[1] is first
+    assert buffers[1] is None and buffers[0] is first
 
 
 class Undecided(Resource):
@@ -530,16 +530,16 @@ def test_who_holds_all_uploads_yields_one_to_a_client_without():
     node = serving(slots=3)
     for i in range(3):
         options = [(REQUEST_TAG, bytes((i,)))]
-        assert send(node, BODY, 0, peer="a", now_ms=i, options=options).code == 0x5F
+        assert send(node, BODY, 0, peer="a", now_ms=100 * i, options=options).code == 0x5F
     more = [(REQUEST_TAG, b"more")]
-    assert send(node, BODY, 0, peer="a", now_ms=3, options=more).code == 0xA3
-    assert send(node, BODY, 0, peer="b", now_ms=3).code == 0x5F
-    assert send(node, BODY, 0, peer="b", now_ms=4, options=more).code == 0xA3
-    assert send(node, BODY, 0, peer="c", now_ms=4).code == 0x5F
-    assert send(node, BODY, 0, peer="d", now_ms=5).code == 0xA3
+    assert send(node, BODY, 0, peer="a", now_ms=300, options=more).code == 0xA3
+    assert send(node, BODY, 0, peer="b", now_ms=300).code == 0x5F
+    assert send(node, BODY, 0, peer="b", now_ms=400, options=more).code == 0xA3
+    assert send(node, BODY, 0, peer="c", now_ms=400).code == 0x5F
+    assert send(node, BODY, 0, peer="d", now_ms=500).code == 0xA3
     for i in range(3):
         options = [(REQUEST_TAG, bytes((i,)))]
-        answer = send(node, BODY, 1, peer="a", now_ms=5, options=options)
+        answer = send(node, BODY, 1, peer="a", now_ms=500, options=options)
         assert answer.code == (0x5F if i == 2 else 0x88)
 
 

@@ -152,23 +152,23 @@ def test_a_full_table_answers_plainly():
     for token in (b"\1", b"\2", b"\3", b"\4"):
         answer = register(node, token=token)
         assert answer.payload == b"0"
-        assert (answer.uint(OBSERVE) is None) == (token > b"\2")
-    assert observers(node) == 2 and node.counters[COUNT_OBSERVERS_REFUSED] == 2
+        assert (answer.uint(OBSERVE) is None) == (token > b"\3")  # one entry is spare
+    assert observers(node) == 3 and node.counters[COUNT_OBSERVERS_REFUSED] == 1
 
 
-def test_a_verified_peer_pushes_out_a_stranger_and_nobody_else():
+def test_a_verified_peer_evicts_a_stranger_and_nobody_else():
     node, value = serving(Observe(slots=2))
-    register(node, peer="stranger 1")
-    verify(node, "good 1")
-    register(node, peer="good 1")
-    assert register(node, peer="stranger 2").uint(OBSERVE) is None
-    verify(node, "good 2")
-    assert register(node, peer="good 2").uint(OBSERVE) is not None
-    assert node.counters[COUNT_OBSERVERS_EVICTED] == 1
-    verify(node, "good 3")
-    assert register(node, peer="good 3").uint(OBSERVE) is None
-    value.become(b"1")
-    assert sorted([peer for peer, _ in due(node, 0)]) == ["good 1", "good 2"]
+    for peer in ("stranger 1", "stranger 2", "stranger 3"):
+        assert register(node, peer=peer).uint(OBSERVE) is not None
+    assert register(node, peer="stranger 4").uint(OBSERVE) is None
+    for peer in ("good 1", "good 2", "good 3"):
+        verify(node, peer)
+        assert register(node, peer=peer).uint(OBSERVE) is not None
+    assert node.counters[COUNT_OBSERVERS_EVICTED] == 3
+    verify(node, "good 4")
+    assert register(node, peer="good 4").uint(OBSERVE) is None
+    told = [peer for peer, message in due(node, 0) if message.code == 0xA3]
+    assert sorted(told) == ["stranger 1", "stranger 2", "stranger 3"]
 
 
 def test_a_long_registration_is_answered_plainly():
@@ -246,7 +246,8 @@ def test_a_resource_may_want_all_confirmable():
 
 def test_a_resource_may_want_none_confirmable_but_those_that_must():
     node, value = serving(attributes={"confirmable": False})
-    register(node)  # a stranger
+    register(node)  # a stranger: the first one verifies its address
+    acknowledge(node, notice(node, value, b"0", kind=CON))
     for i in range(19):
         notice(node, value, b"%d" % i)
     notice(node, value, b"19", kind=CON)

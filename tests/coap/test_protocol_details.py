@@ -6,7 +6,7 @@ from coap.presets import default_extensions
 from coap.resource import SEPARATE
 from coap.resource_directory import RegistrationClient
 from power.report import Report
-from support import cases, expected_failure
+from support import cases
 from support.client_node import asking, piggyback, sent
 from support.engine import Peer, ask, due, encode, request
 from support.features import BLOCK1, BLOCK2, ETAG, Value, option, plain, register, seeded, text
@@ -20,7 +20,6 @@ URI_PATH = 11
 # Observe
 
 
-@expected_failure("a new state goes out under the MID of the notification in flight")
 def test_a_new_state_has_a_new_mid_after_a_registration_was_renewed():
     """RFC 7641 section 4.5.2, RFC 7252 section 4.4."""
     node = seeded(*default_extensions())

@@ -9,7 +9,7 @@ from coap.counters import COUNT_SEPARATE_EVICTED
 from coap.numbers import ACK, CHANGED, CON, CONTENT, CONTINUE, GET, NON, PUT, SERVICE_UNAVAILABLE
 from coap.presets import default_extensions
 from coap.resource import SEPARATE
-from support import cases, expected_failure
+from support import cases
 from support.engine import ask, due, encode, request
 from support.features import (
     BLOCK1,
@@ -141,7 +141,6 @@ def watched(slots=4, alive=()):
     return node, end
 
 
-@expected_failure("a table full of strangers refuses who comes under OSCORE")
 def test_who_has_keys_observes_before_who_has_none():
     node, end = watched()
     registration = request(GET, "lock", token=b"k", options=[option(OBSERVE, 0)])
@@ -149,7 +148,6 @@ def test_who_has_keys_observes_before_who_has_none():
     assert end.inner(message).all(OBSERVE), "refused"
 
 
-@expected_failure("a table full of strangers refuses a newcomer, and nobody is probed")
 def test_a_newcomer_observes_and_those_who_are_gone_leave():
     node, _ = watched()
     start_ms = START_MS + 1000
@@ -165,7 +163,6 @@ def test_a_newcomer_observes_and_those_who_are_gone_leave():
     assert "new" in told
 
 
-@expected_failure("observers that have confirmed once are never probed for a newcomer")
 def test_a_dashboard_that_restarts_observes_each_time():
     node, _ = attacked(*default_extensions(observers=4))
     now_ms = START_MS
@@ -178,7 +175,6 @@ def test_a_dashboard_that_restarts_observes_each_time():
         now_ms += 600000
 
 
-@expected_failure("a table full of living observers refuses who comes under OSCORE")
 def test_where_all_live_one_leaves_and_is_told_so():
     alive = ["a", "b", "c", "d"]
     node, end = watched(alive=alive)

@@ -5,7 +5,7 @@ being served (RFC 7252 section 11.3, RFC 9175 section 2.4).
 from coap.access import OPEN
 from coap.numbers import ACK, CHANGED, CON, CONTENT, GET, NON, PUT, RST
 from coap.presets import default_extensions
-from support import cases, expected_failure
+from support import cases
 from support.engine import answer, ask, decode, due, encode, request
 from support.features import BLOCK2, Value, plain, register, seeded, text
 from support.forged_messages import target
@@ -88,7 +88,6 @@ def test_who_guesses_mids_verifies_nobody(kind):
     assert due(node, START_MS + 1000) == [], "a stream of notifications to a forged address"
 
 
-@expected_failure("a resource with confirmable=False goes on for 24 h")
 def test_a_registration_that_nobody_confirms_ends():
     node = serving()
     node.v.confirmable = False

@@ -19,7 +19,7 @@ from support import cases
 def test_the_node_has_a_report_and_no_more_observers_than_fit():
     node = battery.make_node(board, Report("gateway", "door-1"))
     (observe,) = [one for one in node.extensions if isinstance(one, Observe)]
-    assert observe.slots == 4 < board.SLOTS["observers"]
+    assert observe.entries - 1 == 4 < board.SLOTS["observers"]
     assert node.client is not None and node.messaging.ack_timeout_ms == 1000
 
 

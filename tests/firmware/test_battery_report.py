@@ -131,6 +131,46 @@ def test_silent_observer_is_dropped_after_three_wakes():
     assert bench.wake() == ["gateway"]
 
 
+def test_a_newcomer_takes_the_place_of_an_observer_that_is_gone():
+    bench = Bench()
+    for peer in ("phone", "gone"):
+        register(bench.node, peer=peer)
+    bench.mute = ("gone",)
+    bench = bench.sleep()
+    register(bench.node, peer="tablet")
+    bench.wake(8000)
+    assert bench.node.extensions[0].used == 2
+    bench = bench.sleep()
+    assert sorted(bench.wake()) == ["gateway", "phone", "tablet"]
+
+
+def test_where_all_observers_listen_a_newcomer_is_told_to_leave():
+    bench = Bench()
+    for peer in ("phone", "other"):
+        register(bench.node, peer=peer)
+    bench = bench.sleep()
+    register(bench.node, peer="tablet")
+    bench.wake(8000)
+    assert [peer for peer, message in bench.sent if message.code == 0xA3] == ["tablet"]
+    bench = bench.sleep()
+    assert sorted(bench.wake()) == ["gateway", "other", "phone"]
+
+
+def test_a_newcomer_that_comes_last_is_decided_on_before_sleep():
+    bench = Bench()
+    for peer in ("phone", "other"):
+        register(bench.node, peer=peer)
+    bench = bench.sleep()
+    bench.talk.open()
+    bench.talk.send((1, 1, 0, 0), bench.done.append)
+    bench.talk.step(20)
+    bench.talk.step(20)
+    assert register(bench.node, peer="tablet").uint(OBSERVE) is not None
+    bench.talk.close()
+    assert bench.node.extensions[0].used == 2
+    assert [peer for peer, message in bench.sent if message.code == 0xA3] == ["tablet"]
+
+
 def test_observer_that_acknowledges_sometimes_is_kept():
     bench = Bench()
     register(bench.node, peer="phone")
