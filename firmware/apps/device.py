@@ -105,7 +105,7 @@ class Reading(Resource):
     more_decimals = 0  # in SenML, if its unit is larger
     silent = False  # the sensor does not respond
     faults = 0  # how often it stopped responding
-    _divisor = _step = 1
+    _divisor = step = 1
 
     def __init__(self, rt, read, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
@@ -123,7 +123,7 @@ class Reading(Resource):
         if divisor != 1:
             self._divisor = divisor
         if step != 1:
-            self._step = step
+            self.step = step
 
     def get(self, request, response):
         """Respond with the value, 5.03 if there is none."""
@@ -175,9 +175,9 @@ class Reading(Resource):
         if value is None or notified is None:
             return value is not notified and (value is not None or self._missing >= _GONE)
         change = abs(value - notified)
-        if change >= _AT_ONCE * self._step:
+        if change >= _AT_ONCE * self.step:
             return True
-        return change >= self._step and self._checks >= _PAUSE
+        return change >= self.step and self._checks >= _PAUSE
 
 
 class Charge(Reading):

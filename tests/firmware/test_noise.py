@@ -20,13 +20,13 @@ CELL_MV = 3785
 HANDFUL = 6  # notifications an hour
 
 
-def started(application, made=None):
+def started(application, made=None, settings=None):
     """A client of a node that has just started. made(): what is put on its buses before."""
     board.power_on()
     clock.hold(0)
     node = Node()
     body = made and made()
-    application.setup(node, board, Settings())
+    application.setup(node, board, settings or Settings())
     return Asker(node), body
 
 
@@ -104,6 +104,25 @@ def test_still_body_notifies_a_few_times_an_hour():
     for path in ("s/hr", "s/spo2", "s/temp", "s/steps", "s/accel", "s/batt", "s/batch"):
         assert counts.pop(path, 0) <= HANDFUL, path
     assert counts == {}
+
+
+@cases("hr>62", "temp<33.5")
+def test_a_limit_near_a_still_bodys_values_alerts_a_few_times(alert):
+    settings = Settings()
+    settings.update({"alert": alert})
+    ask, body = started(wearable, board.Body, settings)
+    batch = ask.node.resource_at("s/batch")
+    urgent = [0]
+    add_urgent = batch.add_urgent
+
+    def counted(now_ms):
+        urgent[0] += 1
+        add_urgent(now_ms)
+
+    batch.add_urgent = counted
+    ask.run(20_000)
+    told(ask, 625, 2880, wearable.PERIOD_MS, still_body(Around(), body))
+    assert 1 <= urgent[0] <= HANDFUL // 2
 
 
 def test_steady_heart_rate_notifies_a_few_times():
