@@ -10,6 +10,7 @@ A report is one SenML pack in CBOR:
     epoch       only with events: 8 hexadecimal digits, new when numbers begin again
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
+    brown_outs  starts of the radio that ended in a reset, since the last report, if there were any
     lost        events that were evicted before they were reported; "unknown" when memory was
                 lost or the contact was not watched, so that the count is not known
 
@@ -75,7 +76,7 @@ class Events(Resource):
         return tuple([event for event in events if 0 < (event[0] - since) & CLOCK_MASK < _HALF])
 
 
-def report(log, batch, now_s, battery_pct, heartbeat_s):
+def report(log, batch, now_s, battery_pct, heartbeat_s, brown_outs=0):
     """Return the report of a batch of the event log, as bytes; battery_pct may be None."""
     first, last, dropped, gaps = batch
     count = (last - first + 1) & CLOCK_MASK
@@ -84,7 +85,7 @@ def report(log, batch, now_s, battery_pct, heartbeat_s):
     sink = senml.Buffer(bytearray(_REPORT_MAX))
     is_off = not events and log.lid == 1
     records = len(events) + 2 if events else 2 + is_off
-    records += (battery_pct is not None) + (dropped > 0 or gaps > 0)
+    records += (battery_pct is not None) + (dropped > 0 or gaps > 0) + (brown_outs > 0)
     state = pack.field("contact")
     lid = pack.field("tamper")
     pack.begin(sink, senml.CBOR, records)
@@ -102,6 +103,8 @@ def report(log, batch, now_s, battery_pct, heartbeat_s):
         pack.number(pack.field("beat", "s"), heartbeat_s)
     if battery_pct is not None:
         pack.number(pack.field("batt", "%EL"), battery_pct)
+    if brown_outs:
+        pack.number(pack.field("brown_outs", "count"), brown_outs)
     if dropped or gaps:
         write_lost(pack, dropped, gaps)
     pack.end()

@@ -7,6 +7,7 @@ A report is one SenML pack in CBOR:
     epoch                   only with rows: 8 hexadecimal digits, new when numbers begin again
     batt                    percent left, where a battery is measured
     beat                    only without rows: seconds until the next report at the latest
+    brown_outs              starts of the radio that ended in a reset, if there were any
     lost                    rows that were evicted before they were reported; "unknown" when
                             the node was reset or without power, so that the count is not known
 
@@ -61,13 +62,14 @@ class Rows:
         batch.dropped = max(batch.dropped - dropped, 0)
         self.gaps -= gaps
 
-    def pack(self, pending, now_ms, battery_pct, heartbeat_s):
+    def pack(self, pending, now_ms, battery_pct, heartbeat_s, brown_outs=0):
         """Return the report of a batch as bytes; battery_pct may be None."""
         until, dropped, gaps = pending
         batch = self._batch
         pack = device.PACK
         sink = senml.Buffer(bytearray(_REPORT_MAX))
         more = 1 + (batch.rows > 0) + (battery_pct is not None) + (dropped > 0 or gaps > 0)
+        more += brown_outs > 0
         now_s = batch.uptime_s(now_ms)
         time_s = batch.begin(sink, senml.CBOR, now_s, more)
         if batch.rows:
@@ -77,6 +79,8 @@ class Rows:
             pack.number(pack.field("beat", "s"), heartbeat_s)
         if battery_pct is not None:
             pack.number(pack.field("batt", "%EL"), battery_pct, 0, time_s)
+        if brown_outs:
+            pack.number(pack.field("brown_outs", "count"), brown_outs, 0, time_s)
         if dropped or gaps:
             write_lost(pack, dropped, gaps, time_s)
         pack.end()

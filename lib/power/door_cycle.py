@@ -62,6 +62,7 @@ class DoorCycle(DutyCycle):
             self.log.mark_gap(self.log.level)
             self.log.record_fault(MEMORY_TORN, now_s)
         self._record_wake(reason, now_s, is_known)
+        self.hold_radio()
         self.save_state()
 
     def _start_without_state(self, now_s):

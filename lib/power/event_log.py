@@ -50,6 +50,7 @@ MEMORY_LOST = const(5)
 MEMORY_TORN = const(6)
 ROLLED_BACK = const(7)  # the settings
 WATCHDOG = const(8)
+BROWN_OUT = const(9)
 FAULTS = (
     "",
     "join failed",
@@ -60,6 +61,7 @@ FAULTS = (
     "memory torn",
     "settings rolled back",
     "watchdog",
+    "brown-outs when the radio started",
 )
 
 EPOCH_BYTES = const(4)

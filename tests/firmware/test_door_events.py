@@ -185,6 +185,13 @@ def test_report_counts_lost_events():
     assert b"\xa2\x00\x64lost\x03\x67unknown" in told(log)
 
 
+def test_report_tells_of_brown_outs():
+    log = EventLog(8)
+    assert b"brown_outs" not in told(log)
+    pack = door_events.report(log, log.pending_batch(), 1000, 83, 3600, 2)
+    assert pack[0] == told(log)[0] + 1 and b"\x6abrown_outs\x01\x65count\x02\x02" in pack
+
+
 def test_report_contains_only_the_batch():
     log = EventLog(16)
     for i in range(12):
