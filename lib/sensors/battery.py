@@ -86,7 +86,7 @@ class Battery:
     def __init__(
         self, adc, numerator=1, denominator=1, chemistry="liion", cells=1, full_scale_mv=3300
     ):
-        self._curve = ()
+        self._curve = ()  # type: tuple
         for name, curve in CURVES:
             if name == chemistry:
                 self._curve = curve
