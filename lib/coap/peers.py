@@ -10,6 +10,9 @@ then one that has keys. Among equals it is the host with the most entries, then 
 host is what host_key() returns for a peer; a peer with keys counts by its security context. Nobody
 takes an entry from a better rank, unless the host there holds at least two more than his own.
 
+Who forges the source of a peer without keys may still push its entries out: without keys "at most
+once" holds against losses of the network, not against forgers.
+
 A request under OSCORE is not executed twice even without an entry, because of the replay window.
 So its entry may always be taken.
 """
@@ -79,6 +82,7 @@ class PeerTable:
         self.next_evicted = 0
         self.mid = 0  # messages counted, modulo 2**16
         self.mid_seed = bytes(8)
+        self.is_restored = False  # the order of MIDs is that of before a sleep
         self.mid_keys = array("i", [0] * 12)
 
     def seed_mids(self, seed):
@@ -396,7 +400,20 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
         elif table[verified + (other >> 16)]:
             worth = 2
         if worth < 2 or rank:
-            worth = (2 - worth) << 28 | age >> 2
+            # of these the host that has most entries yields
+            other = table[hosts + (other >> 16)]
+            n = 0
+            k = DEDUP_FIRST
+            while k < verified:
+                if table[k] != int(ABSENT) and table[hosts + (table[k] >> 16)] == other:
+                    n += 1
+                k += DEDUP_STEP
+            if n > 31:
+                n = 31
+            age = age >> 2
+            if age > 0x7FFFFF:
+                age = 0x7FFFFF
+            worth = (2 - worth) << 28 | n << 23 | age
             if worth > best:
                 best = worth
                 victim = i
