@@ -76,6 +76,8 @@ class BatteryNode:
 
     def __init__(self, board, machine, settings, access, name, trial):
         self.watchdog = recovery.Watchdog(machine, sys.platform)
+        is_wake = machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None)
+        self.starts = recovery.RadioStarts(is_wake, recovery.STARTS_FILE)
         self.clock = Clock()
         self.report = make_report(settings, name)
         self.node = make_node(board, self.report)
@@ -95,7 +97,7 @@ class BatteryNode:
         observers are notified at each report; own: further arguments of the cycle.
         """
         node = self.node
-        meter = BatteryMeter(node.resource_at("s/batt"))
+        self._meter = meter = BatteryMeter(node.resource_at("s/batt"))
         say = node.resource_at("diag/log").say
         options = self._board.WIFI_OPTIONS
         cycle = cycle_class(
@@ -107,10 +109,11 @@ class BatteryNode:
             schedule=WakeSchedule(self._settings.heartbeat_s),
             memory=DoubleBuffer(memory_of(self._machine, STATE_FILE)),
             feed=self.watchdog.feed,
-            measure=meter.measure,
+            measure=self._measure,
             say=say,
-            on_reported=self._trial.passed,
+            on_reported=self._on_reported,
             on_failed=self._on_failed,
+            hold_s=self.starts.pause_s,
             **own,
         )
         if node.oscore is not None:
@@ -125,7 +128,17 @@ class BatteryNode:
             self.watchdog.stop()
             raise
 
+    def _measure(self, is_sending):
+        if not is_sending:
+            self.starts.begin()  # the radio is switched on next
+        self._meter.measure(is_sending)
+
+    def _on_reported(self):
+        self.starts.end()
+        self._trial.passed()
+
     def _on_failed(self, failures):
+        self.starts.end()
         roll_back(self._machine, self._trial, failures)
 
 

@@ -31,7 +31,8 @@ def run(board, machine, settings, access, name, trial):
 
     def pack(batch, battery_pct):
         """Return the payload of a report."""
-        return door_events.report(log, batch, seconds(), battery_pct, heartbeat_s)
+        starts = battery_node.starts.unfinished
+        return door_events.report(log, batch, seconds(), battery_pct, heartbeat_s, starts)
 
     pins = (contact.pin, lid and lid.pin, board.TAMPER_PIN)
     mode = sleep_mode(machine, pins, battery_node.watchdog.feed, battery_node.clock.ticks_ms)

@@ -26,7 +26,8 @@ def run(board, machine, settings, access, name, trial):
 
     def pack(batch, battery_pct):
         """Return the payload of a report."""
-        return rows.pack(batch, ticks_ms(), battery_pct, settings.heartbeat_s)
+        starts = battery_node.starts.unfinished
+        return rows.pack(batch, ticks_ms(), battery_pct, settings.heartbeat_s, starts)
 
     mode = sleep_mode(machine, battery_node.watchdog.feed, ticks_ms)
     cycle = battery_node.make_cycle(

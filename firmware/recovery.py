@@ -16,6 +16,10 @@ PAUSE_MS = 5000
 FAST_RESETS = 3
 SAFE_MS = 1_800_000  # duration of safe mode
 RESETS_FILE = "fast-resets"
+STARTS_FILE = "radio-starts"
+STARTS_MAX = 2  # of the radio, unfinished: from then on there is a pause before the next
+START_PAUSE_S = 60  # doubled with each further one
+LONGEST_PAUSE_S = 3600
 TRIAL_FAILURES = 4  # wakes of a node on a battery without a report acknowledged
 TRIAL_MS = 600_000  # the same for a node that does not sleep
 _SLICE_MS = 50
@@ -30,8 +34,9 @@ _RP2_ENABLE = 1 << 30
 def wait_for_user(machine, button_pressed, sleep_ms, say=print, path=RESETS_FILE):
     """Pause before the node starts; return the reason for safe mode, or "".
 
-    There is no pause after deep sleep. The button is read during the pause, since at reset it
-    selects the chip's own boot loader. Ctrl-C raises KeyboardInterrupt.
+    There is no pause after deep sleep, nor after brown-outs (see RadioStarts): then the resets
+    before the next start of the radio are counted. The button is read during the pause, since at
+    reset it selects the chip's own boot loader. Ctrl-C raises KeyboardInterrupt.
 
     machine: the module; button_pressed: see boot_button(); path: of the file that counts resets
     during the pause.
@@ -40,12 +45,14 @@ def wait_for_user(machine, button_pressed, sleep_ms, say=print, path=RESETS_FILE
         return ""
     fast = _count(path) + 1
     _write(path, b"%d" % min(fast, FAST_RESETS))
+    why = "{} fast resets".format(FAST_RESETS) if fast >= FAST_RESETS else ""
+    if _count(STARTS_FILE) >= STARTS_MAX:
+        return "the BOOT button" if button_pressed() else why
     say(
         "Mote starts in {} s: Ctrl-C for the REPL, the BOOT button for safe mode".format(
             PAUSE_MS // 1000
         )
     )
-    why = "{} fast resets".format(FAST_RESETS) if fast >= FAST_RESETS else ""
     for _ in range(PAUSE_MS // _SLICE_MS):
         if button_pressed():
             why = "the BOOT button"
@@ -117,6 +124,40 @@ class Trial:
             if _read(path) != _read(path + ".good"):
                 return True
         return False
+
+
+class RadioStarts:
+    """Count the starts of the radio that a reset ended: a cold or empty cell sags, and a brown-out
+    looks like power-on and clears the memory.
+
+    The count is in flash, and spares it: at a wake from deep sleep nothing is written unless
+    starts are unfinished already, so a healthy node writes twice for each reset, not each report.
+
+    is_wake: the board woke from deep sleep. unfinished: starts in a row before this one. pause_s:
+    before the radio may be started now.
+    """
+
+    def __init__(self, is_wake, path):
+        self._path = path
+        self.unfinished = _count(path)
+        self._is_marked = self.unfinished > 0 or not is_wake
+        self.pause_s = 0
+        if self.unfinished >= STARTS_MAX and not is_wake:
+            doubled = min(self.unfinished - STARTS_MAX, 6)
+            self.pause_s = min(START_PAUSE_S << doubled, LONGEST_PAUSE_S)
+
+    def begin(self):
+        """Note that the radio starts now."""
+        if self._is_marked:
+            _write(self._path, b"%d" % min(self.unfinished + 1, 99))
+            _remove(RESETS_FILE)
+
+    def end(self):
+        """Note that the supply has lasted until the radio was switched off."""
+        if self._is_marked:
+            self._is_marked = False
+            self.unfinished = 0
+            _remove(self._path)
 
 
 class SafeModeTimer:

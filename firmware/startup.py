@@ -269,6 +269,7 @@ def run_powered(board, machine, settings, name, trial, why, ends):
     why: the reason for safe mode, or ""; ends: safe mode ends by itself. Return if there is
     neither a link nor a serial line.
     """
+    recovery.RadioStarts(False, recovery.STARTS_FILE).end()  # of a node on a battery
     node = make_node(board, settings)
     line = open_line(node, board, machine)
     say = make_logger(node, line)

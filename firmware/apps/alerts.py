@@ -2,8 +2,9 @@
 
     "hr>150 hr<40 temp>38.5"        the setting `alert`
 
-An alert is raised once when the limit is crossed, and again only after the reading was within the
-limit for a minute: a value near the limit must not keep the radio on. Not for medical alarms.
+An alert is raised once when the limit is crossed, and again only after the reading was clearly
+within the limit for a minute: by two of its steps, which are 8 beats a minute, 0.2 degrees or 2 %
+of SpO2. A value near the limit must not keep the radio on. Not for medical alarms.
 """
 
 from micropython import const
@@ -11,6 +12,7 @@ from micropython import const
 NAMES = ("hr", "spo2", "steps", "temp")
 LENGTH_MAX = 64  # characters
 _REARM = const(60)  # checks within the limit, one per second, until the next alert
+_MARGIN = const(2)  # steps of the reading by which it must be within
 
 WRONG = 'must be "" or bounds like "hr>150 hr<40 temp>38.5" of {}, at most {} characters'.format(
     ", ".join(NAMES), LENGTH_MAX
@@ -24,19 +26,21 @@ class Alert:
         self._reading = reading
         self._is_above = is_above
         self._limit = limit
-        self._within = _REARM  # checks within the limit in a row
+        self._margin = _MARGIN * reading.step
+        self._within = _REARM  # checks clearly within the limit in a row
 
     def check(self):
         """Return True if the alert is raised now; to be called once per second."""
         value = self._reading.value()
         if value is None:
             return False
-        if value > self._limit if self._is_above else value < self._limit:
+        beyond = value - self._limit if self._is_above else self._limit - value
+        if beyond > 0:
             is_new = self._within == _REARM
             self._within = 0
             return is_new
         if self._within < _REARM:
-            self._within += 1
+            self._within = self._within + 1 if beyond <= -self._margin else 0
         return False
 
 

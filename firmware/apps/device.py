@@ -26,13 +26,16 @@ from coap.numbers import (
     TEXT,
 )
 from config import parse
-from sensors.battery import Battery
+from sensors.battery import Battery, SteadyCharge
 from unload import unload
 
 FORMATS = (TEXT, JSON, CBOR, SENML_JSON, SENML_CBOR)  # of a reading
 _KEPT_BYTES = const(128)  # longest payload of a PUT that is kept to recognise a repetition
 RETRY_S = 5  # Max-Age of a response without a value
 _TICK_MS = const(10_000)
+_AT_ONCE = const(3)  # steps: so large a change is told at once...
+_PAUSE = const(900)  # ...and a smaller one so many checks after the last, one a second
+_GONE = const(60)  # checks without a value until that is told
 _TICKS_MASK = const(0x3FFFFFFF)
 
 
@@ -77,17 +80,23 @@ def note_access(resource, succeeded):
             resource.faults += 1
 
 
-def why_unavailable(resource):
-    """Return why the resource has no value."""
-    return "sensor does not respond" if resource.silent else "no value yet"
+def refuse(resource):
+    """Raise the 5.03 of a resource that has no value."""
+    why = "sensor does not respond" if resource.silent else "no value yet"
+    raise CoapError(SERVICE_UNAVAILABLE, why, RETRY_S)
 
 
 class Reading(Resource):
     """The number that a sensor returns: as text, JSON, CBOR or SenML.
 
     read: a sensor's read(), which returns a small int or None, or raises OSError. The value shown
-    is that number / divisor / 10**decimals. Observers are notified of changes of `step` or more.
-    field: name and unit in SenML, of PACK.field().
+    is that number / divisor / 10**decimals. field: name and unit in SenML, of PACK.field().
+
+    Noise, and a body at rest, must not cost a notification each second. Observers are notified of
+    a change of 3 * `step` or more at once, and of one of `step` or more once in a quarter of an
+    hour. Those with conditions on the value (c.gt, c.st, ...) are notified whenever it meets
+    these. That there is no value is told after a minute: a notification without one ends the
+    observation.
     """
 
     content_formats = FORMATS
@@ -96,7 +105,7 @@ class Reading(Resource):
     more_decimals = 0  # in SenML, if its unit is larger
     silent = False  # the sensor does not respond
     faults = 0  # how often it stopped responding
-    _divisor = _step = 1
+    _divisor = step = 1
 
     def __init__(self, rt, read, field, decimals=0, divisor=1, step=1, title=""):
         super().__init__()
@@ -104,6 +113,8 @@ class Reading(Resource):
         self._field = field
         self._read = read
         self._notified = None  # the value at the last notification
+        self._checks = 0  # since the last notification
+        self._missing = 0  # checks in a row without a value
         # an attribute that is not set takes no heap
         if title:
             self.title = title
@@ -112,13 +123,13 @@ class Reading(Resource):
         if divisor != 1:
             self._divisor = divisor
         if step != 1:
-            self._step = step
+            self.step = step
 
     def get(self, request, response):
         """Respond with the value, 5.03 if there is none."""
         value = self.value()
         if value is None:
-            raise CoapError(SERVICE_UNAVAILABLE, why_unavailable(self), RETRY_S)
+            refuse(self)
         if wants_pack(response):
             self.write_pack(response, value)
         else:
@@ -147,20 +158,33 @@ class Reading(Resource):
         return (value + self._divisor // 2) // self._divisor
 
     def check(self):
-        """Measure, and notify observers if the value has changed; called by a timer."""
+        """Measure, and notify observers of a change; called by a timer, about once a second."""
         value = self.value()
+        self._checks += 1
+        self._missing = self._missing + 1 if value is None else 0
+        if self._is_news(value):
+            self._notified = value
+            self._checks = 0
+            self.changed()
+        elif value is not None and self.node.conditions is not None:
+            self.node.conditions.measured(self)
+
+    def _is_news(self, value):
+        """Return True if observers are to be told of the value now."""
         notified = self._notified
         if value is None or notified is None:
-            if value is notified:
-                return
-        elif abs(value - notified) < self._step:
-            return
-        self._notified = value
-        self.changed()
+            return value is not notified and (value is not None or self._missing >= _GONE)
+        change = abs(value - notified)
+        if change >= _AT_ONCE * self.step:
+            return True
+        return change >= self.step and self._checks >= _PAUSE
 
 
 class Charge(Reading):
-    """The battery's charge in percent, in SenML also its voltage. battery: sensors.Battery."""
+    """The battery's charge in percent, in SenML also its voltage. battery: sensors.Battery.
+
+    The charge is that of a sensors.battery.SteadyCharge, which says when observers are notified.
+    """
 
     def __init__(self, battery):
         super().__init__(
@@ -170,6 +194,7 @@ class Charge(Reading):
             title="percent left",
         )
         self.battery = battery
+        self._steady = None  # until the first check: a node that sleeps has none
         self._voltage = PACK.field("vbat", "V")
         self._mv = 0
 
@@ -180,12 +205,21 @@ class Charge(Reading):
         PACK.number(self._voltage, self._mv, 3)
         PACK.end()
 
+    def check(self):
+        """Measure, and notify observers of a change; called every ten seconds."""
+        if self._steady is None:
+            self._steady = SteadyCharge(self.battery)
+        if self._steady.add(self.battery.read()):
+            self.changed()
+
     def _measure(self):
         mv = self.battery.read()
         if mv is None:
             return None
         self._mv = mv
-        return self.battery.charge_pct(mv)
+        if self._steady is None:
+            return self.battery.charge_pct(mv)
+        return self._steady.show(mv)
 
 
 class Uptime:

@@ -7,13 +7,17 @@ A report is one SenML pack in CBOR:
     tamper      true (the lid is off) or false, likewise one for each event, in the same order;
                 without an event one if the lid is off
     contact_n   only with events: the number of the last; the others have those before it
+    epoch       only with events: 8 hexadecimal digits, new when numbers begin again
     batt        percent left, where a battery is measured
     beat        only without events: seconds until the next report at the latest
+    brown_outs  starts of the radio that ended in a reset, since the last report, if there were any
     lost        events that were evicted before they were reported; "unknown" when memory was
                 lost or the contact was not watched, so that the count is not known
 
-A receiver recognises a duplicate by its number, and a gap between two packs by their numbers.
+A receiver recognises a duplicate by epoch and number, and a gap by the numbers of two packs.
 """
+
+from binascii import hexlify
 
 from micropython import const
 
@@ -53,9 +57,10 @@ class Events(Resource):
             self._events = self._since(_number(request.query("since")))
         log = self._log
         pack = device.PACK
-        pack.begin(response, response.content_format, 2 * len(self._events) + 2)
+        pack.begin(response, response.content_format, 2 * len(self._events) + 3)
         pack.number(pack.field("contact_n", "count"), log.number)
         write_lost(pack, log.dropped, log.gaps)
+        write_epoch(pack, log.epoch)
         for number, when_s, what in self._events:
             age_s = (self._now_s - when_s) & CLOCK_MASK
             age_s = age_s if age_s < _HALF else 0
@@ -71,7 +76,7 @@ class Events(Resource):
         return tuple([event for event in events if 0 < (event[0] - since) & CLOCK_MASK < _HALF])
 
 
-def report(log, batch, now_s, battery_pct, heartbeat_s):
+def report(log, batch, now_s, battery_pct, heartbeat_s, brown_outs=0):
     """Return the report of a batch of the event log, as bytes; battery_pct may be None."""
     first, last, dropped, gaps = batch
     count = (last - first + 1) & CLOCK_MASK
@@ -79,8 +84,8 @@ def report(log, batch, now_s, battery_pct, heartbeat_s):
     pack = device.PACK
     sink = senml.Buffer(bytearray(_REPORT_MAX))
     is_off = not events and log.lid == 1
-    records = len(events) + 1 if events else 2 + is_off
-    records += (battery_pct is not None) + (dropped > 0 or gaps > 0)
+    records = len(events) + 2 if events else 2 + is_off
+    records += (battery_pct is not None) + (dropped > 0 or gaps > 0) + (brown_outs > 0)
     state = pack.field("contact")
     lid = pack.field("tamper")
     pack.begin(sink, senml.CBOR, records)
@@ -90,6 +95,7 @@ def report(log, batch, now_s, battery_pct, heartbeat_s):
         pack.boolean(named, what & 1, -age_s if age_s < _HALF else 0)
     if events:
         pack.number(pack.field("contact_n", "count"), last)
+        write_epoch(pack, log.epoch)
     else:
         pack.boolean(state, log.level == 1)
         if is_off:
@@ -97,10 +103,17 @@ def report(log, batch, now_s, battery_pct, heartbeat_s):
         pack.number(pack.field("beat", "s"), heartbeat_s)
     if battery_pct is not None:
         pack.number(pack.field("batt", "%EL"), battery_pct)
+    if brown_outs:
+        pack.number(pack.field("brown_outs", "count"), brown_outs)
     if dropped or gaps:
         write_lost(pack, dropped, gaps)
     pack.end()
     return bytes(sink.buf[: sink.n])
+
+
+def write_epoch(pack, epoch, time_s=0):
+    """Write the record `epoch`; epoch: 4 bytes."""
+    pack.string(pack.field("epoch"), hexlify(epoch).decode(), time_s)
 
 
 def write_lost(pack, dropped, gaps, time_s=0):

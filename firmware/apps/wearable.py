@@ -14,9 +14,9 @@ from micropython import const
 
 from apps import device
 from apps.batch import Batch
-from coap import CoapError, Resource
+from coap import Resource
 from coap.codec import write_decimal
-from coap.numbers import JSON, SERVICE_UNAVAILABLE, TEXT
+from coap.numbers import JSON, TEXT
 from sensors.driver import FirstOf, release
 from sensors.lsm6dsox import Lsm6dsox
 from sensors.max30102 import BATCH_MS
@@ -28,6 +28,7 @@ _CHECK_EVERY = const(2)  # periods
 _STILL = const(4)  # checks without motion until the wearer counts as still
 _MOVED_MG = const(100)
 _FAULT = const(-1)  # in place of an acceleration: the sensor does not respond
+_FREE_EVERY = const(5)  # checks in a row in which no sensor responds, until the bus is freed
 _TIMEOUT_US = const(5000)  # no chip here stretches the clock, so a bus that hangs blocks briefly
 _MASK = const(0x3FFFFFFF)
 
@@ -58,7 +59,7 @@ class Acceleration(Resource):
     def get(self, request, response):
         """Measure and respond; 5.03 without a sample."""
         if self._read() is None:
-            raise CoapError(SERVICE_UNAVAILABLE, device.why_unavailable(self), device.RETRY_S)
+            device.refuse(self)
         form = response.content_format
         if form == TEXT:
             self._write(response, b"", b" ", b"")
@@ -145,8 +146,10 @@ class Wearable:
             lightsleep(min(wearable.wait_ms(now_ms), wearable.radio_wait_ms(now_ms)))
     """
 
-    def __init__(self, node, sensors, resources, batch, alerts=()):
+    def __init__(self, node, sensors, resources, batch, alerts, free_bus):
         self.oximeter, self._thermometer, self._motion = sensors
+        self._free_bus = free_bus
+        self._silent = 0  # checks in a row in which no sensor responded
         self.batch = batch
         self._node = node
         self._resources = resources
@@ -186,6 +189,7 @@ class Wearable:
         self._periods = (self._periods + 1) % _CHECK_EVERY
         if self._periods == 0:
             self._check_motion()
+            self._check_bus()
             for resource in self._resources:
                 resource.check()
             self.batch.tick(now_ms)
@@ -206,6 +210,17 @@ class Wearable:
         self._still = 0 if self._moved() else min(self._still + 1, _STILL)
         self.oximeter.pulse.moving = self._still < _STILL
 
+    def _check_bus(self):
+        """Free the bus if no sensor responds: a disturbance may have left a chip holding it."""
+        light, motion = self.oximeter.light, self._motion.chosen
+        if light.ready or motion.ready or self._thermometer.chosen.ready:
+            self._silent = 0
+            return
+        self._silent += 1
+        if self._silent >= _FREE_EVERY:
+            self._silent = 0
+            self._free_bus()
+
     def _moved(self):
         try:
             return self._motion.moved()
@@ -216,9 +231,7 @@ class Wearable:
 def setup(node, board, settings):
     """Add the wearable's resources and a timer to the node; return the Wearable."""
     device.setup(node, board, settings)
-    sda, scl = Pin(board.SDA_PIN), Pin(board.SCL_PIN)
-    release(scl, sda)
-    i2c = I2C(board.I2C_ID, scl=scl, sda=sda, freq=400_000, timeout=_TIMEOUT_US)
+    i2c = _open_bus(board)
     oximeter = Oximeter(i2c)
     pedometer = Lsm6dsox(i2c)
     thermometer, motion = _thermometer(i2c), _motion(pedometer, i2c)
@@ -229,7 +242,16 @@ def setup(node, board, settings):
     resources = [node.add(path, reading) for path, reading in readings]
     batch = node.add("s/batch", Batch(resources, device.Uptime()))
     resources = resources + [node.add("s/accel", Acceleration(motion))]
-    return Wearable(node, sensors, resources, batch, _alerts(settings, readings))
+    alerts = _alerts(settings, readings)
+    # An I2C() of the same number is the same object on a board: the drivers need no new one.
+    return Wearable(node, sensors, resources, batch, alerts, lambda: _open_bus(board))
+
+
+def _open_bus(board):
+    """Free the bus from a chip that holds it; return the I2C."""
+    sda, scl = Pin(board.SDA_PIN), Pin(board.SCL_PIN)
+    release(scl, sda)
+    return I2C(board.I2C_ID, scl=scl, sda=sda, freq=400_000, timeout=_TIMEOUT_US)
 
 
 # The driver of the second chip takes memory only if the first chip is not there at the start.
@@ -266,6 +288,7 @@ def _readings(oximeter, thermometer, pedometer):
         "oic.r.heartrate urn:oma:lwm2m:ext:3346",
         oximeter.heart_rate,
         device.PACK.field("hr", "beat/min"),
+        step=4,
         title="beats per minute",
     )
     saturation = device.Reading(

@@ -576,7 +576,8 @@ FIELD_MOST = const(17)  # that the peer of this response may get
 FIELD_BUDGET = const(18)  # bytes to all unverified peers within a period, ABSENT: any number
 FIELD_USED = const(19)  # of these, since FIELD_PERIOD_MS
 FIELD_PERIOD_MS = const(20)
-FIELDS = const(21)
+FIELD_FREE = const(21)  # bytes of payload for which no look at the peer is needed now
+FIELDS = const(22)
 _PERIOD_MS = const(10000)
 
 # Results of select_block2()
@@ -588,6 +589,7 @@ NOTIFY_OPTION_AT = const(0)  # where its Observe option lies
 NOTIFY_MID = const(1)  # of the next one
 NOTIFY_VALUE = const(2)
 
+SAFE_BYTES = const(136)  # that any request may bring about (RFC 9175 section 2.4)
 SHORT_COPY = const(96)  # up to here a loop is faster than a call of copy()
 
 
@@ -698,12 +700,17 @@ def inherit_fields(fields: ptr32, base: ptr32, index: ptr32, form: int):
 
 
 @micropython.viper
-def take_from_budget(fields: ptr32, n: int, now_ms: int) -> int:
-    """Take n bytes from the budget of unverified peers; return 0 if it is used up, else 1."""
+def take_from_budget(fields: ptr32, n: int, now_ms: int, whole: int) -> int:
+    """Take n bytes from the budget of unverified peers; return 0 if it is used up, else 1.
+
+    whole: bytes of payload that a message carries. FIELD_FREE is that until the budget is used up.
+    """
     if (now_ms - fields[FIELD_PERIOD_MS]) & _MASK >= _PERIOD_MS:
         fields[FIELD_PERIOD_MS] = now_ms
         fields[FIELD_USED] = 0
-    if fields[FIELD_USED] >= fields[FIELD_BUDGET]:
+    left = fields[FIELD_BUDGET] - fields[FIELD_USED]
+    fields[FIELD_FREE] = whole if left > n else fields[FIELD_SHORT]
+    if left <= 0:
         return 0
     fields[FIELD_USED] += n
     return 1

@@ -11,7 +11,8 @@ The names are also accepted without "c.". A 4.00 response names an invalid param
 A limit is stored as twice its value in units of the resource's last digit, plus 1 if it has
 further digits: so a limit between two possible values compares correctly.
 
-observe.py calls on_registered(), on_notified(), triggers(), pause_ms() and confirmable().
+observe.py calls on_registered(), on_notified(), triggers(), pause_ms(), confirmable() and
+has_value_condition().
 """
 
 from array import array
@@ -58,6 +59,7 @@ class ConditionalObserve(Extension):
         self.words = array("i")
         self.asked = array("i", [ABSENT] * _PARAMETERS)  # of the request being processed
         self.named = -1  # index of the parameter being parsed
+        self.observe = None  # the Observe, once it has an observer
 
     def attach(self, node):
         """Register as the conditions of Observe."""
@@ -77,14 +79,21 @@ class ConditionalObserve(Extension):
         why = self._parse(view, resource) or self._check(self.asked, resource)
         return self._refuse(why) if why else 0
 
+    def measured(self, resource):
+        """Notify the observers whose conditions the value meets; others wait for changed().
+
+        For a resource whose value was measured and hardly differs from the last notification.
+        """
+        if self.observe is not None:
+            self.observe.measured(resource)
+
     # Called by Observe; i: index of an observer
 
-    def on_registered(self, i, slots, resource):
-        """Store the parameters of the present request for observer i of `slots`."""
-        if len(self.words) < slots * _WORDS:
-            self.words = array(
-                "i", [ABSENT] * (slots * _WORDS)
-            )  # once: Observe has a fixed number
+    def on_registered(self, i, observe, resource):
+        """Store the parameters of the present request for observer i of `observe`."""
+        self.observe = observe
+        if not self.words:
+            self.words = array("i", [ABSENT] * (observe.entries * _WORDS))
         queried = self.node.view.has(IX_URI_QUERY)  # otherwise before_handler() was not called
         field = _PARAMETERS
         while field:
@@ -94,19 +103,20 @@ class ConditionalObserve(Extension):
 
     def on_notified(self, i, resource):  # hot
         """Remember time and value: observer i gets a notification now."""
+        has_value_condition = self.has_value_condition(i)
         i *= _WORDS
         self.words[i + _NOTIFIED_MS] = self.node.view.now_ms
         self.words[i + _ARMED] = 0
-        if self._has_value_condition(i):
+        if has_value_condition:
             value = call_callback(_value, resource, self.node)
             self.words[i + _NOTIFIED] = ABSENT if value is None else value
             self._arm(i, value)
 
     def triggers(self, i, resource):  # hot
         """Return True if the change of the resource meets the conditions of observer i."""
-        i *= _WORDS
-        if not self._has_value_condition(i):
+        if not self.has_value_condition(i):
             return True
+        i *= _WORDS
         value = call_callback(_value, resource, self.node)
         if value is None or self.words[i + _NOTIFIED] == ABSENT:
             return True
@@ -132,8 +142,10 @@ class ConditionalObserve(Extension):
         """Return True if observer i wants confirmable notifications (c.con=1)."""
         return self.words[i * _WORDS + _CON] == 1
 
-    def _has_value_condition(self, at):  # hot
+    def has_value_condition(self, i):  # hot
+        """Return True if observer i wants to be notified of some values only."""
         words = self.words
+        at = i * _WORDS
         return not (
             words[at + _GT] == ABSENT
             and words[at + _LT] == ABSENT

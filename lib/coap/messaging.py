@@ -24,11 +24,13 @@ from coap.codec import (
     ABSENT,
     CODE,
     DROP,
+    FLAGS,
     IX_BLOCK1,
     IX_OSCORE,
     MID,
     NOT_REQUEST,
     OPTIONS_START,
+    SAFE_BYTES,
     SEND_RESET,
     TYPE,
     UNSAFE,
@@ -204,6 +206,9 @@ class MessageLayer(PeerTable):
         if view.index[TYPE]:
             return 0
         n = self.dedup[DEDUP_FIRST + DEDUP_STEP * entry + 2] & (DEDUP_NON - 1)
+        if n > SAFE_BYTES and not view.index[FLAGS] >> IX_OSCORE & 1:
+            if not self.node.builder.may_send(view, n):
+                n = view.index[OPTIONS_START]  # the code alone
         copy(self.node.tx, 0, self.cached_responses, entry * self.cached_response_bytes, n)
         return n
 

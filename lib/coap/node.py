@@ -27,10 +27,10 @@ from coap.codec import (
     DROP,
     FIELD_CODE,
     FIELD_ETAG,
+    FIELD_FREE,
     FIELD_MAX_AGE,
     FIELD_MOST,
     FIELD_PAYLOAD_LENGTH,
-    FIELD_SHORT,
     FIELD_SIZE1,
     FIELD_TOTAL,
     FLAGS,
@@ -96,7 +96,7 @@ from coap.resource import SEPARATE, CoapError
 from coap.response import DEFAULT_CODES, Response, ResponseBuilder
 from coap.separate import SeparateResponses
 
-_VIEWS_MAX = const(24)  # lengths whose memoryview of tx is kept
+_BYTES_PER_VIEW = const(48)  # of tx, for each length whose memoryview is kept
 _LONG = DROP  # in the flags of after_mask: the payload is too long for one message
 _type = type  # cached builtins: see lib/coap/README.md
 _bytes = bytes
@@ -221,7 +221,7 @@ class Node(NodeBase):
             return self._make_view(n)
 
     def _make_view(self, n):
-        if len(self.views) >= _VIEWS_MAX:
+        if len(self.views) * _BYTES_PER_VIEW >= len(self.tx):
             self.views.clear()
         view = self.views[n] = memoryview(self.tx)[:n]
         return view
@@ -507,7 +507,7 @@ class Node(NodeBase):
                 return self.messaging.write_ack(view)
         if (
             view.index[FLAGS] & self.after_mask
-            or builder.fields[FIELD_TOTAL] > builder.fields[FIELD_SHORT]
+            or builder.fields[FIELD_TOTAL] > builder.fields[FIELD_FREE]
         ):
             return self._run_after_hooks(view, builder, builder.fields)
         return builder.finish(view)
@@ -559,7 +559,7 @@ class Node(NodeBase):
                 fields[FIELD_CODE] = VALID
                 fields[FIELD_PAYLOAD_LENGTH] = fields[FIELD_TOTAL] = 0
         fields[FIELD_MOST] = view.index[MAX_PAYLOAD]
-        if fields[FIELD_TOTAL] > fields[FIELD_SHORT]:
+        if fields[FIELD_TOTAL] > fields[FIELD_FREE]:
             builder.choose_most(view)
             if fields[FIELD_TOTAL] > fields[FIELD_MOST]:
                 flags |= _LONG

@@ -41,6 +41,7 @@ from coap.codec import (
     NOTIFY_OPTION_AT,
     NOTIFY_VALUE,
     OPTIONS_START,
+    SAFE_BYTES,
     SIZE,
     copy,
     hash_bytes,
@@ -66,7 +67,6 @@ from coap.observers import (
     OB_WORDS,
     Observers,
 )
-from coap.response import SAFE_BYTES
 
 # The notification that lies in tx, after the cells that codec.readdress() uses
 _W_GROUP = const(3)  # the group it may be reused for, 0: none
@@ -138,6 +138,15 @@ class Observe(Extension, Observers):
                         1 if words[i * OB_WORDS + OB_GROUP] else self._is_triggered(i, resource)
                     )
             if found:
+                self.node.reschedule()
+
+    def measured(self, resource):  # hot
+        """Mark those observers of `resource` whose conditions its present value meets."""
+        i = self.entries if self.used else 0
+        while i:
+            i -= 1
+            if self.resources[i] is resource and self.node.conditions.has_value_condition(i):
+                self.words[i * OB_WORDS + OB_NEW] = self._is_triggered(i, resource)
                 self.node.reschedule()
 
     def rejected(self, view):
@@ -488,7 +497,7 @@ class Observe(Extension, Observers):
         words[at + OB_NEW] = 0
         words[at + OB_LAST] = 0
         if self.node.conditions is not None:
-            self.node.conditions.on_registered(i, self.entries, self.node.resource)
+            self.node.conditions.on_registered(i, self, self.node.resource)
         self._next_value(at)
 
     def _may_register(self, view):

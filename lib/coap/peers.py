@@ -137,6 +137,8 @@ class PeerTable:
         peer_index = self.peer_indexes.get(peer)
         if peer_index is None:
             peer_index = self.intern_peer(peer, VERIFIED, self.host_key(peer))
+            if peer_index < 0:
+                return  # all entries are of peers with keys
         # the time, and never 0
         self.dedup[self.verified_at + peer_index] = self.node.view.now_ms or CLOCK_MASK
 

@@ -30,6 +30,7 @@ from coap.codec import (
     FIELDS,
     FLAGS,
     MAX_PAYLOAD,
+    SAFE_BYTES,
     SIZE,
     TX_PAYLOAD,
     UNSAFE,
@@ -68,7 +69,6 @@ from coap.numbers import (
 DEFAULT_CODES = (0, CONTENT, CHANGED, CHANGED, DELETED, CONTENT, CHANGED, CHANGED)
 
 _DECIMALS_MAX = const(10)
-SAFE_BYTES = const(136)  # that any request may bring about (RFC 9175 section 2.4)
 _SAFE_FACTOR = const(3)  # or so many times the bytes of the request
 _SAFE_PAYLOAD = const(64)  # keeps a response with all options of a block within _SAFE_BYTES
 _TRUE = (b"1", b"true", b"\xf5")
@@ -103,6 +103,7 @@ class ResponseBuilder:
         self.buffer = self.tx  # where a payload is collected, from fields[FIELD_BUFFER_START] on
         self.fields[FIELD_BUDGET] = ABSENT if amplification_bytes is None else amplification_bytes
         self.fields[FIELD_SHORT] = min(_SAFE_PAYLOAD, self.index[MAX_PAYLOAD])
+        take_from_budget(self.fields, 0, 0, self.index[MAX_PAYLOAD])
         self.challenge = None  # set by Echo
         self.blockwise = None  # set by Blockwise, which has buffers for longer payloads
         self.reset()
@@ -142,7 +143,8 @@ class ResponseBuilder:
             return True
         if self.node.access is not None and peer is self.node.access.line:
             return True
-        return take_from_budget(self.fields, n, self.node.view.now_ms) == 1
+        whole = self.index[MAX_PAYLOAD]
+        return take_from_budget(self.fields, n, self.node.view.now_ms, whole) == 1
 
     def want_whole(self):
         """Collect the payload from its beginning, up to the length of a message."""

@@ -21,6 +21,7 @@ from coap.codec import (
     IX_NO_RESPONSE,
     MAX_PAYLOAD,
     MID,
+    SAFE_BYTES,
     TYPE,
     hash_bytes,
 )
@@ -41,7 +42,6 @@ from coap.numbers import (
     SERVICE_UNAVAILABLE,
 )
 from coap.peers import STRANGER, ClaimedTable
-from coap.response import SAFE_BYTES
 
 # Words of an entry
 _STATE = const(0)

@@ -51,6 +51,7 @@ class DoorCycle(DutyCycle):
         parts = self.load_state(_PARTS)
         is_known = parts is not None and self.log.restore(parts[1])
         if is_known:
+            self.reservation.epoch = self.log.epoch
             if not self.schedule.restore(parts[0]):
                 self.schedule.start(now_s)
             self.restore_link(parts[2], parts[3])
@@ -61,12 +62,14 @@ class DoorCycle(DutyCycle):
             self.log.mark_gap(self.log.level)
             self.log.record_fault(MEMORY_TORN, now_s)
         self._record_wake(reason, now_s, is_known)
+        self.hold_radio()
         self.save_state()
 
     def _start_without_state(self, now_s):
         """Start from the reserved numbers: first start ever, or the memory lost its power."""
         log = self.log
         self.schedule.start(now_s)
+        log.epoch = self.reservation.epoch
         if self.reservation.limit >= 0:
             log.number = log.acknowledged = self.reservation.limit
             log.mark_gap()

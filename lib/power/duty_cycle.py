@@ -6,7 +6,7 @@ that a test runs them on a clock of its own:
 
     clock       ticks_ms(), sleep_ms(ms), and seconds(), which also runs while the node sleeps
     sleep_mode  sleep(span_ms, level, ...): see power.sleep_modes
-    link        start(), poll(), stop(), state(), restore(): see power.wifi_fast
+    link        start(), poll(), stop(), on_report(), state(), restore(): see power.wifi_fast
     reporter    open(), send(batch, on_done), step(max_ms), is_waiting(), close(), state() and
                 restore(blob, is_latest): the node with its report and observers, see
                 firmware/battery.py
@@ -23,7 +23,7 @@ pause until the next attempt grows.
 from micropython import const
 
 from power import retained_state
-from power.event_log import AWAKE_TOO_LONG, FAULTS, JOIN_FAILED, REPORT_FAILED
+from power.event_log import AWAKE_TOO_LONG, BROWN_OUT, FAULTS, JOIN_FAILED, REPORT_FAILED
 from power.wifi_fast import FAILED, UP
 
 _MASK = const(0x3FFFFFFF)
@@ -34,8 +34,8 @@ class DutyCycle:
     """Common part of the cycles of a door and of a wearable.
 
     say(text) takes a line for the log; on_reported() is called after each acknowledged report;
-    on_failed(failures) after a failed one, with the number of failures in a row. limits: those of
-    RadioSession.
+    on_failed(failures) after a failed one, with the number of failures in a row. hold_s: seconds
+    before the radio may be started, after brown-outs. limits: those of RadioSession.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class DutyCycle:
         say=print,
         on_reported=None,
         on_failed=None,
+        hold_s=0,
         **limits,
     ):
         self.clock = clock
@@ -66,6 +67,7 @@ class DutyCycle:
         self.say = say
         self._reported = on_reported
         self._failed = on_failed
+        self._hold_s = hold_s
         self.radio = RadioSession(self, **limits)
 
     def load_state(self, count):
@@ -80,6 +82,12 @@ class DutyCycle:
         """
         self.link.restore(link)
         self.reporter.restore(reporter, not self.memory.is_damaged)
+
+    def hold_radio(self):
+        """Keep the radio off at first, if it brought the supply down before."""
+        if self._hold_s:
+            self.schedule.hold(self.clock.seconds(), self._hold_s)
+            self.say("{}; next try in {} s".format(FAULTS[BROWN_OUT], self._hold_s))
 
     def on_failed(self, fault):
         """Note that the radio session ended with `fault`, an index into event_log.FAULTS."""
@@ -147,6 +155,7 @@ class RadioSession:
             fault = JOIN_FAILED
         elif not self._report():
             fault = REPORT_FAILED
+            self.cycle.link.on_report(False)
         self.cycle.link.stop()
         return AWAKE_TOO_LONG if fault and self._awake_ms() >= self.awake_ms else fault
 
@@ -210,6 +219,7 @@ class RadioSession:
         self._is_acknowledged = is_acknowledged
         if is_acknowledged:
             self.cycle.log.acknowledge(self._batch)
+            self.cycle.link.on_report(True)
             self._sent_ms = self.cycle.clock.ticks_ms()  # lingering counts from here
             self.cycle.on_reported()
 

@@ -1,7 +1,10 @@
 """The event log of a contact and its lid: every edge in order, until the receiver acknowledged it.
 
-Events are numbered from 1, modulo 2**30, and no number is used twice, so a receiver recognises a
-repeat and sees what is missing. The newest events are kept in a ring. An event that is pushed out
+Events are numbered from 1, modulo 2**30, and no number is used twice within an epoch, so a
+receiver recognises a repeat and sees what is missing. An epoch is 4 random bytes, drawn when
+numbers begin again because nothing of them was left: epoch and number name an event for ever.
+
+The newest events are kept in a ring. An event that is pushed out
 of the ring before it was acknowledged is counted (`dropped`). When it is unknown how much is
 missing, because memory was lost or the contact was not watched, that is counted too (`gaps`); it
 is never reported as zero.
@@ -13,13 +16,15 @@ is never reported as zero.
     batch = log.pending_batch()         what the next report contains
     log.acknowledge(batch)              once its 2.04 has arrived
 
-state() returns the log as bytes, restore() takes them back: a head of 24 bytes, 9 for each event,
+state() returns the log as bytes, restore() takes them back: a head of 28 bytes, 9 for each event,
 5 for each fault. power.retained_state adds a CRC and survives torn writes. The ring has the same
 layout in memory, so recording an event allocates nothing.
 
 Times are seconds of a clock that also runs while the node sleeps, modulo 2**30. Only differences
 matter. If the clock was set back, an event appears to happen now unless clock_changed() is called.
 """
+
+import os
 
 from micropython import const
 
@@ -45,6 +50,7 @@ MEMORY_LOST = const(5)
 MEMORY_TORN = const(6)
 ROLLED_BACK = const(7)  # the settings
 WATCHDOG = const(8)
+BROWN_OUT = const(9)
 FAULTS = (
     "",
     "join failed",
@@ -55,10 +61,14 @@ FAULTS = (
     "memory torn",
     "settings rolled back",
     "watchdog",
+    "brown-outs when the radio started",
 )
 
-_VERSION = const(2)
-_HEAD = const(24)
+EPOCH_BYTES = const(4)
+
+_VERSION = const(3)
+_NUMBERS = const(24)  # end of head byte and numbers
+_HEAD = const(28)  # and of the epoch
 _EVENT = const(9)
 _FAULT = const(5)
 _UNSEEN = const(3)  # the level is unknown
@@ -70,6 +80,7 @@ class EventLog:
 
     capacity: events kept, 1 to 255; fault_capacity: faults kept, 0 to 255.
 
+    epoch         of the numbers, 4 bytes
     number        of the last event; 0: none yet
     acknowledged  the last number that the receiver has acknowledged
     kept          events in the ring
@@ -85,6 +96,7 @@ class EventLog:
             raise ValueError("capacity: 1 to 255; fault_capacity: 0 to 255")
         self.capacity = capacity
         self.fault_capacity = fault_capacity
+        self.epoch = new_epoch()
         self.number = self.acknowledged = 0
         self.dropped = self.gaps = 0
         self.level = self.lid = -1
@@ -223,6 +235,7 @@ class EventLog:
         numbers = (self.number, self.acknowledged, self.dropped, self.gaps, self.lid_moves)
         for i, value in enumerate(numbers):
             _put(out, 4 + 4 * i, value)
+        out[_NUMBERS:_HEAD] = self.epoch
         for i in range(self.kept):
             at = self._place(i)
             out[_HEAD + _EVENT * i : _HEAD + _EVENT * (i + 1)] = self._ring[at : at + _EVENT]
@@ -246,11 +259,12 @@ class EventLog:
             return False
         if len(blob) != end + _FAULT * failed:
             return False
-        numbers = [_get(blob, at) for at in range(4, _HEAD, 4)]
+        numbers = [_get(blob, at) for at in range(4, _NUMBERS, 4)]
         faults = [(blob[at + 4], _get(blob, at)) for at in range(end, len(blob), _FAULT)]
         if max(numbers) > CLOCK_MASK or not _are_good(blob, end, faults):
             return False
         self.number, self.acknowledged, self.dropped, self.gaps, self.lid_moves = numbers
+        self.epoch = bytes(blob[_NUMBERS:_HEAD])
         self.level = -1 if level == _UNSEEN else level
         self.lid = -1 if lid == _UNSEEN else lid
         self._first = 0
@@ -258,6 +272,11 @@ class EventLog:
         self._ring[: end - _HEAD] = blob[_HEAD:end]
         self.faults = faults
         return True
+
+
+def new_epoch():
+    """Return 4 random bytes; zeros on a port without a source of them, which has no radio."""
+    return os.urandom(EPOCH_BYTES) if hasattr(os, "urandom") else bytes(EPOCH_BYTES)
 
 
 def _are_good(blob, end, faults):

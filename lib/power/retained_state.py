@@ -18,11 +18,12 @@ What the ports offer:
 - A file is replaced as a whole: the new one is written beside it and renamed.
 """
 
-import json
 import os
-from binascii import crc32
+from binascii import crc32, hexlify, unhexlify
 
 from micropython import const
+
+from power.event_log import EPOCH_BYTES, new_epoch
 
 RTC_BYTES = 2048
 FILE_SLOT_BYTES = 2048
@@ -30,6 +31,7 @@ FILE_SLOT_BYTES = 2048
 _HEAD = const(10)
 _MARK = const(0xA7)
 _MASK = const(0x3FFFFFFF)
+_RESERVATION_BYTES = const(24)  # no file of a reservation is longer
 
 
 class DoubleBuffer:
@@ -209,17 +211,20 @@ def unpack(image, count):
 
 
 class NumberReservation:
-    """A file with a number that no number in use has reached.
+    """A file with a number that no number in use has reached, and the epoch of the numbers.
 
     It is written once for every `step` numbers. After a loss of memory, counting continues
     from there; the numbers in between stay unused. path: the file, None keeps it in RAM only.
-    limit: the number in the file, -1 if there is none.
+    limit: the number in the file, -1 if there is none. epoch: 4 bytes, random without a file,
+    zeros for the file of a version without epochs.
     """
 
     def __init__(self, path, step=64):
         self._path = path
         self.step = step
-        self.limit = self._read()
+        self.limit = -1
+        self.epoch = new_epoch()
+        self._read()
 
     def reserve(self, number):
         """Reserve `number` and at least the next `step` - 1 if it was not reserved yet.
@@ -231,12 +236,16 @@ class NumberReservation:
             return
         self.limit = (number + self.step) & _MASK
         if self._path is not None:
-            replace(self._path, b"%d" % self.limit)
+            replace(self._path, b"%d " % self.limit + hexlify(self.epoch))
 
     def _read(self):
         try:
             with open(self._path or "", "rb") as file:
-                limit = json.loads(file.read(12))
-        except (OSError, ValueError):
-            return -1
-        return limit if type(limit) is int and 0 <= limit <= _MASK else -1
+                words = file.read(_RESERVATION_BYTES).split()
+            limit = int(words[0])
+            epoch = unhexlify(words[1]) if len(words) > 1 else bytes(EPOCH_BYTES)
+        except (OSError, ValueError, IndexError):
+            return
+        if 0 <= limit <= _MASK and len(epoch) == EPOCH_BYTES:
+            self.limit = limit
+            self.epoch = epoch

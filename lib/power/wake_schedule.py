@@ -79,6 +79,11 @@ class WakeSchedule:
         self._retry_at_s = (now_s + pause_s) & _MASK
         self.failures = min(self.failures + 1, 255)
 
+    def hold(self, now_s, pause_s):
+        """Pause before the first attempt, as after a failure; at most an hour or a heartbeat."""
+        self._retry_at_s = (now_s + min(pause_s, self._longest_pause_s())) & _MASK
+        self.failures = max(self.failures, 1)
+
     def may_try(self, now_s):
         """Return True unless a pause after a failure is running."""
         return not self.failures or self._pause_s(now_s) == 0

@@ -51,6 +51,7 @@ class WearableCycle(DutyCycle):
             self.schedule.start(self.clock.seconds())
         if parts is not None:
             self.restore_link(parts[1], parts[2])
+        self.hold_radio()
 
     def step(self):
         """Empty the FIFO; run a radio session if there is a reason."""

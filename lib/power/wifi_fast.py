@@ -26,6 +26,7 @@ _FULL_MS = const(10000)  # limit of a full join, after its scan
 _TRIES = const(2)  # fast attempts in a row
 _LEASE_S = const(86400)
 _BYTES = const(28)
+_HIDDEN = bytes(6)  # in place of the BSSID of a hidden network
 _VERSION = const(1)
 
 
@@ -92,6 +93,17 @@ class FastJoin:
             self._failures += 1
         return FAILED
 
+    def on_report(self, is_acknowledged):
+        """Note whether a report over this link got a response.
+
+        One without counts as a failed attempt: the address may be another node's by now, or of a
+        router that is gone.
+        """
+        if is_acknowledged:
+            self._failures = 0
+        elif self.fast:
+            self._failures += 1
+
     def stop(self):
         """Switch the radio off, so that it draws no current."""
         self.address = ""
@@ -103,14 +115,17 @@ class FastJoin:
 
     def _start_fast(self, point, net):
         bssid, channel = point
+        named = {} if bssid == _HIDDEN else {"bssid": bssid}
         address, mask, gateway, dns = net
         self._wlan.ipconfig(addr4=(address, mask), gw4=gateway)
         self._network.ipconfig(dns=dns)
         ssid, password = self._access["ssid"], self._access["password"]
         if self._rp2:
-            self._wlan.connect(ssid, password, bssid=bssid, channel=channel)
+            if channel:
+                named["channel"] = channel
+            self._wlan.connect(ssid, password, **named)
         else:
-            self._wlan.connect(ssid, password, bssid=bssid)
+            self._wlan.connect(ssid, password, **named)
             self._wlan.disconnect()
             self._wlan.config(channel=channel)
             self._wlan.connect()
@@ -128,10 +143,14 @@ class FastJoin:
         address, mask = self._wlan.ipconfig("addr4")[:2]
         self.address = address
         self.joins += 1
-        self._failures = 0
         if self.fast:
             self.fast_joins += 1
         else:
+            self._failures = 0
+            if self._point is None:
+                # a hidden network: no scan names its access point. A Pico W only knows the
+                # channel of an access point of its own.
+                self._point = (_HIDDEN, 0 if self._rp2 else self._wlan.config("channel"))
             dns = self._network.ipconfig("dns")
             self._net = (address, mask, self._wlan.ipconfig("gw4"), dns)
             self._leased_s = now_s & _MASK

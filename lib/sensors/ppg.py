@@ -40,7 +40,7 @@ _STEEPEST = const(1 << 16)  # a greater slope is motion
 _FINE = const(16)  # parts of a sample
 _SHORTEST = const(13 * 16)  # 0.26 s: 230 a minute
 _LONGEST = const(100 * 16)  # 2 s: 30 a minute
-_FAST = const(22 * 16)  # 136 a minute
+_STEEP_RISE = const(14)  # eighths of the fall; up to 13 in recordings of fingers
 _LOST_SAMPLES = const(200)  # 4 s without a beat
 _BURST = const(3)  # times as steep as the last beats: motion...
 _BURSTS = const(4)  # ...unless there are so many in a row
@@ -49,6 +49,7 @@ _LARGEST = const(1 << 19)
 
 _BEATS = const(12)  # that are compared
 _ENOUGH = const(5)  # beats before there is a value
+_HALVES = const(2)  # intervals of half the median: there is no value
 _RATIO_MAX = const(0xFFFF)
 
 
@@ -158,7 +159,7 @@ class Pulse:
     def _add_beat(self, interval, top, ratio):
         """Store a beat, if its interval could be measured from the one before."""
         self._peak += (top - self._peak) >> (1 if top > self._peak else 3)
-        odd = self._is_steep_rise(interval, top) or (self.moving and ratio > _MOTION_RATIO)
+        odd = self._is_steep_rise(top) or (self.moving and ratio > _MOTION_RATIO)
         self._rise = 0
         if interval > _LONGEST:
             self.beats.clear()  # the pulse was lost: what it was before says nothing
@@ -166,10 +167,9 @@ class Pulse:
             self.beats.add(interval, top, ratio, odd)
         self._regular = True
 
-    def _is_steep_rise(self, interval, top):
+    def _is_steep_rise(self, top):
         """Return True if the light rose clearly steeper than it fell, which no pulse does."""
-        # a fast pulse comes close, since little is left of its shape
-        return self._rise * 8 > top * (10 if interval > _FAST else 13)
+        return self._rise * 8 > top * _STEEP_RISE
 
     def _is_burst(self, top):
         """Return True if it is far steeper than the last beats, until it was so several times."""
@@ -279,7 +279,18 @@ class Beats:
         if self._stored < _ENOUGH:
             return
         self.median = self._median(self._intervals)
-        self._sum(self._median(self._ratios), self._median(self._tops))
+        if self._halves() < _HALVES:
+            self._sum(self._median(self._ratios), self._median(self._tops))
+
+    def _halves(self):
+        """Return how many intervals are half the median: in the others, beats were missed."""
+        halves = 0
+        i = self._stored
+        while i:
+            i -= 1
+            if abs(2 * self._intervals[i] - self.median) * 7 <= self.median:
+                halves += 1
+        return halves
 
     def _sum(self, ratio, top):
         """Set the mean interval of the beats that agree, if they are at least two thirds."""

@@ -24,6 +24,7 @@ STATES = ("short", "closed", "open", "cut")
 _CLOSED_FROM = const(167)
 _OPEN_FROM = const(417)
 _CUT_FROM = const(700)
+_HYSTERESIS = const(20)  # beyond a limit, until the state changes
 _COUNTER_MASK = const(0x3FFFFFFF)
 
 
@@ -41,7 +42,7 @@ class Loop:
         self.supply_mv = supply_mv
         self.edges = 0
         self._calibrated = hasattr(adc, "read_uv")  # ESP32 has it, RP2040 has not
-        self._last = self._state = self._measure()
+        self._last = self._state = _state_of(self._per_mille())
 
     def probe(self):
         """Return True: an ADC is always there."""
@@ -74,12 +75,23 @@ class Loop:
         """Do nothing: an ADC draws no current between two readings."""
 
     def _measure(self):
+        """Return the state, which at a limit is still the present one."""
+        per_mille = self._per_mille()
+        if _state_of(per_mille - _HYSTERESIS) <= self._state <= _state_of(per_mille + _HYSTERESIS):
+            return self._state
+        return _state_of(per_mille)
+
+    def _per_mille(self):
+        """Return the voltage at the pin in per mille of the supply."""
         if self._calibrated:
-            per_mille = self.adc.read_uv() // self.supply_mv
-        else:
-            per_mille = self.adc.read_u16() * 1000 // 65535
-        if per_mille >= _CUT_FROM:
-            return CUT
-        if per_mille >= _OPEN_FROM:
-            return OPEN
-        return CLOSED if per_mille >= _CLOSED_FROM else SHORT
+            return self.adc.read_uv() // self.supply_mv
+        return self.adc.read_u16() * 1000 // 65535
+
+
+def _state_of(per_mille):
+    """Return the state of a loop with this voltage."""
+    if per_mille >= _CUT_FROM:
+        return CUT
+    if per_mille >= _OPEN_FROM:
+        return OPEN
+    return CLOSED if per_mille >= _CLOSED_FROM else SHORT

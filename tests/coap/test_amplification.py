@@ -231,6 +231,15 @@ def test_a_long_response_to_a_post_is_short_and_it_is_executed_once(way):
         assert body == text(LONG) and resource.executed == 1
 
 
+def test_a_cached_response_is_repeated_without_its_payload():
+    node = serving(Echo(), cached_response_bytes=600, amplification_bytes=300)
+    datagram = request(POST, "bytes")
+    assert decode(answer(node, datagram)).payload == text(LONG)
+    message = decode(answer(node, datagram))
+    assert (message.code, message.payload, message.options) == (CHANGED, b"", [])
+    assert message.token == decode(datagram).token
+
+
 def test_a_diagnostic_payload_is_left_out():
     node = serving()
     for code in (GET, POST):

@@ -15,7 +15,7 @@ NODE = 8300
 # module, class, bytes beside the node's own
 FEATURES = (
     ("link_format", "WellKnownCore", 800),
-    ("observe", "Observe", 2430),
+    ("observe", "Observe", 2300),
     ("blockwise", "Blockwise", 950),
     ("multicast", "Multicast", 930),
     ("rate_limit", "RateLimit", 480),
@@ -26,7 +26,7 @@ FEATURES = (
     ("client", "Client", 3240),
 )
 SLOTS = (
-    ("observe", "Observe", 8, 190),
+    ("observe", "Observe", 8, 182),
     ("multicast", "Multicast", 4, 130),
     ("blockwise", "Blockwise", 2, 60),
 )

@@ -9,6 +9,7 @@ from coap.counters import (
     COUNT_OBSERVERS_REFUSED,
     COUNT_RATE_LIMITED,
     COUNT_RETRANSMISSIONS,
+    COUNT_SHORTENED,
     COUNTER_NAMES,
 )
 from support import cases
@@ -35,5 +36,6 @@ def test_a_slice(seed):
         COUNT_BLOCKS_REFUSED,
         COUNT_RATE_LIMITED,
         COUNT_GROUP_DROPPED,
+        COUNT_SHORTENED,
     ):
         assert counters[what] > 0, COUNTER_NAMES[what]

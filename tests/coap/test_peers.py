@@ -23,6 +23,7 @@ from coap.peers import (
 from coap.transports import address
 from support import cases
 from support.engine import encode
+from support.features import seeded
 
 A = CONTEXT_HOST
 
@@ -244,3 +245,13 @@ def test_random_numbers_spread():
         found.add(value)
     assert len(found) > 950
     assert 400 < low < 600
+
+
+def test_a_peer_finds_no_room_beside_peers_with_keys():
+    node = seeded(peers=2)
+    messaging = node.messaging
+    for i in range(2):
+        assert messaging.intern_peer(("10.0.0.1", i), AUTHENTICATED, A + 1 + i) == i
+    before = list(messaging.dedup)
+    messaging.mark_verified("stranger")
+    assert not messaging.is_verified("stranger") and list(messaging.dedup) == before

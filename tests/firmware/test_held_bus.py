@@ -1,4 +1,4 @@
-"""A wearable reset in the middle of an I2C transfer: a chip still holds the bus."""
+"""A chip that holds the I2C bus: after a reset in the middle of a transfer, or a disturbance."""
 
 import board
 from machine import bus, clock, wire
@@ -47,4 +47,22 @@ def test_a_bus_that_a_chip_holds_is_freed_at_the_start(bits, code):
     ask.run(1_000)
     for path in ("s/temp", "s/accel", "s/steps"):
         assert ask.get(path).code == code
+    clock.release()
+
+
+@cases((1, True), (9, True), (100, False))
+def test_a_bus_that_a_chip_holds_is_freed_while_the_node_runs(bits, is_freed):
+    board.power_on()
+    clock.hold(0)
+    board.Body()
+    node = Node()
+    wearable.setup(node, board, Settings())
+    ask = Asker(node)
+    ask.run(15_000)
+    Held(bits)
+    ask.run(2_000)
+    assert ask.get("s/temp").code == "5.03"
+    ask.run(20_000)
+    for path in ("s/temp", "s/accel", "s/steps", "s/hr"):
+        assert ask.get(path).code == ("2.05" if is_freed else "5.03")
     clock.release()

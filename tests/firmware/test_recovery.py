@@ -246,3 +246,90 @@ def test_watchdog_timeout_is_the_longest_of_the_chip(platform, wanted_ms):
     machine = Machine()
     assert recovery.Watchdog(machine, platform).feed() == "fed"
     assert machine.timeout_ms == wanted_ms
+
+
+# Brown-outs when the radio starts
+
+
+class Starts:
+    """Put a file of the test's own in place of the count of radio starts."""
+
+    def __enter__(self):
+        self.kept = recovery.STARTS_FILE
+        recovery.STARTS_FILE = self.path = "build-test-starts"
+        gone(self.path)
+        return self
+
+    def __exit__(self, *_):
+        gone(self.path)
+        gone()
+        recovery.STARTS_FILE = self.kept
+
+    def boot(self, is_wake=False):
+        return recovery.RadioStarts(is_wake, self.path)
+
+    def content(self):
+        try:
+            with open(self.path, "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def test_a_healthy_node_marks_the_start_after_a_reset_only():
+    with Starts() as starts:
+        one = starts.boot()
+        one.begin()
+        assert starts.content() == b"1"
+        one.end()
+        assert starts.content() is None and one.unfinished == 0
+        one.begin()  # of a chip that goes on after its sleep
+        assert starts.content() is None
+        two = starts.boot(is_wake=True)
+        two.begin()
+        assert starts.content() is None
+        two.end()
+
+
+def test_the_pause_after_brown_outs_doubles_up_to_an_hour():
+    with Starts() as starts:
+        pauses = []
+        for _ in range(12):
+            one = starts.boot()
+            pauses.append(one.pause_s)
+            later = starts.boot(is_wake=True) if one.pause_s else one
+            assert later.pause_s in (0, one.pause_s)
+            later.begin()  # and the supply drops out
+        assert pauses[:7] == [0, 0, 60, 120, 240, 480, 960]
+        assert pauses[8:] == [3600] * 4
+        starts.boot(is_wake=True).end()
+        assert starts.boot().pause_s == 0
+
+
+def test_a_loop_of_brown_outs_is_no_safe_mode_and_has_no_pause():
+    with Starts() as starts:
+        for i in range(12):
+            user = User()
+            assert user.opens() == "", "safe mode keeps the radio on for half an hour"
+            assert user.now_ms == (5000 if i < 2 else 0)
+            gone() if i < 2 else None  # the wait for Ctrl-C has done so
+            path, recovery.RESETS_FILE = recovery.RESETS_FILE, PATH
+            starts.boot(is_wake=i >= 2).begin()
+            recovery.RESETS_FILE = path
+            assert gone(), "the start of the radio ends the count of resets"
+
+
+def test_the_button_and_three_resets_are_safe_mode_after_brown_outs_too():
+    with Starts() as starts:
+        for _ in range(3):
+            starts.boot().begin()
+        assert User(pressed_ms=0).opens() == "the BOOT button"
+        gone()
+        assert [User().opens() for _ in range(3)] == ["", "", "3 fast resets"]
+
+
+def test_a_full_flash_does_not_prevent_the_start():
+    starts = recovery.RadioStarts(False, "no-such-folder/starts")
+    starts.begin()
+    starts.end()
+    assert starts.pause_s == 0

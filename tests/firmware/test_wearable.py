@@ -30,6 +30,8 @@ def worn(seconds=12):
     clock.hold(0)
     node = Node()
     body = board.Body()
+    body.temperature.turn_on_ms = 125  # eight conversions
+    body.motion.turn_on_ms = 76  # two samples at 26 Hz
     wearable.setup(node, board, Settings())
     ask = Asker(node)
     ask.run(seconds * 1000)

@@ -118,6 +118,8 @@ def any_kind(chance, attacker):
     """Return a datagram of any kind."""
     mid, token = chance.randrange(65536), chance.randbytes(4)
     kind = chance.randrange(8)
+    if attacker.is_there and kind > 3:  # the rest of what only a verified one can do
+        return encode(0, POST, mid, token, [*segments("config"), *attacker.echo], b"{}")
     if kind == 0:
         options = [*segments("s/contact"), (OBSERVE, b""), *attacker.echo]
         return encode(0, GET, mid, token, options)

@@ -152,6 +152,8 @@ async def main(url, folder):
             tasks.append(asyncio.create_task(observe(tally, context, url, kind, notices[kind])))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
+        # what is under way ends with exceptions that aiocoap can not tell to anybody
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from attackers import Attackers
 from processes import simulated
 
 ADDRESSES = 1000
-THERE = 20  # of these addresses are real, and verified
+THERE = 100  # of these addresses are real, and verified
 PER_S = 500
 HEAP = "96k"
 RATE = "20"

@@ -19,7 +19,8 @@ GET = 1
 ADDRESSES = 300
 PER_S = 500
 BUDGET_BYTES, BUDGET_S, MESSAGE_BYTES = 8192, 10, 1152
-PATHS = ("/.well-known/core", "/diag")
+CORE = "/.well-known/core"
+PATHS = (CORE, "/diag")
 
 
 @pytest.fixture(scope="module", params=["micropython", "cpython"])
@@ -58,19 +59,30 @@ def flooded(node):
         assert attackers.beyond <= periods * (BUDGET_BYTES + MESSAGE_BYTES)
 
 
+async def get(url):
+    """Return the payload that a client of aiocoap gets."""
+    context = await aiocoap.Context.create_client_context()
+    try:
+        message = aiocoap.Message(code=aiocoap.GET, uri=url)
+        async with asyncio.timeout(60):
+            return (await context.request(message).response_raising).payload
+    finally:
+        await context.shutdown()
+
+
 def by_aiocoap(url):
     """Return the payload that aiocoap's client gets."""
+    return asyncio.run(get(url))
+
+
+def by_ten(url):
+    """Return the payload that ten clients of aiocoap get, all of one host at once."""
 
     async def run():
-        context = await aiocoap.Context.create_client_context()
-        try:
-            message = aiocoap.Message(code=aiocoap.GET, uri=url)
-            async with asyncio.timeout(60):
-                return (await context.request(message).response_raising).payload
-        finally:
-            await context.shutdown()
+        return await asyncio.gather(*[get(url) for _ in range(10)])
 
-    return asyncio.run(run())
+    (payload,) = set(asyncio.run(run()))
+    return payload
 
 
 def by_libcoap(url):
@@ -83,8 +95,13 @@ def by_node(url):
     return nodeclient.request(url).payload
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("client", [by_aiocoap, by_libcoap, by_node])
+@pytest.mark.parametrize(
+    ("client", "path"),
+    [
+        *((one, path) for one in (by_aiocoap, by_libcoap, by_node) for path in PATHS),
+        (by_ten, CORE),
+    ],
+)
 def test_clients_read_all_during_a_flood(node, client, path):
     before = client(node.url + path)
     with flooded(node):

@@ -2,7 +2,6 @@
 
 import battery_door
 from config import Settings
-from support import expected_failure
 from support.battery_stage import GATEWAY, Asleep, Board, Stage, World
 
 HEAP = "4m"
@@ -46,7 +45,6 @@ class Cold(World):
         self.now_ms += self.slept_ms
 
 
-@expected_failure("each start is one of the radio")
 def test_brown_outs_of_the_radio_do_not_repeat_all_night():
     stage = Stage("cold-test.json", Cold())
     world = stage.world

@@ -2,7 +2,6 @@
 
 from power.event_log import TIMER
 from power.wifi_fast import FastJoin
-from support import expected_failure
 from support.sleep_bench import Bench, settled
 
 BSSID = b"\x02\x11\x22\x33\x44\x55"
@@ -71,7 +70,6 @@ class Moved(Bench):
         return self.told > told
 
 
-@expected_failure("an address is kept for a day, whether or not a report gets through")
 def test_two_reports_that_nobody_answered_bring_a_whole_join():
     bench = settled(Moved())
     assert bench.beat() and bench.network.asked == 1  # a fast join

@@ -77,6 +77,9 @@ class Bench:
     def poll(self, now_ms, now_s):
         return 1 if self.joins and self.now_ms - self.since_ms >= 700 else 0
 
+    def on_report(self, is_acknowledged):
+        pass
+
     def stop(self):
         self.radio = False
 

@@ -32,8 +32,9 @@ class Network:
     def active(self, on):
         self.log.append("on" if on else "off")
 
-    def config(self, **options):
+    def config(self, what=None, **options):
         self.log += ["config " + name for name in sorted(options)]
+        return 11 if what == "channel" else None
 
     def scan(self):
         self.log.append("scan")
@@ -114,6 +115,46 @@ def test_fast_join_on_a_pico_passes_everything_to_connect():
     assert network.log[6:] == STATIC + ["connect attic 12345678 bssid channel"]
 
 
+@cases(
+    ("esp32", ["connect attic 12345678", "disconnect", "config channel", "connect"]),
+    ("rp2", ["connect attic 12345678"]),
+)
+def test_a_hidden_network_is_joined_fast_too(platform, calls):
+    network = Quiet()
+    network.found = []
+    link = FastJoin(network, ACCESS, "mote-1", platform, None, lambda line: None)
+    link.start(0, 5000)
+    assert not link.fast and link.poll(0, 5000) == UP
+    link.on_report(True)
+    link.stop()
+    again = FastJoin(network, ACCESS, "mote-1", platform, None, lambda line: None)
+    assert again.restore(link.state())
+    network.log.clear()
+    again.start(0, 5000)
+    assert again.fast and network.log[5:] == STATIC + calls
+
+
+def test_reports_without_a_response_end_fast_joins():
+    link, network = joined()
+    for fast in (True, True, False):
+        link.start(0, 5000)
+        assert link.fast is fast and link.poll(0, 5000) == UP
+        link.on_report(False)
+        link.stop()
+    link.start(0, 5000)
+    assert link.fast and link.poll(0, 5000) == UP, "its address is new"
+    link.on_report(True)
+
+
+def test_a_report_with_a_response_clears_the_failures():
+    link, network = joined()
+    for is_acknowledged in (False, True, False, True, False):
+        link.start(0, 5000)
+        assert link.fast and link.poll(0, 5000) == UP
+        link.on_report(is_acknowledged)
+        link.stop()
+
+
 @cases(("esp32", ["disconnect", "off"]), ("rp2", ["disconnect", "off", "deinit"]))
 def test_stop_switches_the_radio_off(platform, calls):
     link, network = joined(platform)
@@ -181,7 +222,7 @@ def test_unseen_network_is_joined_without_bssid():
     link = FastJoin(network, ACCESS, "mote-1", "esp32", None, lambda line: None)
     link.start(0, 0)
     assert network.log[-1] == "connect attic 12345678"
-    assert link.poll(0, 0) == UP and link.state() == b""
+    assert link.poll(0, 0) == UP and link.state()[3:9] == bytes(6)
 
 
 def test_strongest_access_point_of_the_network_is_chosen():

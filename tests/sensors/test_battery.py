@@ -3,8 +3,9 @@
 import machine
 from machine import ADC, Pin, wire
 
-from sensors.battery import CURVES, Battery
+from sensors.battery import CURVES, Battery, SteadyCharge
 from support import allocated, cases, locked, raises
+from support.forged_messages import Noise
 
 
 class PlainADC:
@@ -105,3 +106,103 @@ def test_reading_allocates_nothing():
     cell = battery(3700)
     assert allocated(cell.read_pct, 20) == 0
     assert locked(cell.read_pct) == cell.percent(3700)
+
+
+HOUR = 360  # readings, one every ten seconds
+
+
+def steady(mv):
+    """(SteadyCharge, its battery) that has read `mv` for ten minutes."""
+    cell = battery(mv)
+    charge = SteadyCharge(cell)
+    assert charge.show(mv) == cell.percent(mv)
+    for i in range(60):
+        assert charge.add(mv) == (i == 0)
+    assert charge.pct == cell.percent(mv)
+    return charge, cell
+
+
+def changes(charge, readings):
+    """The numbers of those readings after which another charge is shown."""
+    return [i for i, mv in enumerate(readings) if charge.add(mv)]
+
+
+def test_a_falling_charge_is_shown_once_an_hour():
+    charge, cell = steady(3900)
+    shown = []
+    for i in range(10 * HOUR):
+        mv = 3900 - i * 200 // (10 * HOUR)  # 32 percent
+        if charge.add(mv):
+            shown.append((i, charge.pct))
+            assert abs(charge.pct - cell.percent(mv)) <= 1
+    assert 8 <= len(shown) <= 10
+    for i in range(1, len(shown)):
+        assert shown[i][0] - shown[i - 1][0] >= HOUR and shown[i][1] <= shown[i - 1][1] - 2
+
+
+@cases((3790, 3780), (3780, 3790), (3900, 3930))
+def test_a_small_change_is_not_shown(before, after):
+    charge, cell = steady(before)
+    if cell.percent(after) <= cell.percent(before) - 2:
+        after = before - 1
+    assert changes(charge, [after] * (3 * HOUR)) == []
+
+
+def test_a_rise_is_shown_when_it_lasts_an_hour():
+    charge, cell = steady(3800)
+    assert changes(charge, [3900] * (HOUR - 40) + [3800] * HOUR) == []
+    (at,) = changes(charge, [3900] * (2 * HOUR))
+    assert HOUR <= at + 1 <= HOUR + 60 and charge.pct == cell.percent(3900)
+    assert changes(charge, [3900] * HOUR) == []
+
+
+def test_a_sudden_fall_is_shown_at_the_second_reading():
+    charge, cell = steady(4000)
+    assert changes(charge, [3700]) == [] and charge.pct == cell.percent(4000)
+    assert charge.show(3700) == cell.percent(3700)
+    assert changes(charge, [4000, 3700, 4000] * 100) == []  # a reading that fails now and then
+    assert changes(charge, [3700, 3700]) == [1] and charge.pct == cell.percent(3700)
+
+
+def test_a_battery_that_is_removed_or_exchanged_is_shown_at_the_second_reading():
+    charge, cell = steady(3500)
+    assert changes(charge, [None, 3500, None, None, None]) == [3] and charge.pct is None
+    assert charge.show(None) is None
+    assert changes(charge, [3700, 3700]) == [1] and charge.pct == cell.percent(3700)
+    assert changes(charge, [4190] * 10) == [1] and charge.pct == 100
+
+
+def test_the_first_median_corrects_the_first_reading():
+    cell = battery(3785)
+    charge = SteadyCharge(cell)
+    assert changes(charge, [3800] + [3785] * 59) == [0, 30]
+    assert charge.pct == cell.percent(3785) == charge.show(3795)
+
+
+def test_the_radios_load_is_not_shown():
+    """It is on for half of the readings and pulls the cell down by 150 mV."""
+    charge, cell = steady(3900)
+    cell.rest_mv = 3900
+    assert changes(charge, [3750, 3900] * HOUR) == []
+    assert charge.show(3750) == cell.percent(3900)
+
+
+@cases(1, 2, 3)
+def test_noise_is_not_shown(seed):
+    charge, cell = steady(3785)
+    noise = Noise(seed)
+    readings = [3785 + noise.below(61) - 30 for _ in range(12 * HOUR)]
+    assert len(changes(charge, readings)) <= 6
+    assert abs(charge.pct - cell.percent(3785)) <= 4
+
+
+def test_a_steady_charge_allocates_nothing():
+    charge, _ = steady(3785)
+
+    def hour():
+        i = HOUR
+        while i:
+            i -= 1
+            charge.add(3770 + (i & 31))
+
+    assert allocated(hour) == 0

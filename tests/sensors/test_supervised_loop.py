@@ -66,6 +66,22 @@ def test_change_needs_two_equal_readings():
     contact.sleep()
 
 
+@cases(167, 417, 700)
+def test_noise_at_a_limit_is_no_change(limit):
+    contact = loop(limit - 5)
+    changes = 0
+    for i in range(200):
+        wire(35).microvolts = 3300 * (limit + (5 if i % 5 < 3 else -5))
+        changes += contact.poll()
+    assert changes <= 1 and contact.edges <= 1
+    wire(35).microvolts = 3300 * (limit + 40)
+    contact.poll()
+    contact.poll()
+    above = contact.read()
+    wire(35).microvolts = 3300 * (limit - 40)
+    assert not contact.poll() and contact.poll() and contact.read() == above - 1
+
+
 def test_leaving_the_closed_state_is_an_edge():
     one = loop(333)
     for share, edges in ((1000, 1), (0, 1), (500, 1), (333, 2), (1000, 3)):

@@ -18,6 +18,7 @@ import battery
 import battery_door
 import battery_wearable
 import credentials
+import recovery
 from config import Settings
 
 GATEWAY = "coap://192.168.1.2"
@@ -113,6 +114,9 @@ class World:
     def poll(self, now_ms, now_s):
         return 1
 
+    def on_report(self, is_acknowledged):
+        pass
+
     def stop(self):
         pass
 
@@ -200,7 +204,7 @@ class Stage:
         self.world = world
         names = ("Clock", "FastJoin", "Udp", "peer", "network_module")
         patched = [("battery", name) for name in names]
-        patched += [("credentials", "FILE")]
+        patched += [("credentials", "FILE"), ("recovery", "STARTS_FILE")]
         patched += [(name, "NUMBERS_FILE") for name in ("battery_door", "battery_wearable")]
         self.kept = [(owner, name, getattr(sys.modules[owner], name)) for owner, name in patched]
         battery.Clock = lambda: world
@@ -209,6 +213,7 @@ class Stage:
         battery.peer = lambda host, port: (host, port)
         battery.network_module = lambda: None
         credentials.FILE = file
+        recovery.STARTS_FILE = file + ".starts"
         battery_door.NUMBERS_FILE = battery_wearable.NUMBERS_FILE = file + ".own"
         self.modules = sys.modules.get("esp32")
         sys.modules["esp32"] = Esp32()
@@ -220,6 +225,7 @@ class Stage:
         for name in (
             credentials.FILE,
             credentials.FILE + credentials.NUMBERS,
+            recovery.STARTS_FILE,
             battery_door.NUMBERS_FILE,
         ):
             for end in ("", ".new"):

@@ -24,6 +24,7 @@ from coap.resource import SEPARATE, CoapError
 from support.engine import decode, encode, uint
 
 MASK = 0x3FFFFFFF
+BUDGET_BYTES = 300
 CHECK_EVERY = 5000
 # Blocks of memory that may differ between two looks: caches of the interpreter, lengths of tokens
 SLACK = 60
@@ -115,7 +116,7 @@ def serving():
         peers=8,
         exchanges=3,
         separate_responses=2,
-        amplification_bytes=300,
+        amplification_bytes=BUDGET_BYTES,
     )
     node.seed(b"fuzz")
     for path in PATHS:
@@ -143,6 +144,7 @@ class Fuzzer:
         self.corpus = [self.valid() for _ in range(200)]
         self.done = 0
         self.answered = 0
+        self.beyond = []  # (time, bytes) to unverified peers
         self.memory = None
 
     def run(self, n):
@@ -179,6 +181,7 @@ class Fuzzer:
         """Check what the node sends: a valid message that is no reaction to an ACK or RST."""
         assert 4 <= n <= len(self.node.tx), n
         out = bytes(self.node.tx_view(n))
+        self.weigh(n, self.node.view.peer if datagram else self.node.peer, len(datagram))
         message = decode(out)
         assert message.kind == 3 or message.code == 0 or message.code >= 0x40, message
         if datagram:
@@ -188,6 +191,15 @@ class Fuzzer:
         elif message.kind < 2:
             self.sent = self.sent[-7:] + [(self.node.peer, message.mid)]
         return message
+
+    def weigh(self, n, peer, request_bytes):
+        """Check what unverified peers got within two periods of the budget."""
+        beyond = n - max(136, 3 * request_bytes)
+        if beyond > 0 and not self.node.messaging.is_verified(peer):
+            self.beyond = [one for one in self.beyond if (self.now_ms - one[0]) & MASK < 10000]
+            self.beyond.append((self.now_ms, beyond))
+            most = 2 * (BUDGET_BYTES + len(self.node.tx))
+            assert sum([one[1] for one in self.beyond]) <= most, self.beyond
 
     def pass_time(self):
         node = self.node
@@ -224,7 +236,7 @@ class Fuzzer:
             message = decode(node.tx_view(n))
             assert (message.kind, message.code, message.token) == (2, code, b"good"), message
         assert node.counters[COUNT_HANDLER_ERRORS] == 0, node.last_error
-        assert len(node.views) <= 48 and len(node.messaging.peer_indexes) <= 8
+        assert len(node.views) <= len(node.tx) // 48 + 1 and len(node.messaging.peer_indexes) <= 8
         del node.resource_at("later").tickets[:]
         memory = blocks()
         if self.done >= 2 * CHECK_EVERY:  # caches are warm

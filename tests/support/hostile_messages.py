@@ -39,8 +39,8 @@ def hostile(chance):
     block = uint(chance.randrange(4) << 4 | 8 | szx)
     kinds = (
         lambda: message(GET, path, accept, kind=chance.randrange(2)),
-        lambda: message(GET, path, [(OBSERVE, b""), *queries[: chance.randrange(3)], *accept]),
-        lambda: message(GET, path, [(BLOCK2, uint(chance.randrange(4) << 4 | szx)), *accept]),
+        lambda: message(GET, path, [(OBSERVE, b"")] + queries[: chance.randrange(3)] + accept),
+        lambda: message(GET, path, [(BLOCK2, uint(chance.randrange(4) << 4 | szx))] + accept),
         lambda: message(GET, path, [(QUERY, b"href=/" + b"s" * szx), (QUERY, b"rt=*")]),
         lambda: message(chance.choice((GET, FETCH, PUT)), path, [(BLOCK1, block)], b"y" * 16),
         lambda: message(PUT, path, [(BLOCK1, uint(8 | szx))], b"y" * (16 << szx)),

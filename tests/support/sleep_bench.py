@@ -195,6 +195,9 @@ class Link:
             return FAILED if spent_ms >= 3000 else JOINING
         return UP if spent_ms >= self.bench.joins_ms else JOINING
 
+    def on_report(self, is_acknowledged):
+        pass
+
     def stop(self):
         if self.since_ms is not None:
             self.bench.on_ms += self.bench.now_ms - self.since_ms

@@ -49,7 +49,7 @@ def test_a_calm_day_costs_one_datagram_and_one_ack_per_boot(calm):
     assert counts["reported"] == counts["happened"] >= 20
     assert counts["boots"] == counts["reports"] == counts["sent"] == counts["received"]
     assert counts["received_bytes"] == 8 * counts["received"]  # header and token of a 2.04
-    assert counts["longest_bytes"] <= 120
+    assert counts["longest_bytes"] <= 140
     assert counts["spent_ms"]["radio"] / counts["boots"] < 1100
 
 
@@ -125,7 +125,7 @@ def test_the_ledger_check_finds_broken_firmware(firmware, tmp_path, name):
     else:
         shutil.copyfile(tmp_path / "mutant.py", broken / path)
     bad = 0
-    for seed in (3, 5):
+    for seed in (3, 5, 6, 7, 8):
         counts = simulate(broken, seed, "--boot", "files")
         bad += counts["lost"] + counts["duplicated"]
         if bad:

@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fold import folded
 from setup import interpreter, micropython, packages, plain
@@ -327,6 +330,20 @@ def test_requirements_are_pinned():
     for line in (ROOT / "requirements-dev.txt").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
             assert re.match(r"[\w-]+==[\w.]+(?=$|;|\s)", line), line
+
+
+def test_requirements_are_complete():
+    """Setup installs what is listed and nothing else."""
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    listed = {canonicalize_name(re.match(r"[\w-]*", line)[0]) for line in lines}
+    for name in listed - {"", "heartpy", "e2epyppg"}:
+        try:
+            needed = requires(name) or []
+        except PackageNotFoundError:
+            continue  # not for this computer
+        for each in map(Requirement, needed):
+            wanted = each.marker is None or each.marker.evaluate({"extra": ""})
+            assert not wanted or canonicalize_name(each.name) in listed, (name, each)
 
 
 def test_the_npm_lock_names_no_registry():

@@ -19,8 +19,8 @@ _BASE_TIME, _NAME, _VALUE, _STRING, _BOOLEAN, _TIME = -3, 0, 2, 3, 4, 6
 class Gateway:
     """Keeps each number of an event or row once.
 
-    events: {number: (contact, level, when_ms, received_ms)}
-    rows: {number: (names, measured_ms, received_ms)} of a wearable
+    events: {(epoch, number): (contact, level, when_ms, received_ms)}
+    rows: {(epoch, number): (names, measured_ms, received_ms)} of a wearable
     unknown_ms: times at which the node said that it does not know what is missing
     discarded: rows or events that the node said it has pushed out
     repeats: events or rows that came again
@@ -60,7 +60,7 @@ class Gateway:
         base_ms = now_ms + 1000 * records[0].get(_BASE_TIME, 0)
         events = []
         rows = {}  # names by the time of their row
-        event_number = row_number = None
+        event_number = row_number = epoch = None
         for record in records:
             name = record[_NAME]
             age_ms = 1000 * record.get(_TIME, 0)  # negative
@@ -70,6 +70,8 @@ class Gateway:
                 events.append((name, int(record[_BOOLEAN]), now_ms + age_ms))
             elif name == "row_n":
                 row_number = record[_VALUE]
+            elif name == "epoch":
+                epoch = record[_STRING]
             elif name == "contact_n":
                 event_number = record[_VALUE]
             elif name == "lost" and _STRING in record:
@@ -77,16 +79,16 @@ class Gateway:
             elif name == "lost":
                 self.discarded += record[_VALUE]
         for back, when_ms in enumerate(sorted(rows, reverse=True)):
-            self._keep(self.rows, row_number - back, (rows[when_ms], when_ms, now_ms))
+            self._keep(self.rows, (epoch, row_number - back), (rows[when_ms], when_ms, now_ms))
         if event_number is not None:  # else a heartbeat: the present state, no events
             for back, event in enumerate(reversed(events)):
-                self._keep(self.events, event_number - back, event + (now_ms,))
+                self._keep(self.events, (epoch, event_number - back), event + (now_ms,))
 
-    def _keep(self, table, number, entry):
-        if number in table:
+    def _keep(self, table, name, entry):
+        if name in table:
             self.repeats += 1
         else:
-            table[number] = entry
+            table[name] = entry
 
     def _arrive(self, item):
         peer, data = item

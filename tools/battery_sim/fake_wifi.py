@@ -110,10 +110,11 @@ class Station:
         self.powered = False
 
     def config(self, what=None, **options):
-        """Set options; only the channel has an effect."""
+        """Set options; only the channel has an effect. Return the access point's channel."""
         self._check_on()
         if "channel" in options:
             self._channel = options["channel"]
+        return self._access_point.channel if what == "channel" else None
 
     def connect(self, ssid=None, key=None, bssid=None, channel=None):
         """Start to join; without arguments with those of the last time."""

@@ -23,8 +23,8 @@ def check_events(simulation):
     door = simulation.door
     events = door.events + door.lid_events
     duplicated = 0
-    for number in sorted(simulation.gateway.events):
-        contact, level, when_ms, _ = simulation.gateway.events[number]
+    for name in sorted(simulation.gateway.events):
+        contact, level, when_ms, _ = simulation.gateway.events[name]
         match = None
         for event in events:
             if (
@@ -60,9 +60,10 @@ def check_rows(simulation):
     missing = 0
     newest_ms = max([when_ms for _, when_ms, _ in gateway.rows.values()] or [0])
     measured_ms = {}
+    rows = {number: row for (_, number), row in gateway.rows.items()}
     for number, when_ms in produced:
         measured_ms[number] = when_ms
-        row = gateway.rows.get(number)
+        row = rows.get(number)
         if row is not None and abs(row[1] - when_ms) < ROW_TOLERANCE_MS:
             counts["reported"] += 1
         elif when_ms > newest_ms:
@@ -74,7 +75,7 @@ def check_rows(simulation):
     counts["discarded"] = min(gateway.discarded, missing)
     counts["lost"] = missing - counts["discarded"]
     counts["duplicated"] = 0
-    for number, (_, when_ms, _) in gateway.rows.items():
+    for (_, number), (_, when_ms, _) in gateway.rows.items():
         known_ms = measured_ms.get(number)
         if known_ms is None or abs(known_ms - when_ms) >= ROW_TOLERANCE_MS:
             counts["duplicated"] += 1

@@ -220,7 +220,8 @@ def install_from_pypi(root=ROOT, cache=CACHE):
         run([sys.executable, "-m", "venv", "--clear", folder], "virtual environment", cache)
     say("Installing the Python packages of requirements-dev.txt (once, about a minute)")
     pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "install", "-r", requirements], "pip install", cache)
+    # Without --no-deps the packages of recordings would bring theirs.
+    run([*pip, "install", "--no-deps", "-r", requirements], "pip install", cache)
     stamp.write_text(f"{place}\n{contents}\n")
 
 

@@ -29,7 +29,7 @@ _FEWER_SLOTS = (
     ("blocks", 1),
     ("separate_responses", 1),
 )
-_SHORT_SLOTS = (("block_bytes", 512), ("cached_response_bytes", 16))
+_SHORT_SLOTS = (("dedup_entries", 8), ("block_bytes", 512), ("cached_response_bytes", 16))
 # What only tests use of the fake `machine`, which on a board takes no heap at all.
 _NOT_USED = ("RTC", "WDT", "SoftI2C", "freq", "idle", "reset")
 _SHORT_RECV_MAX = 384  # payloads of 256 bytes: what is longer comes in blocks
@@ -82,8 +82,6 @@ class Body:
         self.light = bus.attach(Max30102(seed=seed))
         self.temperature = bus.attach(Tmp117())
         self.motion = bus.attach(Lsm6dsox())
-        self.temperature.turn_on_ms = 125  # eight conversions
-        self.motion.turn_on_ms = 76  # two samples at 26 Hz
 
 
 def power_on():

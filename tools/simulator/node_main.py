@@ -92,8 +92,6 @@ def build(options):
         node_app.setup(node)
         return node, lambda line: print("error: the plugtest server has no commands")
 
-    from commands import Commands
-
     from config import Settings
 
     slots = dict(board.SLOTS)
@@ -114,7 +112,29 @@ def build(options):
 
         body = board.Body(options["seed"])
         oximeter = wearable.setup(node, board, settings).oximeter
-    return node, Commands(board, node.after, apps, body, oximeter).line
+
+    def make_commands():
+        """Return the commands; a board has none, so they take heap when they are used."""
+        from commands import Commands
+
+        return Commands(board, node.after, apps, body, oximeter)
+
+    if body is not None:
+        make_commands()  # lets the oximeter measure
+    return node, late(make_commands)
+
+
+def late(make_commands):
+    """Return a function that executes a command, by what is made at the first one."""
+    made = []
+
+    def line(text):
+        """Execute a command."""
+        if not made:
+            made.append(make_commands())
+        made[0].line(text)
+
+    return line
 
 
 def keys_of(path):
@@ -136,8 +156,10 @@ def serve(options):
     from unload import unload
 
     node, execute = build(options)
-    for name in ("coap.presets", "config_schema", "credentials", "links"):
+    for name in ("coap.presets", "config_schema", "credentials", "links", "commands"):
         unload(name)  # what only the start needs, as on a board
+    for name in ("parse", "build", "keys_of", "late", "_APPS", "_DEFAULTS", "_WHOLE"):
+        del globals()[name]
     gc.collect()
     listing(node)  # the longest text that is kept: a heap too small for it fails now
     udp = listen(Udp, node, options["host"], options["port"])

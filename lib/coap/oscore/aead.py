@@ -24,7 +24,7 @@ ENCRYPT0 = b"\x83\x68Encrypt0\x40"
 _AAD_BYTES = const(32)
 _EXTRA_BYTES = const(80)  # of `blocks` beside the text: first block, AAD, padding
 
-_KEPT = const(16)  # blocks: longer texts allocate 32 bytes or so
+_KEPT = const(8)  # blocks: longer texts allocate 32 bytes or so
 
 _ECB = const(1)
 _CBC = const(2)

@@ -210,7 +210,8 @@ class Udp:
         if isinstance(error, MemoryError):
             node.counters[COUNT_OUT_OF_MEMORY] += 1
             node.last_error = "no memory"
-            node.views.clear()  # what is between these may make a gap for a datagram
+            node.views.clear()  # both can be made again, and leave a gap for a datagram
+            node.listing = None
             gc.collect()
             if self.faults >= _PATIENCE:
                 raise error

@@ -20,7 +20,7 @@ BOARD_BITS = 32
 # Frequent collections keep lasting objects together. Otherwise half of the heap may be free, but
 # in gaps too small for a datagram. Without "", the present folder, on the path no file or folder
 # there, such as `keys`, is taken for a module.
-FROZEN_START = "import gc, sys; sys.path.remove(''); gc.threshold(1000); import board, node_main"
+FROZEN_START = "import gc, sys; sys.path.remove(''); gc.threshold(100); import board, node_main"
 FROZEN_RUN = "sys.exit(node_main.main(sys.argv[1:]))"
 SHRINK_BELOW = 96 << 10
 RECEIVER = ROOT / "tools" / "battery_sim" / "receiver.py"
