@@ -377,6 +377,12 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
     mine = table[hosts + (key >> 16)]
     rank = table[verified + (key >> 16)] | kind & DEDUP_SECURE
     held = 0  # entries of the sender's host
+    at = DEDUP_FIRST
+    while at < verified:
+        other = table[at]
+        if other != int(ABSENT) and table[hosts + (other >> 16)] == mine:
+            held += 1
+        at += DEDUP_STEP
     victim = -1
     best = -1
     i = 0
@@ -391,8 +397,6 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
             victim = i
             best = int(CLOCK_MASK)
             break
-        if table[hosts + (other >> 16)] == mine:
-            held += 1
         # strangers' first, then what OSCORE protects anyway, then those of verified peers
         worth = 0
         if flags & DEDUP_SECURE:
@@ -400,20 +404,13 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
         elif table[verified + (other >> 16)]:
             worth = 2
         if worth < 2 or rank:
-            # of these the host that has most entries yields
-            other = table[hosts + (other >> 16)]
-            n = 0
-            k = DEDUP_FIRST
-            while k < verified:
-                if table[k] != int(ABSENT) and table[hosts + (table[k] >> 16)] == other:
-                    n += 1
-                k += DEDUP_STEP
-            if n > 31:
-                n = 31
             age = age >> 2
-            if age > 0x7FFFFF:
-                age = 0x7FFFFF
-            worth = (2 - worth) << 28 | n << 23 | age
+            if age > 0x7FFFFFF:
+                age = 0x7FFFFFF
+            worth = (2 - worth) << 28 | age
+            # a host that holds more than a quarter of the table evicts its own
+            if held > 1 and held > count >> 2 and table[hosts + (other >> 16)] == mine:
+                worth = worth | 1 << 27
             if worth > best:
                 best = worth
                 victim = i
