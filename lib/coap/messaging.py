@@ -132,7 +132,7 @@ class MessageLayer(PeerTable):
         for byte in entropy:
             value = (value * 257 + byte) & 0xFFFFFF
         self.random[0] = value
-        if not self.mid_keys[0]:
+        if not self.is_restored:
             self.seed_mids(sha256(b"mid" + bytes(entropy)).digest()[:8])
             self.mid = random16(self.random)
 

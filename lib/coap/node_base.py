@@ -172,6 +172,7 @@ class NodeBase(ResourceTable):
             return False
         self.view.now_ms = now_ms
         self.messaging.seed_mids(blob[3:_HEAD])
+        self.messaging.is_restored = True
         # MIDs were used after the state was saved
         self.messaging.mid = (blob[1] << 8 | blob[2]) + _MID_JUMP & 0xFFFF
         for i, extension in enumerate(self.extensions):

@@ -314,7 +314,8 @@ class Observe(Extension, Observers):
                 node.view.index[DATAGRAM_COUNT] -= 1  # it was counted on arrival
             except (ValueError, AttributeError):
                 pass  # a peer of another transport, or a context or all keys are gone
-            node.view.context = 0
+            finally:
+                node.view.context = 0
             at = end
 
     def _service(self, i, now_ms):  # hot

@@ -77,7 +77,7 @@ class Observers(ClaimedTable):
         self.used = 0  # entries in use
         self.newest = 0  # the entry of the last newcomer
         self.groups = 0  # groups ever made, modulo 2**30
-        self.leaving = []  # (peer, context, registration) of those who are to get a 5.03
+        self.leaving = ()  # (peer, context, registration) of those who are to get a 5.03
 
     def count(self, resource=None):
         """Return the number of observers of `resource`, of all resources for None."""
@@ -204,7 +204,7 @@ class Observers(ClaimedTable):
         self.node.counters[COUNT_OBSERVERS_EVICTED] += 1
         if len(self.leaving) < _LEAVING_MAX:
             registration = self.requests[i][: self.words[at]]
-            self.leaving.append((self.peers[i], self.words[at + OB_CONTEXT], registration))
+            self.leaving += ((self.peers[i], self.words[at + OB_CONTEXT], registration),)
         self.remove(i)
         self.node.reschedule()
 
@@ -213,7 +213,8 @@ class Observers(ClaimedTable):
         node = self.node
         view = node.view
         tx = node.tx
-        node.peer, context, registration = self.leaving.pop()
+        node.peer, context, registration = self.leaving[0]
+        self.leaving = self.leaving[1:]
         view.buf = registration
         view.peer = node.peer
         parse(registration, len(registration), view.index, node.route_table)

@@ -10,6 +10,9 @@ then one that has keys. Among equals it is the host with the most entries, then 
 host is what host_key() returns for a peer; a peer with keys counts by its security context. Nobody
 takes an entry from a better rank, unless the host there holds at least two more than his own.
 
+Who forges the source of a peer without keys may still push its entries out: without keys "at most
+once" holds against losses of the network, not against forgers.
+
 A request under OSCORE is not executed twice even without an entry, because of the replay window.
 So its entry may always be taken.
 """
@@ -79,6 +82,7 @@ class PeerTable:
         self.next_evicted = 0
         self.mid = 0  # messages counted, modulo 2**16
         self.mid_seed = bytes(8)
+        self.is_restored = False  # the order of MIDs is that of before a sleep
         self.mid_keys = array("i", [0] * 12)
 
     def seed_mids(self, seed):
@@ -373,6 +377,12 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
     mine = table[hosts + (key >> 16)]
     rank = table[verified + (key >> 16)] | kind & DEDUP_SECURE
     held = 0  # entries of the sender's host
+    at = DEDUP_FIRST
+    while at < verified:
+        other = table[at]
+        if other != int(ABSENT) and table[hosts + (other >> 16)] == mine:
+            held += 1
+        at += DEDUP_STEP
     victim = -1
     best = -1
     i = 0
@@ -387,8 +397,6 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
             victim = i
             best = int(CLOCK_MASK)
             break
-        if table[hosts + (other >> 16)] == mine:
-            held += 1
         # strangers' first, then what OSCORE protects anyway, then those of verified peers
         worth = 0
         if flags & DEDUP_SECURE:
@@ -396,7 +404,13 @@ def take_entry(table: ptr32, key: int, kind: int, now_ms: int) -> int:
         elif table[verified + (other >> 16)]:
             worth = 2
         if worth < 2 or rank:
-            worth = (2 - worth) << 28 | age >> 2
+            age = age >> 2
+            if age > 0x7FFFFFF:
+                age = 0x7FFFFFF
+            worth = (2 - worth) << 28 | age
+            # a host that holds more than a quarter of the table evicts its own
+            if held > 1 and held > count >> 2 and table[hosts + (other >> 16)] == mine:
+                worth = worth | 1 << 27
             if worth > best:
                 best = worth
                 victim = i

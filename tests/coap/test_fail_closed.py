@@ -7,11 +7,12 @@ import sys
 from coap.blockwise import Blockwise
 from coap.extension import process_as
 from coap.numbers import CHANGED, CONTENT, CONTINUE, ECHO, GET, POST, PUT, UNAUTHORIZED
+from coap.observe import Observe
 from coap.oscore import Oscore
 from coap.oscore.context import Context
 from support import cases, only, raises
 from support.engine import ask, decode, encode, request
-from support.features import BLOCK1, CONTENT_FORMAT, Value, block, option, seeded, text
+from support.features import BLOCK1, CONTENT_FORMAT, OBSERVE, Value, block, option, seeded, text
 from support.forged_messages import target
 from support.oscore_peer import OSCORE, SALT, SECRET, End
 
@@ -176,3 +177,60 @@ def test_a_failure_at_any_call_opens_nothing(method):
             ask(node, datagram, "peer", START_MS + 100)
         assert len(node.done) <= 1, n
     assert n > 20
+
+
+def observing():
+    """A node with an observer under OSCORE, and the other end."""
+    node, end = packing(), End(b"\x02", b"\x01")
+    assert end.inner(ask(node, observe(end, b""), "peer", START_MS)).all(OBSERVE)
+    return node, end
+
+
+def packing():
+    node = target()
+    node.pack_peer, node.unpack_peer = str.encode, lambda packed: str(packed, "utf-8")
+    return node
+
+
+def observe(end, value):
+    return end.request(request(GET, "lock", token=b"o", options=[(OBSERVE, value)]))
+
+
+def observer_count(node):
+    (extension,) = [one for one in node.extensions if isinstance(one, Observe)]
+    return extension.count()
+
+
+@only("cpython")
+def test_a_failure_while_observers_are_restored_opens_nothing():
+    blob = observing()[0].state()
+    n = 0
+    left = 0
+    while not left:
+        n += 1
+        node = packing()
+        fails = FailsAt(n)
+        try:
+            with fails:
+                node.restore(blob)
+        except MemoryError:
+            pass
+        left = max(fails.left, 0)
+        assert node.view.context == 0, n
+        assert ask(node, request(PUT, "lock"), "stranger", START_MS).code == UNAUTHORIZED, n
+    assert n > 20
+
+
+def test_a_replayed_registration_or_deregistration_changes_no_observation():
+    node, end = observing()
+    leave = observe(end, b"\x01")
+    ask(node, leave, "peer", START_MS + 100)
+    again = observe(end, b"")
+    ask(node, again, "peer", START_MS + 200)
+    assert observer_count(node) == 1
+    assert ask(node, leave, "peer", START_MS + 300) is not None
+    assert observer_count(node) == 1
+    ask(node, observe(end, b"\x01"), "peer", START_MS + 400)
+    assert observer_count(node) == 0
+    assert ask(node, again, "peer", START_MS + 500) is not None
+    assert observer_count(node) == 0

@@ -366,3 +366,22 @@ def test_a_separate_response_does_not_wait_for_silent_strangers():
     assert node.respond(tickets[0], b"at last")
     sent = lasting(node, START_MS + 200, 25000, ["phone"])
     assert [peer for _, peer, _ in sent].count("phone") == 1
+
+
+@cases("stranger", "verified")
+def test_one_host_does_not_evict_the_requests_of_others(rank):
+    """Executed once, though a host floods the table: its own entries yield first."""
+    node, _ = attacked()
+    done = []
+    node.put("count", access=OPEN)(lambda request, reply: done.append(request.payload_bytes()))
+    if rank == "verified":
+        verify(node, "peer", START_MS)
+    genuine = request(PUT, "count", payload=b"genuine")
+    ask(node, genuine, "peer", START_MS)
+    for i in range(40):
+        peer = (HOST, 5000 + i % 8)
+        if rank == "verified":
+            verify(node, peer, START_MS)
+        ask(node, request(PUT, "count", payload=b"flood"), peer, START_MS + 10 + i)
+    ask(node, genuine, "peer", START_MS + 2000)
+    assert done.count(b"genuine") == 1

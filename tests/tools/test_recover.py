@@ -81,7 +81,7 @@ def test_no_device_at_all_is_said(monkeypatch, capfd):
 
 def test_dry_run_prints_the_exact_command():
     done = subprocess.run(
-        ["make", "recover", "DEV=/dev/ttyX", "DRY_RUN=1"],
+        ["make", "--no-print-directory", "recover", "DEV=/dev/ttyX", "DRY_RUN=1"],
         cwd=ROOT,
         capture_output=True,
         text=True,

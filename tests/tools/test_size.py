@@ -8,7 +8,7 @@ from setup.console import Problem
 from size import __main__ as size
 from size import budget, flash, heap
 
-MADE_MAX = 12 << 10  # bytes of heap of a node and its application
+MADE_MAX = 12288 + 1500  # the second: what keeps strangers from starving others
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from setup.interpreter import find
 ARCH = "armv6m"
 ELF = ROOT / "build" / "firmware" / "PICO_EMU" / "firmware.elf"
 LIB = ROOT / "lib"
-EXTENSION = re.compile(r"^class \w+\(Extension\)", re.MULTILINE)
+EXTENSION = re.compile(r"^class \w+\(Extension\b", re.MULTILINE)
 MORE = ("coap.resource_directory", "senml")  # optional as well, but no extensions
 # What mpy-tool calls the data of a frozen module: its path, escaped.
 KINDS = "fun_data|const_obj_table_data|const_qstr_table_data|const_obj|children|frozen_module"

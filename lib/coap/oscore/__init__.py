@@ -231,6 +231,10 @@ class Oscore(Extension):
         if view.index[FLAGS] & _NOT_REPEATABLE or code == DEFERRED or code >= BAD_REQUEST:
             self.repeated_code = code
             return code != 0  # 0: it failed before there was a response
+        if view.index[IX_OBSERVE] != ABSENT and not context.is_last(self.request_key):
+            # it may undo what a later request did: served without Observe (RFC 7641 section 4.1)
+            view.index[IX_OBSERVE] = ABSENT
+            view.index[FLAGS] &= ~(1 << IX_OBSERVE)
         return True
 
     def repeat_code(self, view, context):

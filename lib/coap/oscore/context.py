@@ -111,6 +111,10 @@ class Context:
                 return at
         return -1
 
+    def is_last(self, key):  # hot
+        """Return True if the request is the one that was accepted last."""
+        return self.recent[self.last] == key
+
     def repeat(self, key):  # hot
         """Return the response code of a remembered request, 0 if it had none, -1 if it was
         repeated too often.
