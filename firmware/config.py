@@ -11,6 +11,7 @@ import os
 
 DEFAULT_NAME = "mote"
 _SECRETS = ("ssid", "password", "country")
+_NUMBERS_MAX = 8192  # bytes of a file of sequence numbers
 _FILE_MAX = 2048  # bytes; no valid file of ours comes near
 
 _DEFAULTS = (  # of literals only, so that it stays in flash
@@ -152,6 +153,28 @@ def _escaped(text):
     if "\\" in text or '"' in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return text
+
+
+class Numbers:
+    """A file for coap.oscore.sequence_numbers, replaced as a whole.
+
+    Here and not in credentials.py, which only the start needs.
+    """
+
+    def __init__(self, path):
+        self._path = path
+        self.complete = True  # else some keys have no numbers: it counts as broken
+
+    def load(self):
+        """Return the content; b"", as of a broken file, if there is none or it can not be read."""
+        try:
+            return self.complete and read_file(self._path, _NUMBERS_MAX, bytes) or b""
+        except ValueError:
+            return b""
+
+    def save(self, content):
+        """Replace the file. Raises OSError."""
+        replace_file(self._path, content)
 
 
 def read_file(path, most, parse):

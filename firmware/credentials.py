@@ -20,7 +20,7 @@ import json
 from binascii import hexlify, unhexlify
 
 from coap.access import READ_ONLY, Access
-from config import read_file, replace_file
+from config import Numbers, read_file
 
 FILE = "oscore.json"
 NUMBERS = ".numbers"  # suffix of the file of sender sequence numbers
@@ -31,25 +31,6 @@ _HEX = ("secret", "salt", "sender_id", "recipient_id", "id_context")
 _NEEDED = ("secret", "sender_id", "recipient_id")
 _KNOWN = ("secret", "salt", "sender_id", "recipient_id", "id_context", "gateway")
 _EXAMPLE = b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"  # RFC 8613
-
-
-class Numbers:
-    """A file for coap.oscore.sequence_numbers, replaced as a whole."""
-
-    def __init__(self, path):
-        self._path = path
-        self.complete = True  # else some keys have no numbers: it counts as broken
-
-    def load(self):
-        """Return the content; b"", as of a broken file, if there is none or it can not be read."""
-        try:
-            return self.complete and read_file(self._path, _FILE_MAX, bytes) or b""
-        except ValueError:
-            return b""
-
-    def save(self, content):
-        """Replace the file. Raises OSError."""
-        replace_file(self._path, content)
 
 
 def features(path=FILE, say=print, default=READ_ONLY):

@@ -33,8 +33,6 @@ class Access(Extension):
         self.default = default
         self.status = ""  # why there is no OSCORE, for /diag
         self.line = None  # the peer of the serial line: who is there holds the node
-        self.known = None  # the public listing for which `whole` was written
-        self.whole = b""
 
     def attach(self, node):
         """Make this the node's rule for resources without an `access` of their own."""
@@ -69,10 +67,3 @@ class Access(Extension):
     def is_plain(self, resource):
         """Return True if requests to the resource need no look at who sends them."""
         return self.of(resource) != VERIFIED and self.shows(resource)
-
-    def listing(self, strangers, write):
-        """Return the listing of all resources, for peers under OSCORE; `write` makes it."""
-        if self.known is not strangers:
-            self.known = strangers
-            self.whole = write(self.node, True)
-        return self.whole

@@ -1,8 +1,10 @@
 """Discovery: /.well-known/core in the CoRE Link Format, and its filters (RFC 6690).
 
-The text of all links is written once and kept in node.listing until the attributes
-of a resource change. A filter selects links from that text while the response is being written, so
-discovery allocates nothing. matches() and link_end() are machine code: see codec.py.
+The text of all links is written once and kept in node.listing until the attributes of a resource
+change. A filter selects links from that text while the response is being written, so discovery
+allocates nothing. What peers under OSCORE see, and all where the heap was too short for that text
+(listing is False), is written link by link. matches() and link_end() are machine code: see
+codec.py.
 """
 
 import micropython
@@ -36,15 +38,20 @@ class _Core(Resource):
 
     def get(self, request, response):
         """Return the links that the client may see and that pass its filters."""
-        text = self.node.listing
+        node = self.node
+        is_authenticated = node.access is not None and node.view.context
+        if is_authenticated or node.listing is False:
+            response.write(b"")
+            for one in _visible(node, is_authenticated):
+                _select(node, link(one), response)
+            return None
+        text = node.listing
         if text is None:
-            text = listing(self.node)
-        if self.node.view.context and self.node.access is not None:
-            text = self.node.access.listing(text, _links)
-        if not self.node.view.has(IX_URI_QUERY):
+            text = listing(node)
+        if not node.view.has(IX_URI_QUERY):
             return text
         response.write(b"")
-        _select(self.node, text, response)
+        _select(node, text, response)
         return None
 
 
@@ -62,6 +69,8 @@ def _select(node, text, response):
 
 def _passes(view, text, begin, end):
     """Return True if the link in text[begin:end] matches every query of the request."""
+    if not view.has(IX_URI_QUERY):
+        return True
     at = view.index[IX_URI_QUERY]
     while at < view.index[_QUERY_END]:
         at = next_option(view.buf, at, view.index)
@@ -72,16 +81,19 @@ def _passes(view, text, begin, end):
 
 def listing(node):
     """Return the links that every client may see, as bytes, comma-separated."""
-    if node.listing is None:
-        node.listing = _links(node, False)
-    return node.listing
+    text = node.listing
+    if not text:
+        text = b",".join([link(one) for one in _visible(node, False)])
+        if node.listing is None:
+            node.listing = text
+    return text
 
 
-def _links(node, is_authenticated):
-    """Return the links of all listed resources, or of those open to a client without keys."""
+def _visible(node, is_authenticated):
+    """Return all listed resources, or those that are open to a client without keys."""
     shows = None if is_authenticated or node.access is None else node.access.shows
     found = [one for one in node.resources if one.listed and one.exists]
-    return b",".join([link(one) for one in found if shows is None or shows(one)])
+    return [one for one in found if shows is None or shows(one)]
 
 
 def link(resource):

@@ -190,7 +190,7 @@ class ResourceTable:
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
-        self.listing = None  # by coap.link_format; None when it must be written again
+        self.listing = None  # by coap.link_format; None when it must be written again, or False
         self.route_table = b"\0"
         self.prefixes = ()  # resources that also serve the paths below their own, longest first
 

@@ -103,3 +103,23 @@ def test_discovery_is_read_only():
 
 def test_a_node_without_the_feature():
     assert get(Bare(), ".well-known/core").code == 0x84
+
+
+@cases(None, b"rt=*", b"rt=nothing", b"href=/b*")
+def test_in_a_short_heap_it_is_written_link_by_link(query):
+    node = Node()
+    for path in ("a", "b/c", "b/d"):
+        resource = node.add(path, Resource())
+        resource.rt = "x" if path == "a" else ""
+        resource.title = '"b", ;<>'
+    options = [] if query is None else [(15, query)]
+    whole = get(node, ".well-known/core", *options)
+    assert whole.code == 0x45
+    node.listing = False
+    for _ in range(2):
+        again = get(node, ".well-known/core", *options)
+        assert (again.code, again.payload) == (0x45, whole.payload)
+        assert node.listing is False and listing(node).count(b"</") == 3
+    node.resource_at("a").refresh()
+    get(node, ".well-known/core")
+    assert node.listing, "it is tried again after a change"

@@ -2,6 +2,7 @@
 
 import json
 
+import config
 import credentials
 from coap.access import READ_ONLY
 from coap.numbers import CHANGED, CONTENT, GET, PUT, UNAUTHORIZED
@@ -164,11 +165,11 @@ def test_new_keys_on_a_full_flash_are_not_used():
     def full(path, content):
         raise OSError(28)
 
-    kept, credentials.replace_file = credentials.replace_file, full
+    kept, config.replace_file = config.replace_file, full
     try:
         node = node_of()
     finally:
-        credentials.replace_file = kept
+        config.replace_file = kept
     assert "28" in node.said[0] and node.oscore.status.startswith("sequence numbers lost")
     end = End(b"\x02", b"\x01", hexbytes(GOOD["secret"]), hexbytes(GOOD["salt"]))
     assert ask(node, end.request(request(PUT, "s"))).code == UNAUTHORIZED

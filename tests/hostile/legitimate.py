@@ -117,12 +117,10 @@ async def observe(tally, context, url, kind, notices):
         await asyncio.sleep(1)
 
 
-async def come_and_go(tally, url):
-    """Observe the door from ever new ports, as a program does that is started again and again."""
+async def come_and_go(tally, context, url, kind):
+    """Begin to observe the lid, and end it, as a program does that is started again and again."""
     while True:
-        context = await aiocoap.Context.create_client_context()
-        kind = "newcomer"
-        message = aiocoap.Message(code=aiocoap.GET, uri=url + "/s/contact", observe=0)
+        message = aiocoap.Message(code=aiocoap.GET, uri=url + "/s/tamper", observe=0)
         tally.sent[kind] = tally.sent.get(kind, 0) + 1
         try:
             asked = context.request(message)
@@ -132,11 +130,10 @@ async def come_and_go(tally, url):
                 tally.failed(kind, "no Observe")
             else:
                 tally.served[kind] = tally.served.get(kind, 0) + 1
-            await asyncio.sleep(STAY_S)
+            asked.observation.cancel()
         except (TimeoutError, aiocoap.error.Error) as error:
             tally.failed(kind, type(error).__name__)
-        finally:
-            await context.shutdown()
+        await asyncio.sleep(STAY_S)
 
 
 async def main(url, folder):
@@ -147,8 +144,9 @@ async def main(url, folder):
     async with client(Path(folder)) as secured:
         tasks = [asyncio.create_task(poll(tally, context, url)) for context in plain[:2]]
         tasks.append(asyncio.create_task(administer(tally, secured, url)))
-        tasks.append(asyncio.create_task(come_and_go(tally, url)))
         for kind, context in zip(notices, (plain[2], secured)):
+            newcomer = come_and_go(tally, context, url, kind.split()[0] + " newcomer")
+            tasks.append(asyncio.create_task(newcomer))
             tasks.append(asyncio.create_task(observe(tally, context, url, kind, notices[kind])))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)

@@ -32,7 +32,7 @@ _FEWER_SLOTS = (
 _SHORT_SLOTS = (("dedup_entries", 8), ("block_bytes", 512), ("cached_response_bytes", 16))
 # What only tests use of the fake `machine`, which on a board takes no heap at all.
 _NOT_USED = ("RTC", "WDT", "SoftI2C", "freq", "idle", "reset")
-_SHORT_RECV_MAX = 384  # payloads of 256 bytes: what is longer comes in blocks
+_SHORT_RECV_MAX = 320  # payloads of 192 bytes: what is longer comes in blocks
 
 
 def shrink(has_keys):

@@ -210,8 +210,8 @@ class Udp:
         if isinstance(error, MemoryError):
             node.counters[COUNT_OUT_OF_MEMORY] += 1
             node.last_error = "no memory"
-            node.views.clear()  # both can be made again, and leave a gap for a datagram
-            node.listing = None
+            node.views.clear()  # a node does without both, and their gaps take datagrams
+            node.listing = False
             gc.collect()
             if self.faults >= _PATIENCE:
                 raise error
