@@ -1,0 +1,255 @@
+"""The HTTP-CoAP proxy at /hc/ (RFC 8075): any HTTP client reads, writes and observes a node.
+
+    curl http://127.0.0.1:8080/hc/coap://door-1/s/contact
+    curl -N -H 'Accept: text/event-stream' http://127.0.0.1:8080/hc/coap://door-1/s/contact
+
+A node that sleeps is asked at its mirror, one that is awake at its address. mapping.py says how
+messages are translated, targets.py what can be reached.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from aiocoap import Message, error
+from aiocoap.numbers import codes
+from aiohttp import web
+
+from .mapping import (
+    Acceptable,
+    Refused,
+    acceptable,
+    coap_request,
+    content_type,
+    http_headers,
+    http_status,
+)
+from .streams import with_pauses
+from .targets import Target, find
+
+RESPONSE_MAX = 256 * 1024
+LIMIT_S = 30
+PER_CLIENT = 4
+IN_ALL = 32
+STREAMS_PER_CLIENT = 16
+COMMENT_S = 15
+# What a node sends is shown, never run: not even by a browser that is led to it.
+SHIELD = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+class Limit:
+    """Counts what is under way, of each client and in all."""
+
+    def __init__(self, per_client: int, in_all: int):
+        self.per_client = per_client
+        self.in_all = in_all
+        self.busy: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one(self, client: str) -> Iterator[None]:
+        """Count one more while it lasts; raise Refused, 429 or 503, when that is too many."""
+        if self.busy[client] >= self.per_client:
+            raise Refused(429, f"{self.per_client} requests of this client are under way")
+        if self.busy.total() >= self.in_all:
+            raise Refused(503, f"{self.in_all} requests are under way")
+        self.busy[client] += 1
+        try:
+            yield
+        finally:
+            self.busy[client] -= 1
+            self.busy += Counter()  # drops the counts of 0
+
+
+class Proxy:
+    """The handler of /hc/.
+
+    Args:
+        store: the gateway's store.
+        hub: tells when a node has told something.
+        site: the gateway's CoAP resources, asked for nodes that sleep.
+        context: the gateway's CoAP context, for nodes that are awake.
+    """
+
+    def __init__(
+        self, store: Any, hub: Any, site: Any, context: Any, clock: Callable[[], float] = time.time
+    ):
+        self.store = store
+        self.hub = hub
+        self.site = site
+        self.context = context
+        self.clock = clock
+        self.requests = Limit(PER_CLIENT, IN_ALL)
+        self.streams = Limit(STREAMS_PER_CLIENT, IN_ALL * 4)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one HTTP request for a node."""
+        try:
+            rest = request.rel_url.raw_path.removeprefix("/hc/")
+            target = find(self.store, rest, request.rel_url.raw_query_string, self.clock())
+            wanted = acceptable(request.headers.get("Accept", ""))
+            client = request.remote or ""
+            if wanted.stream:
+                if request.method != "GET":
+                    raise Refused(405, "an event stream is for GET")
+                with self.streams.one(client):
+                    return await self.stream(request, target, wanted)
+            with self.requests.one(client):
+                return await self.once(request, target, wanted)
+        except Refused as refused:
+            headers = {"Retry-After": "1"} if refused.status in (429, 503) else {}
+            if refused.status == 405:
+                headers["Allow"] = "GET, HEAD, PUT, POST, DELETE, PATCH"
+            return web.Response(
+                status=refused.status, text=f"{refused}\n", headers={**headers, **SHIELD}
+            )
+
+    async def once(self, request: web.Request, target: Target, wanted: Acceptable) -> web.Response:
+        """Respond to a request with one response of the node."""
+        body = await request.read()
+        message = coap_request(request.method, request.headers, body)
+        response = await self._exchange(target, message, wanted)
+        if response.code == codes.CONTENT and request.headers.get("If-None-Match") == "*":
+            response = Message(code=codes.VALID)  # there is one, whichever it is
+        status = http_status(response)
+        headers = {**http_headers(response, self._age_s(target, response)), **SHIELD}
+        if status == 201:
+            headers["Location"] = location(target, response)
+        if status == 304 or request.method == "HEAD":
+            headers.pop("Content-Type", None)
+            return web.Response(status=status, headers=headers)
+        return web.Response(status=status, body=response.payload or None, headers=headers)
+
+    async def stream(
+        self, request: web.Request, target: Target, wanted: Acceptable
+    ) -> web.StreamResponse:
+        """Send each notification as an event, until one side ends it."""
+        message = coap_request("GET", {}, b"")
+        source = self._awake(target, message) if target.address else self._asleep(target, message)
+        message.opt.accept = wanted.content_format
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", **SHIELD}
+        )
+        async with contextlib.aclosing(source) as notifications:
+            first = await self._limited(anext(notifications))
+            if first.code != codes.CONTENT:
+                return self._failed(first)
+            await response.prepare(request)
+            await response.write(event(first))
+            try:
+                async for notification in with_pauses(notifications, COMMENT_S):
+                    await response.write(b":\n\n" if notification is None else event(notification))
+                    if notification is not None and notification.code != codes.CONTENT:
+                        break
+            except error.Error:
+                pass  # the node is silent: the client asks again, and is told so
+        return response
+
+    def _failed(self, response: Message) -> web.Response:
+        headers = {**http_headers(response), **SHIELD}
+        return web.Response(
+            status=http_status(response), body=response.payload or None, headers=headers
+        )
+
+    async def _exchange(self, target: Target, message: Message, wanted: Acceptable) -> Message:
+        """Return the response; after 4.06 that to a request which accepts anything, if allowed."""
+        message.opt.accept = wanted.content_format
+        response = await self._limited(self._ask(target, message))
+        if response.code == codes.NOT_ACCEPTABLE and wanted.any_else and message.opt.accept:
+            again = message.copy(mid=None, token=b"", accept=None)
+            response = await self._limited(self._ask(target, again))
+        return response
+
+    async def _limited(self, asking: Any) -> Message:
+        """Return a response within the limits of time and size; raise Refused, 502 or 504."""
+        try:
+            response = await asyncio.wait_for(asking, LIMIT_S)
+        except (TimeoutError, error.TimeoutError, error.ConRetransmitsExceeded):
+            raise Refused(504, f"the node gave no response within {LIMIT_S} s") from None
+        except (error.Error, OSError, StopAsyncIteration):
+            raise Refused(502, "the node can not be reached") from None
+        if len(response.payload) > RESPONSE_MAX:
+            raise Refused(502, "the response is longer than 256 KB")
+        return response
+
+    async def _ask(self, target: Target, message: Message) -> Message:
+        if target.address is None:
+            return await self._mirror(target, message)
+        message.set_request_uri(f"coap://{target.address}", set_uri_host=False)
+        message.opt.uri_path = target.path
+        message.opt.uri_query = target.query
+        return await self.context.request(message).response
+
+    async def _mirror(self, target: Target, message: Message) -> Message:
+        message.opt.uri_path = ("n", target.ep, *target.path)
+        message.opt.uri_query = target.query
+        try:
+            return await self.site.render(message)
+        except error.RenderableError as failure:
+            return failure.to_message()
+
+    async def _asleep(self, target: Target, message: Message) -> AsyncIterator[Message]:
+        """Yield the mirror's response now and whenever the node has told another value."""
+        last = await self._mirror(target, message.copy())
+        yield last
+        async for told in self.hub.subscribe():
+            if told.node_id != target.node:
+                continue
+            response = await self._mirror(target, message.copy())
+            # Overdue is no error to an observer: it would end the observation.
+            if response.code == codes.CONTENT and response.payload != last.payload:
+                last = response
+                yield last
+
+    async def _awake(self, target: Target, message: Message) -> AsyncIterator[Message]:
+        """Yield the notifications of a node that is awake."""
+        message.set_request_uri(f"coap://{target.address}", set_uri_host=False)
+        message.opt.uri_path = target.path
+        message.opt.uri_query = target.query
+        message.opt.observe = 0
+        asked = self.context.request(message)
+        try:
+            yield await asked.response
+            if asked.observation is not None:
+                async for notification in asked.observation:
+                    yield notification
+        finally:
+            if asked.observation is not None and not asked.observation.cancelled:
+                asked.observation.cancel()
+
+    def _age_s(self, target: Target, response: Message) -> int | None:
+        if target.address or response.code not in (codes.CONTENT, codes.VALID):
+            return None
+        rows = self.store.read(
+            "SELECT at FROM last WHERE node = ? AND path = ?", (target.node, "/".join(target.path))
+        )
+        return max(0, round(self.clock() - rows[0][0])) if rows else None
+
+
+def location(target: Target, response: Message) -> str:
+    """Return where a created resource is, as a URI of this server."""
+    path = response.opt.location_path
+    if target.address is None and path[:1] == ("q",):
+        return f"/api/nodes/{target.node}/queue/{path[-1]}"
+    query = "&".join(quote(part, safe="") for part in response.opt.location_query)
+    place = "/".join(quote(part, safe="") for part in path)
+    return f"/hc/coap://{quote(target.ep)}/{place}{'?' * bool(query)}{query}"
+
+
+def event(response: Message) -> bytes:
+    """Return a notification as an event: JSON with status, media type and text or base64."""
+    found: dict[str, Any] = {
+        "status": http_status(response),
+        "type": content_type(response.opt.content_format),
+    }
+    try:
+        found["text"] = response.payload.decode()
+    except UnicodeDecodeError:
+        found["base64"] = base64.b64encode(response.payload).decode()
+    kind = b"" if response.code == codes.CONTENT else b"event: end\n"
+    return kind + b"data: " + json.dumps(found, ensure_ascii=False).encode() + b"\n\n"

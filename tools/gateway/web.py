@@ -1,0 +1,92 @@
+"""The gateway's web server: the page, the API, the event stream and the proxy.
+
+All of it stands on the store: what a request changes is written there, what a response says is
+read there. auth.py decides who may ask.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from . import streams
+from .api import Api, body_of, text_of
+from .auth import COOKIE, SESSION_S, Auth
+from .proxy import Proxy
+
+BODY_MAX = 64 * 1024
+PAGE = Path(__file__).resolve().parent / "page"
+UPLOT = PAGE.parent.parent / "js" / "node_modules" / "uplot" / "dist"
+STATIC = {
+    **{path.name: path for path in PAGE.iterdir() if path.suffix in (".js", ".css")},
+    "uplot.js": UPLOT / "uPlot.iife.min.js",
+    "uplot.css": UPLOT / "uPlot.min.css",
+}
+Alive = Callable[[], Awaitable[str]]
+
+
+class Web:
+    """The handlers of everything but the nodes.
+
+    Args:
+        alive: returns "" while the gateway works, else one line that says what does not.
+    """
+
+    def __init__(self, store: Any, hub: Any, auth: Auth, alive: Alive):
+        self.store = store
+        self.hub = hub
+        self.auth = auth
+        self.alive = alive
+
+    def app(self, api: Api, proxy: Proxy) -> web.Application:
+        """Return the application of aiohttp."""
+        app = web.Application(middlewares=[self.auth.middleware], client_max_size=BODY_MAX)
+        app.add_routes(api.routes())
+        app.add_routes(
+            [
+                web.get("/", self.page),
+                web.get("/static/{name}", self.static),
+                web.get("/healthz", self.health),
+                web.get("/.well-known/core", self.links),
+                web.post("/api/session", self.log_in),
+                web.get("/api/events", self.stream),
+                web.route("*", "/hc/{rest:.*}", proxy.handle),
+            ]
+        )
+        return app
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Send the page."""
+        return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def static(self, request: web.Request) -> web.StreamResponse:
+        """Send a file of the page."""
+        path = STATIC.get(request.match_info["name"])
+        if path is None:
+            raise web.HTTPNotFound(text="no such file\n")
+        return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Say whether the store takes writes and the CoAP server responds."""
+        problem = await self.alive()
+        return web.Response(status=503 if problem else 200, text=f"{problem or 'ok'}\n")
+
+    async def links(self, request: web.Request) -> web.Response:
+        """List the proxy, for clients that look for one (RFC 8075 section 5.5)."""
+        return web.Response(text='</hc/>;rt="core.hc"', content_type="application/link-format")
+
+    async def log_in(self, request: web.Request) -> web.Response:
+        """Give a session to who knows the token."""
+        token = text_of(await body_of(request), "token")
+        response = web.Response(status=204)
+        if self.auth.token:
+            self.auth.check_token(request.remote or "", token)
+            response.set_cookie(
+                COOKIE, self.auth.session(), max_age=SESSION_S, httponly=True, samesite="Strict"
+            )
+        return response
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send what the gateway learns, as it learns it."""
+        return await streams.serve(request, self.store, self.hub)
