@@ -4,8 +4,8 @@ Scarcity. A full table has one spare entry, which a newcomer takes at once. Then
 asked whether they still listen: a confirmable notification of the present state, to strangers
 first and to those with keys last, of each rank to the one first whose last is longest ago. It is
 transmitted three times, and takes at most half of the exchanges; nobody is asked twice within a
-minute. Whoever does not acknowledge leaves. If all do, the one of the lowest rank leaves, see
-coap.peers, and gets a 5.03.
+minute. Whoever does not acknowledge leaves. Once all have acknowledged a notification since the
+newcomer came, the one of the lowest rank leaves, see coap.peers, and gets a 5.03.
 
 While the spare entry is taken, too, a newcomer gets the entry of a lower rank, or of one that has
 not acknowledged what it was asked; else it is refused.
@@ -53,6 +53,7 @@ _COMMON = const(1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 25)
 _PROBE = const(1 << 16)  # in OB_SENT: sent while the table was full
 _TRANSMISSIONS = const(3)  # of a probe
 _PAUSE_MS = const(60000)  # between two probes of an observer
+FULL_WAIT_MS = const(1000)  # until a full table is looked at again
 _PATIENCE_MS = const(500)  # with a stranger's ACK, if others wait
 _LEAVING_MAX = const(4)  # 5.03 that wait
 _AGE_MAX_S = const((1 << 20) - 1)
@@ -76,6 +77,7 @@ class Observers(ClaimedTable):
         self.requests = [bytearray(request_bytes) for _ in range(self.entries)]
         self.used = 0  # entries in use
         self.newest = 0  # the entry of the last newcomer
+        self.newcomer_ms = 0  # when it came
         self.groups = 0  # groups ever made, modulo 2**30
         self.leaving = ()  # (peer, context, registration) of those who are to get a 5.03
 
@@ -178,6 +180,8 @@ class Observers(ClaimedTable):
     def probe(self, now_ms):
         """Ask the next observer whether it listens. If all do, have one leave."""
         busy = 0
+        is_settled = True
+        since_ms = (now_ms - self.newcomer_ms) & CLOCK_MASK
         found = -1
         least = ABSENT
         for i in range(self.entries):
@@ -191,11 +195,13 @@ class Observers(ClaimedTable):
                 if turn < least:
                     least = turn
                     found = i
+            elif age_ms > since_ms:
+                is_settled = False
         if busy >= max(len(self.node.messaging.owners) >> 1, 1):
             return
         if found >= 0:
             self.confirm(found)
-        elif not busy:
+        elif is_settled and not busy:
             self.settle()
 
     def dismiss(self, i):
