@@ -468,11 +468,11 @@ class Observe(Extension, Observers):
 
     def _register(self, view, i, fields):
         n = view.index[SIZE]
-        if n <= self.request_bytes and i < 0:
+        if n <= len(self.requests[0]) and i < 0:
             i = self.claim(view)
             if i >= 0 and self.words[i * OB_WORDS]:
                 self.dismiss(i)
-        if n > self.request_bytes or i < 0:
+        if n > len(self.requests[0]) or i < 0:
             self.node.counters[COUNT_OBSERVERS_REFUSED] += 1
             if i >= 0:
                 self.remove(i)

@@ -11,8 +11,6 @@ While the spare entry is taken, too, a newcomer gets the entry of a lower rank, 
 not acknowledged what it was asked; else it is refused.
 """
 
-from array import array
-
 from micropython import const
 
 from coap.codec import (
@@ -68,18 +66,18 @@ class Observers(ClaimedTable):
     ENTRY_WORDS = OB_WORDS
     CONTEXT_WORD = OB_CONTEXT
 
+    # (peer, context, registration) of those who are to get a 5.03
+    leaving = ()  # type: tuple
+
     def __init__(self, slots, request_bytes):
+        super().__init__(None, slots + 1)  # the node is set by Observe.attach()
         self.entries = slots + 1
-        self.request_bytes = request_bytes
-        self.words = array("i", [0] * (OB_WORDS * self.entries))
-        self.peers = [None] * self.entries
-        self.resources = [None] * self.entries
+        self.resources = [None] * self.entries  # type: list
         self.requests = [bytearray(request_bytes) for _ in range(self.entries)]
         self.used = 0  # entries in use
         self.newest = 0  # the entry of the last newcomer
         self.newcomer_ms = 0  # when it came
         self.groups = 0  # groups ever made, modulo 2**30
-        self.leaving = ()  # (peer, context, registration) of those who are to get a 5.03
 
     def count(self, resource=None):
         """Return the number of observers of `resource`, of all resources for None."""
