@@ -13,6 +13,7 @@ SLIPMUX_TX_PIN = 0
 SLIPMUX_RX_PIN = 1
 REED_PIN = 14
 TAMPER_PIN = 15
+REED_PULL = "internal"  # its current is small beside that of the board
 BATTERY_ADC_PIN = 26  # ADC0
 SDA_PIN = 4
 SCL_PIN = 5

@@ -392,6 +392,7 @@ class Bare:
 
     NAME = "BARE"
     REED_PIN = board.REED_PIN
+    REED_PULL = board.REED_PULL
     TAMPER_PIN = None
     BATTERY_ADC_PIN = None
     power_on = board.power_on

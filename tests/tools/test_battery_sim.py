@@ -44,6 +44,39 @@ def test_a_day_with_troubles_loses_and_duplicates_no_event(firmware, seed, boot,
     assert counts["sent"] > counts["reports"], "no datagram was lost"
 
 
+C3, S3, ESP32 = "esp32c3", "esp32s3", "esp32"
+LASTING = [
+    (C3, "external", ""),
+    (C3, "changeover", "--no-hold"),
+    (C3, "external", "--no-hold --no-pulls"),
+    (C3, "internal", ""),
+    (S3, "external", ""),
+    (ESP32, "internal", ""),
+    ("esp32c6", "external", ""),
+    ("rp2040", "", ""),
+]
+DEAF = [
+    (C3, "external", "--no-hold"),  # IDF's pull-down keeps an open contact low
+    (C3, "internal", "--no-hold"),
+    (S3, "internal", ""),  # the RTC pad has no pull-up
+]
+
+
+@pytest.mark.parametrize(("chip", "wiring", "words"), LASTING)
+def test_a_door_wakes_its_chip(firmware, chip, wiring, words):
+    words = [*(["--wiring", wiring] if wiring else []), *words.split()]
+    counts = simulate(firmware, 3, "--calm", "--hours", "12", "--chip", chip, *words)
+    assert counts["reported"] == counts["happened"] >= 7
+    assert (counts["lost"], counts["duplicated"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("chip", "wiring", "words"), DEAF)
+def test_a_door_is_not_noticed_where_the_pad_is_pulled_down(firmware, chip, wiring, words):
+    words = ["--calm", "--hours", "12", "--chip", chip, "--wiring", wiring, *words.split()]
+    counts = simulate(firmware, 3, *words)
+    assert counts["lost"] > counts["reported"]
+
+
 def test_a_calm_day_costs_one_datagram_and_one_ack_per_boot(calm):
     counts = calm
     assert counts["reported"] == counts["happened"] >= 20
@@ -108,12 +141,19 @@ MUTANTS = {
         "if self.reservation.limit >= 0:",
         "if False:",
     ),
+    "pads of ext0 are held": (
+        "power/sleep_modes.py",
+        "            esp32.wake_on_ext0(self._pin, self._trigger(level))\n",
+        "            esp32.wake_on_ext0(self._pin, self._trigger(level))\n"
+        "            self._pin.init(hold=True)\n",
+        "esp32",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_ledger_check_finds_broken_firmware(firmware, tmp_path, name):
-    path, old, new = MUTANTS[name]
+    path, old, new, *chip = MUTANTS[name]
     text = (fold.folded() / "lib" / path).read_text()
     assert text.count(old) == 1
     broken = tmp_path / "firmware"
@@ -126,7 +166,7 @@ def test_the_ledger_check_finds_broken_firmware(firmware, tmp_path, name):
         shutil.copyfile(tmp_path / "mutant.py", broken / path)
     bad = 0
     for seed in (3, 5, 6, 7, 8):
-        counts = simulate(broken, seed, "--boot", "files")
+        counts = simulate(broken, seed, "--boot", "files", "--chip", *(chip or ["esp32c3"]))
         bad += counts["lost"] + counts["duplicated"]
         if bad:
             break

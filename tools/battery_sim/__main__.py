@@ -48,6 +48,9 @@ def parse(argv):
     parser.add_argument("--heartbeat-s", type=int, default=3600)
     parser.add_argument("--calm", action="store_true", help="no losses, outages and power cuts")
     parser.add_argument("--observed", action="store_true", help="a client observes the node")
+    parser.add_argument("--wiring", choices=run.PULLS, default="", help="default: the board's")
+    parser.add_argument("--no-hold", action="store_true", help="REED_HOLD = False")
+    parser.add_argument("--no-pulls", action="store_true", help="an image without IDF's pulls")
     parser.add_argument("--jobs", type=int, default=2, help="simulations at a time")
     options = parser.parse_args(argv)
     if not options.seed.isdecimal():
@@ -70,6 +73,9 @@ def parse(argv):
         heartbeat_s=options.heartbeat_s,
         calm=options.calm,
         observed=options.observed,
+        wiring=options.wiring,
+        holds=not options.no_hold,
+        sets_pulls=not options.no_pulls,
     )
 
 

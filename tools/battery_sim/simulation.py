@@ -6,7 +6,8 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
     tests, simulator, firmware, board   folders for sys.path; board has board.py
     app               "door" or "wearable"
     seed, hours       of the random numbers; the simulated span
-    chip              as in fake_modules.py
+    chip, sets_pulls  as in fake_modules.py
+    wiring            of the contacts, as in door.py; "": that of board.py
     boot_ms           from reset to the first line of Python
     work_ms           {phase of a nap: milliseconds of the processor after it}
     troubles          whether datagrams are lost, Wi-Fi has outages and the power fails
@@ -55,13 +56,13 @@ class Simulation:
     blind: [(since_ms, until_ms)] in which Python did not run and no pin had caused the boot
     """
 
-    def __init__(self, seed, hours, app, chip, boot_ms, work_ms, troubles):
+    def __init__(self, seed, hours, app, chip, sets_pulls, wiring, boot_ms, work_ms, troubles):
         import board
 
         self.clock = clock = Clock(seed)
         machine.power_on()
         machine.wire(board.BATTERY_ADC_PIN).microvolts = BATTERY_UV
-        self.chip = Chip(clock, chip, has_mem_backup=seed % 2 == 1)
+        self.chip = Chip(clock, chip, seed % 2 == 1, sets_pulls)
         loss_pct, stuck_pct = (LOSS_PCT, STUCK_PCT) if troubles else (0, 0)
         self.access_point = AccessPoint(clock, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_draws = self.access_point.radio_draws
@@ -86,7 +87,8 @@ class Simulation:
             self._stop_ms = self._end_ms + WEARABLE_GRACE_MS
         else:
             wires = machine.wire(board.REED_PIN), machine.wire(board.TAMPER_PIN)
-            self.door = self._outside = Door(clock, *wires, self._end_ms)
+            wiring = wiring or board.REED_PULL
+            self.door = self._outside = Door(clock, *wires, wiring, self._end_ms)
             self._stop_ms = self._end_ms + DOOR_GRACE_MS
             if troubles:
                 with open("config.json") as file:
@@ -184,6 +186,7 @@ class Simulation:
         self._outside.set_power(False)
         if is_cut:
             chip.lose_memory()
+            chip.release_pads()
             self._wait_without_power(1000 + random.below(60000))
         else:
             effect = random.below(3)
@@ -253,8 +256,8 @@ class Simulation:
 
 def main():
     """Simulate what OPTIONS say, and print the counts."""
-    names = ("seed", "hours", "app", "chip", "boot_ms", "work_ms", "troubles")
-    simulation = Simulation(*[OPTIONS[name] for name in names])
+    names = "seed hours app chip sets_pulls wiring boot_ms work_ms troubles"
+    simulation = Simulation(*[OPTIONS[name] for name in names.split()])
     observer = None
     if OPTIONS["observed"]:
         path = "s/contact" if simulation.wearer is None else "s/steps"
