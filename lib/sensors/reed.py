@@ -27,12 +27,15 @@ def lacks_pull_up(pin, sleep_ms):
     result is False while it is closed, and for a changeover contact. After the return the pin can
     be read at once. sleep_ms: the function.
     """
-    is_open = _with_pull(pin, pin.PULL_UP, sleep_ms)
-    if is_open:
-        _with_pull(pin, pin.PULL_DOWN, sleep_ms)
+    is_driven = (
+        _with_pull(pin, pin.PULL_UP, sleep_ms) == 0
+        or _with_pull(pin, pin.PULL_DOWN, sleep_ms) == 1
+    )
     pin.init(pin.IN, None)
+    if is_driven:
+        return False
     sleep_ms(RISE_MS)
-    if not is_open or pin.value():
+    if pin.value():
         return False
     is_open = _with_pull(pin, pin.PULL_UP, sleep_ms)  # it may have closed meanwhile
     pin.init(pin.IN, None)

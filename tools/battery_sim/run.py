@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "battery_sim"
 ESTIMATES = json.loads((HERE / "currents.json").read_text())
 BOOT_MS = {kind: entry["ms"] for kind, entry in ESTIMATES["boot_ms"].items()}
+PYTHON_MS = ESTIMATES["python_ms"]["ms"]
 WORK_MS = {phase: entry["ms"] for phase, entry in ESTIMATES["work_ms"].items()}
 # The board whose board.py each chip runs; the pins of a C3 do for the other ESP32 chips
 C3 = "ESP32_GENERIC_C3"
@@ -111,6 +112,7 @@ def simulate(firmware, seed, scenario):
         "sets_pulls": scenario.sets_pulls,
         "wiring": scenario.wiring,
         "boot_ms": scenario.boot_ms(seed),
+        "python_ms": PYTHON_MS,
         "work_ms": WORK_MS,
         "troubles": not scenario.calm,
         "observed": scenario.observed,

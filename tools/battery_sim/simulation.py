@@ -9,6 +9,7 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
     chip, sets_pulls  as in fake_modules.py
     wiring            of the contacts, as in door.py; "": that of board.py
     boot_ms           from reset to the first line of Python
+    python_ms         from there to the start of the radio: imports, the node, its first message
     work_ms           {phase of a nap: milliseconds of the processor after it}
     troubles          whether datagrams are lost, Wi-Fi has outages and the power fails
     observed          whether a client observes the node
@@ -56,7 +57,7 @@ class Simulation:
     blind: [(since_ms, until_ms)] in which Python did not run and no pin had caused the boot
     """
 
-    def __init__(self, seed, hours, app, chip, sets_pulls, wiring, boot_ms, work_ms, troubles):
+    def __init__(self, seed, hours, app, chip, sets_pulls, wiring, times, troubles):
         import board
 
         self.clock = clock = Clock(seed)
@@ -71,7 +72,7 @@ class Simulation:
         self.outages = 0
         self.unwatched = []
         self.blind = []
-        self._boot_ms = boot_ms
+        self._boot_ms, self._python_ms, work_ms = times
         self._end_ms = hours * HOUR_MS
         self._open_outages = 0
         self._aimed_cuts = 0  # that are to hit a node while it is awake
@@ -220,7 +221,7 @@ class Simulation:
         self._mark_unwatched(since_ms)
 
     def _mark_unwatched(self, since_ms):
-        until_ms = self.clock.now_ms + self._boot_ms + WATCHING_MS
+        until_ms = self.clock.now_ms + self._boot_ms + self._python_ms + WATCHING_MS
         self.unwatched.append((since_ms, until_ms))
 
     def _boot(self, cause, wake_reason):
@@ -235,9 +236,10 @@ class Simulation:
         self._safe_since_ms = since_ms if self._fast_boots >= FAST_RESETS - 1 else -1
         self.chip.boot(cause, wake_reason)
         clock.wait_ms(self._boot_ms)
+        clock.phase = "window" if cause != DEEP_SLEEP else "awake"
+        clock.wait_ms(self._python_ms)
         if cause != DEEP_SLEEP or wake_reason == TIMER_WAKE:
             self.blind.append((since_ms, clock.now_ms))
-        clock.phase = "window" if cause != DEEP_SLEEP else "awake"
         modules = self.chip.modules()
         modules.update(self.access_point.modules())
         try:
@@ -256,8 +258,10 @@ class Simulation:
 
 def main():
     """Simulate what OPTIONS say, and print the counts."""
-    names = "seed hours app chip sets_pulls wiring boot_ms work_ms troubles"
-    simulation = Simulation(*[OPTIONS[name] for name in names.split()])
+    times = [OPTIONS[name] for name in ("boot_ms", "python_ms", "work_ms")]
+    names = "seed hours app chip sets_pulls wiring"
+    parts = [OPTIONS[name] for name in names.split()]
+    simulation = Simulation(*parts, times, OPTIONS["troubles"])
     observer = None
     if OPTIONS["observed"]:
         path = "s/contact" if simulation.wearer is None else "s/steps"
