@@ -15,7 +15,6 @@ from sensors.ticks import span_ms, ticks_ms
 
 _COUNTER_MASK = const(0x3FFFFFFF)
 
-
 PULL_MS = const(2)  # a capacitor of 4.7 nF follows an internal resistor of 45 kOhm in less
 RISE_MS = const(10)  # and an external one of 1 MOhm in 7 ms
 
