@@ -35,7 +35,8 @@ class Scenario:
     """What to simulate. boot: "frozen", "files", or "" for one of them by the seed.
 
     wiring: of the contacts, one of PULLS, "" for that of the board; holds: REED_HOLD of the board;
-    sets_pulls: False for an image whose IDF does not set pulls before deep sleep.
+    sets_pulls: False for an image whose IDF does not set pulls before deep sleep; cold: in the
+    seventh hour the supply drops out at each start of the radio.
     """
 
     app: str = "door"
@@ -48,6 +49,7 @@ class Scenario:
     wiring: str = ""
     holds: bool = True
     sets_pulls: bool = True
+    cold: bool = False
 
     def boot_ms(self, seed):
         """Return the time from reset to the first line of Python."""
@@ -116,6 +118,7 @@ def simulate(firmware, seed, scenario):
         "work_ms": WORK_MS,
         "troubles": not scenario.calm,
         "observed": scenario.observed,
+        "cold": scenario.cold,
     }
     argv = [program.path.absolute(), "-X", "heapsize=64m", counterpart(HERE / "simulation.py")]
     with tempfile.TemporaryDirectory() as folder:

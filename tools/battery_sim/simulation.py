@@ -13,6 +13,7 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
     work_ms           {phase of a nap: milliseconds of the processor after it}
     troubles          whether datagrams are lost, Wi-Fi has outages and the power fails
     observed          whether a client observes the node
+    cold              whether the supply drops out at each start of the radio, in the seventh hour
 
 The working directory is the board's flash. Prints "RESULT " and the counts as a JSON object.
 """
@@ -37,6 +38,7 @@ from observer import Observer  # noqa: E402
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+COLD_SINCE_MS = 6 * HOUR_MS
 # At the end, without troubles, so that everything can be reported
 DOOR_GRACE_MS = 3 * HOUR_MS
 WEARABLE_GRACE_MS = 12 * MINUTE_MS
@@ -55,6 +57,7 @@ class Simulation:
 
     unwatched: [(since_ms, until_ms)] in which events may be lost with the memory
     blind: [(since_ms, until_ms)] in which Python did not run and no pin had caused the boot
+    cold_hour: what happened in it: radio_wakes, brownouts, boots, spent_ms; None before its end
     """
 
     def __init__(self, seed, hours, app, chip, sets_pulls, wiring, times, troubles):
@@ -72,6 +75,7 @@ class Simulation:
         self.outages = 0
         self.unwatched = []
         self.blind = []
+        self.cold_hour = None
         self._boot_ms, self._python_ms, work_ms = times
         self._end_ms = hours * HOUR_MS
         self._open_outages = 0
@@ -130,7 +134,7 @@ class Simulation:
         """Return what happened, what was reported and what it cost, as a dict."""
         counts = check_events(self) if self.wearer is None else check_rows(self)
         for owner, names in (
-            (self, "boots restarts safe_modes cuts brownouts outages"),
+            (self, "boots restarts safe_modes cuts brownouts outages cold_hour"),
             (self.gateway, "repeats reports discarded longest_bytes"),
             (self.access_point, "stuck_joins linked_ms sent sent_bytes received received_bytes"),
             (self.clock, "spent_ms"),
@@ -138,6 +142,32 @@ class Simulation:
             for name in names.split():
                 counts.setdefault(name, getattr(owner, name))
         return counts
+
+    def schedule_cold_hour(self):
+        """Have an hour in which each start of the radio is a brown-out."""
+        self.clock.at(COLD_SINCE_MS, self._begin_cold_hour)
+
+    def _begin_cold_hour(self, _):
+        self.access_point.cell_is_cold = True
+        self.clock.at(COLD_SINCE_MS + HOUR_MS, self._end_cold_hour, self._totals())
+
+    def _end_cold_hour(self, before):
+        self.access_point.cell_is_cold = False
+        hour = self._totals()
+        spent_ms, spent_before_ms = hour["spent_ms"], before["spent_ms"]
+        for phase in spent_ms:
+            spent_ms[phase] -= spent_before_ms[phase]
+        for name in ("radio_wakes", "brownouts", "boots"):
+            hour[name] -= before[name]
+        self.cold_hour = hour
+
+    def _totals(self):
+        return {
+            "radio_wakes": self.access_point.radio_wakes,
+            "brownouts": self.brownouts,
+            "boots": self.boots,
+            "spent_ms": dict(self.clock.spent_ms),
+        }
 
     def _schedule_troubles(self):
         random, at = self.clock.random, self.clock.at
@@ -262,6 +292,8 @@ def main():
     names = "seed hours app chip sets_pulls wiring"
     parts = [OPTIONS[name] for name in names.split()]
     simulation = Simulation(*parts, times, OPTIONS["troubles"])
+    if OPTIONS["cold"]:
+        simulation.schedule_cold_hour()
     observer = None
     if OPTIONS["observed"]:
         path = "s/contact" if simulation.wearer is None else "s/steps"
