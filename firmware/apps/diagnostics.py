@@ -37,6 +37,7 @@ class Diag(Resource):
     multicast = False
     access = VERIFIED
     safe_mode = ""  # reason for safe mode
+    wiring = ""  # what is wrong with a contact's
 
     def __init__(self, uptime, reset_cause, resets, base_name):
         super().__init__()
@@ -84,6 +85,8 @@ class Diag(Resource):
             values.append(("heap_free", "B", heap_free))
         for i, name in enumerate(COUNTER_NAMES):
             values.append((name, "", self._counters[i]))
+        if self.wiring:
+            values.append(("wiring", "", self.wiring.strip()))
         silent = [resource.path for resource in self._sensors() if resource.silent]
         values.append(("sensor_faults", "", sum([each.faults for each in self._sensors()])))
         values.append(("sensors_silent", "", " ".join(silent)))
