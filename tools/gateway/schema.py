@@ -6,7 +6,7 @@ MIGRATIONS = (
     """
     CREATE TABLE node (
         id INTEGER PRIMARY KEY,
-        eui TEXT UNIQUE,                      -- of the board, 16 hexadecimal digits; NULL: not heard
+        eui TEXT UNIQUE,                      -- of the board, 16 hex digits; NULL: not heard
         ep TEXT NOT NULL UNIQUE,              -- the name in /n/EP
         title TEXT NOT NULL DEFAULT '',
         kind TEXT NOT NULL DEFAULT '',        -- 'door', 'window', 'wearable'; '': not known
@@ -49,7 +49,7 @@ MIGRATIONS = (
     CREATE TABLE gap (
         node INTEGER NOT NULL,
         epoch TEXT NOT NULL,
-        after INTEGER NOT NULL,               -- the number before the first event that came after it
+        after INTEGER NOT NULL,               -- the number before the first event after it
         missing INTEGER,                      -- NULL: the node does not know how many
         heard REAL NOT NULL,
         PRIMARY KEY (node, epoch, after)
@@ -109,6 +109,5 @@ def migrate(connection):
     if version > len(MIGRATIONS):
         raise ValueError(f"it was written by a newer version of Mote ({version})")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT"
-        )
+        script = f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT"
+        connection.executescript(script)

@@ -1,7 +1,7 @@
 """The gateway's store: one SQLite file, one writer thread, readers on a connection of their own.
 
-write() returns after the commit, which syncs the disk. What comes while the disk is busy shares the
-next commit. A function that fails undoes only its own changes.
+write() returns after the commit, which syncs the disk. What comes while the disk is busy shares
+the next commit. A function that fails undoes only its own changes.
 """
 
 import asyncio
@@ -195,8 +195,7 @@ def backup(path: Path, file: Path) -> None:
             source.close()
         copy = sqlite3.connect(file, isolation_level=None)
         copy.execute("PRAGMA secure_delete = 1")
-        # Nodes that had keys are still known to need them.
-        copy.execute("DELETE FROM key")
+        copy.execute("UPDATE key SET secret = x'', salt = x'', state = 'lost'")
         copy.execute("VACUUM")
         copy.close()
     except sqlite3.Error as error:
