@@ -2,12 +2,18 @@
 
 A board.py imports all of it and overrides what differs. Names of board.py: NAME; LINK and SLIPMUX
 with their pins (see firmware/links.py); REED_PIN, TAMPER_PIN and BATTERY_ADC_PIN (None where there
-is no such part); SDA_PIN and SCL_PIN; BOOT_PIN, the button, on boards other than a Pico;
+is no such part); REED_HOLD, False where a chip that wakes by GPIO is not to hold its pads in deep
+sleep; SDA_PIN and SCL_PIN; BOOT_PIN, the button, on boards other than a Pico;
 WIFI_OPTIONS, keywords for WLAN.config(); and those below.
 """
 
 LINK = "wifi"
 SLIPMUX = "console"  # CoAP also over the line of the REPL: before there is Wi-Fi, or without it
+
+# "external": a resistor of 1 MOhm from each contact's pin to 3V3, with 1 to 4.7 nF to ground; or a
+# changeover contact between 3V3 and ground. "internal": the chip's pull-up of about 45 kOhm, which
+# costs 73 uA while a contact is closed, and which the pins of an S3 do not have in deep sleep.
+REED_PULL = "external"
 
 BATTERY_DIVIDER_NUM = 2  # two equal resistors: the pin sees half of the battery
 BATTERY_DIVIDER_DEN = 1

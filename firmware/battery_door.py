@@ -35,7 +35,9 @@ def run(board, machine, settings, access, name, trial):
         return door_events.report(log, batch, seconds(), battery_pct, heartbeat_s, starts)
 
     pins = (contact.pin, lid and lid.pin, board.TAMPER_PIN)
-    mode = sleep_mode(machine, pins, battery_node.watchdog.feed, battery_node.clock.ticks_ms)
+    holds = getattr(board, "REED_HOLD", True)
+    feed, ticks_ms = battery_node.watchdog.feed, battery_node.clock.ticks_ms
+    mode = sleep_mode(machine, pins, feed, ticks_ms, holds)
     reservation = NumberReservation(NUMBERS_FILE)
     cycle = battery_node.make_cycle(
         DoorCycle, mode, log, pack, observed, contact=contact, lid=lid, reservation=reservation
@@ -43,14 +45,15 @@ def run(board, machine, settings, access, name, trial):
     battery_node.run(cycle)
 
 
-def sleep_mode(machine, pins, feed, ticks_ms):
+def sleep_mode(machine, pins, feed, ticks_ms, holds=True):
     """Return the sleep mode of this board.
 
-    pins: (the contact's Pin, the lid's Pin or None, the lid's GPIO number).
+    pins: (the contact's Pin, the lid's Pin or None, the lid's GPIO number); holds: see
+    Esp32DeepSleep.
     """
     pin, lid_pin, lid_gpio = pins
     if sys.platform == "rp2":
         return Rp2LightSleep(machine, ticks_ms, pin, feed, lid_pin)
     import esp32  # pyright: ignore[reportMissingImports]
 
-    return Esp32DeepSleep(machine, esp32, pin, lid_pin, lid_gpio)
+    return Esp32DeepSleep(machine, esp32, pin, lid_pin, lid_gpio, holds)

@@ -7,7 +7,7 @@ import sys
 # otherwise an RP2040 has 70 KB free, but no contiguous 2 KB for a buffer.
 gc.threshold(16384)
 
-if sys.implementation[1] < (1, 25):
+if sys.implementation.version < (1, 25):
     print("Mote needs MicroPython 1.25 or newer, see `make flash`; this is", sys.version)
 else:
     import startup

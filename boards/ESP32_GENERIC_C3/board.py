@@ -9,6 +9,7 @@ from board_common import *
 NAME = "ESP32_GENERIC_C3"
 REED_PIN = 3
 TAMPER_PIN = 4
+REED_HOLD = True  # or IDF's pull-down holds an open contact low in deep sleep
 BATTERY_ADC_PIN = 0  # ADC1
 SDA_PIN = 6
 SCL_PIN = 7

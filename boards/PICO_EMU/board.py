@@ -14,6 +14,7 @@ PPP_TX_PIN = 8
 PPP_RX_PIN = 9
 REED_PIN = 14
 TAMPER_PIN = 15
+REED_PULL = "internal"  # no part needed; a tenth of what the board draws in its sleep
 BATTERY_ADC_PIN = 26  # ADC0
 SDA_PIN = 4
 SCL_PIN = 5

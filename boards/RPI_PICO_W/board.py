@@ -9,6 +9,7 @@ from board_common import *
 NAME = "RPI_PICO_W"
 REED_PIN = 14
 TAMPER_PIN = 15
+REED_PULL = "internal"  # no part needed; a tenth of what the board draws in its sleep
 BATTERY_ADC_PIN = 26  # ADC0
 SDA_PIN = 4
 SCL_PIN = 5

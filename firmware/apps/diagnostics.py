@@ -37,6 +37,7 @@ class Diag(Resource):
     multicast = False
     access = VERIFIED
     safe_mode = ""  # reason for safe mode
+    wiring = ""  # what is wrong with a contact's
 
     def __init__(self, uptime, reset_cause, resets, base_name):
         super().__init__()
@@ -45,7 +46,8 @@ class Diag(Resource):
         self._resets = resets
         self._base_name = base_name
         self._sampled_ms = self._asked_ms = 0
-        self._sample = None  # uptime in s, free heap, datagrams in and out
+        # uptime in s, free heap, datagrams in and out; empty before the first one
+        self._sample = ()  # type: tuple
         self._counters = None
 
     def get(self, request, response):
@@ -55,7 +57,7 @@ class Diag(Resource):
             now_ms - self._sampled_ms
         ) & CLOCK_MASK >= _OLDEST_MS
         self._asked_ms = now_ms
-        if self._sample is None or (is_old and not response.offset):
+        if not self._sample or (is_old and not response.offset):
             self._sampled_ms = now_ms
             heap_free = gc.mem_free() if hasattr(gc, "mem_free") else None
             datagrams = self.node.view.index[DATAGRAM_COUNT], self.node.sent
@@ -83,6 +85,8 @@ class Diag(Resource):
             values.append(("heap_free", "B", heap_free))
         for i, name in enumerate(COUNTER_NAMES):
             values.append((name, "", self._counters[i]))
+        if self.wiring:
+            values.append(("wiring", "", self.wiring.strip()))
         silent = [resource.path for resource in self._sensors() if resource.silent]
         values.append(("sensor_faults", "", sum([each.faults for each in self._sensors()])))
         values.append(("sensors_silent", "", " ".join(silent)))

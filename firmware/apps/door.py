@@ -1,11 +1,14 @@
 """The door application: contact of a door or window, lid of the housing, battery.
 
 Wiring: the reed switch between REED_PIN and ground, the lid switch between TAMPER_PIN and ground,
-closed while the door or the lid is closed. A supervised loop (sensors.supervised_loop) is wired to
+closed while the door or the lid is closed, with an external pull-up of 1 MOhm, or with REED_PULL =
+"internal" in board.py with that of the chip. A changeover contact between 3V3 and ground needs
+neither. A supervised loop (sensors.supervised_loop) is wired to
 TAMPER_ADC_PIN instead of TAMPER_PIN and cannot wake a node that sleeps. Without either there is
 no /s/tamper.
 """
 
+import sys
 import time
 
 from machine import Pin
@@ -16,7 +19,7 @@ from apps import device
 from apps.door_events import Events
 from coap import Resource
 from power.event_log import AWAKE, CLOCK_MASK, LID, EventLog
-from sensors.reed import Reed
+from sensors.reed import Reed, lacks_pull_up
 
 _POLL_MS = const(50)  # longest delay of a notification
 _PACK_BYTES = const(96)  # of a contact's SenML, without its base name
@@ -138,26 +141,35 @@ def setup_asleep(node, board, settings, log, seconds):
 
 def _add(node, board, settings, log, seconds, asleep):
     device.setup(node, board, settings)
-    door = node.add("s/contact", Contact(_reed(board.REED_PIN), log, asleep, settings))
+    reed = _reed(node, board.REED_PIN, board.REED_PULL)
+    door = node.add("s/contact", Contact(reed, log, asleep, settings))
     node.add("s/contact/events", Events(log, seconds))
-    lid = _lid(board)
+    lid = _lid(node, board)
     if lid is None:
         return (door,)
     return (door, node.add("s/tamper", Contact(lid, log, asleep, settings, LID)))
 
 
-def _lid(board):
+def _lid(node, board):
     """Return the Reed or Loop of the housing, or None."""
     pin_id = getattr(board, "TAMPER_ADC_PIN", None)
     if pin_id is not None:
         from sensors.supervised_loop import Loop
 
         return Loop(device.adc(pin_id))
-    return None if board.TAMPER_PIN is None else _reed(board.TAMPER_PIN)
+    if board.TAMPER_PIN is None:
+        return None
+    return _reed(node, board.TAMPER_PIN, board.REED_PULL)
 
 
-def _reed(pin_id):
-    return Reed(Pin(pin_id, Pin.IN, Pin.PULL_UP))
+def _reed(node, pin_id, pull):
+    """Return the Reed at a pin; /diag tells if its pull-up is missing."""
+    is_internal = pull == "internal"
+    options = {"hold": False} if sys.platform == "esp32" else {}  # of a pad held before a reset
+    pin = Pin(pin_id, Pin.IN, Pin.PULL_UP if is_internal else None, **options)
+    if not is_internal and lacks_pull_up(pin, time.sleep_ms):
+        node.resource_at("diag").wiring += "GPIO{} has no pull-up ".format(pin_id)
+    return Reed(pin)
 
 
 def _seconds():

@@ -4,8 +4,6 @@ An upload that its client has left yields: to a better rank at once, to its own 
 without a new block, since honest gaps at 30 % loss reach 24 s. A cached response yields at once.
 """
 
-from array import array
-
 from micropython import const
 
 from coap.codec import (
@@ -59,12 +57,10 @@ class BlockTransfers(ClaimedTable):
     CONTEXT_WORD = _CONTEXT
 
     def __init__(self, node, slots, size, lifetime_ms):
-        self.node = node
+        super().__init__(node, slots)
         self.receivings = slots
         self.size = size
         self.lifetime_ms = lifetime_ms
-        self.words = array("i", [0] * (_WORDS * slots))
-        self.peers = [None] * slots
         self.resources = [None] * slots
         self.etags = [b""] * slots
         self.buffers = [None] * slots  # type: list

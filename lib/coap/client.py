@@ -63,7 +63,7 @@ from coap.codec import (
 )
 from coap.counters import COUNT_NO_EXCHANGE
 from coap.extension import Extension
-from coap.messaging import ACKNOWLEDGED, GIVEN_UP
+from coap.messaging import ACKNOWLEDGED, REJECTED
 from coap.numbers import (
     CLOCK_HALF,
     CLOCK_MASK,
@@ -226,13 +226,13 @@ class Client(Extension):
         return n
 
     def on_exchange_done(self, exchange, outcome):  # hot
-        """Handle the end of an exchange: ACKNOWLEDGED, REJECTED or GIVEN_UP."""
+        """Handle the end of an exchange: see coap.messaging."""
         request = self._request_of(exchange)
         request.exchange = -1
         if outcome == ACKNOWLEDGED:
             self._await_response(request, self.node.view.now_ms)
         else:
-            self.response_handler.fail(request, TIMEOUT if outcome == GIVEN_UP else RESET)
+            self.response_handler.fail(request, RESET if outcome == REJECTED else TIMEOUT)
 
     def rejected(self, view):  # hot
         """Fail the non-confirmable request that an RST rejects."""

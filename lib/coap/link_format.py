@@ -41,10 +41,7 @@ class _Core(Resource):
         node = self.node
         is_authenticated = node.access is not None and node.view.context
         if is_authenticated or node.listing is False:
-            response.write(b"")
-            for one in _visible(node, is_authenticated):
-                _select(node, link(one), response)
-            return None
+            return _write_links(node, is_authenticated, response)
         text = node.listing
         if text is None:
             text = listing(node)
@@ -53,6 +50,13 @@ class _Core(Resource):
         response.write(b"")
         _select(node, text, response)
         return None
+
+
+def _write_links(node, is_authenticated, response):
+    # a function of its own, as its loop would make get()'s frame allocate
+    response.write(b"")
+    for one in _visible(node, is_authenticated):
+        _select(node, link(one), response)
 
 
 def _select(node, text, response):

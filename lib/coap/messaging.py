@@ -61,6 +61,7 @@ _DEDUPLICATED = UNSAFE | 1 << IX_BLOCK1 | 1 << IX_OSCORE
 ACKNOWLEDGED = const(0)
 REJECTED = const(1)
 GIVEN_UP = const(2)
+YIELDED = const(3)  # to a message for a better rank
 
 
 # Words of an exchange
@@ -274,7 +275,7 @@ class MessageLayer(PeerTable):
     def open_exchange(self, owner, peer, rank=STRANGER):  # hot
         """Open an exchange for a confirmable message to `peer`; return it, -1 when none is free.
 
-        Where none is, one with a stranger is given up for a better rank. `owner.transmit()` is
+        Where none is, one with a stranger yields to a better rank. `owner.transmit()` is
         called from due() as soon as NSTART permits.
         """
         exchange = self._find_free(rank, peer)
@@ -283,7 +284,7 @@ class MessageLayer(PeerTable):
             return -1
         if self.owners[exchange] is not None:
             self.node.counters[COUNT_GIVEN_UP] += 1
-            self._end(exchange, GIVEN_UP)
+            self._end(exchange, YIELDED)
         self.owners[exchange] = owner
         self.exchange_peers[exchange] = peer
         at = exchange * _WORDS

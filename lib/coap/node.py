@@ -138,7 +138,8 @@ class Node(NodeBase):
     group = None  # by Multicast
     conditions = None  # by ConditionalObserve, for Observe
     access = None  # by Access
-    oscore = None  # by Oscore
+    # by Oscore
+    oscore = None  # type: Any
 
     def __init__(
         self,

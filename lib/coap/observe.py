@@ -49,9 +49,10 @@ from coap.codec import (
 )
 from coap.counters import COUNT_OBSERVERS_REFUSED
 from coap.extension import Extension
-from coap.messaging import ACKNOWLEDGED, GIVEN_UP
+from coap.messaging import ACKNOWLEDGED, GIVEN_UP, YIELDED
 from coap.numbers import CLOCK_MASK, FETCH, GET, INTERNAL_SERVER_ERROR, NOT_ACCEPTABLE
 from coap.observers import (
+    FULL_WAIT_MS,
     OB_CON_MS,
     OB_CONTEXT,
     OB_EXCHANGE,
@@ -164,11 +165,6 @@ class Observe(Extension, Observers):
         """Write the next notification that is due; return its length in tx, 0 for none."""
         if not self._is_still_in_tx(self.written, now_ms):
             self.written[_W_GROUP] = 0
-        if self.used == self.entries:
-            self.probe(now_ms)
-        if self.leaving:
-            self.written[_W_GROUP] = 0
-            return self.tell_leaving()
         words = self.words
         tries = self.entries if self.used else 0
         while tries:
@@ -183,11 +179,16 @@ class Observe(Extension, Observers):
                     i = self._service(self.last_served, now_ms)
                     if i:
                         return i
+        if self.used == self.entries:
+            self.probe(now_ms)
+        if self.leaving:
+            self.written[_W_GROUP] = 0
+            return self.tell_leaving()
         return 0
 
     def wait_ms(self, now_ms):  # hot
         """Return the milliseconds until due() has something to do."""
-        nearest = CLOCK_MASK
+        nearest = FULL_WAIT_MS if self.used == self.entries else CLOCK_MASK
         if self.used:
             i = self.entries
             while i:
@@ -269,6 +270,9 @@ class Observe(Extension, Observers):
         elif outcome == ACKNOWLEDGED:
             if self.words[at + OB_LAST]:
                 self.remove(i)
+        elif outcome == YIELDED:
+            self.words[at + OB_NEW] = 1
+            self.words[at + OB_SENT] = 0
         elif self.words[at + OB_MID] != ABSENT:  # else it has registered again since
             self.remove(i)
 
@@ -464,11 +468,11 @@ class Observe(Extension, Observers):
 
     def _register(self, view, i, fields):
         n = view.index[SIZE]
-        if n <= self.request_bytes and i < 0:
+        if n <= len(self.requests[0]) and i < 0:
             i = self.claim(view)
             if i >= 0 and self.words[i * OB_WORDS]:
                 self.dismiss(i)
-        if n > self.request_bytes or i < 0:
+        if n > len(self.requests[0]) or i < 0:
             self.node.counters[COUNT_OBSERVERS_REFUSED] += 1
             if i >= 0:
                 self.remove(i)
@@ -486,6 +490,7 @@ class Observe(Extension, Observers):
         words = self.words
         if words[at] == 0:
             self.used += 1
+            self.newcomer_ms = view.now_ms
             words[at + OB_EXCHANGE] = -1
             words[at + OB_SINCE_CON] = words[at + OB_SENT] = 0
             words[at + OB_CON_MS] = view.now_ms

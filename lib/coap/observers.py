@@ -4,14 +4,12 @@ Scarcity. A full table has one spare entry, which a newcomer takes at once. Then
 asked whether they still listen: a confirmable notification of the present state, to strangers
 first and to those with keys last, of each rank to the one first whose last is longest ago. It is
 transmitted three times, and takes at most half of the exchanges; nobody is asked twice within a
-minute. Whoever does not acknowledge leaves. If all do, the one of the lowest rank leaves, see
-coap.peers, and gets a 5.03.
+minute. Whoever does not acknowledge leaves. Once all have acknowledged a notification since the
+newcomer came, the one of the lowest rank leaves, see coap.peers, and gets a 5.03.
 
 While the spare entry is taken, too, a newcomer gets the entry of a lower rank, or of one that has
 not acknowledged what it was asked; else it is refused.
 """
-
-from array import array
 
 from micropython import const
 
@@ -53,6 +51,7 @@ _COMMON = const(1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 25)
 _PROBE = const(1 << 16)  # in OB_SENT: sent while the table was full
 _TRANSMISSIONS = const(3)  # of a probe
 _PAUSE_MS = const(60000)  # between two probes of an observer
+FULL_WAIT_MS = const(1000)  # until a full table is looked at again
 _PATIENCE_MS = const(500)  # with a stranger's ACK, if others wait
 _LEAVING_MAX = const(4)  # 5.03 that wait
 _AGE_MAX_S = const((1 << 20) - 1)
@@ -67,17 +66,18 @@ class Observers(ClaimedTable):
     ENTRY_WORDS = OB_WORDS
     CONTEXT_WORD = OB_CONTEXT
 
+    # (peer, context, registration) of those who are to get a 5.03
+    leaving = ()  # type: tuple
+
     def __init__(self, slots, request_bytes):
+        super().__init__(None, slots + 1)  # the node is set by Observe.attach()
         self.entries = slots + 1
-        self.request_bytes = request_bytes
-        self.words = array("i", [0] * (OB_WORDS * self.entries))
-        self.peers = [None] * self.entries
-        self.resources = [None] * self.entries
+        self.resources = [None] * self.entries  # type: list
         self.requests = [bytearray(request_bytes) for _ in range(self.entries)]
         self.used = 0  # entries in use
         self.newest = 0  # the entry of the last newcomer
+        self.newcomer_ms = 0  # when it came
         self.groups = 0  # groups ever made, modulo 2**30
-        self.leaving = ()  # (peer, context, registration) of those who are to get a 5.03
 
     def count(self, resource=None):
         """Return the number of observers of `resource`, of all resources for None."""
@@ -178,6 +178,8 @@ class Observers(ClaimedTable):
     def probe(self, now_ms):
         """Ask the next observer whether it listens. If all do, have one leave."""
         busy = 0
+        is_settled = True
+        since_ms = (now_ms - self.newcomer_ms) & CLOCK_MASK
         found = -1
         least = ABSENT
         for i in range(self.entries):
@@ -191,11 +193,13 @@ class Observers(ClaimedTable):
                 if turn < least:
                     least = turn
                     found = i
+            elif age_ms > since_ms:
+                is_settled = False
         if busy >= max(len(self.node.messaging.owners) >> 1, 1):
             return
         if found >= 0:
             self.confirm(found)
-        elif not busy:
+        elif is_settled and not busy:
             self.settle()
 
     def dismiss(self, i):

@@ -232,13 +232,18 @@ class PeerTable:
 class ClaimedTable:
     """Base of tables with a fixed number of entries, for which clients compete.
 
-    A subclass has the attributes `node`; `peers`, the clients, None where an entry is free; and
-    `words`, an array of ENTRY_WORDS ints for each entry, of which the one at CONTEXT_WORD is the
-    number of its security context. See "Fixed tables" in README.md.
+    `peers` has the clients, None where an entry is free; `words` has ENTRY_WORDS ints for each
+    entry, of which the one at CONTEXT_WORD is the number of its security context. See "Fixed
+    tables" in README.md.
     """
 
     ENTRY_WORDS = 0
     CONTEXT_WORD = 0
+
+    def __init__(self, node, entries):
+        self.node = node
+        self.words = array("i", [0] * (self.ENTRY_WORDS * entries))
+        self.peers = [None] * entries  # type: list
 
     def standing(self, i, rank):
         """Return the age of entry i in ms, inverted (~) if it leaves for a client of its rank."""

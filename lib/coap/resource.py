@@ -186,12 +186,13 @@ class ResourceTable:
     the finished one nothing.
     """
 
-    builder = None  # set by Node
+    # set by Node
+    builder = None  # type: Any
 
     def __init__(self):
         self.resources = []  # in the order in which they are listed
         self.listing = None  # by coap.link_format; None when it must be written again, or False
-        self.route_table = b"\0"
+        self.route_table = b"\0"  # type: Any
         self.prefixes = ()  # resources that also serve the paths below their own, longest first
 
     def add(self, path, resource):
@@ -202,7 +203,7 @@ class ResourceTable:
         """
         if path.startswith("/"):
             raise ValueError("a path begins without a slash: write " + path[1:])
-        if resource.echo and self.builder.challenge is None:  # pyright: ignore[reportOptionalMemberAccess]
+        if resource.echo and self.builder.challenge is None:
             raise ValueError("a resource with echo needs the feature coap.echo.Echo()")
         if self.resource_at(path):
             raise ValueError("/" + path + " is taken")

@@ -8,7 +8,6 @@ for, and the client asks for the next one by a request of its own, which is defe
 can not be sent becomes a 5.00, and the log says why: a client that waits is never left without.
 """
 
-from array import array
 from struct import pack
 
 from micropython import const
@@ -86,9 +85,7 @@ class SeparateResponses(ClaimedTable):
     CONTEXT_WORD = _CONTEXT
 
     def __init__(self, node, entries):
-        self.node = node
-        self.words = array("i", [0] * (_WORDS * entries))
-        self.peers = [None] * entries
+        super().__init__(node, entries)
         self.parts = [b""] * (_PARTS * entries)  # type: list
         self.open_count = 0
         self.handle_count = 0  # makes each handle a new one

@@ -9,6 +9,11 @@ contact that moves in between wakes the chip at once, and no edge is missed.
 - On ESP32, S2, S3 the lid has a wake source of its own: wake_on_ext1(). On the others one call has
   one level for all pins: the lid wakes the chip if its wake level is that of the contact, as when
   door and lid are both closed; otherwise its move is noticed at the next wake.
+- Before wake_on_gpio() in deep sleep ESP-IDF sets pulls of its own: a pad that wakes the chip at a
+  high level gets a pull-down of 45 kOhm, with which an open contact stays low. A pad that is on
+  hold keeps the pulls that it has, so the pads are held, directly before the sleep. The hold lasts
+  over every reset but power-on: whoever configures the pins next passes hold=False. Pads of ext0
+  and ext1 must not be held: the latch would keep them from the RTC, to which IDF routes them then.
 - Light sleep of an ESP32 keeps the RAM, not the Wi-Fi: the radio has to be off. The USB of a C3 or
   S3 stays off until the next reset; the five seconds for Ctrl-C after a start are meant for that.
 - RP2: light sleep keeps the RAM and lasts 71 minutes at most. A pin wakes the chip if it has an
@@ -33,15 +38,16 @@ class Esp32DeepSleep:
     """Deep sleep of an ESP32: it ends in a reset.
 
     machine, esp32: the modules; pin: the contact's Pin; lid_pin: the lid's Pin or None; lid_gpio:
-    the lid's GPIO number.
+    the lid's GPIO number; holds: whether pads of wake_on_gpio() are held during the sleep.
     """
 
-    def __init__(self, machine, esp32, pin, lid_pin=None, lid_gpio=None):
+    def __init__(self, machine, esp32, pin, lid_pin=None, lid_gpio=None, holds=True):
         self._machine = machine
         self._esp32 = esp32
         self._pin = pin
         self._lid_pin = lid_pin
         self._lid_gpio = lid_gpio
+        self._holds = holds
         self._has_ext0 = hasattr(esp32, "wake_on_ext0")
 
     def wake_reason(self):
@@ -83,8 +89,13 @@ class Esp32DeepSleep:
             pins, level = (self._lid_pin,), lid_level
         elif lid_level == level:
             pins = (self._pin, self._lid_pin)
-        arm = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio
-        arm(pins, self._trigger(level))
+        if hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1(pins, self._trigger(level))
+            return
+        esp32.wake_on_gpio(pins, self._trigger(level))
+        if self._holds:
+            for pin in pins:
+                pin.init(hold=True)
 
     def _trigger(self, level):
         return self._esp32.WAKEUP_ANY_HIGH if level else self._esp32.WAKEUP_ALL_LOW

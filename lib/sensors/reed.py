@@ -15,6 +15,37 @@ from sensors.ticks import span_ms, ticks_ms
 
 _COUNTER_MASK = const(0x3FFFFFFF)
 
+PULL_MS = const(2)  # a capacitor of 4.7 nF follows an internal resistor of 45 kOhm in less
+RISE_MS = const(10)  # and an external one of 1 MOhm in 7 ms
+
+
+def lacks_pull_up(pin, sleep_ms):
+    """Return True if an external pull-up is missing; leave the pin without an internal one.
+
+    pin: an input whose contact is to ground. Only an open contact shows what pulls its wire: the
+    result is False while it is closed, and for a changeover contact. After the return the pin can
+    be read at once. sleep_ms: the function.
+    """
+    is_driven = (
+        _with_pull(pin, pin.PULL_UP, sleep_ms) == 0
+        or _with_pull(pin, pin.PULL_DOWN, sleep_ms) == 1
+    )
+    pin.init(pin.IN, None)
+    if is_driven:
+        return False
+    sleep_ms(RISE_MS)
+    if pin.value():
+        return False
+    is_open = _with_pull(pin, pin.PULL_UP, sleep_ms)  # it may have closed meanwhile
+    pin.init(pin.IN, None)
+    return is_open == 1
+
+
+def _with_pull(pin, pull, sleep_ms):
+    pin.init(pin.IN, pull)
+    sleep_ms(PULL_MS)
+    return pin.value()
+
 
 class Reed:
     """A contact on a pin, a machine.Pin.

@@ -4,6 +4,7 @@ from coap.access import OPEN
 from coap.counters import COUNT_GIVEN_UP, COUNT_OBSERVERS_EVICTED, COUNT_OBSERVERS_REFUSED
 from coap.numbers import ACK, CON, CONTENT, GET, NON, SERVICE_UNAVAILABLE
 from coap.observe import Observe
+from coap.peers import VERIFIED
 from support import cases
 from support.engine import ask, due, encode, request
 from support.features import OBSERVE, Value, acknowledge, option, plain, register, seeded, verify
@@ -121,16 +122,39 @@ def test_nobody_is_asked_twice_within_a_minute():
     assert [peer for peer in "abcd" if peer in observing(observe)] == list("abcd")
 
 
-def test_who_was_notified_confirmably_a_moment_ago_is_not_asked():
+def test_who_was_asked_before_the_newcomer_came_is_asked_again_after_a_minute():
     node, observe, value = full("abcd")
     value.become(b"1")
     lasting(node, START_MS + 5000, 1000, "abcd")
     assert registers(node, "new", START_MS + 7000)
-    sent = lasting(node, START_MS + 7000, 1000, ["a", "b", "c", "d", "new"])
-    assert [(peer, message.code) for _, peer, message in sent] == [
-        ("new", CONTENT),
-        ("new", SERVICE_UNAVAILABLE),
-    ]
+    # meanwhile "c" has died
+    sent = lasting(node, START_MS + 7000, 55000, ["a", "b", "d", "new"])
+    assert [(peer, message.code) for _, peer, message in sent] == [("new", CONTENT)]
+    assert len(observing(observe)) == 5
+    lasting(node, START_MS + 62000, 30000, ["a", "b", "d", "new"])
+    assert sorted(observing(observe)) == ["a", "b", "d", "new"]
+
+
+def test_an_exchange_that_yields_to_a_better_rank_leaves_its_observation():
+    node, observe, value = full("abcd", exchanges=2)
+    value.become(b"1")
+    due(node, START_MS + 5000)
+    verify(node, "keys", START_MS + 5000)
+    assert node.messaging.open_exchange(Waiting(), "keys", VERIFIED) >= 0
+    assert sorted(observing(observe)) == list("abcd")
+    sent = lasting(node, START_MS + 6000, 60000, "abcd")
+    assert sorted(observing(observe)) == list("abcd")
+    assert {peer for _, peer, _ in sent} == set("abcd")
+
+
+class Waiting:
+    """An owner of an exchange with nothing to send."""
+
+    def transmit(self, exchange, mid):
+        return 0
+
+    def on_exchange_done(self, exchange, outcome):
+        pass
 
 
 # Who leaves

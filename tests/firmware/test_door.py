@@ -3,7 +3,7 @@
 import json
 
 import board
-from machine import clock
+from machine import Pin, clock, wire
 
 from apps import device, door
 from coap import Node
@@ -392,6 +392,7 @@ class Bare:
 
     NAME = "BARE"
     REED_PIN = board.REED_PIN
+    REED_PULL = board.REED_PULL
     TAMPER_PIN = None
     BATTERY_ADC_PIN = None
     power_on = board.power_on
@@ -403,6 +404,59 @@ def test_a_board_without_lid_switch_and_battery():
     assert ask.get("s/batt").code == "4.04" and ask.get("s/tamper").code == "4.04"
     assert "battery_mv" not in json.loads(ask.get("dev").payload)
     ask.run(30_000)
+
+
+class Wired(Bare):
+    """A board for external pull-ups; its door is open, and its pad on hold with a pull-down."""
+
+    REED_PULL = "external"
+    has_resistor = False
+
+    @classmethod
+    def power_on(cls):
+        board.power_on()
+        net = wire(board.REED_PIN)
+        net.has_resistor = cls.has_resistor
+        net.drive(None)
+        Pin(board.REED_PIN, Pin.IN, Pin.PULL_DOWN, hold=cls.is_held)
+
+
+class Fake:
+    """Stands in for the modules sys and time of a board."""
+
+    platform = "esp32"
+    sleep_ms = clock.advance
+
+    @staticmethod
+    def time():
+        return 0
+
+
+def on_esp32(has_resistor, is_held):
+    """Return a client of a door node on an ESP32 that was reset with its pad as it is."""
+    Wired.has_resistor, Wired.is_held = has_resistor, is_held
+    kept = door.sys, door.time
+    door.sys = door.time = Fake
+    try:
+        return asker(board=Wired)
+    finally:
+        door.sys, door.time = kept
+
+
+@cases(False, True)
+def test_a_pad_on_hold_is_released_before_its_first_read(is_held):
+    ask = on_esp32(True, is_held)
+    net = wire(board.REED_PIN)
+    assert (net.held, net.pull) == (False, 0)
+    assert ask.get("s/contact").payload == b"open"
+    assert "wiring" not in ask.get("diag").payload.decode()
+
+
+@cases(False, True)
+def test_diag_names_a_contact_without_a_pull_up(is_held):
+    ask = on_esp32(False, is_held)
+    line = "wiring: GPIO{} has no pull-up\n".format(board.REED_PIN)
+    assert line in ask.get("diag").payload.decode()
 
 
 @cases("s/contact", "s/tamper", "s/batt")

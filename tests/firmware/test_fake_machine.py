@@ -39,6 +39,66 @@ def test_removed_irq_handler_is_not_called():
     assert heard.levels == [] and wire(5).pins == []
 
 
+def pad(has_resistor=False):
+    """The wire of an open contact, and its pin without pulls."""
+    machine.power_on()
+    clock.hold(0)
+    net = wire(5)
+    net.has_resistor = has_resistor
+    pin = Pin(5, Pin.IN, None)
+    net.drive(0)
+    net.drive(None)
+    return net, pin
+
+
+def test_an_open_contact_has_the_level_of_its_pull():
+    net, pin = pad()
+    assert pin.value() == 0, "it floats"
+    pin.init(Pin.IN, Pin.PULL_UP)
+    assert pin.value() == 1
+    pin.init(pull=Pin.PULL_DOWN)
+    assert pin.value() == 0
+    net.drive(1)
+    assert pin.value() == 1, "a contact to 3V3 is stronger"
+    clock.release()
+
+
+def test_an_external_resistor_takes_time_and_yields_to_the_internal_one():
+    net, pin = pad(has_resistor=True)
+    heard = Heard()
+    pin.irq(handler=heard.handler)
+    clock.advance(6)
+    assert pin.value() == 0
+    clock.advance(1)
+    assert pin.value() == 1 and heard.levels == [1]
+    pin.init(Pin.IN, Pin.PULL_DOWN)
+    clock.advance(1000)
+    assert pin.value() == 0
+    pin.init(Pin.IN, None)
+    clock.advance(3)
+    net.drive(0)  # it bounces: the capacitor is empty again
+    net.drive(None)
+    clock.advance(6)
+    assert pin.value() == 0
+    clock.advance(1)
+    assert pin.value() == 1
+    clock.release()
+
+
+def test_a_pad_on_hold_keeps_its_pull_until_it_is_released():
+    net, pin = pad()
+    pin.init(Pin.IN, Pin.PULL_UP, hold=True)
+    net.set_pull(Pin.PULL_DOWN)
+    assert pin.value() == 1
+    pin.init(Pin.IN, Pin.PULL_DOWN)
+    assert pin.value() == 1, "this init does not release it"
+    pin = Pin(5, Pin.IN, Pin.PULL_DOWN, hold=False)
+    assert pin.value() == 0
+    pin.init(Pin.IN, Pin.PULL_UP, hold=True)
+    assert pin.value() == 1, "what was set is applied first"
+    clock.release()
+
+
 def test_two_pins_on_one_wire_see_one_level():
     machine.power_on()
     out, other = Pin(5, Pin.OUT, value=0), Pin(5, Pin.IN)

@@ -128,17 +128,17 @@ def simulated(interpreter, app="both", *arguments):
         assert code == 0, f"{name} ended with {code}:\n{process.printed}"
 
 
-def late_node(interpreter):
-    """Run late_node.py."""
+def node_program(name, interpreter):
+    """Run one of the node programs of this folder."""
     port = free_port()
     lib, shim = str(ROOT / "lib"), str(ROOT / "tools" / "cpython")
     if interpreter == "cpython":
         program, environ = sys.executable, {"PYTHONPATH": f"{shim}:{lib}"}
     else:
         program, environ = ROOT / find()[0].path, {"MICROPYPATH": f"{lib}:.frozen"}
-    command = [program, Path(__file__).with_name("late_node.py"), port]
+    command = [program, Path(__file__).with_name(name), port]
     environ = {**os.environ, **environ}
-    return running(f"late_node.py on {interpreter}", command, port, environ=environ)
+    return running(f"{name} on {interpreter}", command, port, environ=environ)
 
 
 def libcoap_server():

@@ -5,12 +5,12 @@ import aiocoapclient
 import libcoapclient
 import nodeclient
 import pytest
-from processes import late_node
+from processes import node_program
 
 
 @pytest.fixture(scope="module", params=["micropython", "cpython"])
 def url(request):
-    with late_node(request.param) as process:
+    with node_program("late_node.py", request.param) as process:
         yield f"{process.url}/late"
 
 

@@ -42,7 +42,18 @@ class Module:
         return lambda pins, level: self.armed.append((name, pins, level))
 
 
+class Pad:
+    """A pin of an ESP32, with what is set on it."""
+
+    def __init__(self):
+        self.inits = []
+
+    def init(self, **settings):
+        self.inits.append(settings)
+
+
 ALL = ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio")
+PIN_ONLY, LID_ONLY, BOTH = (0,), (1,), (0, 1)
 
 
 @cases(
@@ -53,14 +64,15 @@ ALL = ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio")
     (ALL[2:], 0, "wake_on_gpio", True),
 )
 def test_contact_is_armed_with_the_wake_source_of_the_chip(names, level, wanted, tuples):
-    machine, esp32 = Esp32Machine(), Module(*names)
+    machine, esp32, pin = Esp32Machine(), Module(*names), Pad()
     try:
-        Esp32DeepSleep(machine, esp32, "pin").sleep(5000, level)
+        Esp32DeepSleep(machine, esp32, pin).sleep(5000, level)
         raise AssertionError("it returned")
     except Asleep:
         pass
-    assert esp32.armed == [(wanted, ("pin",) if tuples else "pin", level == 1)]
+    assert esp32.armed == [(wanted, (pin,) if tuples else pin, level == 1)]
     assert machine.slept == [5000]
+    assert pin.inits == ([{"hold": True}] if wanted == "wake_on_gpio" else [])
 
 
 def test_without_a_level_nothing_is_armed():
@@ -171,22 +183,28 @@ def test_edge_without_an_armed_level_does_not_wake_rp2():
 
 
 @cases(
-    (ALL, 1, 0, [("wake_on_ext0", "pin", True), ("wake_on_ext1", ("lid",), False)]),
-    (ALL, 1, 1, [("wake_on_ext0", "pin", True), ("wake_on_ext1", ("lid",), True)]),
-    (ALL, 0, None, [("wake_on_ext0", "pin", False)]),
-    (ALL[1:], 1, 1, [("wake_on_ext1", ("pin", "lid"), True)]),
-    (ALL[1:], 1, 0, [("wake_on_ext1", ("pin",), True)]),
-    (ALL[2:], 0, 0, [("wake_on_gpio", ("pin", "lid"), False)]),
-    (ALL[2:], 0, 1, [("wake_on_gpio", ("pin",), False)]),
-    (ALL[2:], 0, None, [("wake_on_gpio", ("pin",), False)]),
+    (ALL, 1, 0, [("wake_on_ext0", PIN_ONLY, True), ("wake_on_ext1", LID_ONLY, False)]),
+    (ALL, 1, 1, [("wake_on_ext0", PIN_ONLY, True), ("wake_on_ext1", LID_ONLY, True)]),
+    (ALL, 0, None, [("wake_on_ext0", PIN_ONLY, False)]),
+    (ALL[1:], 1, 1, [("wake_on_ext1", BOTH, True)]),
+    (ALL[1:], 1, 0, [("wake_on_ext1", PIN_ONLY, True)]),
+    (ALL[2:], 0, 0, [("wake_on_gpio", BOTH, False)]),
+    (ALL[2:], 0, 1, [("wake_on_gpio", PIN_ONLY, False)]),
+    (ALL[2:], 0, None, [("wake_on_gpio", PIN_ONLY, False)]),
 )
 def test_lid_is_armed_where_the_chip_has_a_second_source(names, level, lid_level, wanted):
-    machine, esp32 = Esp32Machine(), Module(*names)
+    machine, esp32, pads = Esp32Machine(), Module(*names), (Pad(), Pad())
     try:
-        Esp32DeepSleep(machine, esp32, "pin", "lid").sleep(5000, level, lid_level)
+        Esp32DeepSleep(machine, esp32, *pads).sleep(5000, level, lid_level)
     except Asleep:
         pass
-    assert esp32.armed == wanted
+    armed = []
+    for name, pins, high in esp32.armed:
+        pins = pins if isinstance(pins, tuple) else (pins,)
+        armed.append((name, tuple([pads.index(pin) for pin in pins]), high))
+    assert armed == wanted
+    held = wanted[0][1] if names == ALL[2:] else ()
+    assert [pad.inits for pad in pads] == [[{"hold": True}] if i in held else [] for i in (0, 1)]
 
 
 @cases(

@@ -4,7 +4,7 @@ import machine
 from machine import Pin, clock, wire
 
 from sensors import reed as reed_module
-from sensors.reed import Reed
+from sensors.reed import Reed, lacks_pull_up
 from support import allocated, cases, locked
 
 
@@ -173,3 +173,40 @@ def test_an_edge_and_a_poll_allocate_nothing():
 
     assert allocated(open_and_close, 20) == 0
     assert locked(open_and_close) is False
+
+
+def lacks(driven, has_resistor, closes_at_ms=None):
+    """Return what lacks_pull_up() finds at a contact that is driven to a level, or to none."""
+    machine.power_on()
+    clock.hold(0)
+    wire(14).has_resistor = has_resistor
+    pin = Pin(14, Pin.IN, None)
+    wire(14).drive(driven)
+
+    def sleep_ms(span_ms):
+        clock.advance(span_ms)
+        if closes_at_ms is not None and clock.ms() >= closes_at_ms:
+            wire(14).drive(0)
+
+    found = lacks_pull_up(pin, sleep_ms)
+    assert wire(14).pull == 0
+    if not found:
+        assert pin.value() == (0 if driven == 0 or closes_at_ms is not None else 1)
+    clock.release()
+    return found
+
+
+@cases(
+    (None, False, True),
+    (None, True, False),
+    (0, False, False),  # closed: it cannot be told
+    (0, True, False),
+    (1, False, False),  # a changeover contact
+)
+def test_a_missing_pull_up_is_found(driven, has_resistor, wanted):
+    assert lacks(driven, has_resistor) == wanted
+
+
+@cases(1, 3, 5, 10)
+def test_a_contact_that_closes_during_the_check_lacks_nothing(closes_at_ms):
+    assert not lacks(None, True, closes_at_ms)

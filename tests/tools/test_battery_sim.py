@@ -1,5 +1,6 @@
 """`make sim-week`: simulated days of the firmware, and what the ledger check finds."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import build_mpy
 import fold
 from battery_sim import battery_life, ledger_check, run
-from battery_sim.__main__ import parse
+from battery_sim.__main__ import parse, table
 from battery_sim.door import Event
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,63 @@ def test_a_day_with_troubles_loses_and_duplicates_no_event(firmware, seed, boot,
     assert counts["reported"] >= 15 and counts["cuts"] >= 1 and counts["brownouts"] >= 1
     assert counts["lid_events"] == 2, "the lid was taken off and put on again"
     assert counts["sent"] > counts["reports"], "no datagram was lost"
+
+
+C3, S3, ESP32 = "esp32c3", "esp32s3", "esp32"
+LASTING = [
+    (C3, "external", ""),
+    (C3, "changeover", "--no-hold"),
+    (C3, "external", "--no-hold --no-pulls"),
+    (C3, "internal", ""),
+    (S3, "external", ""),
+    (ESP32, "internal", ""),
+    ("esp32c6", "external", ""),
+    ("rp2040", "", ""),
+]
+DEAF = [
+    (C3, "external", "--no-hold"),  # IDF's pull-down keeps an open contact low
+    (C3, "internal", "--no-hold"),
+    (S3, "internal", ""),  # the RTC pad has no pull-up
+]
+
+
+@pytest.mark.parametrize(("chip", "wiring", "words"), LASTING)
+def test_a_door_wakes_its_chip(firmware, chip, wiring, words):
+    words = [*(["--wiring", wiring] if wiring else []), *words.split()]
+    counts = simulate(firmware, 3, "--calm", "--hours", "12", "--chip", chip, *words)
+    assert counts["reported"] == counts["happened"] >= 7
+    assert (counts["lost"], counts["duplicated"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("chip", "wiring", "words"), DEAF)
+def test_a_door_is_not_noticed_where_the_pad_is_pulled_down(firmware, chip, wiring, words):
+    words = ["--calm", "--hours", "12", "--chip", chip, "--wiring", wiring, *words.split()]
+    counts = simulate(firmware, 3, *words)
+    assert counts["lost"] > counts["reported"]
+
+
+@pytest.mark.parametrize(("chip", "seed"), [(C3, 3), (C3, 4), (ESP32, 3), ("rp2040", 3)])
+def test_a_cold_hour_costs_few_brown_outs_and_little_charge(firmware, chip, seed):
+    """An hour's heartbeats and its share of 20 events a day cost 2 C."""
+    counts = simulate(firmware, seed, "--cold", "--calm", "--hours", "12", "--chip", chip)
+    hour = counts["cold_hour"]
+    assert 3 <= hour["brownouts"] == hour["radio_wakes"] <= 20
+    awake_ms = {phase: hour["spent_ms"][phase] for phase in ("boot", "window", "awake", "radio")}
+    charge_mc = battery_life.Currents.load(run.BOARDS[chip]).by_phase(awake_ms)
+    assert sum(charge_mc.values()) < 6000
+    assert (counts["lost"], counts["duplicated"], counts["restarts"]) == (0, 0, 0), counts
+    assert counts["safe_modes"] == 0
+    assert counts["reported"] + counts["unknown"] == counts["happened"]
+
+
+def test_a_cold_hour_is_in_the_table(firmware):
+    _, scenario = parse(["--cold", "--calm", "--hours", "8"])
+    counts = run.simulate(firmware, 3, scenario)
+    hour = counts["cold_hour"]
+    wanted = f"{hour['radio_wakes']} starts of the radio, {hour['brownouts']} brown-outs"
+    assert re.search(
+        rf"^cold hour   {wanted}, \d+ boots, \d+\.\d C$", table(3, scenario, counts), re.M
+    )
 
 
 def test_a_calm_day_costs_one_datagram_and_one_ack_per_boot(calm):
@@ -108,12 +166,19 @@ MUTANTS = {
         "if self.reservation.limit >= 0:",
         "if False:",
     ),
+    "pads of ext0 are held": (
+        "power/sleep_modes.py",
+        "            esp32.wake_on_ext0(self._pin, self._trigger(level))\n",
+        "            esp32.wake_on_ext0(self._pin, self._trigger(level))\n"
+        "            self._pin.init(hold=True)\n",
+        "esp32",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_ledger_check_finds_broken_firmware(firmware, tmp_path, name):
-    path, old, new = MUTANTS[name]
+    path, old, new, *chip = MUTANTS[name]
     text = (fold.folded() / "lib" / path).read_text()
     assert text.count(old) == 1
     broken = tmp_path / "firmware"
@@ -126,7 +191,7 @@ def test_the_ledger_check_finds_broken_firmware(firmware, tmp_path, name):
         shutil.copyfile(tmp_path / "mutant.py", broken / path)
     bad = 0
     for seed in (3, 5, 6, 7, 8):
-        counts = simulate(broken, seed, "--boot", "files")
+        counts = simulate(broken, seed, "--boot", "files", "--chip", *(chip or ["esp32c3"]))
         bad += counts["lost"] + counts["duplicated"]
         if bad:
             break
@@ -177,10 +242,17 @@ def test_every_current_has_a_source():
 
 
 @pytest.mark.parametrize(
-    "words", [["--seed", "x"], ["--seed", "-1"], ["--seeds", "0"], ["--days", "0"]]
+    "words",
+    [
+        ["--seed", "x"],
+        ["--seed", "-1"],
+        ["--seeds", "0"],
+        ["--days", "0"],
+        ["--hours", "7", "--cold"],
+    ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(words):
     argv = [sys.executable, "tools/battery_sim", *words]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
-    assert "SEED" in done.stderr or "--days" in done.stderr or "--seed" in done.stderr
+    assert any(name in done.stderr for name in ("SEED", "--days", "--seed", "--cold"))

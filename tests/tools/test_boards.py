@@ -28,6 +28,7 @@ CONSTANTS = {
     "NAME": str,
     "REED_PIN": int,
     "TAMPER_PIN": int,
+    "REED_PULL": str,
     "BATTERY_ADC_PIN": int,
     "BATTERY_DIVIDER_NUM": int,
     "BATTERY_DIVIDER_DEN": int,
@@ -122,6 +123,14 @@ def test_the_chip_can_do_what_the_pins_are_for(name):
     if chip is PICO:  # I2C0 is on pairs of pins: SDA on multiples of four, SCL next to it
         assert board.SDA_PIN % 4 == 0
         assert board.SCL_PIN == board.SDA_PIN + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_board_that_sleeps_deeply_has_the_pull_up_that_lasts(name):
+    """On a Pico, which never does, the contact needs no part."""
+    board = load(name)
+    assert board.REED_PULL == ("external" if BOARDS[name].port == "esp32" else "internal")
+    assert getattr(board, "REED_HOLD", False) == (name == "ESP32_GENERIC_C3")
 
 
 def test_only_a_radio_needs_a_checkout_of_micropython():

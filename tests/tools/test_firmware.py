@@ -1,6 +1,7 @@
 """`make firmware`: the commands for every board, what is built again, what is said otherwise."""
 
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from setup.console import Problem
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = device.boards()
 RADIO = [name for name, board in BOARDS.items() if not board.from_debian]
+OWN_SETTINGS = "ESP32_GENERIC_C3"  # MicroPython's board, with settings of ESP-IDF added
 HERE = [name for name, board in BOARDS.items() if board.from_debian]
 
 
@@ -51,7 +53,10 @@ def test_a_dry_run_prints_the_ports_own_commands(name, checkout, monkeypatch, ca
     firmware.work([name, "--mpy-dir", str(top), "--dry-run"])
     port = BOARDS[name].port
     manifest = folded() / "boards" / name / "manifest.py"
-    words = f"make -C {top}/ports/{port} BOARD={name} FROZEN_MANIFEST={manifest}"
+    words = f"make -C {top}/ports/{port} BOARD={name} "
+    if name == OWN_SETTINGS:
+        words += f"BOARD_DIR={ROOT}/boards/{name} "
+    words += f"FROZEN_MANIFEST={manifest}"
     jobs = f"-j{os.cpu_count()}"
     wanted = [f"make -C {top}/mpy-cross {jobs}", f"{words} submodules", f"{words} {jobs} all"]
     built, target = f"{top}/ports/{port}/build-{name}", f"build/firmware/{name}"
@@ -89,9 +94,31 @@ def test_micropython_understands_the_commands(name, capsys):
     said = done.stdout.replace("-D ", "-D").replace('"', "")
     assert f"-DMICROPY_FROZEN_MANIFEST={firmware.manifest(board)}" in said
     assert f"-DMICROPY_BOARD={name}" in said
-    assert f"-DMICROPY_BOARD_DIR={top}/ports/{board.port}/boards/{name}" in said
+    folder = board.folder if name == OWN_SETTINGS else f"{top}/ports/{board.port}/boards/{name}"
+    assert f"-DMICROPY_BOARD_DIR={folder}" in said
     assert f"build-{name}" in said
     assert (top / "ports" / board.port / "boards" / name / "mpconfigboard.cmake").exists()
+
+
+def test_an_image_for_a_c3_leaves_the_pulls_of_its_pads_alone(tmp_path):
+    """As the port's CMakeLists.txt does: include the board, join its lists of settings."""
+    port = micropython.sources() / "ports" / "esp32"
+    folder = BOARDS[OWN_SETTINGS].folder
+    script = tmp_path / "join.cmake"
+    script.write_text(
+        f"include({folder}/mpconfigboard.cmake)\n"
+        "message(STATUS ${IDF_TARGET})\n"
+        "foreach(name ${SDKCONFIG_DEFAULTS})\n"
+        "  file(READ ${name} text)\n"
+        "  message(STATUS ${text})\n"
+        "endforeach()\n"
+    )
+    words = ["cmake", "-P", str(script)]
+    said = subprocess.run(words, cwd=port, check=True, capture_output=True, text=True).stdout
+    assert "-- esp32c3\n" in said and "CONFIG_BT_ENABLED=y" in said
+    assert said.rstrip().endswith("\nCONFIG_ESP_SLEEP_GPIO_ENABLE_INTERNAL_RESISTORS=n")
+    header = re.fullmatch(r'#include "(.+)".*\n', (folder / "mpconfigboard.h").read_text())[1]
+    assert 'MICROPY_HW_MCU_NAME                 "ESP32C3"' in (port / header).read_text()
 
 
 def test_the_ports_build_is_run_and_its_image_kept(checkout, tmp_path, monkeypatch, capsys):

@@ -15,6 +15,7 @@ from battery_sim.battery_life import Currents  # noqa: E402
 from host.device import Problem  # noqa: E402
 from setup import console  # noqa: E402
 
+COLD_HOURS_MIN = 8  # the seventh is the cold one
 AWAKE_PHASES = ("boot", "window", "awake", "radio")
 
 
@@ -48,6 +49,10 @@ def parse(argv):
     parser.add_argument("--heartbeat-s", type=int, default=3600)
     parser.add_argument("--calm", action="store_true", help="no losses, outages and power cuts")
     parser.add_argument("--observed", action="store_true", help="a client observes the node")
+    parser.add_argument("--wiring", choices=run.PULLS, default="", help="default: the board's")
+    parser.add_argument("--no-hold", action="store_true", help="REED_HOLD = False")
+    parser.add_argument("--no-pulls", action="store_true", help="an image without IDF's pulls")
+    parser.add_argument("--cold", action="store_true", help="an hour of brown-outs by the radio")
     parser.add_argument("--jobs", type=int, default=2, help="simulations at a time")
     options = parser.parse_args(argv)
     if not options.seed.isdecimal():
@@ -58,6 +63,8 @@ def parse(argv):
     hours = options.hours or 24 * options.days
     if not 1 <= hours <= 366 * 24 or not 1 <= options.seeds <= 1000:
         raise Problem("--days is 1 to 366, --hours likewise, --seeds 1 to 1000")
+    if options.cold and hours < COLD_HOURS_MIN:
+        raise Problem(f"--cold needs --hours {COLD_HOURS_MIN} or more")
     if not 1 <= options.jobs <= 64:
         raise Problem("--jobs is 1 to 64")
     if not 10 <= options.heartbeat_s <= 86400:
@@ -70,6 +77,10 @@ def parse(argv):
         heartbeat_s=options.heartbeat_s,
         calm=options.calm,
         observed=options.observed,
+        wiring=options.wiring,
+        holds=not options.no_hold,
+        sets_pulls=not options.no_pulls,
+        cold=options.cold,
     )
 
 
@@ -106,6 +117,13 @@ def table(seed, scenario, counts):
             f"confirmable, {seen['stale']} stale, the last: {seen['last']}"
         )
     currents = Currents.load(run.BOARDS[scenario.chip])
+    if scenario.cold:
+        hour = counts["cold_hour"]
+        charge_mc = sum(currents.by_phase(hour["spent_ms"]).values())
+        lines.append(
+            f"cold hour   {hour['radio_wakes']} starts of the radio, {hour['brownouts']} "
+            f"brown-outs, {hour['boots']} boots, {charge_mc / 1000:.1f} C"
+        )
     for phase, charge_mc in currents.by_phase(counts["spent_ms"]).items():
         lines.append(f"charge      {phase:7} {charge_mc / 1000:8.1f} C")
     return "\n".join(lines)

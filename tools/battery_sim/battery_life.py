@@ -21,6 +21,8 @@ BATTERIES_MAH = (1000, 2500)
 HEARTBEATS_S = (300, 900, 3600, 21600, 86400)
 USUAL_S = 3600
 KINDS = [(heartbeat_s, "frozen") for heartbeat_s in HEARTBEATS_S] + [(USUAL_S, "files")]
+WIRINGS = {name: entry["ua"] for name, entry in ESTIMATES["contact_ua"].items()}
+CONTACTS = 2  # door and lid
 SEED = 2
 HOURS = 48
 IP_UDP_BYTES = 28
@@ -88,11 +90,16 @@ def chip_of(board):
     return "rp2040" if board == PICO_W else "esp32c3"
 
 
-def lifetime(board, counts, capacity_mah):
-    """Return (days, the phase that takes most of the charge, its percentage)."""
+def lifetime(board, counts, capacity_mah, wiring=""):
+    """Return (days, what takes most of the charge, its percentage).
+
+    wiring: of door and lid, one of WIRINGS, both closed all the time; "": there are none.
+    """
     # only the first start of a calm simulation is a power-on: its window is no running cost
     spent_ms = {phase: ms for phase, ms in counts["spent_ms"].items() if phase != "window"}
     by_phase = Currents.load(board).by_phase(spent_ms)
+    if wiring:
+        by_phase["contacts"] = CONTACTS * WIRINGS[wiring] * sum(spent_ms.values()) / 1e6
     total_mc = sum(by_phase.values())
     most = max(by_phase, key=by_phase.get)
     span_days = sum(counts["spent_ms"].values()) / 86_400_000
@@ -100,22 +107,36 @@ def lifetime(board, counts, capacity_mah):
     return days(total_mc / span_days, capacity_mah), most, share_pct
 
 
+def wirings(board):
+    """Return the wirings with which a contact wakes the board, the recommended one first."""
+    # the RTC pads of an S3 have no pull-up that Pin can set
+    return ("external", "changeover", *(("internal",) if board != "ESP32_GENERIC_S3" else ()))
+
+
+def kinds_of(board, wiring):
+    """Return the kinds to print: all of them for the recommended wiring, else the usual one."""
+    return KINDS if wiring == wirings(board)[0] else [(USUAL_S, "frozen")]
+
+
 def print_doors(found):
     """Print the table of doors."""
-    print("Days on a battery, 20 events a day, 80 % of its charge used, 1 % a year lost\n")
+    print("Days on a battery, 20 events a day, 80 % of its charge used, 1 % a year lost,")
+    print("door and lid closed; wiring: external 1 MOhm, changeover contact, internal pull-up\n")
     capacities = " ".join(f"{n:>6} mAh" for n in BATTERIES_MAH)
-    print(f"{'board':18}{'heartbeat':>10}{'boot':>8} {capacities}   most of it")
+    print(f"{'board':18}{'wiring':>11}{'heartbeat':>10}{'boot':>8} {capacities}   most of it")
     for board in (*ESP32_BOARDS, PICO_W):
-        for heartbeat_s, boot in KINDS:
-            print(row(board, heartbeat_s, boot, found[chip_of(board), heartbeat_s, boot]))
+        for wiring in wirings(board):
+            for heartbeat_s, boot in kinds_of(board, wiring):
+                counts = found[chip_of(board), heartbeat_s, boot]
+                print(row(board, heartbeat_s, boot, counts, wiring))
 
 
-def row(board, heartbeat_s, boot, counts):
+def row(board, heartbeat_s, boot, counts, wiring=""):
     """Return one row of a table."""
-    lifetimes = [lifetime(board, counts, capacity_mah) for capacity_mah in BATTERIES_MAH]
+    lifetimes = [lifetime(board, counts, capacity_mah, wiring) for capacity_mah in BATTERIES_MAH]
     columns = " ".join(f"{found[0]:>10.0f}" for found in lifetimes)
     _, most, share_pct = lifetimes[0]
-    return f"{board:18}{heartbeat_s:>8} s{boot:>8} {columns}   {most} {share_pct} %"
+    return f"{board:18}{wiring:>11}{heartbeat_s:>8} s{boot:>8} {columns}   {most} {share_pct} %"
 
 
 def print_mqtt(counts):

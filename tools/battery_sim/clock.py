@@ -45,7 +45,7 @@ class DeepSleep(BaseException):
     def wake_reason(self):
         """Return the reason of the wire that wakes the board, 0 while none does."""
         for wire, level, reason in self.armed:
-            if wire.level == level:
+            if wire.read() == level:
                 return reason
         return 0
 

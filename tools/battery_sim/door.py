@@ -12,6 +12,9 @@ MAX_BOUNCES = 3  # of one move, after the first edge
 BOUNCE_MS = 3  # the contact is open for this long and closed for this long
 QUIET_MS = 90_000  # between two moves or pairs, so that reports can be assigned to events
 DAY_MS = 86_400_000
+# What drives the wire of an open contact: nothing, so that an internal or an external pull-up sets
+# the level, or the other throw of a changeover contact
+WIRINGS = {"internal": None, "external": None, "changeover": 1}
 
 
 class Event:
@@ -30,10 +33,11 @@ class Event:
 class Door:
     """Drives the wires of the contact and the lid. events, lid_events: lists of Event.
 
+    wiring: WIRINGS says what an open contact does to its wire; a closed one connects it to ground
     lid_delay_ms: the longest time after which the node notices the lid
     """
 
-    def __init__(self, clock, wire, lid_wire, end_ms):
+    def __init__(self, clock, wire, lid_wire, wiring, end_ms):
         self.events = []
         self.lid_events = []
         self.lid_delay_ms = 0
@@ -45,8 +49,10 @@ class Door:
         self._moves = 0
         self._lid_free_ms = 0  # the lid is not taken off again before this time
         self._end_ms = end_ms
-        wire.drive(0)
-        lid_wire.drive(0)
+        self._open_level = WIRINGS[wiring]
+        for each in (wire, lid_wire):
+            each.has_resistor = wiring == "external"
+            each.drive(0)
         self._schedule_moves()
 
     def schedule_lid(self, heartbeat_s):
@@ -75,7 +81,15 @@ class Door:
     def _set_lid(self, level):
         if self._powered:
             self.lid_events.append(Event(self._clock.now_ms, level, "tamper"))
-        self._lid_wire.drive(level)
+        self._set(self._lid_wire, level)
+
+    def _set(self, wire, level):
+        """Close a contact (0) or open it; a resistor takes a while to charge the capacitor."""
+        wire.drive(self._open_level if level else 0)
+        self._clock.at(self._clock.now_ms + wire.RISE_MS, _read, wire)
+
+    def _set_contact(self, level):
+        self._set(self._wire, level)
 
     def _schedule_moves(self):
         random = self._clock.random
@@ -97,9 +111,13 @@ class Door:
         if self._powered:
             self.events.append(Event(now_ms, level))
         self._moves += 1
-        self._wire.drive(level)
+        self._set_contact(level)
         # the number of bounces is counted, not random: drawing would change the rest of the week
         for bounce in range(self._moves % (MAX_BOUNCES + 1)):
             back_ms = now_ms + (2 * bounce + 1) * BOUNCE_MS
-            self._clock.at(back_ms, self._wire.drive, 1 - level)
-            self._clock.at(back_ms + BOUNCE_MS, self._wire.drive, level)
+            self._clock.at(back_ms, self._set_contact, 1 - level)
+            self._clock.at(back_ms + BOUNCE_MS, self._set_contact, level)
+
+
+def _read(wire):
+    wire.read()  # handlers of a rise run

@@ -2,10 +2,13 @@
 
 `machine` is the simulator's, with the calls of a chip that sleeps added. Quirks of an ESP32: deep
 sleep ends in a reset, a wake source is a level, ticks start at 0 with each boot while the RTC's
-clock continues, RTC memory survives everything but a loss of power. Of an RP2: its deep sleep is
-of no use; light sleep ends with its time or with an edge on a pin that has a handler; a radio
-that was not deinitialised still draws its current; the watchdog runs at most 8.4 s, in
-sleep too; no memory worth using survives a reset. Runs on MicroPython.
+clock continues, RTC memory survives everything but a loss of power. Before deep sleep ESP-IDF sets
+its own pulls on pads that wake by GPIO, and holds them until the start; hold outlives every reset
+but power-on. ext0 and ext1 see a pad that is on hold at no level, and on chips whose RTC pads have
+resistors of their own, without a pull. Of an RP2: its deep sleep is of no use; its pins have no
+hold; light sleep ends with its time or with an edge on a pin that has a handler; a radio that was
+not deinitialised still draws its current; the watchdog runs at most 8.4 s, in sleep too; no memory
+worth using survives a reset. Runs on MicroPython.
 """
 
 import os as real_os
@@ -26,6 +29,9 @@ WAKE_SOURCES = {
 }
 # These sources cannot end a deep sleep
 LIGHT_SLEEP_ONLY = {"esp32": ("wake_on_gpio",), "esp32s3": ("wake_on_gpio",)}
+# Pin sets the pulls of the digital pad only; the RTC pad that ext0 and ext1 see has none
+OWN_RTC_PULLS = ("esp32s3", "esp32c6")
+C3_WAKE_PINS = range(6)
 RP2 = ("rp2040", "rp2350")
 MAX_WATCHDOG_MS = 8388
 MAX_LIGHT_SLEEP_MS = 4_294_967  # a 32-bit timer in microseconds
@@ -36,18 +42,28 @@ class Module:
     """Stands in for a module: what is set on it can be imported from it."""
 
 
+class Rp2Pin(machine.Pin):
+    """A pin of an RP2: without hold."""
+
+    def __init__(self, id, mode=machine.Pin.IN, pull=-1, value=None):
+        super().__init__(id, mode, pull, value)
+
+
 class Chip:
-    """The state behind the modules: wake sources, retained memory, watchdog, clocks.
+    """The state behind the modules: wake sources, pads, retained memory, watchdog, clocks.
 
     has_mem_backup: whether the port has machine.mem_backup(), as MicroPython 1.29
+    sets_pulls: whether IDF sets its pulls (CONFIG_ESP_SLEEP_GPIO_ENABLE_INTERNAL_RESISTORS)
     nap_phase(): the phase of clock.PHASES of a light sleep of an ESP32
     work_ms: {phase of a light sleep: time that the processor needs after it}
     """
 
-    def __init__(self, clock, kind, has_mem_backup):
+    def __init__(self, clock, kind, has_mem_backup, sets_pulls=True):
         self.clock = clock
+        machine.clock.ms = lambda: clock.now_ms & 0x3FFFFFFF
         self.kind = kind
         self.is_rp2 = kind in RP2
+        self._sets_pulls = sets_pulls
         self.nap_phase = lambda: "nap"
         self.work_ms = {}
         self.radio_draws = lambda: False
@@ -71,6 +87,7 @@ class Chip:
         machine.WDT = self._watchdog
         machine.RTC = self._rtc
         if self.is_rp2:
+            machine.Pin = Rp2Pin
             machine.RTC = Module
             machine.mem_backup = lambda region=0: memoryview(bytearray(16))
         elif has_mem_backup:
@@ -92,13 +109,25 @@ class Chip:
         return modules
 
     def boot(self, cause, wake_reason=0):
-        """Start with this reset cause: ticks at 0, nothing armed, no interrupt handlers."""
+        """Start with this reset cause: ticks at 0, nothing armed, no interrupt handlers.
+
+        The pads' registers are as after a reset, without pulls; IDF releases what it has held.
+        """
         self._cause = cause
         self._wake_reason = wake_reason
         self._booted_ms = self.clock.now_ms
+        if cause == machine.DEEPSLEEP_RESET:
+            for wire, _, _ in self._armed.get("wake_on_gpio", ()):
+                wire.hold(False)
         self._armed = {}
         for wire in machine._wires.values():
             wire.pins.clear()
+            wire.set_pull(0)
+
+    def release_pads(self):
+        """End every hold, as a loss of power does."""
+        for wire in machine._wires.values():
+            wire.hold(False)
 
     def lose_memory(self):
         """Clear what is retained, and the RTC's clock."""
@@ -120,7 +149,27 @@ class Chip:
 
     def _deepsleep(self, span_ms=0):
         assert not self.is_rp2, "deep sleep of an RP2 is a reset"
-        raise DeepSleep(span_ms, [wire for armed in self._armed.values() for wire in armed])
+        awaited, kept = [], []
+        for name, armed in self._armed.items():
+            for wire, level, reason in armed:
+                if name == "wake_on_gpio":
+                    self._prepare(wire, level)
+                elif wire.held:
+                    continue  # latched as a digital pad before IDF routes it to the RTC
+                elif self.kind in OWN_RTC_PULLS:
+                    wire.set_pull(0)
+                awaited.append((wire, level, reason))
+                kept.append(wire)
+        for wire in machine._wires.values():
+            if wire not in kept:
+                wire.set_pull(0)  # the digital part has no power
+        raise DeepSleep(span_ms, awaited)
+
+    def _prepare(self, wire, level):
+        """Do what gpio_deep_sleep_wakeup_prepare() of IDF does to a pad."""
+        if self._sets_pulls:
+            wire.set_pull(machine.Pin.PULL_DOWN if level else machine.Pin.PULL_UP)
+        wire.hold(True)
 
     def _lightsleep(self, span_ms):
         clock = self.clock
@@ -178,6 +227,8 @@ class Chip:
             assert isinstance(pins, (tuple, list))
             is_all_low = self.kind == "esp32" and not level and len(pins) > 1
             assert not is_all_low, "an ESP32 wakes only when all of these pins are low"
+            if self.kind == "esp32c3":
+                assert all(pin.id in C3_WAKE_PINS for pin in pins), "not a pin that wakes a C3"
             level = 1 if level else 0
             reason = WAKE_REASONS[name]
             self._armed[name] = [(machine.wire(pin.id), level, reason) for pin in pins]

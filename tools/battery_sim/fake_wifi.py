@@ -6,12 +6,14 @@ sent before the link is up. Of a Pico W: connect() takes the channel; the radio 
 until deinit(), even when it is not active. Runs on MicroPython.
 """
 
+from clock import Brownout
 from fake_modules import Module
 
 SCAN_MS = 2100
 SEARCH_MS = 1700  # to find the access point where the channel is not known
 ASSOCIATE_MS = 620
 DHCP_MS = 890
+SAG_MS = 100  # from the start of the radio until the voltage of a cold cell is too low
 NODE_HOST = "192.168.1.77"
 BSSID = b"\x02\x11\x22\x33\x44\x55"
 SSID = "attic"
@@ -23,7 +25,8 @@ class AccessPoint:
     """The access point, and the datagrams on their way.
 
     endpoints: {(host, port): object with receive(data, peer)}; loss_pct: of datagrams;
-    stuck_pct: of attempts to join; present: False during an outage
+    stuck_pct: of attempts to join; present: False during an outage; cell_is_cold: the supply of
+    the node drops out when its radio transmits
     """
 
     def __init__(self, clock, loss_pct, stuck_pct, is_cyw43):
@@ -33,6 +36,7 @@ class AccessPoint:
         self.is_cyw43 = is_cyw43
         self.channel = 6
         self.present = True
+        self.cell_is_cold = False
         self.endpoints = {}
         self.station = None
         self.radio_wakes = 0
@@ -122,6 +126,9 @@ class Station:
         if self._up_ms is not None:
             raise OSError("Wifi Internal Error")
         point, random = self._access_point, self._clock.random
+        if point.cell_is_cold:
+            self._clock.wait_ms(SAG_MS)
+            raise Brownout
         assert channel is None or point.is_cyw43
         if ssid is not None:
             self._knows_network = ssid == SSID and bssid in (None, BSSID)

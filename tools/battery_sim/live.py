@@ -148,7 +148,10 @@ class Remote:
 class World:
     """What surrounds the board: contacts, battery, and for a wearable its chips."""
 
-    def __init__(self, app):
+    def __init__(self, app, clock):
+        self._clock = clock
+        for pin in (board.REED_PIN, board.TAMPER_PIN):
+            machine.wire(pin).has_resistor = board.REED_PULL == "external"
         self.set_door(False)
         self.set_lid(False)
         self.set_battery(FULL_MV)
@@ -160,15 +163,20 @@ class World:
 
     def set_door(self, is_open):
         """Open or close the door."""
-        machine.wire(board.REED_PIN).drive(1 if is_open else 0)
+        self._move(machine.wire(board.REED_PIN), is_open)
 
     def is_door_open(self):
         """Return True if the door is open."""
-        return machine.wire(board.REED_PIN).level == 1
+        return machine.wire(board.REED_PIN).read() == 1
 
     def set_lid(self, is_off):
         """Take the lid off or put it on."""
-        machine.wire(board.TAMPER_PIN).drive(1 if is_off else 0)
+        self._move(machine.wire(board.TAMPER_PIN), is_off)
+
+    def _move(self, wire, is_open):
+        """Move a contact to ground; the wire rises once its capacitor is charged."""
+        wire.drive(None if is_open else 0)
+        self._clock.at(self._clock.now_ms + wire.RISE_MS, lambda _: wire.read())
 
     def set_battery(self, mv):
         """Set the battery's voltage."""
@@ -187,12 +195,11 @@ class LiveNode:
         self._options = options
         self.clock = clock = PacedClock(options["speed"])
         machine.power_on()
-        machine.clock.ms = lambda: clock.now_ms & 0x3FFFFFFF
         self.chip = Chip(clock, options["chip"], has_mem_backup=True)
         self.access_point = AccessPoint(clock, 0, 0, self.chip.is_rp2)
         self.access_point.endpoints = network = Network(options["host"])
         self.chip.radio_draws = self.access_point.radio_draws
-        world = World(options["app"])
+        world = World(options["app"], clock)
         if options["app"] == "wearable":
             self.chip.nap_phase = world.nap_phase
             self.chip.work_ms = options["work_ms"]

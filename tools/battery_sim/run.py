@@ -18,10 +18,13 @@ HERE = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "battery_sim"
 ESTIMATES = json.loads((HERE / "currents.json").read_text())
 BOOT_MS = {kind: entry["ms"] for kind, entry in ESTIMATES["boot_ms"].items()}
+PYTHON_MS = ESTIMATES["python_ms"]["ms"]
 WORK_MS = {phase: entry["ms"] for phase, entry in ESTIMATES["work_ms"].items()}
 # The board whose board.py each chip runs; the pins of a C3 do for the other ESP32 chips
 C3 = "ESP32_GENERIC_C3"
 BOARDS = {"esp32": C3, "esp32s3": C3, "esp32c3": C3, "esp32c6": C3, "rp2040": "RPI_PICO_W"}
+# The REED_PULL of each wiring
+PULLS = {"external": "external", "internal": "internal", "changeover": "external"}
 SETTINGS = {"power": "battery", "gateway": "coap://192.168.1.2"}
 SECRETS = {"ssid": "attic", "password": "not a secret"}
 TIME_LIMIT_S = 1200
@@ -29,7 +32,12 @@ TIME_LIMIT_S = 1200
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to simulate. boot: "frozen", "files", or "" for one of them by the seed."""
+    """What to simulate. boot: "frozen", "files", or "" for one of them by the seed.
+
+    wiring: of the contacts, one of PULLS, "" for that of the board; holds: REED_HOLD of the board;
+    sets_pulls: False for an image whose IDF does not set pulls before deep sleep; cold: in the
+    seventh hour the supply drops out at each start of the radio.
+    """
 
     app: str = "door"
     hours: int = 7 * 24
@@ -38,10 +46,26 @@ class Scenario:
     heartbeat_s: int = 3600
     calm: bool = False
     observed: bool = False
+    wiring: str = ""
+    holds: bool = True
+    sets_pulls: bool = True
+    cold: bool = False
 
     def boot_ms(self, seed):
         """Return the time from reset to the first line of Python."""
         return BOOT_MS[self.boot or ("frozen", "files")[seed % 2]]
+
+
+def write_board(folder, scenario):
+    """Write the board.py of the chip, with what the scenario changes, into a new folder."""
+    text = (ROOT / "boards" / BOARDS[scenario.chip] / "board.py").read_text()
+    pull = PULLS.get(scenario.wiring)
+    if pull:
+        text += f"REED_PULL = {pull!r}\n"
+    if not scenario.holds:
+        text += "REED_HOLD = False\n"
+    folder.mkdir()
+    (folder / "board.py").write_text(text)
 
 
 def build(folder=BUILD):
@@ -83,20 +107,27 @@ def simulate(firmware, seed, scenario):
         "tests": str(folded() / "tests"),
         "simulator": str(folded() / "tools" / "simulator"),
         "firmware": str(firmware),
-        "board": str(firmware / "boards" / BOARDS[scenario.chip]),
         "app": scenario.app,
         "seed": seed,
         "hours": scenario.hours,
         "chip": scenario.chip,
+        "sets_pulls": scenario.sets_pulls,
+        "wiring": scenario.wiring,
         "boot_ms": scenario.boot_ms(seed),
+        "python_ms": PYTHON_MS,
         "work_ms": WORK_MS,
         "troubles": not scenario.calm,
         "observed": scenario.observed,
+        "cold": scenario.cold,
     }
     argv = [program.path.absolute(), "-X", "heapsize=64m", counterpart(HERE / "simulation.py")]
-    with tempfile.TemporaryDirectory() as flash:
-        (Path(flash) / "config.json").write_text(json.dumps(settings))
-        (Path(flash) / "secrets.json").write_text(json.dumps(SECRETS))
+    with tempfile.TemporaryDirectory() as folder:
+        flash, board = Path(folder, "flash"), Path(folder, "board")
+        flash.mkdir()
+        write_board(board, scenario)
+        options["board"] = str(board)
+        (flash / "config.json").write_text(json.dumps(settings))
+        (flash / "secrets.json").write_text(json.dumps(SECRETS))
         try:
             done = subprocess.run(
                 [str(word) for word in argv],

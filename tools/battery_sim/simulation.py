@@ -6,11 +6,14 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
     tests, simulator, firmware, board   folders for sys.path; board has board.py
     app               "door" or "wearable"
     seed, hours       of the random numbers; the simulated span
-    chip              as in fake_modules.py
+    chip, sets_pulls  as in fake_modules.py
+    wiring            of the contacts, as in door.py; "": that of board.py
     boot_ms           from reset to the first line of Python
+    python_ms         from there to the start of the radio: imports, the node, its first message
     work_ms           {phase of a nap: milliseconds of the processor after it}
     troubles          whether datagrams are lost, Wi-Fi has outages and the power fails
     observed          whether a client observes the node
+    cold              whether the supply drops out at each start of the radio, in the seventh hour
 
 The working directory is the board's flash. Prints "RESULT " and the counts as a JSON object.
 """
@@ -35,6 +38,7 @@ from observer import Observer  # noqa: E402
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+COLD_SINCE_MS = 6 * HOUR_MS
 # At the end, without troubles, so that everything can be reported
 DOOR_GRACE_MS = 3 * HOUR_MS
 WEARABLE_GRACE_MS = 12 * MINUTE_MS
@@ -53,15 +57,16 @@ class Simulation:
 
     unwatched: [(since_ms, until_ms)] in which events may be lost with the memory
     blind: [(since_ms, until_ms)] in which Python did not run and no pin had caused the boot
+    cold_hour: what happened in it: radio_wakes, brownouts, boots, spent_ms; None before its end
     """
 
-    def __init__(self, seed, hours, app, chip, boot_ms, work_ms, troubles):
+    def __init__(self, seed, hours, app, chip, sets_pulls, wiring, times, troubles):
         import board
 
         self.clock = clock = Clock(seed)
         machine.power_on()
         machine.wire(board.BATTERY_ADC_PIN).microvolts = BATTERY_UV
-        self.chip = Chip(clock, chip, has_mem_backup=seed % 2 == 1)
+        self.chip = Chip(clock, chip, seed % 2 == 1, sets_pulls)
         loss_pct, stuck_pct = (LOSS_PCT, STUCK_PCT) if troubles else (0, 0)
         self.access_point = AccessPoint(clock, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_draws = self.access_point.radio_draws
@@ -70,7 +75,8 @@ class Simulation:
         self.outages = 0
         self.unwatched = []
         self.blind = []
-        self._boot_ms = boot_ms
+        self.cold_hour = None
+        self._boot_ms, self._python_ms, work_ms = times
         self._end_ms = hours * HOUR_MS
         self._open_outages = 0
         self._aimed_cuts = 0  # that are to hit a node while it is awake
@@ -86,7 +92,8 @@ class Simulation:
             self._stop_ms = self._end_ms + WEARABLE_GRACE_MS
         else:
             wires = machine.wire(board.REED_PIN), machine.wire(board.TAMPER_PIN)
-            self.door = self._outside = Door(clock, *wires, self._end_ms)
+            wiring = wiring or board.REED_PULL
+            self.door = self._outside = Door(clock, *wires, wiring, self._end_ms)
             self._stop_ms = self._end_ms + DOOR_GRACE_MS
             if troubles:
                 with open("config.json") as file:
@@ -127,7 +134,7 @@ class Simulation:
         """Return what happened, what was reported and what it cost, as a dict."""
         counts = check_events(self) if self.wearer is None else check_rows(self)
         for owner, names in (
-            (self, "boots restarts safe_modes cuts brownouts outages"),
+            (self, "boots restarts safe_modes cuts brownouts outages cold_hour"),
             (self.gateway, "repeats reports discarded longest_bytes"),
             (self.access_point, "stuck_joins linked_ms sent sent_bytes received received_bytes"),
             (self.clock, "spent_ms"),
@@ -135,6 +142,32 @@ class Simulation:
             for name in names.split():
                 counts.setdefault(name, getattr(owner, name))
         return counts
+
+    def schedule_cold_hour(self):
+        """Have an hour in which each start of the radio is a brown-out."""
+        self.clock.at(COLD_SINCE_MS, self._begin_cold_hour)
+
+    def _begin_cold_hour(self, _):
+        self.access_point.cell_is_cold = True
+        self.clock.at(COLD_SINCE_MS + HOUR_MS, self._end_cold_hour, self._totals())
+
+    def _end_cold_hour(self, before):
+        self.access_point.cell_is_cold = False
+        hour = self._totals()
+        spent_ms, spent_before_ms = hour["spent_ms"], before["spent_ms"]
+        for phase in spent_ms:
+            spent_ms[phase] -= spent_before_ms[phase]
+        for name in ("radio_wakes", "brownouts", "boots"):
+            hour[name] -= before[name]
+        self.cold_hour = hour
+
+    def _totals(self):
+        return {
+            "radio_wakes": self.access_point.radio_wakes,
+            "brownouts": self.brownouts,
+            "boots": self.boots,
+            "spent_ms": dict(self.clock.spent_ms),
+        }
 
     def _schedule_troubles(self):
         random, at = self.clock.random, self.clock.at
@@ -184,6 +217,7 @@ class Simulation:
         self._outside.set_power(False)
         if is_cut:
             chip.lose_memory()
+            chip.release_pads()
             self._wait_without_power(1000 + random.below(60000))
         else:
             effect = random.below(3)
@@ -217,7 +251,7 @@ class Simulation:
         self._mark_unwatched(since_ms)
 
     def _mark_unwatched(self, since_ms):
-        until_ms = self.clock.now_ms + self._boot_ms + WATCHING_MS
+        until_ms = self.clock.now_ms + self._boot_ms + self._python_ms + WATCHING_MS
         self.unwatched.append((since_ms, until_ms))
 
     def _boot(self, cause, wake_reason):
@@ -232,9 +266,10 @@ class Simulation:
         self._safe_since_ms = since_ms if self._fast_boots >= FAST_RESETS - 1 else -1
         self.chip.boot(cause, wake_reason)
         clock.wait_ms(self._boot_ms)
+        clock.phase = "window" if cause != DEEP_SLEEP else "awake"
+        clock.wait_ms(self._python_ms)
         if cause != DEEP_SLEEP or wake_reason == TIMER_WAKE:
             self.blind.append((since_ms, clock.now_ms))
-        clock.phase = "window" if cause != DEEP_SLEEP else "awake"
         modules = self.chip.modules()
         modules.update(self.access_point.modules())
         try:
@@ -253,8 +288,12 @@ class Simulation:
 
 def main():
     """Simulate what OPTIONS say, and print the counts."""
-    names = ("seed", "hours", "app", "chip", "boot_ms", "work_ms", "troubles")
-    simulation = Simulation(*[OPTIONS[name] for name in names])
+    times = [OPTIONS[name] for name in ("boot_ms", "python_ms", "work_ms")]
+    names = "seed hours app chip sets_pulls wiring"
+    parts = [OPTIONS[name] for name in names.split()]
+    simulation = Simulation(*parts, times, OPTIONS["troubles"])
+    if OPTIONS["cold"]:
+        simulation.schedule_cold_hour()
     observer = None
     if OPTIONS["observed"]:
         path = "s/contact" if simulation.wearer is None else "s/steps"

@@ -19,7 +19,7 @@ WAIT ?=
 override VALUES += DEV FW BAUD ERASE UF2_DRIVE MPY_DIR DRY_RUN NODE ROTATE REPLACE KEYS GROUP IFACE WAIT
 override device_args = --dev "$$DEV" --port "$$PORT" $(if $(call yes,DRY_RUN),--dry-run)
 
-.PHONY: flash deploy config firmware recover slipmux keys provision discover mpy package
+.PHONY: flash deploy config firmware recover slipmux keys provision discover mpy package wiring
 
 ## flash: write a MicroPython firmware to a board [BOARD= DEV= FW=file ERASE=1 BAUD= UF2_DRIVE= DRY_RUN=1]
 flash: setup
@@ -70,3 +70,7 @@ mpy: setup
 ## package: list the libraries' files in package.json, for mip
 package:
 	@"$$PYTHON" tools/package.py
+
+## wiring: draw boards/*/wiring.svg, and the tables of boards/README.md, from board.py
+wiring:
+	@"$$PYTHON" tools/wiring

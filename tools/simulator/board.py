@@ -6,6 +6,7 @@ NAME = "SIMULATOR"
 
 REED_PIN = 14
 TAMPER_PIN = 27
+REED_PULL = "internal"
 BATTERY_ADC_PIN = 34
 BATTERY_DIVIDER_NUM = 2
 BATTERY_DIVIDER_DEN = 1
@@ -51,17 +52,17 @@ def shrink(has_keys):
 
 def set_door(is_open):
     """Open or close the reed contact."""
-    machine.wire(REED_PIN).drive(1 if is_open else 0)
+    machine.wire(REED_PIN).drive(None if is_open else 0)
 
 
 def is_door_open():
     """Return True if the reed contact is open."""
-    return machine.wire(REED_PIN).level == 1
+    return machine.wire(REED_PIN).read() == 1
 
 
 def set_lid(is_open):
     """Open or close the tamper contact."""
-    machine.wire(TAMPER_PIN).drive(1 if is_open else 0)
+    machine.wire(TAMPER_PIN).drive(None if is_open else 0)
 
 
 def set_battery(mv):

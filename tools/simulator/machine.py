@@ -5,6 +5,7 @@ unchanged on a PC, on MicroPython and on CPython. `clock`, `wire()` and `bus()`,
 control the surroundings of the board:
 
     wire(14).drive(1)         # set the level of GPIO 14; interrupt handlers run at once
+    wire(14).drive(None)      # let go: the pull, or an external resistor, sets the level
     wire(34).microvolts = n   # set what an ADC on GPIO 34 measures
     bus(8).attach(chip)       # put a register model on the bus whose SDA is GPIO 8
 
@@ -27,6 +28,7 @@ _FULL_SCALE_UV = const(3_300_000)
 _FULL_SCALE_0DB_UV = const(950_000)  # an ESP32 without attenuation, its default
 _RTC_MEMORY_MAX = const(2048)  # of an ESP32
 _TICKS_MASK = const(0x3FFFFFFF)
+_TICKS_HALF = const(0x20000000)
 
 
 class Clock:
@@ -53,16 +55,64 @@ class Clock:
 
 
 class Wire:
-    """The net of one GPIO: its level, its voltage, and the pins with an interrupt handler."""
+    """The net of one GPIO: its level, its voltage, and the pins with an interrupt handler.
+
+    The level is that of what drives it, a contact or chip; without that, of the pad's internal
+    resistor of 45 kOhm; without that, of an external pull-up of 1 MOhm with 4.7 nF, which rises in
+    RISE_MS. A net without any of them floats: it keeps its level.
+
+    pull: of the pad, 0, Pin.PULL_UP or Pin.PULL_DOWN, as its registers say; held: the pad is
+    latched and keeps the pull that it had; has_resistor: there is an external pull-up.
+    """
+
+    RISE_MS = 7
 
     def __init__(self):
-        self.level = 1  # a floating input with a pull-up
+        self.level = 1
         self.microvolts = 0
         self.pins = []
+        self.pull = 0
+        self.held = False
+        self.has_resistor = False
+        self._driven = None
+        self._pad_pull = 0
+        self._rises_ms = -1  # when the capacitor is charged, -1 if it is or does not charge
 
     def drive(self, level):
-        """Set the level (0 or 1); handlers of this edge run before the return."""
-        level = 1 if level else 0
+        """Set the level, 0 or 1, or None to let go; handlers of the edge run before the return."""
+        self._driven = level if level is None else 1 if level else 0
+        self._settle()
+
+    def set_pull(self, pull):
+        """Set the pull in the pad's registers; a pad on hold keeps its own."""
+        self.pull = pull
+        self.hold(self.held)
+
+    def hold(self, on):
+        """Latch the pad, or release it to what its registers say."""
+        self.held = on
+        if not on:
+            self._pad_pull = self.pull
+        self._settle()
+
+    def read(self):
+        """Return the level at this moment."""
+        if self._rises_ms >= 0 and (clock.ms() - self._rises_ms) & _TICKS_MASK < _TICKS_HALF:
+            self._rises_ms = -1
+            self._change(1)
+        return self.level
+
+    def _settle(self):
+        level = self._driven
+        if level is None and self._pad_pull:
+            level = 1 if self._pad_pull == Pin.PULL_UP else 0
+        if level is not None:
+            self._rises_ms = -1
+            self._change(level)
+        elif self.has_resistor and self.level == 0 and self._rises_ms < 0:
+            self._rises_ms = (clock.ms() + self.RISE_MS) & _TICKS_MASK
+
+    def _change(self, level):
         if level == self.level:
             return
         self.level = level
@@ -71,7 +121,7 @@ class Wire:
 
 
 class Pin:
-    """A GPIO of the fake board, as machine.Pin."""
+    """A GPIO of the fake board, as machine.Pin of an ESP32."""
 
     IN = 0
     OUT = 1
@@ -81,27 +131,29 @@ class Pin:
     IRQ_FALLING = 2
     IRQ_RISING = 1
 
-    def __init__(self, id, mode=IN, pull=None, value=None):
+    def __init__(self, id, mode=IN, pull=-1, value=None, hold=None):
         self.id = id
-        self.mode = mode
-        self.pull = pull
         self._wire = wire(id)
         self._handler = None
         self._trigger = 0
-        if value is not None:
-            self._wire.drive(value)
+        self.init(mode, pull, value, hold)
 
-    def init(self, mode=IN, pull=None, value=None):
-        """Change the mode, the pull and, unless None, the level."""
-        self.mode = mode
-        self.pull = pull
+    def init(self, mode=-1, pull=-1, value=None, hold=None):
+        """Change what is given, the hold last. pull: None switches the resistors off."""
+        if mode != -1:
+            self.mode = mode
+        if pull != -1:
+            self._wire.set_pull(pull or 0)
         if value is not None:
             self._wire.drive(value)
+        if hold is not None:
+            self._wire.hold(False)  # the port applies what was set meanwhile
+            self._wire.hold(hold)
 
     def value(self, level=None):
         """Return the level, or set it."""
         if level is None:
-            return self._wire.level
+            return self._wire.read()
         self._wire.drive(level)
         return None
 

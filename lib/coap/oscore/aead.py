@@ -56,7 +56,8 @@ class Aead:
         self.nonce = bytearray(NONCE_BYTES)
         self.aad = bytearray(ENCRYPT0 + bytes(_AAD_BYTES - len(ENCRYPT0)))
         self.blocks = bytearray(count * BLOCK_BYTES)
-        self.views = [None] * (_KEPT + 1)  # memoryviews of the first n blocks, made when needed
+        # memoryviews of the first n blocks, made when needed
+        self.views = [None] * (_KEPT + 1)  # type: list
         self.tag_mask = bytearray(BLOCK_BYTES)
 
     def compute_mac(self, key, n):  # hot

@@ -6,7 +6,7 @@ import time
 POLLIN = 1
 
 if hasattr(select.poll(), "ipoll"):
-    Poller = select.poll
+    Poller = select.poll  # pyright: ignore[reportAssignmentType]
     ticks_ms = time.ticks_ms
 else:
 

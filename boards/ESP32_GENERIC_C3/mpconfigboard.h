@@ -1,0 +1,1 @@
+#include "boards/ESP32_GENERIC_C3/mpconfigboard.h" // of MicroPython
