@@ -4,6 +4,7 @@ import pytest
 from aiocoap import Message
 from aiocoap.numbers import codes
 from aiocoap.numbers.codes import Code
+from tools.gateway import accept as accepting
 from tools.gateway import mapping, targets
 from tools.gateway.mapping import Refused
 
@@ -205,7 +206,7 @@ def test_a_get_with_any_tag_asks_plainly():
     ],
 )
 def test_accept(accept, number, any_else):
-    found = mapping.acceptable(accept)
+    found = accepting.acceptable(accept)
     assert (found.content_format, found.any_else, found.stream) == (number, any_else, False)
 
 
@@ -214,12 +215,12 @@ def test_accept(accept, number, any_else):
     ["text/html", "image/*", "application/json;q=0", "*/*;q=0", "application/coap-payload"],
 )
 def test_nothing_acceptable(accept):
-    refused(406, mapping.acceptable, accept)
+    refused(406, accepting.acceptable, accept)
 
 
 def test_accept_of_a_stream():
-    assert mapping.acceptable("text/event-stream").stream
-    found = mapping.acceptable("text/event-stream, application/senml+json")
+    assert accepting.acceptable("text/event-stream").stream
+    found = accepting.acceptable("text/event-stream, application/senml+json")
     assert (found.content_format, found.any_else, found.stream) == (110, False, True)
 
 

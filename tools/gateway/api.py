@@ -1,7 +1,5 @@
 """The API of the nodes: `/api/nodes` and what is below it, in JSON."""
 
-import json
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from . import history, queue
+from .bodies import bad_request, body_of, number_of, payload_of, respond, table, text_of
 from .cards import Forecasts, cards
+from .hub import Hub
 from .label import label_svg
+from .store import Store
 
 TITLE_MAX = 60
 PATH_MAX = 255
@@ -30,7 +31,9 @@ class Api:
         clock: seconds since 1970; an argument for tests.
     """
 
-    def __init__(self, store: Any, hub: Any, address: str, clock: Callable[[], float] = time.time):
+    def __init__(
+        self, store: Store, hub: Hub, address: str, clock: Callable[[], float] = time.time
+    ):
         self.store = store
         self.hub = hub
         self.address = address
@@ -213,69 +216,3 @@ class Api:
         from_s = number_of(request, "from", to_s - DAY_S)
         points = int(number_of(request, "points", history.POINTS))
         return self.store, card["id"], name, from_s, to_s, points
-
-
-def respond(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return a JSON response that no cache keeps."""
-    headers = {"Cache-Control": "no-store", **(headers or {})}
-    return web.json_response(data, status=status, headers=headers)
-
-
-def table(ep: str, text: str) -> web.Response:
-    """Return CSV that a browser saves as a file."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", ep)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
-
-
-def bad_request(text: str) -> web.HTTPBadRequest:
-    """Return the error for a request that is wrong; the text names the fix."""
-    return web.HTTPBadRequest(text=f"{text}\n")
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object of a request; raise 415 for another media type, 400 for no object."""
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(text="send JSON, with Content-Type: application/json\n")
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError):
-        raise bad_request("this is not JSON") from None
-    if not isinstance(body, dict):
-        raise bad_request("send a JSON object")
-    return body
-
-
-def text_of(body: dict[str, Any], name: str) -> str:
-    """Return a text of an object; raise 400 when it is missing or something else."""
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise bad_request(f"{name} takes a text")
-    return value
-
-
-def payload_of(body: dict[str, Any]) -> tuple[bytes, int | None]:
-    """Return the payload that JSON describes and its Content-Format.
-
-    A text goes as text/plain, another value as application/json.
-    """
-    value = body.get("payload")
-    if value is None:
-        return b"", None
-    if isinstance(value, str):
-        return value.encode(), 0
-    return json.dumps(value, separators=(",", ":")).encode(), 50
-
-
-def number_of(request: web.Request, name: str, default: float) -> float:
-    """Return a number of the query; raise 400 for what is none."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) <= FOREVER_S:
-        raise bad_request(f"{name} takes a number")
-    return value

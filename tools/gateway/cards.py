@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from . import battery
+from .store import Store
 
 BEAT_S = 3600  # until a heartbeat has told the node's own
 OVERDUE_BEATS = 2.5
@@ -24,7 +25,7 @@ class Forecasts:
 
     AGE_S = 3600
 
-    def __init__(self, store: Any):
+    def __init__(self, store: Store):
         self.store = store
         self.known: dict[int, tuple[float, battery.Forecast | None]] = {}
 
@@ -43,7 +44,7 @@ class Forecasts:
 
 
 def cards(
-    store: Any, forecasts: Forecasts, now_s: float, node: int | None = None
+    store: Store, forecasts: Forecasts, now_s: float, node: int | None = None
 ) -> list[dict[str, Any]]:
     """Return what is known of each node that is not gone, or of one; by name.
 
@@ -105,7 +106,7 @@ def _card(row: Any, last: dict[str, Any], awake: bool, now_s: float) -> dict[str
     }
 
 
-def _last(store: Any, node: int | None) -> defaultdict[int, dict[str, Any]]:
+def _last(store: Store, node: int | None) -> defaultdict[int, dict[str, Any]]:
     one, names = ("", ()) if node is None else (" WHERE node = ?", (node,))
     found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for number, path, value, unit, at in store.read(
@@ -115,7 +116,7 @@ def _last(store: Any, node: int | None) -> defaultdict[int, dict[str, Any]]:
     return found
 
 
-def _pairs(store: Any, sql: str) -> dict[int, Any]:
+def _pairs(store: Store, sql: str) -> dict[int, Any]:
     return {row[0]: row[1] for row in store.read(sql, ())}
 
 

@@ -10,6 +10,8 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
+from .store import Store
+
 HOUR_S = 3600
 DAY_S = 86400
 POINTS = 600
@@ -20,7 +22,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins in a spreadsh
 
 
 def curve(
-    store: Any, node: int, name: str, from_s: float, to_s: float, points: int = POINTS
+    store: Store, node: int, name: str, from_s: float, to_s: float, points: int = POINTS
 ) -> dict[str, Any]:
     """Return {"name", "level", "points"} of a reading; a point is [time, mean, least, greatest].
 
@@ -50,7 +52,7 @@ def _found(name: str, level: str, points: list[list[float]]) -> dict[str, Any]:
 
 
 def _means(
-    store: Any, table: str, step_s: int, node: int, name: str, from_s: float, to_s: float
+    store: Store, table: str, step_s: int, node: int, name: str, from_s: float, to_s: float
 ) -> list[list[float]]:
     """Return the means of a table, and after its last row those of the finer data."""
     start = from_s - from_s % step_s
@@ -71,7 +73,7 @@ def _means(
 
 
 def events(
-    store: Any,
+    store: Store,
     node: int,
     after: int = 0,
     from_s: float = 0,
@@ -92,7 +94,7 @@ def events(
     return [dict(zip(EVENT_COLUMNS.split(", "), row, strict=True)) for row in rows]
 
 
-def newest_events(store: Any, node: int, count: int) -> list[dict[str, Any]]:
+def newest_events(store: Store, node: int, count: int) -> list[dict[str, Any]]:
     """Return the newest events of a node, oldest first."""
     rows = store.read(
         f"SELECT {EVENT_COLUMNS} FROM event WHERE node = ? AND source != 'row' "
@@ -102,7 +104,7 @@ def newest_events(store: Any, node: int, count: int) -> list[dict[str, Any]]:
     return [dict(zip(EVENT_COLUMNS.split(", "), row, strict=True)) for row in reversed(rows)]
 
 
-def lane(store: Any, node: int, from_s: float, to_s: float) -> dict[str, Any]:
+def lane(store: Store, node: int, from_s: float, to_s: float) -> dict[str, Any]:
     """Return what a node's contact was in a span.
 
     Returns:
@@ -134,7 +136,7 @@ def lane(store: Any, node: int, from_s: float, to_s: float) -> dict[str, Any]:
     return {"before": before, **told, "gaps": spans}
 
 
-def event_csv(store: Any, node: int, after: int = 0) -> str:
+def event_csv(store: Store, node: int, after: int = 0) -> str:
     """Return all events of a node as CSV, oldest first; times in UTC."""
     rows = [("time", "event", "value", "number", "epoch", "heard")]
     for found in events(store, node, after, limit=-1):
@@ -152,7 +154,7 @@ def event_csv(store: Any, node: int, after: int = 0) -> str:
 
 
 def curve_csv(
-    store: Any, node: int, name: str, from_s: float, to_s: float, points: int = POINTS_MAX
+    store: Store, node: int, name: str, from_s: float, to_s: float, points: int = POINTS_MAX
 ) -> str:
     """Return a curve as CSV."""
     found = curve(store, node, name, from_s, to_s, points)["points"]

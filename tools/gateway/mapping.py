@@ -4,16 +4,18 @@
 what a CoAP response is in HTTP. A header that neither names passes: no cookie, no Authorization.
 """
 
+import base64
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from aiocoap import Message
 from aiocoap.numbers import codes
 from aiocoap.numbers.codes import Code
 from aiocoap.numbers.contentformat import ContentFormat
 
-EVENT_STREAM = "text/event-stream"
 PAYLOAD = "application/coap-payload"  # any Content-Format, by its number (RFC 8075 section 6.2)
 MAX_AGE_S = 60  # of a response that does not say (RFC 7252 section 5.10.5)
 ETAGS_MAX = 8
@@ -67,20 +69,6 @@ class Refused(Exception):
     def __init__(self, status: int, text: str):
         super().__init__(text)
         self.status = status
-
-
-@dataclass(frozen=True)
-class Acceptable:
-    """What a client accepts: the best known Content-Format, None for any; and whether to retry.
-
-    Attributes:
-        any_else: after 4.06 the same request without Accept is worth a try.
-        stream: notifications are wanted.
-    """
-
-    content_format: int | None
-    any_else: bool
-    stream: bool
 
 
 def coap_request(method: str, headers: Mapping[str, str], body: bytes) -> Message:
@@ -155,51 +143,6 @@ def entity_tags(text: str, weak: bool = True) -> list[bytes]:
     return [bytes.fromhex(tag) for tag in found if HEX_TAG.fullmatch(tag)][:ETAGS_MAX]
 
 
-def acceptable(accept: str) -> Acceptable:
-    """Return what the value of an Accept header asks of CoAP.
-
-    Raises:
-        Refused: 406, nothing that is acceptable has a Content-Format.
-    """
-    best: dict[int | None, float] = {}
-    refused, stream = set(), False
-    for item in accept.split(",") if accept.strip() else ["*/*"]:
-        name, parameters = media_type(item)
-        quality = _quality(parameters.get("q", "1"))
-        if name == EVENT_STREAM:
-            stream = stream or quality > 0
-            continue
-        for number in _formats_like(name, parameters):
-            if quality:
-                best[number] = max(quality, best.get(number, 0))
-            else:
-                refused.add(number)
-    for number in refused & set(best):
-        del best[number]
-    if not best:
-        if stream:
-            return Acceptable(None, True, True)
-        raise Refused(406, "no Content-Format of CoAP is acceptable to this client")
-    chosen = max(best, key=lambda number: (best[number], number is None))
-    return Acceptable(chosen, None in best, stream)
-
-
-def _formats_like(name: str, parameters: dict[str, str]) -> list[int | None]:
-    if name == "*/*":
-        return [None]
-    if name == PAYLOAD:
-        return [int(parameters["cf"])] if parameters.get("cf", "").isdecimal() else []
-    if name == "application/*":
-        return [FORMATS["application/json"], FORMATS["application/cbor"]]
-    if name == "text/*":
-        return [FORMATS["text/plain"]]
-    return [FORMATS[name]] if name in FORMATS else []
-
-
-def _quality(text: str) -> float:
-    return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0
-
-
 def http_status(response: Message) -> int:
     """Return the HTTP status of a CoAP response; of an unknown code that of its class."""
     code = Code(response.code)
@@ -247,3 +190,31 @@ def content_type(content_format: int | None) -> str:
     if known.is_known() and known.encoding == "identity":
         return str(known.media_type)
     return f"{PAYLOAD};cf={int(content_format)}"
+
+
+def location(response: Message, node: int, ep: str, is_mirror: bool) -> str:
+    """Return where a created resource is, as a URI of this server.
+
+    Args:
+        is_mirror: the gateway responded; what it made waits in the node's queue.
+    """
+    path = response.opt.location_path
+    if is_mirror and path[:1] == ("q",):
+        return f"/api/nodes/{node}/queue/{path[-1]}"
+    query = "&".join(quote(part, safe="") for part in response.opt.location_query)
+    place = "/".join(quote(part, safe="") for part in path)
+    return f"/hc/coap://{quote(ep)}/{place}{'?' * bool(query)}{query}"
+
+
+def event(response: Message) -> bytes:
+    """Return a notification as an event: JSON with status, media type and text or base64."""
+    found: dict[str, Any] = {
+        "status": http_status(response),
+        "type": content_type(response.opt.content_format),
+    }
+    try:
+        found["text"] = response.payload.decode()
+    except UnicodeDecodeError:
+        found["base64"] = base64.b64encode(response.payload).decode()
+    kind = b"" if response.code == codes.CONTENT else b"event: end\n"
+    return kind + b"data: " + json.dumps(found, ensure_ascii=False).encode() + b"\n\n"

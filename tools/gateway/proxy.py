@@ -8,28 +8,20 @@ messages are translated, targets.py what can be reached.
 """
 
 import asyncio
-import base64
 import contextlib
-import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
-from urllib.parse import quote
 
 from aiocoap import Message, error
 from aiocoap.numbers import codes
 from aiohttp import web
 
-from .mapping import (
-    Acceptable,
-    Refused,
-    acceptable,
-    coap_request,
-    content_type,
-    http_headers,
-    http_status,
-)
+from .accept import Acceptable, acceptable
+from .hub import Hub
+from .mapping import Refused, coap_request, event, http_headers, http_status, location
+from .store import Store
 from .streams import with_pauses
 from .targets import Target, find
 
@@ -77,7 +69,12 @@ class Proxy:
     """
 
     def __init__(
-        self, store: Any, hub: Any, site: Any, context: Any, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        hub: Hub,
+        site: Any,
+        context: Any,
+        clock: Callable[[], float] = time.time,
     ):
         self.store = store
         self.hub = hub
@@ -119,7 +116,9 @@ class Proxy:
         status = http_status(response)
         headers = {**http_headers(response, self._age_s(target, response)), **SHIELD}
         if status == 201:
-            headers["Location"] = location(target, response)
+            headers["Location"] = location(
+                response, target.node, target.ep, target.address is None
+            )
         if status == 304 or request.method == "HEAD":
             headers.pop("Content-Type", None)
             return web.Response(status=status, headers=headers)
@@ -135,19 +134,20 @@ class Proxy:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", **SHIELD}
         )
-        async with contextlib.aclosing(source) as notifications:
-            first = await self._limited(anext(notifications))
+        try:
+            first = await self._limited(anext(source))
             if first.code != codes.CONTENT:
                 return self._failed(first)
             await response.prepare(request)
             await response.write(event(first))
-            try:
-                async for notification in with_pauses(notifications, COMMENT_S):
-                    await response.write(b":\n\n" if notification is None else event(notification))
-                    if notification is not None and notification.code != codes.CONTENT:
-                        break
-            except error.Error:
-                pass  # the node is silent: the client asks again, and is told so
+            async for notification in with_pauses(source, COMMENT_S):
+                await response.write(b":\n\n" if notification is None else event(notification))
+                if notification is not None and notification.code != codes.CONTENT:
+                    break
+        except (error.Error, ConnectionResetError):
+            pass  # the node is silent, the client asks again and is told so; or it has left
+        finally:
+            await source.aclose()
         return response
 
     def _failed(self, response: Message) -> web.Response:
@@ -191,22 +191,26 @@ class Proxy:
         try:
             return await self.site.render(message)
         except error.RenderableError as failure:
-            return failure.to_message()
+            return failure.to_message() or Message(code=codes.INTERNAL_SERVER_ERROR)
 
-    async def _asleep(self, target: Target, message: Message) -> AsyncIterator[Message]:
+    async def _asleep(self, target: Target, message: Message) -> AsyncGenerator[Message]:
         """Yield the mirror's response now and whenever the node has told another value."""
-        last = await self._mirror(target, message.copy())
-        yield last
-        async for told in self.hub.subscribe():
-            if told.node_id != target.node:
-                continue
-            response = await self._mirror(target, message.copy())
-            # Overdue is no error to an observer: it would end the observation.
-            if response.code == codes.CONTENT and response.payload != last.payload:
-                last = response
-                yield last
+        news = self.hub.subscribe()
+        try:
+            last = await self._mirror(target, message.copy())
+            yield last
+            async for told in news:
+                if told.node != target.node:
+                    continue
+                response = await self._mirror(target, message.copy())
+                # Overdue is no error to an observer: it would end the observation.
+                if response.code == codes.CONTENT and response.payload != last.payload:
+                    last = response
+                    yield last
+        finally:
+            news.close()
 
-    async def _awake(self, target: Target, message: Message) -> AsyncIterator[Message]:
+    async def _awake(self, target: Target, message: Message) -> AsyncGenerator[Message]:
         """Yield the notifications of a node that is awake."""
         message.set_request_uri(f"coap://{target.address}", set_uri_host=False)
         message.opt.uri_path = target.path
@@ -229,27 +233,3 @@ class Proxy:
             "SELECT at FROM last WHERE node = ? AND path = ?", (target.node, "/".join(target.path))
         )
         return max(0, round(self.clock() - rows[0][0])) if rows else None
-
-
-def location(target: Target, response: Message) -> str:
-    """Return where a created resource is, as a URI of this server."""
-    path = response.opt.location_path
-    if target.address is None and path[:1] == ("q",):
-        return f"/api/nodes/{target.node}/queue/{path[-1]}"
-    query = "&".join(quote(part, safe="") for part in response.opt.location_query)
-    place = "/".join(quote(part, safe="") for part in path)
-    return f"/hc/coap://{quote(target.ep)}/{place}{'?' * bool(query)}{query}"
-
-
-def event(response: Message) -> bytes:
-    """Return a notification as an event: JSON with status, media type and text or base64."""
-    found: dict[str, Any] = {
-        "status": http_status(response),
-        "type": content_type(response.opt.content_format),
-    }
-    try:
-        found["text"] = response.payload.decode()
-    except UnicodeDecodeError:
-        found["base64"] = base64.b64encode(response.payload).decode()
-    kind = b"" if response.code == codes.CONTENT else b"event: end\n"
-    return kind + b"data: " + json.dumps(found, ensure_ascii=False).encode() + b"\n\n"

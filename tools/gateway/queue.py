@@ -8,6 +8,8 @@ import sqlite3
 import time
 from typing import Any
 
+from .store import Store
+
 PER_NODE = 50
 PAYLOAD_MAX = 64 * 1024
 KEPT_S = 30 * 86400
@@ -67,7 +69,7 @@ def insert(
     return int(cursor.lastrowid or 0)
 
 
-def listed(store: Any, node: int) -> list[dict[str, Any]]:
+def listed(store: Store, node: int) -> list[dict[str, Any]]:
     """Return what waits for a node and what was delivered, oldest first."""
     rows = store.read(f"SELECT {COLUMNS} FROM wait WHERE node = ? ORDER BY id", (node,))
     return [shown(row) for row in rows]

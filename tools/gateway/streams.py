@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
 from aiohttp import web
+
+from .hub import Hub, Subscription
+from .store import Store
 
 COMMENT_S = 15
 REPLAY_MAX = 1000
@@ -15,8 +18,11 @@ HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
 T = TypeVar("T")
 
 
-async def with_pauses(source: AsyncIterator[T], pause_s: float) -> AsyncIterator[T | None]:
-    """Yield what a source yields, and None after each `pause_s` seconds without anything."""
+async def with_pauses(source: AsyncIterator[T], pause_s: float) -> AsyncGenerator[T | None]:
+    """Yield what a source yields, and None after each `pause_s` seconds without anything.
+
+    The source is closed in the end.
+    """
     following: asyncio.Future[T] | None = None
     try:
         while True:
@@ -36,6 +42,10 @@ async def with_pauses(source: AsyncIterator[T], pause_s: float) -> AsyncIterator
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                 await following
+        if isinstance(source, Subscription):
+            source.close()
+        elif isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 def message(kind: str, data: Any, number: int | None = None) -> bytes:
@@ -44,7 +54,7 @@ def message(kind: str, data: Any, number: int | None = None) -> bytes:
     return f"{head}event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-def replayed(store: Any, after: int) -> list[tuple[int, bytes]]:
+def replayed(store: Store, after: int) -> list[tuple[int, bytes]]:
     """Return (id, message) of the newest events after one that a client has seen."""
     rows = store.read(
         "SELECT event.id, node, number, source, value, at, event.heard FROM event "
@@ -57,12 +67,12 @@ def replayed(store: Any, after: int) -> list[tuple[int, bytes]]:
     return [(event["id"], message("event", event, event["id"])) for event in found]
 
 
-def newest(store: Any) -> int:
+def newest(store: Store) -> int:
     """Return the id of the newest event, 0 without any."""
     return store.read("SELECT coalesce(max(id), 0) FROM event", ())[0][0]
 
 
-async def serve(request: web.Request, store: Any, hub: Any) -> web.StreamResponse:
+async def serve(request: web.Request, store: Store, hub: Hub) -> web.StreamResponse:
     """Send what the gateway learns; first what came since Last-Event-ID.
 
     An `event` is an event of a node, with its id. `node` and `wait` say that something of a node
@@ -72,13 +82,14 @@ async def serve(request: web.Request, store: Any, hub: Any) -> web.StreamRespons
     response = web.StreamResponse(headers=HEADERS)
     told = hub.subscribe()  # before the store is read: nothing comes between
     seen = int(known) if known.isdecimal() and len(known) < 19 else newest(store)
-    await response.prepare(request)
-    await response.write(b"retry: 2000\n\n")
-    async with contextlib.aclosing(with_pauses(told, COMMENT_S)) as items:
+    news = with_pauses(told, COMMENT_S)
+    try:
+        await response.prepare(request)
+        await response.write(b"retry: 2000\n\n")
         for number, text in replayed(store, seen):
             seen = number
             await response.write(text)
-        async for item in items:
+        async for item in news:
             if item is None:
                 await response.write(b":\n\n")
                 continue
@@ -86,4 +97,10 @@ async def serve(request: web.Request, store: Any, hub: Any) -> web.StreamRespons
                 seen = number
                 await response.write(text)
             kind = "wait" if item.kind == "wait" else "node"
-            await response.write(message(kind, {"node": item.node_id}))
+            await response.write(message(kind, {"node": item.node}))
+    except ConnectionResetError:
+        pass  # the client has left
+    finally:
+        await news.aclose()
+        told.close()
+    return response

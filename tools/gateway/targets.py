@@ -8,10 +8,10 @@ another machine leads anywhere.
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from .mapping import Refused
+from .store import Store
 
 PORT = 5683
 SEGMENT_MAX = 255  # bytes of a Uri-Path or Uri-Query option
@@ -100,7 +100,7 @@ def is_forbidden(address: Address) -> bool:
     )
 
 
-def find(store: Any, rest: str, query: str, now_s: float) -> Target:
+def find(store: Store, rest: str, query: str, now_s: float) -> Target:
     """Return the target of a URI of the proxy.
 
     Raises:
@@ -118,7 +118,7 @@ def find(store: Any, rest: str, query: str, now_s: float) -> Target:
     raise Refused(404, "no node has this name or address: names are not resolved")
 
 
-def known(store: Any, now_s: float) -> list[tuple[int, str, str, str]]:
+def known(store: Store, now_s: float) -> list[tuple[int, str, str, str]]:
     """Return (id, name, address of its last report, address while awake) of the nodes in reach.
 
     Awake is a node with a living registration; its address is that which the registration came

@@ -6,16 +6,19 @@ read there. auth.py decides who may ask.
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from . import streams
-from .api import Api, body_of, text_of
-from .auth import COOKIE, SESSION_S, Auth
+from .api import Api
+from .auth import COOKIE, SESSION_S, Auth, Handler
+from .bodies import body_of, text_of
+from .hub import Hub
 from .proxy import Proxy
+from .store import Store, StoreError
 
 BODY_MAX = 64 * 1024
+RETRY_S = 60
 PAGE = Path(__file__).resolve().parent / "page"
 UPLOT = PAGE.parent.parent / "js" / "node_modules" / "uplot" / "dist"
 STATIC = {
@@ -33,7 +36,7 @@ class Web:
         alive: returns "" while the gateway works, else one line that says what does not.
     """
 
-    def __init__(self, store: Any, hub: Any, auth: Auth, alive: Alive):
+    def __init__(self, store: Store, hub: Hub, auth: Auth, alive: Alive):
         self.store = store
         self.hub = hub
         self.auth = auth
@@ -41,7 +44,9 @@ class Web:
 
     def app(self, api: Api, proxy: Proxy) -> web.Application:
         """Return the application of aiohttp."""
-        app = web.Application(middlewares=[self.auth.middleware], client_max_size=BODY_MAX)
+        app = web.Application(
+            middlewares=[self.auth.middleware, store_errors], client_max_size=BODY_MAX
+        )
         app.add_routes(api.routes())
         app.add_routes(
             [
@@ -90,3 +95,13 @@ class Web:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Send what the gateway learns, as it learns it."""
         return await streams.serve(request, self.store, self.hub)
+
+
+@web.middleware
+async def store_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say 503 where the store can not be read or written."""
+    try:
+        return await handler(request)
+    except StoreError as error:
+        headers = {"Retry-After": str(RETRY_S)}
+        return web.Response(status=503, text=f"the store fails: {error}\n", headers=headers)

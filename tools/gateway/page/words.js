@@ -103,7 +103,7 @@ export function value({value: told, unit}) {
 }
 
 // The EUI-64 of a node as it is printed on a board.
-export const mac = (eui) => eui?.replace(/^urn:dev:mac:/, "").replace(/(..)(?=.)/g, "$1:");
+export const mac = (eui) => eui?.replace(/(..)(?=.)/g, "$1:");
 
 export const nameOf = (name) => NAMES[name] ?? name;
 
