@@ -10,11 +10,11 @@ QUEUE_MAX = 256  # who is further behind is dropped
 class News(NamedTuple):
     """Something that has happened, after it was stored.
 
-    kind: "event", "value", "node", "wait"; node: id of the node; data: what the kind says.
+    kind: "event", "value", "node" or "wait"; node_id: whose; data: what the kind says.
     """
 
     kind: str
-    node: int
+    node_id: int
     data: dict[str, Any]
 
 
@@ -24,11 +24,11 @@ class Hub:
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[News | None]] = set()
 
-    def publish(self, kind: str, node: int, data: dict[str, Any]) -> None:
+    def publish(self, kind: str, node_id: int, data: dict[str, Any]) -> None:
         """Tell all subscribers; one that does not keep up ends."""
         for queue in list(self._queues):
             try:
-                queue.put_nowait(News(kind, node, data))
+                queue.put_nowait(News(kind, node_id, data))
             except asyncio.QueueFull:
                 self._queues.discard(queue)
                 queue.get_nowait()

@@ -1,4 +1,6 @@
-"""`python3 tools/setup STEP`: what the Makefile calls. Steps: all, oldest, frozen, interpreter.
+"""`python3 tools/setup STEP`: what the Makefile calls.
+
+Steps: all, gateway, browser, oldest, frozen, interpreter.
 
 `firmware BOARD` and `qemu MACHINE` take what follows as their own arguments.
 """
@@ -20,6 +22,17 @@ def everything():
         attempt(packages.install_from_npm, "tests with node's client and pyright")
         attempt(lambda: packages.libcoap(packages.LIBCOAP_CLIENT), "tests with libcoap")
         get_interpreter()
+
+
+def gateway():
+    """Install what the gateway needs."""
+    with lock("setup"):
+        packages.install_for_gateway()
+
+
+def browser():
+    """Install the browser that opens the gateway's page in tests."""
+    packages.require(packages.BROWSER, "a test of the gateway's page")
 
 
 def attempt(step, lost):
@@ -49,6 +62,8 @@ STEPS = {
     "all": everything,
     "oldest": lambda: attempt(micropython.oldest, f"tests on MicroPython {micropython.VERSION}"),
     "frozen": lambda: attempt(micropython.frozen, "tests in a small heap"),
+    "gateway": gateway,
+    "browser": lambda: attempt(browser, "tests of the gateway's page"),
     "interpreter": lambda: say(str(get_interpreter())),
 }
 WITH_ARGUMENTS = {"firmware": firmware.work, "qemu": qemu.work}

