@@ -22,13 +22,13 @@ def scenario(function):
 @scenario
 async def test_the_list_of_nodes(gateway):
     await gateway.add_door(title="Back door", beat_s=3600)
-    await gateway.add_last(1, "batt", 83, "%EL")
+    await gateway.add_last(1, "s/batt", 83, "%EL")
     status, headers, (node,) = await gateway.ask("GET", "/api/nodes")
     assert status == 200 and headers["Cache-Control"] == "no-store"
     wanted = {"id": 1, "ep": "door-1", "title": "Back door", "state": "adopted", "kind": "door"}
     assert {name: node[name] for name in wanted} == wanted
     assert node["heard"] == NOW_S - 600 and node["due"] == NOW_S + 3000
-    assert node["last"]["contact"] == {"value": 1, "unit": "", "at": NOW_S - 720}
+    assert node["last"]["s/contact"] == {"value": 1, "unit": "", "at": NOW_S - 720}
     assert node["needs"] == ["open"]
     assert node["since"] == NOW_S - 720
     assert node["battery"] == {"percent": 83, "days": None, "low": None, "high": None}
@@ -40,9 +40,9 @@ async def test_what_needs_a_look(gateway):
     await gateway.add_door(1, is_open=0)
     await gateway.add_door(2, "door-2", is_open=0, heard=NOW_S - 9061, beat_s=3600)
     await gateway.add_door(3, "door-3", is_open=0)
-    await gateway.add_last(3, "tamper", 1)
+    await gateway.add_last(3, "s/tamper", 1)
     await gateway.add_door(4, "door-4", is_open=1)
-    await gateway.add_last(4, "batt", 9, "%EL")
+    await gateway.add_last(4, "s/batt", 9, "%EL")
     await gateway.add_door(5, "door-5", is_open=0, keys=False, needs_key=1)
     await gateway.add_door(6, "door-6", is_open=0, heard=NOW_S - 9059, beat_s=3600)
     _, _, nodes = await gateway.ask("GET", "/api/nodes")
@@ -87,7 +87,7 @@ async def test_a_wrong_change_is_refused_in_one_line(gateway):
     for body in bodies:
         status, _, text = await gateway.ask("PATCH", "/api/nodes/1", json=body)
         assert status == 400 and text.count("\n") == 1, (body, text)
-    for data in (b"", b"{", b"[" * 100_000):
+    for data in (b"", b"{", b"[" * 60_000):
         status, _, _ = await gateway.ask("PATCH", "/api/nodes/1", data=data, headers=JSON)
         assert status == 400
     status, _, _ = await gateway.ask("PATCH", "/api/nodes/1", data=b'{"state":"adopted"}')
@@ -346,7 +346,6 @@ async def test_the_event_stream(gateway):
         event = await stream.message()
         assert (event["event"], event["data"]["number"], event["data"]["value"]) == ("event", 3, 0)
         assert event["id"] == str(event["data"]["id"]) and event["data"]["node"] == 1
-        assert (await stream.message())["event"] == "node"
         await gateway.ask("PATCH", "/api/nodes/1", json={"title": "Shed"})
         assert (await stream.message())["data"] == {"node": 1}
         body = {"method": "GET", "path": "dev"}
@@ -367,8 +366,9 @@ async def test_a_stream_goes_on_where_it_broke(gateway):
         await gateway.add_event(1, 3, 0, NOW_S - 5)
         gateway.hub.publish("event", 1, {})
         gateway.hub.publish("event", 1, {})
-        found = [await stream.message() for _ in range(3)]
-        assert [message["event"] for message in found] == ["event", "node", "node"]
+        gateway.hub.publish("node", 1, {})
+        found = [await stream.message() for _ in range(2)]
+        assert [message["event"] for message in found] == ["event", "node"]
         assert found[0]["data"]["number"] == 3
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import aiocoap
 import aiocoap.error
+from aiohttp.web import AppRunner
 
-from . import server
+from . import server, web
 from .contexts import Contexts, context_of
 from .guard import Guard
 from .hub import Hub
@@ -50,14 +51,18 @@ class Gateway:
         self.root.add_resource(("n",), self.mirror)
         self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]
         self.context: aiocoap.Context | None = None
+        self.web: AppRunner | None = None
 
     async def start(self) -> None:
         """Listen. Raises Problem when an address is taken."""
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
+        self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
         self.spawn(self.mirror.run())
 
     async def stop(self) -> None:
-        """End all tasks, close the socket and the store."""
+        """End the web server and all tasks, close the socket and the store."""
+        if self.web is not None:
+            await self.web.cleanup()
         for task in list(self._tasks):
             task.cancel()
         for task in list(self._tasks):

@@ -3,16 +3,12 @@
 from collections import defaultdict
 from typing import Any
 
-from . import battery
+from . import battery, nodes
 from .store import Store
 
-BEAT_S = 3600  # until a heartbeat has told the node's own
-OVERDUE_BEATS = 2.5
-OVERDUE_S = 60
 LOW_PCT = 15
 LOW_DAYS = 14
-CONTACT = "contact"
-TAMPER = "tamper"
+CONTACT, TAMPER, BATTERY = "s/contact", "s/tamper", "s/batt"
 COLUMNS = (
     "id, eui, ep, title, kind, state, beat_s, heard, addr, fw, power, needs_key, "
     "EXISTS (SELECT 1 FROM key WHERE key.node = node.id AND key.state = 'good'), "
@@ -70,7 +66,7 @@ def cards(
         card["waiting"] = waiting.get(row[0], 0)
         if CONTACT in card["last"]:
             card["since"] = since.get(row[0], card["last"][CONTACT]["at"])
-        level = card["last"].get("batt")
+        level = card["last"].get(BATTERY)
         if level is not None:
             card["battery"] = _battery(level["value"], forecasts.of(row[0], now_s))
         card["needs"] = needs(card)
@@ -79,12 +75,9 @@ def cards(
 
 
 def _card(row: Any, last: dict[str, Any], awake: bool, now_s: float) -> dict[str, Any]:
-    number, eui, ep, title, kind, state, beat_s, heard, addr, fw, power, needs_key, keys, lost = (
-        row
-    )
-    beat = beat_s or BEAT_S
-    due = None if heard is None or awake else heard + beat
-    late = heard is not None and now_s > heard + OVERDUE_BEATS * beat + OVERDUE_S
+    number, eui, ep, title, kind, state, beat_s, heard, addr, fw, power, needs_key = row[:12]
+    keys, lost = row[12:]
+    late = heard is not None and now_s > nodes.overdue_s(heard, beat_s)
     return {
         "id": number,
         "ep": ep,
@@ -93,8 +86,8 @@ def _card(row: Any, last: dict[str, Any], awake: bool, now_s: float) -> dict[str
         "kind": kind,
         "eui": eui,
         "heard": heard,
-        "due": due,
-        "beat": beat,
+        "due": None if heard is None or awake else heard + beat_s,
+        "beat": beat_s,
         "overdue": late and not awake,
         "awake": awake,
         "keys": bool(keys),

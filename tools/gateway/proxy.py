@@ -16,8 +16,10 @@ from typing import Any
 
 from aiocoap import Message, error
 from aiocoap.numbers import codes
+from aiocoap.numbers.codes import Code
 from aiohttp import web
 
+from . import queue
 from .accept import Acceptable, acceptable
 from .hub import Hub
 from .mapping import Refused, coap_request, event, http_headers, http_status, location
@@ -31,8 +33,17 @@ PER_CLIENT = 4
 IN_ALL = 32
 STREAMS_PER_CLIENT = 16
 COMMENT_S = 15
+MERGE_PATCH = 52
+CORE = (".well-known", "core")
 # What a node sends is shown, never run: not even by a browser that is led to it.
 SHIELD = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+class Page:
+    """The sender of a request from the web server, which has let its client in."""
+
+    authenticated_claims = ("page",)
+    hostinfo = "page"
 
 
 class Limit:
@@ -64,7 +75,7 @@ class Proxy:
     Args:
         store: the gateway's store.
         hub: tells when a node has told something.
-        site: the gateway's CoAP resources, asked for nodes that sleep.
+        mirror: what responds for nodes that sleep.
         context: the gateway's CoAP context, for nodes that are awake.
     """
 
@@ -72,13 +83,13 @@ class Proxy:
         self,
         store: Store,
         hub: Hub,
-        site: Any,
+        mirror: Any,
         context: Any,
         clock: Callable[[], float] = time.time,
     ):
         self.store = store
         self.hub = hub
-        self.site = site
+        self.mirror = mirror
         self.context = context
         self.clock = clock
         self.requests = Limit(PER_CLIENT, IN_ALL)
@@ -186,24 +197,45 @@ class Proxy:
         return await self.context.request(message).response
 
     async def _mirror(self, target: Target, message: Message) -> Message:
-        message.opt.uri_path = ("n", target.ep, *target.path)
+        if message.code != codes.GET:
+            return await self._keep(target, message)
+        path = () if target.path == CORE else target.path
+        message.opt.uri_path = (target.ep, *path)
         message.opt.uri_query = target.query
+        message.remote = Page()  # type: ignore[assignment]
         try:
-            return await self.site.render(message)
+            return await self.mirror.render(message)
         except error.RenderableError as failure:
             return failure.to_message() or Message(code=codes.INTERNAL_SERVER_ERROR)
+
+    async def _keep(self, target: Target, message: Message) -> Message:
+        """Keep a request until the node wakes; return 2.01 with its place."""
+        method = Code(message.code).name
+        if message.code == codes.PATCH and message.opt.content_format == MERGE_PATCH:
+            method = "iPATCH"  # merging twice is merging once
+        if method not in queue.METHODS or message.opt.if_match or message.opt.if_none_match:
+            raise Refused(501, "the node sleeps: no conditions and no JSON patch can be kept")
+        path = "/".join(target.path) + "?" * bool(target.query) + "&".join(target.query)
+        row = (target.node, method, path, message.opt.content_format, message.payload, "proxy")
+        try:
+            number = await self.store.write(queue.insert, *row, self.clock())
+        except queue.NotQueued as failure:
+            code = codes.FORBIDDEN if failure.reason == "needs keys" else codes.SERVICE_UNAVAILABLE
+            return Message(code=code, payload=str(failure).encode())
+        self.hub.publish("wait", target.node, {"id": number})
+        return Message(code=codes.CREATED, location_path=("q", target.ep, str(number)))
 
     async def _asleep(self, target: Target, message: Message) -> AsyncGenerator[Message]:
         """Yield the mirror's response now and whenever the node has told another value."""
         news = self.hub.subscribe()
         try:
+            message.opt.observe = 0  # no error when it is overdue: it would end the observation
             last = await self._mirror(target, message.copy())
             yield last
             async for told in news:
-                if told.node != target.node:
+                if told.node_id != target.node:
                     continue
                 response = await self._mirror(target, message.copy())
-                # Overdue is no error to an observer: it would end the observation.
                 if response.code == codes.CONTENT and response.payload != last.payload:
                     last = response
                     yield last

@@ -96,8 +96,8 @@ async def serve(request: web.Request, store: Store, hub: Hub) -> web.StreamRespo
             for number, text in replayed(store, seen):
                 seen = number
                 await response.write(text)
-            kind = "wait" if item.kind == "wait" else "node"
-            await response.write(message(kind, {"node": item.node}))
+            if item.kind in ("node", "wait"):  # values come with a "node" at their end
+                await response.write(message(item.kind, {"node": item.node_id}))
     except ConnectionResetError:
         pass  # the client has left
     finally:

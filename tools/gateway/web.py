@@ -4,21 +4,29 @@ All of it stands on the store: what a request changes is written there, what a r
 read there. auth.py decides who may ask.
 """
 
+import errno
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from setup.console import Problem
+
 from . import streams
 from .api import Api
-from .auth import COOKIE, SESSION_S, Auth, Handler
+from .auth import COOKIE, SESSION_S, Auth, Handler, load_token
 from .bodies import body_of, text_of
+from .health import Health
 from .hub import Hub
 from .proxy import Proxy
+from .settings import COAP_PORT, Settings
 from .store import Store, StoreError
 
 BODY_MAX = 64 * 1024
 RETRY_S = 60
+TOKEN = "token"  # its file in the data folder
 PAGE = Path(__file__).resolve().parent / "page"
 UPLOT = PAGE.parent.parent / "js" / "node_modules" / "uplot" / "dist"
 STATIC = {
@@ -105,3 +113,46 @@ async def store_errors(request: web.Request, handler: Handler) -> web.StreamResp
     except StoreError as error:
         headers = {"Retry-After": str(RETRY_S)}
         return web.Response(status=503, text=f"the store fails: {error}\n", headers=headers)
+
+
+async def start(
+    settings: Settings, store: Store, hub: Hub, mirror: Any, context: Any
+) -> web.AppRunner:
+    """Return the running server; its cleanup() ends it.
+
+    Raises:
+        Problem: the address is taken or not one of this computer's, or there is no token.
+    """
+    host, port = settings.http_address
+    own = {settings.name, socket.gethostname()}
+    names = frozenset(name.lower() for one in own for name in (one, f"{one}.local"))
+    try:
+        auth = Auth(load_token(settings.data / TOKEN) if settings.lan else "", names)
+    except (OSError, ValueError) as error:
+        raise Problem(f"{settings.data / TOKEN}: {error}") from None
+    health = Health(store, *settings.coap_address)
+    api = Api(store, hub, coap_authority(*settings.coap_address))
+    app = Web(store, hub, auth, health.problem).app(api, Proxy(store, hub, mirror, context))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        taken = error.errno == errno.EADDRINUSE
+        why = "another program uses this port: end it, or" if taken else f"{error.strerror}:"
+        raise Problem(f"HTTP={host}:{port}: {why} name another one with HTTP=") from None
+    return runner
+
+
+def coap_authority(host: str, port: int) -> str:
+    """Return host and port of the CoAP server as URIs for other computers have them."""
+    if host in ("", "0.0.0.0", "::"):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect(("192.0.2.1", 9))  # sends nothing; chooses the address to send from
+                host = sock.getsockname()[0]
+            except OSError:
+                host = "127.0.0.1"
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port == COAP_PORT else f"{shown}:{port}"

@@ -93,7 +93,7 @@ export function showNode(main, id, refreshAll) {
     const query = `from=${from.toFixed(0)}&to=${to.toFixed(0)}`;
     const names = CURVES.filter((name) => node.names.includes(name)).concat(node.names.filter((name) => !CURVES.includes(name)));
     const found = await Promise.all([
-      "contact" in node.last ? get(`/api/lanes?node=${id}&${query}`) : [],
+      "s/contact" in node.last ? get(`/api/lanes?node=${id}&${query}`) : [],
       ...names.map((name) => get(`/api/nodes/${id}/history?name=${encodeURIComponent(name)}&points=${Math.max(200, main.clientWidth)}&${query}`)),
     ]);
     const before = document.activeElement?.id;

@@ -100,7 +100,7 @@ function overview() {
   }
 
   async function drawLanes() {
-    const doors = [...nodes.values()].filter((node) => node.state === "adopted" && "contact" in node.last);
+    const doors = [...nodes.values()].filter((node) => node.state === "adopted" && "s/contact" in node.last);
     history.hidden = !doors.length;
     if (!doors.length) return;
     const to = now();

@@ -68,13 +68,13 @@ export function clock(at) {
 
 // "Open for 12 min"; beyond an hour a node's clock may have drifted.
 export function stateOf(node) {
-  const contact = node.last.contact;
+  const contact = node.last["s/contact"];
   if (contact) {
     const age = now() - node.since;
     return `${contact.value ? "Open" : "Closed"} for ${age > 3600 ? "about " : ""}${span(age)}`;
   }
-  const shown = ["hr", "spo2", "temp", "steps"].filter((name) => name in node.last);
-  if (shown.length) return shown.slice(0, 3).map((name) => value(node.last[name])).join(" · ");
+  const shown = ["s/hr", "s/spo2", "s/temp", "s/steps"].filter((path) => path in node.last);
+  if (shown.length) return shown.slice(0, 3).map((path) => value(node.last[path])).join(" · ");
   return node.heard ? "Nothing told yet" : "Never heard";
 }
 
