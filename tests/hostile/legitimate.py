@@ -16,8 +16,8 @@ from pathlib import Path
 
 import aiocoap
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "interop")]
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent.parent / "tools")]
+TESTS = Path(__file__).resolve().parent.parent
+sys.path += [str(TESTS / "interop"), str(TESTS.parent / "tools")]
 
 from oscoreclient import client  # noqa: E402
 

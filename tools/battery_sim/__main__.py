@@ -8,7 +8,7 @@ an event was lost or reported twice.
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from battery_sim import run  # noqa: E402
 from battery_sim.battery_life import Currents  # noqa: E402

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from battery_sim.run import ESTIMATES, Scenario, build, simulate_all  # noqa: E402
 from host.device import Problem  # noqa: E402

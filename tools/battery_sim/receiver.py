@@ -17,7 +17,7 @@ import aiocoap
 import aiocoap.resource
 import cbor2
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from battery_sim import run  # noqa: E402
 from fold import counterpart, folded  # noqa: E402

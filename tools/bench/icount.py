@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
+sys.path += [str(ROOT / "tools"), str(ROOT / "tests")]
 
 from plugin.emulated import Repl  # noqa: E402
 from setup import qemu  # noqa: E402

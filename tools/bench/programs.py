@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.append(str(HERE.parent))
 
 from setup.console import CACHE, ROOT, Problem  # noqa: E402
 from setup.interpreter import find  # noqa: E402

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(1, str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools"))
 
 from setup.console import Arguments  # noqa: E402
 

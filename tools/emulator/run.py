@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from emulator.pico import Pico  # noqa: E402  (it also makes the models importable)
 from emulator.pseudo_terminal import PseudoTerminal  # noqa: E402

@@ -18,7 +18,7 @@ TARGET = "tools/fuzz/target.py"
 FORGED = "tools/fuzz/forged.py"
 HEAP = "4m"
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools"))
 
 from fold import folded  # noqa: E402
 from setup.console import Arguments, Problem  # noqa: E402

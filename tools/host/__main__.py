@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent.parent
-sys.path[:1] = [str(TREE / path) for path in ("tools", "lib", "firmware", "tools/cpython")]
+sys.path[:1] = [str(TREE / path) for path in ("lib", "firmware", "tools/cpython", "tools")]
 
 from host.device import Problem, main  # noqa: E402
 

@@ -8,7 +8,7 @@ Exit code 1 when something takes more than the budget allows; `make size RENEW=1
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import build_mpy  # noqa: E402
 from host import device  # noqa: E402
