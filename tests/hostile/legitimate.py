@@ -130,7 +130,8 @@ async def come_and_go(tally, context, url, kind):
                 tally.failed(kind, "no Observe")
             else:
                 tally.served[kind] = tally.served.get(kind, 0) + 1
-            asked.observation.cancel()
+            if not asked.observation.cancelled:  # ended by an error; aiocoap takes one cancel()
+                asked.observation.cancel()
         except (TimeoutError, aiocoap.error.Error) as error:
             tally.failed(kind, type(error).__name__)
         await asyncio.sleep(STAY_S)
@@ -154,7 +155,9 @@ async def main(url, folder):
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if not isinstance(ended, asyncio.CancelledError):
+                raise ended  # a client that ended by itself has measured nothing since
     for context in plain:
         await context.shutdown()
     found = {"sent": tally.sent, "served": tally.served, "failures": tally.failures}
