@@ -8,17 +8,18 @@ from collections.abc import Awaitable
 from typing import Any
 
 import aiocoap
-import aiocoap.error
 from aiohttp.web import AppRunner
 
 from . import server, web
 from .contexts import Contexts, context_of
+from .delivery import Delivery
 from .guard import Guard
 from .hub import Hub
 from .intake import Intake
 from .mirror import Mirror
 from .settings import Settings
 from .store import Store
+from .tickets import Tickets
 
 log = logging.getLogger("gateway")
 
@@ -35,20 +36,22 @@ class Gateway:
         self.contexts = Contexts(self.store, self.spawn)
         self.guard = Guard(settings.rate_hz, time.time)
         self.root = server.Root(self.guard, self.contexts)
-        self.mirror = Mirror(self.store, self.hub, time.time, self._send, self._may_read)
+        self.tickets = Tickets(self.store, self.hub, time.time)
+        self.mirror = Mirror(self.store, self.hub, time.time, self.tickets.keep, self._may_read)
+        self.delivery = Delivery(self.store, self.hub, self._ask, time.time, settings.wake_s)
         self.intake = Intake(
             self.store,
             self.contexts,
             self.hub,
             time.time,
-            self._waiting,
-            self._deliver,
+            self.delivery,
             self.spawn,
             settings.strict,
         )
         self.root.mirror = self.mirror
         self.root.add_resource(("r",), self.intake)
         self.root.add_resource(("n",), self.mirror)
+        self.root.add_resource(("q",), self.tickets)
         self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]
         self.context: aiocoap.Context | None = None
         self.web: AppRunner | None = None
@@ -58,6 +61,7 @@ class Gateway:
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
         self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
         self.spawn(self.mirror.run())
+        self.spawn(self.tickets.run())
 
     async def stop(self) -> None:
         """End the web server and all tasks, close the socket and the store."""
@@ -86,11 +90,6 @@ class Gateway:
     def _may_read(self, request: aiocoap.Message) -> bool:
         return self.settings.read == "open" or context_of(request.remote) is not None
 
-    def _waiting(self, node: int) -> int:
-        return 0
-
-    async def _deliver(self, node: Any, remote: Any) -> None:
-        pass
-
-    async def _send(self, request: aiocoap.Message, node: Any, path: str) -> aiocoap.Message:
-        raise aiocoap.error.UnallowedMethod
+    async def _ask(self, message: aiocoap.Message, limit_s: float) -> aiocoap.Message:
+        assert self.context is not None  # reports come once it listens
+        return await server.request(self.context, message, limit_s)

@@ -22,6 +22,7 @@ AHEAD = 64  # numbers reserved at a time
 LEAST = 16  # left when more are reserved
 WINDOW = 32
 Key = tuple[bytes, bytes]  # kid and ID context, empty for none
+OPERATOR = 0  # the node of the keys with which people write
 
 log = logging.getLogger("gateway")
 

@@ -17,6 +17,7 @@ from aiocoap.resource import PathCapable, Resource
 
 from . import nodes, senml
 from .contexts import Contexts, KeyContext, context_of
+from .delivery import Delivery
 from .hub import Hub
 from .senml import Pack, Record
 from .store import Store, StoreError
@@ -52,8 +53,7 @@ class Intake(Resource, PathCapable):
 
     Args:
         now: returns the time, seconds since 1970.
-        waiting: returns how many messages wait for a node.
-        deliver: delivers them, after the response; may be cancelled at any time.
+        delivery: knows what waits for a node, and sends it after the response.
         is_strict: refuse nodes without keys.
     """
 
@@ -63,14 +63,13 @@ class Intake(Resource, PathCapable):
         contexts: Contexts,
         hub: Hub,
         now: Callable[[], float],
-        waiting: Callable[[int], int],
-        deliver: Callable[[nodes.Node, Any], Awaitable[None]],
+        delivery: Delivery,
         spawn: Callable[[Awaitable[Any]], None],
         is_strict: bool = False,
     ):
         super().__init__()
         self._store, self._contexts, self._hub, self._now = store, contexts, hub, now
-        self._waiting, self._deliver, self._spawn = waiting, deliver, spawn
+        self._delivery, self._spawn = delivery, spawn
         self._is_strict = is_strict
         self.counts = {"reports": 0, "repeats": 0, "refused": 0}
 
@@ -101,14 +100,26 @@ class Intake(Resource, PathCapable):
         self.counts["reports"] += 1
         self.counts["repeats"] += bool(events) and not taken.events
         self._tell(taken, heard_s)
-        count = self._waiting(taken.node.id)
+        return aiocoap.Message(
+            code=aiocoap.CHANGED, payload=cbor2.dumps(await self._wait(taken.node, request.remote))
+        )
+
+    async def _wait(self, node: nodes.Node, remote: Any) -> int:
+        """Begin to deliver what waits for a node; return how many messages that is."""
+        try:
+            if context_of(remote) is None:
+                return 0  # a board refuses what comes without keys
+            await self._delivery.ask_about(node)
+            count = self._delivery.waiting(node.id)
+        except StoreError:
+            return 0  # the report is stored: what waits has time
         if count:
-            self._spawn(self._deliver_soon(taken.node, request.remote))
-        return aiocoap.Message(code=aiocoap.CHANGED, payload=cbor2.dumps(count))
+            self._spawn(self._deliver_soon(node, remote))
+        return count
 
     async def _deliver_soon(self, node: nodes.Node, remote: Any) -> None:
         await asyncio.sleep(0)  # the response goes first
-        await self._deliver(node, remote)
+        await self._delivery.deliver(node, remote)
 
     def _refuse(self, code: Any, why: str) -> aiocoap.Message:
         self.counts["refused"] += 1
@@ -254,7 +265,8 @@ def store_values(
     for name, one in newest.items():
         value = int(one.value) if isinstance(one.value, bool) else one.value
         connection.execute(
-            "INSERT OR REPLACE INTO last VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO last (node, path, value, unit, at, heard)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (node, f"s/{name}", value, one.unit, heard_s - one.age_s, heard_s),
         )
     return [f"s/{name}" for name in newest]

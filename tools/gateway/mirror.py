@@ -172,13 +172,18 @@ class Mirror(ObservableResource, PathCapable):
         if path == STATE:
             return self._state(node, accept)
         rows = self._store.read(
-            "SELECT value, unit, at FROM last WHERE node = ? AND path = ?", (node.id, path)
+            "SELECT value, unit, at, format FROM last WHERE node = ? AND path = ?",
+            (node.id, path),
         )
         if not rows:
             raise aiocoap.error.NotFound("the node has not told it yet")
+        value, unit, at_s, as_told = rows[0]
+        if as_told is not None:
+            if accept not in (None, as_told):
+                raise aiocoap.error.NotAcceptable
+            return content(value.encode(), as_told, MAX_AGE_S)
         if accept not in (None, *senml.VALUE_FORMATS):
             raise aiocoap.error.NotAcceptable
-        value, unit, at_s = rows[0]
         form = senml.TEXT if accept is None else int(accept)
         name = path.removeprefix("s/")
         payload = senml.encode(form, name, node.eui or "", name, unit, value, at_s)
@@ -199,9 +204,14 @@ class Mirror(ObservableResource, PathCapable):
         return content(json.dumps(told).encode(), senml.JSON, 0)
 
     def _links_of(self, node: Node) -> list[str]:
-        rows = self._store.read("SELECT path FROM last WHERE node = ? ORDER BY path", (node.id,))
-        formats = " ".join(map(str, senml.VALUE_FORMATS))
-        found = [f'</n/{node.ep}/{path}>;ct="{formats}";obs' for (path,) in rows]
+        rows = self._store.read(
+            "SELECT path, format FROM last WHERE node = ? ORDER BY path", (node.id,)
+        )
+        every = '"' + " ".join(map(str, senml.VALUE_FORMATS)) + '"'
+        found = [
+            f"</n/{node.ep}/{path}>;ct={every if form is None else form};obs"
+            for path, form in rows
+        ]
         return [*found, f'</n/{node.ep}/{STATE}>;ct="0 50";obs']
 
     def _listing(self, queries: tuple[str, ...]) -> aiocoap.Message:

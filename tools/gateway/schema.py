@@ -100,6 +100,10 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX reg_ep ON reg (ep, d);
     CREATE TABLE cursor (sink TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE node ADD COLUMN about REAL;   -- when it was asked what it is
+    ALTER TABLE last ADD COLUMN format INTEGER; -- Content-Format of a text as the node wrote it
+    """,
 )
 
 
