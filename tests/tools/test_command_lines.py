@@ -20,6 +20,7 @@ PROGRAMS = {
     "conformance/__main__.py": (),
     "emulator/run.py": ("--firmware", "none.uf2"),
     "fuzz/fuzz.py": (),
+    "gateway/settings.py": (),
     "host/configure.py": (),
     "host/deploy.py": (),
     "host/discover.py": (),
@@ -55,11 +56,14 @@ STARTED_BY = {
     "battery_sim/__main__.py": ("battery_sim",),
     "size/__main__.py": ("size",),
 }
+# A package, whose modules import each other by its name.
+PACKAGES = {"gateway/settings.py": ["-m", "tools.gateway"]}
 
 
 def run(file, *words):
     program, *first = STARTED_BY.get(file, (file,))
-    argv = [sys.executable, f"tools/{program}", *first, *words]
+    place = PACKAGES.get(file, [f"tools/{program}"])
+    argv = [sys.executable, *place, *first, *words]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
@@ -86,6 +90,11 @@ def test_an_unknown_option_is_one_line(file):
         ("bench/figures.py", ["--rounds", "x"], "not a number above 0"),
         ("host/flash.py", ["--baud", "x"], "50 to 12000000"),
         ("setup/firmware.py", [], "required: board"),
+        ("gateway/settings.py", ["--coap", "::1"], "in brackets"),
+        ("gateway/settings.py", ["--http", "127.0.0.1:x"], "the port is a number"),
+        ("gateway/settings.py", ["--read", "all"], "open, keys"),
+        ("gateway/settings.py", ["--data", "build/none", "--backup", "x"], "DATA="),
+        ("gateway/settings.py", ["--coap", "192.0.2.1:5683", "--data", "build/none"], "COAP="),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_fix(file, words, fix):

@@ -7,8 +7,6 @@ stdin go to the node; the end of stdin ends both.
 """
 
 import asyncio
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,11 +18,9 @@ import cbor2
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from battery_sim import run  # noqa: E402
-from fold import counterpart, folded  # noqa: E402
 from host.device import Problem  # noqa: E402
-from setup import console, interpreter  # noqa: E402
+from setup import console  # noqa: E402
 
-CHIP = "esp32c3"
 # Labels of SenML in CBOR (RFC 8428 section 6)
 NAME, UNIT, VALUE, STRING, BOOLEAN, TIME = 0, 1, 2, 3, 4, 6
 BASE_TIME = -3
@@ -71,7 +67,7 @@ async def serve(options):
         site, bind=(options.host, options.port), transports=["udp6"]
     )
     with tempfile.TemporaryDirectory() as flash:
-        node = start_node(options, Path(flash))
+        node = start(options, Path(flash))
         try:
             print(f"ready coap://{options.host}:{options.port}", flush=True)
             return await asyncio.to_thread(node.wait)
@@ -81,33 +77,12 @@ async def serve(options):
             await context.shutdown()
 
 
-def start_node(options, flash):
-    """Start live.py in the folder `flash`; return its process. It inherits stdin and stdout."""
-    firmware = run.build()
-    program, _ = interpreter.find()
+def start(options, flash):
+    """Start the node of the command line in the folder `flash`; return its process."""
     # A receiver that listens on all addresses of this computer gets reports at one.
     host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
-    settings = {
-        "power": "battery",
-        "app": options.app,
-        "name": f"{options.app}-1",
-        "gateway": f"coap://{host}:{options.port}",
-    }
-    node = {
-        "simulator": str(folded() / "tools" / "simulator"),
-        "firmware": str(firmware),
-        "board": str(firmware / "boards" / run.BOARDS[CHIP]),
-        "app": options.app,
-        "chip": CHIP,
-        "speed": options.speed,
-        "host": host,
-        "boot_ms": run.BOOT_MS["frozen"],
-        "work_ms": run.WORK_MS,
-    }
-    for name, content in (("config", settings), ("secrets", run.SECRETS), ("options", node)):
-        (flash / f"{name}.json").write_text(json.dumps(content))
-    program = [program.path.absolute(), "-X", "heapsize=16m", counterpart(run.HERE / "live.py")]
-    return subprocess.Popen([*map(str, program), "options.json"], cwd=flash)
+    gateway = f"coap://{host}:{options.port}"
+    return run.start_live(flash, options.app, f"{options.app}-1", gateway, host, options.speed)
 
 
 def parse(argv):

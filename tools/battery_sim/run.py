@@ -25,6 +25,7 @@ C3 = "ESP32_GENERIC_C3"
 BOARDS = {"esp32": C3, "esp32s3": C3, "esp32c3": C3, "esp32c6": C3, "rp2040": "RPI_PICO_W"}
 # The REED_PULL of each wiring
 PULLS = {"external": "external", "internal": "internal", "changeover": "external"}
+LIVE_CHIP = "esp32c3"
 SETTINGS = {"power": "battery", "gateway": "coap://192.168.1.2"}
 SECRETS = {"ssid": "attic", "password": "not a secret"}
 TIME_LIMIT_S = 1200
@@ -150,3 +151,36 @@ def simulate_all(jobs, threads=2):
     """Yield the counts of each (firmware, seed, scenario) in order, `threads` at a time."""
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(lambda job: simulate(*job), jobs)
+
+
+def start_live(flash, app, name, gateway, host, speed, files=(), **options):
+    """Start live.py, one node in real time, and return its process.
+
+    Args:
+        flash: a folder that becomes the board's flash.
+        app: "door" or "wearable"; name: the node's; gateway: the URI that it reports to.
+        host: IPv4 address from which it sends.
+        speed: how much faster time passes while it sleeps.
+        files: {name: object written as JSON} besides, such as oscore.json.
+        options: of subprocess.Popen; without them it inherits stdin and stdout.
+    """
+    firmware = build()
+    found, _ = interpreter.find()
+    settings = {"power": "battery", "app": app, "name": name, "gateway": gateway}
+    node = {
+        "simulator": str(folded() / "tools" / "simulator"),
+        "firmware": str(firmware),
+        "board": str(firmware / "boards" / BOARDS[LIVE_CHIP]),
+        "app": app,
+        "chip": LIVE_CHIP,
+        "speed": speed,
+        "host": host,
+        "boot_ms": BOOT_MS["frozen"],
+        "work_ms": WORK_MS,
+    }
+    written = {"config.json": settings, "secrets.json": SECRETS, "options.json": node}
+    for file, content in {**written, **dict(files)}.items():
+        (flash / file).write_text(json.dumps(content))
+    live = counterpart(HERE / "live.py")
+    argv = [str(found.path.absolute()), "-X", "heapsize=16m", str(live), "options.json"]
+    return subprocess.Popen(argv, cwd=flash, **options)

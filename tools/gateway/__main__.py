@@ -1,9 +1,11 @@
-"""Run the gateway: `make gateway`, or `.venv/bin/python -m tools.gateway`."""
+"""Run the gateway: `make gateway`, `make demo`, or `.venv/bin/python -m tools.gateway`."""
 
 import asyncio
 import logging
 import signal
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from setup.console import Problem, fail  # noqa: E402
 
 from . import nodes, settings, store  # noqa: E402
 from .app import Gateway  # noqa: E402
+from .banner import banner  # noqa: E402
 
 
 def main(argv: list[str]) -> None:
@@ -24,6 +27,10 @@ def main(argv: list[str]) -> None:
         asyncio.run(forget(found, options.forget))
     elif options.check:
         print(f"coap {found.coap}, http {found.http}, data {found.data}, keys {found.keys}")
+    elif options.demo:
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder)
+            asyncio.run(serve_demo(replace(found, data=data / "data", keys=data / "keys"), data))
     else:
         asyncio.run(serve(found))
 
@@ -31,15 +38,47 @@ def main(argv: list[str]) -> None:
 async def serve(found: settings.Settings) -> None:
     """Run until SIGINT or SIGTERM."""
     gateway = Gateway(found)
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    ended = on_signals()
     try:
         await gateway.start()
-        print(f"Nodes report to coap://{found.coap}", flush=True)
+        print(banner(found), flush=True)
         await ended.wait()
     finally:
         await gateway.stop()
+
+
+async def serve_demo(found: settings.Settings, folder: Path) -> None:
+    """Run a gateway with simulated nodes, which keep all in a folder, until a signal."""
+    from .demo import Demo
+
+    gateway = Gateway(found)
+    demo = Demo(gateway, folder / "nodes")
+    ended = on_signals()
+    try:
+        demo.make_keys()
+        await gateway.start()
+        print(
+            f"{banner(found)}\n\nStarting a door, a window with keys and a wristband", flush=True
+        )
+        await demo.start()
+        print(
+            "They run, on this computer. What they tell follows here and on the page; the sleep of"
+            "\nthe door and the window passes 60 times faster. Type `door open`, `tamper on`, or"
+            "\nCtrl-C to end.\n",
+            flush=True,
+        )
+        await ended.wait()
+    finally:
+        demo.stop()
+        await gateway.stop()
+
+
+def on_signals() -> asyncio.Event:
+    """Return an event that SIGINT, SIGTERM and SIGHUP set."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    return ended
 
 
 async def forget(found: settings.Settings, name: str) -> None:

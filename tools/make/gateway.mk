@@ -1,6 +1,25 @@
 # The gateway: takes the reports of sleeping nodes, and answers for them.
 
-.PHONY: gateway-setup
+COAP ?=
+HTTP ?=
+DATA ?=
+LAN ?=
+STRICT ?=
+
+override VALUES += COAP HTTP DATA LAN STRICT
+override gateway = "$$VENV_PYTHON" -m tools.gateway --coap "$$COAP" --http "$$HTTP" \
+	--data "$$DATA" $(if $(call typed,KEYS),--keys "$$KEYS") \
+	$(if $(call yes,LAN),--lan) $(if $(call yes,STRICT),--strict)
+
+.PHONY: gateway demo gateway-setup
+
+## gateway: take the reports of sleeping nodes and answer for them [COAP=host:port HTTP=host:port DATA=folder KEYS=folder LAN=1 STRICT=1 ARGS=--check|--backup file|--forget node]
+gateway: gateway-setup
+	@$(append) ARGS $(gateway)
+
+## demo: run the gateway with three simulated nodes, and its page [COAP= HTTP=]
+demo: gateway-setup
+	@$(gateway) --demo
 
 # what the gateway needs beside the rest, and its tests
 gateway-setup: setup
