@@ -273,7 +273,7 @@ def test_a_node_is_asked_what_it_is_and_again_after_a_week(tmp_path):
         async with running(tmp_path) as gateway:
             node = await add_keys(gateway)
             async with sleeper(gateway) as (context, config), client() as anybody:
-                assert cbor2.loads((await report(context, gateway, *CLOSED)).payload) == 6
+                assert cbor2.loads((await report(context, gateway, *CLOSED)).payload) == 4
                 row = "SELECT fw, power, links, beat_s FROM node"
                 wanted = [("0.2.0", "battery", "</s/contact>;obs", 3600)]
                 await until(lambda: gateway.store.read(row) == wanted)
@@ -285,7 +285,7 @@ def test_a_node_is_asked_what_it_is_and_again_after_a_week(tmp_path):
                     connection.execute("UPDATE node SET about = about - ?", (ASKED_EVERY_S,))
 
                 await gateway.store.write(back)
-                assert cbor2.loads((await report(context, gateway, *CLOSED)).payload) == 6
+                assert cbor2.loads((await report(context, gateway, *CLOSED)).payload) == 4
                 assert node
 
     run(main())

@@ -28,6 +28,7 @@ BLOCK_BYTES = 16 << BLOCK_EXPONENT
 MESSAGE_S = 10.0  # for one request with its blocks: what is lost comes again at the next wake
 ASKED_EVERY_S = 7 * 86400
 ABOUT = ("dev", "config", ".well-known/core")
+SHORT = ABOUT[:2]
 BY_GATEWAY = "gateway"
 TEXT_MAX = 120  # characters of a diagnostic payload that are kept
 ABOUT_MAX = 4096  # bytes of a response that is kept
@@ -56,10 +57,11 @@ class Delivery:
     def waiting(self, node: int) -> int:
         """Return how many messages wait for a node; each block of a body is one."""
         rows = self._store.read(
-            f"SELECT method, length(payload) FROM wait WHERE node = ? AND {PENDING} AND due > ?",
+            "SELECT method, path, length(payload) FROM wait"
+            f" WHERE node = ? AND {PENDING} AND due > ?",
             (node, self._now()),
         )
-        return sum(messages(method, size) for method, size in rows)
+        return sum(messages(*row) for row in rows)
 
     async def deliver(self, node: Node, remote: Any) -> None:
         """Send what waits to a node that has just reported from `remote`, until it is silent."""
@@ -137,9 +139,15 @@ class Delivery:
         self._hub.publish("wait", node, {"id": number})
 
 
-def messages(method: str, size: int) -> int:
-    """Return how many messages a request takes: a GET may come in blocks, so one more."""
-    return 2 if method == "GET" else max(-(-size // BLOCK_BYTES), 1)
+def messages(method: str, path: str, size: int) -> int:
+    """Return how many messages a request takes. A response may come in two blocks.
+
+    What is promised and does not come costs the node seconds of radio, so that is not counted for
+    responses which are known to be short.
+    """
+    if method == "GET" and path not in SHORT:
+        return 2
+    return max(-(-size // BLOCK_BYTES), 1)
 
 
 def result(response: aiocoap.Message) -> str:
