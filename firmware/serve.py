@@ -29,6 +29,8 @@ class Service:
         self._ticks_ms = ticks_ms
         self._sleep_ms = sleep_ms
         self._say = say
+        if hasattr(link, "is_idle"):
+            link.is_idle = self._has_no_exchange
 
     def step(self):
         """Serve for at most STEP_MS."""
@@ -53,6 +55,9 @@ class Service:
         if self.transport is not None:
             self.transport.close()
             self.transport = None
+
+    def _has_no_exchange(self):
+        return self._node.messaging.open_count == 0
 
     def _idle(self):
         wait_ms = STEP_MS if self._link is None else min(STEP_MS, self._link.step_ms)

@@ -13,6 +13,8 @@ simulate a night of losses. Differences between the radios' drivers:
   (wifi_sta_disconn_reason in ports/esp32/network_wlan.c): the reason is ignored at first.
 """
 
+from roaming import Roaming
+
 _WRAP = 0x3FFFFFFF  # time.ticks_ms() wraps at 2**30
 _SETTLE_MS = 4000  # during this time a reason may be that of the previous attempt
 _JOIN_MS = 20000  # limit of scan, handshake and DHCP
@@ -36,10 +38,13 @@ class WifiLink:
 
     up             True while the link has an address
     address        its last address, "" before the first one
-    joins, losses  how often the link came up and went down
+    joins, losses  how often the link came up and was lost
+    is_idle        returns True if no exchange is open, set by the main loop: the link may then
+                   look for a better access point
     """
 
     step_ms = 250  # interval of poll() while the link is down
+    is_idle = None
 
     def __init__(self, network, access, hostname, options=None, random_below=None, say=print):
         self.up = False
@@ -53,6 +58,8 @@ class WifiLink:
         self._options = options or {}
         self._random_below = random_below
         self._say = say
+        self._roaming = Roaming(self._wlan, access["ssid"], say)
+        self._bssid = None  # of the access point to move to
         self._joining = False
         self._since_ms = 0
         self._wait_ms = 0  # until the next attempt
@@ -64,12 +71,13 @@ class WifiLink:
     def poll(self, now_ms):
         """Join or check the link; return True while it is up. Call it several times a second."""
         if self.up:
-            if self._wlan.isconnected():
+            if not self._wlan.isconnected():
+                self._lost(now_ms)
+            elif not self._moves(now_ms):
                 return True
-            self._lost(now_ms)
         elif self._joining:
             if self._wlan.isconnected():
-                return self._joined()
+                return self._joined(now_ms)
             reason = self._failure(now_ms)
             if reason:
                 self._failed(reason, now_ms)
@@ -94,17 +102,35 @@ class WifiLink:
             self._wlan.active(True)
             if self._options:
                 self._wlan.config(**self._options)
-            self._wlan.connect(self._access["ssid"], self._access["password"])
+            ssid, password = self._access["ssid"], self._access["password"]
+            if self._bssid is None:
+                self._wlan.connect(ssid, password)
+            else:
+                self._wlan.connect(ssid, password, bssid=self._bssid)
         except OSError as error:
             self._failed(str(error), now_ms)
 
-    def _joined(self):
+    def _joined(self, now_ms):
         self._joining = False
+        self._bssid = None
+        self._roaming.joined(now_ms)
         self.up = True
         self.joins += 1
         self._retry_ms = _RETRY_MIN_MS
         self.address = self._wlan.ipconfig("addr4")[0]
         self._say("Wi-Fi: {} is {}.local".format(self.address, self._hostname))
+        return True
+
+    def _moves(self, now_ms):
+        """Return True if the link leaves its access point for a better one."""
+        if self.is_idle is None:
+            return False
+        self._bssid = self._roaming.find_better(now_ms, self.is_idle)
+        if self._bssid is None:
+            return False
+        self.up = False
+        self._since_ms = now_ms
+        self._wait_ms = 0
         return True
 
     def _lost(self, now_ms):
@@ -128,6 +154,11 @@ class WifiLink:
     def _failed(self, reason, now_ms):
         self._joining = False
         self._since_ms = now_ms
+        if self._bssid is not None:
+            self._bssid = None  # the better one does not take the node: back to any
+            self._wait_ms = 0
+            self._say("Wi-Fi: {}; back to any access point".format(reason))
+            return
         self._wait_ms = self._retry_ms
         if self._random_below:
             self._wait_ms += self._random_below(self._retry_ms // 2)
