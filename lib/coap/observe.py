@@ -470,6 +470,8 @@ class Observe(Extension, Observers):
         n = view.index[SIZE]
         if n <= len(self.requests[0]) and i < 0:
             i = self.claim(view)
+            if i < 0:
+                i = self.oldest_of_host(view)
             if i >= 0 and self.words[i * OB_WORDS]:
                 self.dismiss(i)
         if n > len(self.requests[0]) or i < 0:

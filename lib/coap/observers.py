@@ -8,7 +8,9 @@ minute. Whoever does not acknowledge leaves. Once all have acknowledged a notifi
 newcomer came, the one of the lowest rank leaves, see coap.peers, and gets a 5.03.
 
 While the spare entry is taken, too, a newcomer gets the entry of a lower rank, or of one that has
-not acknowledged what it was asked; else it is refused.
+not acknowledged what it was asked, or the oldest one of its own host where that has several: a
+program that is started again and again leaves entries behind, which are found to be dead only a
+minute later. Else it is refused.
 """
 
 from micropython import const
@@ -52,6 +54,7 @@ _PROBE = const(1 << 16)  # in OB_SENT: sent while the table was full
 _TRANSMISSIONS = const(3)  # of a probe
 _PAUSE_MS = const(60000)  # between two probes of an observer
 FULL_WAIT_MS = const(1000)  # until a full table is looked at again
+_REST_MS = const(10000)  # for which an entry is safe from others of its host
 _PATIENCE_MS = const(500)  # with a stranger's ACK, if others wait
 _LEAVING_MAX = const(4)  # 5.03 that wait
 _AGE_MAX_S = const((1 << 20) - 1)
@@ -146,6 +149,23 @@ class Observers(ClaimedTable):
                 self.remove(i)
 
     # Scarcity
+
+    def oldest_of_host(self, view):
+        """Return the entry that the sender's host gives up for this registration, -1: none."""
+        messaging = self.node.messaging
+        host = messaging.host_of(view)
+        if self._held_by(host) < 2:
+            return -1
+        rank = messaging.rank(view)
+        found = -1
+        oldest_ms = _REST_MS
+        for i in range(self.entries):
+            if self._host_at(i) == host and self.rank_at(i) <= rank:
+                age_ms = (view.now_ms - self.words[i * OB_WORDS + OB_CON_MS]) & CLOCK_MASK
+                if age_ms >= oldest_ms:
+                    oldest_ms = age_ms
+                    found = i
+        return found
 
     def settle(self):
         """Have an observer of a full table leave at once: the node is about to sleep."""

@@ -200,6 +200,43 @@ def test_one_gateway_has_all_entries_until_somebody_else_comes():
         now_ms += 90000
 
 
+@cases(3000, 5000, 15000)
+def test_a_program_that_is_started_again_and_again_always_observes(pause_ms):
+    """Each time it leaves a registration behind, which it has confirmed while it ran."""
+    node, observe, _ = full("ab", verified="ab", slots=8)
+    now_ms = START_MS + 2000
+    refused = 0
+    for i in range(40):
+        peer = ("host", i)
+        verify(node, peer, now_ms)
+        refused += not registers(node, peer, now_ms)
+        lasting(node, now_ms, pause_ms, ["a", "b", peer])
+        now_ms += pause_ms
+    assert refused == 0
+    assert "a" in observe.peers and "b" in observe.peers
+
+
+def test_an_entry_is_safe_from_its_own_host_for_ten_seconds():
+    peers = [("host", i) for i in range(4)]
+    node, observe, _ = full(peers, verified=peers)
+    verify(node, ("x", 1), START_MS)
+    verify(node, ("host", 9), START_MS)
+    assert registers(node, ("x", 1), START_MS + 3000)
+    assert not registers(node, ("host", 9), START_MS + 4000)
+    assert registers(node, ("host", 9), START_MS + 10500)
+    assert peers[0] not in observe.peers and ("x", 1) in observe.peers
+
+
+def test_a_forged_address_takes_no_entry_of_the_host_that_it_names():
+    peers = [("host", i) for i in range(5)]
+    node, observe, _ = full(peers[:4], verified=peers[:4])
+    verify(node, peers[4], START_MS)
+    assert registers(node, peers[4], START_MS + 5000)
+    for i in range(100, 120):
+        assert not registers(node, ("host", i), START_MS + 40000 + i)
+    assert observing(observe) == peers
+
+
 def test_who_has_keys_evicts_at_once_while_others_are_asked():
     node, end = target(Observe(2)), End(b"\x02", b"\x01")
     node.add("v", Value(access=OPEN))
