@@ -62,10 +62,10 @@ def compile_all(arch, modules=None, build=BUILD):
         return dict(pool.map(compiled, modules))
 
 
-def compile_file(file, name, target, arch):
+def compile_file(file, name, target, arch, flags=FLAGS):
     """Compile one file; tracebacks call it `name`. Raise Problem if it does not compile."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    argv = [program("mpy-cross"), *FLAGS, f"-march={arch}", "-s", str(name), "-o", target, file]
+    argv = [program("mpy-cross"), *flags, f"-march={arch}", "-s", str(name), "-o", target, file]
     try:
         done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
     except OSError as error:

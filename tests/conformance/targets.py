@@ -7,6 +7,7 @@ POST, `large-sz` for a size among the links, `problem` for problem details, `gro
 that it is a member of.
 """
 
+import os
 import sys
 import tempfile
 import threading
@@ -218,6 +219,14 @@ def write_file(python, path, data):
 
 
 @contextmanager
+def board(target):
+    """Use the conformance application that `make check-board` runs on a board."""
+    host, _, port = os.environ["CHECK_BOARD_COAP"].rpartition(":")
+    target.address = host, int(port)
+    yield
+
+
+@contextmanager
 def pico_oscore(target):
     """Run them there under OSCORE."""
     with with_keys(target) as file, pico(target, file):
@@ -272,6 +281,7 @@ TARGETS = {
         Target("aiocoap", aiocoap, AIOCOAP),
         Target("libcoap", libcoap, LIBCOAP),
         Target("mote-pico", pico, NODE, lacks=NO_GROUP, **ON_PICO),
+        Target("board", board, NODE, lacks=NO_GROUP, **ON_PICO),
         Target("mote-pico-oscore", pico_oscore, NODE, lacks=OUTSIDE_OSCORE, **ON_PICO),
     )
 }

@@ -21,7 +21,7 @@ TESTS = "tests/conformance"
 BEHAVIOURS = f"{TESTS}/test_behaviours.py::test_behaviour"
 CLIENTS = (f"{TESTS}/test_foreign_clients.py", f"{TESTS}/test_lossy_network.py")
 USUAL = ("mote-micropython", "mote-cpython", "mote-oscore", "aiocoap", "libcoap")
-SERVERS = (*USUAL, "mote-pico", "mote-pico-oscore")
+SERVERS = (*USUAL, "mote-pico", "mote-pico-oscore", "board")
 TOPICS = tuple(
     sorted(file.stem for file in (ROOT / TESTS / "checks").glob("*.py") if file.stem[0] != "_")
 )

@@ -19,7 +19,7 @@ WAIT ?=
 override VALUES += DEV FW BAUD ERASE UF2_DRIVE MPY_DIR DRY_RUN NODE ROTATE REPLACE KEYS GROUP IFACE WAIT
 override device_args = --dev "$$DEV" --port "$$PORT" $(if $(call yes,DRY_RUN),--dry-run)
 
-.PHONY: flash deploy config firmware recover slipmux keys provision discover mpy package wiring
+.PHONY: flash deploy check-board config firmware recover slipmux keys provision discover mpy package wiring
 
 ## flash: write a MicroPython firmware to a board [BOARD= DEV= FW=file ERASE=1 BAUD= UF2_DRIVE= DRY_RUN=1]
 flash: setup
@@ -29,6 +29,10 @@ flash: setup
 ## deploy: copy Mote to a board that runs MicroPython [BOARD= DEV= DRY_RUN=1]
 deploy: setup
 	@"$$PYTHON" tools/host deploy --board "$$BOARD" $(device_args)
+
+## check-board: check what only a real board can tell, and write a report of it [BOARD= DEV= COAP=host:port ARGS=more arguments]
+check-board: setup
+	@$(append) ARGS "$$VENV_PYTHON" tools/check_board --board "$$BOARD" --coap "$$COAP" $(device_args)
 
 ## config: set a node's Wi-Fi network, name and application [DEV= DRY_RUN=1]
 config: setup

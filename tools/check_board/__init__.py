@@ -1,0 +1,1 @@
+"""The check of a real board: `make check-board`."""
