@@ -95,7 +95,7 @@ def test_an_unknown_option_is_one_line(file):
         ("gateway/settings.py", ["--coap", "::1"], "in brackets"),
         ("gateway/settings.py", ["--http", "127.0.0.1:x"], "the port is a number"),
         ("gateway/settings.py", ["--read", "all"], "open, keys"),
-        ("gateway/settings.py", ["--data", "build/none", "--backup", "x"], "DATA="),
+        ("gateway/settings.py", ["--data", "build/nowhere", "--backup", "build/x"], "DATA="),
         ("gateway/settings.py", ["--coap", "192.0.2.1:5683", "--data", "build/none"], "COAP="),
     ],
 )
