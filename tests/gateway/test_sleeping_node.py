@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from parts import FOR_OPERATOR_ID, OPERATOR_ID, add_keys, ask, client, keys_of, running
+from parts import ask, client, running
 
 from battery_sim import run as battery_sim
 from setup.console import ROOT
@@ -23,27 +23,6 @@ def make_keys(folder):
     argv = [sys.executable, "tools/keys", "make", "--node", NAME, "--keys", str(folder)]
     subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
     return folder / NAME
-
-
-async def give(gateway, made):
-    """Put the gateway's end of keys into its store."""
-    told = json.loads((made / "oscore.json").read_text())
-    secret, salt, sender, recipient = (
-        bytes.fromhex(told[name]) for name in ("secret", "salt", "sender_id", "recipient_id")
-    )
-
-    def add(connection):
-        (node,) = connection.execute(
-            "INSERT INTO node (ep, state, needs_key) VALUES (?, 'adopted', 1) RETURNING id",
-            (NAME,),
-        ).fetchone()
-        connection.execute(
-            "INSERT INTO key (kid, id_context, node, secret, salt, sender)"
-            " VALUES (?, x'', ?, ?, ?, ?)",
-            (sender, node, secret, salt, recipient),
-        )
-
-    await gateway.store.write(add)
 
 
 @contextmanager
@@ -82,9 +61,8 @@ def test_a_heartbeat_is_changed_while_the_door_sleeps(tmp_path):
     async def main():
         made = make_keys(tmp_path / "keys")
         async with running(tmp_path) as gateway, client() as person:
-            await give(gateway, made)
-            await add_keys(gateway, node_id=OPERATOR_ID, sender=FOR_OPERATOR_ID, operator=True)
-            person.client_credentials[gateway.uri + "/*"] = keys_of(OPERATOR_ID, FOR_OPERATOR_ID)
+            told = json.loads((gateway.settings.data / "operator" / "client.json").read_text())
+            person.client_credentials.load_from_dict(told)
             with sleeping_door(tmp_path, gateway, made):
                 row = "SELECT fw, beat_s FROM node"
                 await until(gateway, row, [("0.2.0", 3600)])

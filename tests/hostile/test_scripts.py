@@ -28,7 +28,7 @@ class Attacked:
     def __init__(self, process, made):
         self.process = process
         self.number = process.port
-        self.keys = Keys(json.loads((made / "oscore.json").read_text()))
+        self.keys = Keys(json.loads((made / "oscore.json").read_text())[0])
 
     def port(self, host="127.0.0.1"):
         """Return a new port of a host."""

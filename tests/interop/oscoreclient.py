@@ -73,7 +73,7 @@ def watch(made, url, changes):
 
 def conf(path, made, own="recipient_id", other="sender_id"):
     """libcoap's configuration of the gateway's end, or of the node's."""
-    node = json.loads((made / "oscore.json").read_text())
+    node, _ = json.loads((made / "oscore.json").read_text())
     lines = [f'master_secret,hex,"{node["secret"]}"', f'master_salt,hex,"{node["salt"]}"']
     lines += [f'sender_id,hex,"{node[own]}"', f'recipient_id,hex,"{node[other]}"']
     if "id_context" in node:

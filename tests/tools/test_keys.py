@@ -59,14 +59,12 @@ class Board:
                 self.files[name] = self.files.pop(name + put_keys.NEW)
         elif words[0] == "exec":
             has_keys = "oscore.json" in self.files
-            return (
-                json.loads(self.files["oscore.json"])["sender_id"] if has_keys else "False"
-            ) + "\n"
+            return (self.id if has_keys else "False") + "\n"
         return ""
 
     @property
     def id(self):
-        return json.loads(self.files["oscore.json"])["sender_id"]
+        return json.loads(self.files["oscore.json"])[-1]["sender_id"]
 
 
 @pytest.fixture
@@ -85,14 +83,15 @@ def node_keys(path):
 
 def id_of(made):
     """The id of the newest keys."""
-    return json.loads((made / "oscore.json").read_text())["sender_id"]
+    (found,) = {one["sender_id"] for one in json.loads((made / "oscore.json").read_text())}
+    return found
 
 
 def context_of(made):
-    """The security context of the newest keys."""
+    """The security context of the newest keys for the gateway."""
     import credentials
 
-    (context,) = credentials.make_contexts(node_keys(made / "oscore.json"))
+    context, _ = credentials.make_contexts(node_keys(made / "oscore.json"))
     return context
 
 
@@ -107,20 +106,20 @@ def use(made):
 
 
 def gateways(made):
+    """The ids of the gateway's ends."""
     return sorted(path.name.removeprefix("gateway-") for path in made.glob("gateway-*"))
 
 
 def credentials(made):
     """(ids that the client uses, by URL; ids that the server takes, by claim)"""
 
-    def ids(file):
+    def ids(file, prefix):
         entries = json.loads((made / file).read_text()).items()
         return {
-            key: entry["oscore"]["basedir"].rpartition("gateway-")[2][:-1]
-            for key, entry in entries
+            key: entry["oscore"]["basedir"].rpartition(prefix)[2][:-1] for key, entry in entries
         }
 
-    return ids("client.json"), ids("server.json")
+    return ids("client.json", "/operator-"), ids("server.json", "/gateway-")
 
 
 def refused(command):
@@ -146,17 +145,22 @@ def folder_modes(folder):
 
 def test_both_ends_have_the_same_keys(folder):
     made = tool.make("door-1", keys=folder)
-    (ours,) = node_keys(made / "oscore.json")
-    theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
-    assert theirs.sender_id == ours["recipient_id"] and theirs.recipient_id == ours["sender_id"]
-    assert theirs.id_context is None and ours["id_context"] is None
     from coap.oscore.context import hkdf_expand, hkdf_info, hmac_sha256
 
-    prk = hmac_sha256(ours["salt"], ours["secret"])
-    assert theirs.recipient_key == hkdf_expand(
-        prk, hkdf_info(ours["sender_id"], None, "Key", 16), 16
-    )
-    assert theirs.common_iv == hkdf_expand(prk, hkdf_info(b"", None, "IV", 13), 13)
+    ends = ("gateway", "operator")
+    for ours, end in zip(node_keys(made / "oscore.json"), ends, strict=True):
+        theirs = FilesystemSecurityContext(str(made / f"{end}-{id_of(made)}"))
+        assert (theirs.sender_id, theirs.recipient_id) == (
+            ours["recipient_id"],
+            ours["sender_id"],
+        )
+        assert theirs.id_context is None and ours["id_context"] is None
+        prk = hmac_sha256(ours["salt"], ours["secret"])
+        assert theirs.recipient_key == hkdf_expand(
+            prk, hkdf_info(ours["sender_id"], None, "Key", 16), 16
+        )
+        assert theirs.common_iv == hkdf_expand(prk, hkdf_info(b"", None, "IV", 13), 13)
+        assert ours["gateway"] == (end == "gateway"), "the node reports under the first"
     assert credentials(made) == ({"coap://*": id_of(made)}, {":door-1": id_of(made)})
 
 
@@ -170,7 +174,7 @@ def test_nobody_else_reads_what_is_written(folder, board, umask):
     finally:
         os.umask(before)
     assert modes(folder) == {0o600} and folder_modes(folder) == {0o700}
-    assert len(list(folder.rglob("*"))) == 9, "seven files, and their folders"
+    assert len(list(folder.rglob("*"))) == 12, "nine files, and their folders"
 
 
 def test_nothing_secret_is_printed(folder):
@@ -197,10 +201,11 @@ def test_nothing_secret_is_printed(folder):
     found = 0
     for file in folder.rglob("oscore.json"):
         for field in ("secret", "salt", "id_context"):
-            value = json.loads(file.read_text()).get(field, "none")
-            assert value not in printed, field
-            found += value != "none"
-    assert found == 5, "two nodes, one of them rotated"
+            for one in json.loads(file.read_text()):
+                value = one.get(field, "none")
+                assert value not in printed, field
+                found += value != "none"
+    assert found == 10, "two contexts of two nodes, one of which was rotated"
 
 
 def test_what_can_not_be_written_is_one_line(tmp_path):
@@ -250,9 +255,11 @@ def test_what_can_not_be_read_is_one_line(folder, board, name):
 
 
 def test_no_two_are_alike(folder):
-    made = [node_keys(tool.make(f"n{i}", keys=folder) / "oscore.json")[0] for i in range(20)]
-    for field in ("secret", "salt", "sender_id"):
-        assert len({one[field] for one in made}) == 20
+    made = []
+    for i in range(20):
+        made += node_keys(tool.make(f"n{i}", keys=folder) / "oscore.json")
+    for field, count in (("secret", 40), ("salt", 40), ("sender_id", 20)):
+        assert len({one[field] for one in made}) == count
 
 
 def test_keys_that_there_are_stay(folder):
@@ -268,7 +275,7 @@ def test_keys_that_there_are_stay(folder):
 def test_what_was_cut_off_is_made_anew(folder, monkeypatch):
     """Wherever writing ends, the same command goes on from there."""
     real = tool.write
-    for writes in range(5):
+    for writes in range(7):
         left = [writes]
 
         def write(path, content, left=left):
@@ -292,7 +299,7 @@ def test_keys_that_were_nowhere_are_replaced_at_once(folder):
     first = id_of(tool.make("door-1", keys=folder))
     made = tool.make("door-1", "192.168.1.7", rotate=True, keys=folder)
     assert id_of(made) != first and gateways(made) == [id_of(made)]
-    (ours,) = node_keys(made / "oscore.json")
+    ours, _ = node_keys(made / "oscore.json")
     theirs = FilesystemSecurityContext(str(made / f"gateway-{id_of(made)}"))
     assert theirs.id_context == ours["id_context"] != b""
     theirs._destroy()  # it notes its numbers
@@ -330,7 +337,7 @@ def test_keys_of_a_board_stay_good_until_it_has_newer_ones(folder, board):
     assert sorted(credentials(made)[1].values()) == gateways(made)
 
 
-@pytest.mark.parametrize("writes", range(5))
+@pytest.mark.parametrize("writes", range(7))
 def test_a_rotation_that_is_cut_off_loses_nothing(folder, board, monkeypatch, writes):
     """The old keys stay with their numbers and the gateway's end until the new ones are there."""
     for name in ("simulated", "door-1"):
@@ -458,13 +465,15 @@ def test_broken_keys_go_nowhere(folder, board, content):
 )
 def test_keys_that_the_node_would_refuse_go_nowhere(folder, board, field, value, why):
     made = tool.make("door-1", keys=folder)
-    content = {**json.loads((made / "oscore.json").read_text()), field: value}
+    contents = json.loads((made / "oscore.json").read_text())
+    contents[1][field] = value
     if value is None:
-        del content[field]
-    (made / "oscore.json").write_text(json.dumps(content))
+        del contents[1][field]
+    (made / "oscore.json").write_text(json.dumps(contents))
     with pytest.raises(Problem, match=f"oscore.json: {why}.* ROTATE=1` makes new keys"):
         put_keys.provision("door-1", DEVICE, keys=folder)
-    (made / "oscore.json").write_text(json.dumps([content, content]))
+    contents[1] = {**contents[0], "sender_id": "0102"}
+    (made / "oscore.json").write_text(json.dumps(contents))
     with pytest.raises(Problem, match="more than one.* ROTATE=1` makes new keys"):
         put_keys.provision("door-1", DEVICE, keys=folder)
     assert not board.said
@@ -479,6 +488,39 @@ def test_keys_without_the_gateways_end_go_nowhere(folder, board):
     tool.make("door-1", rotate=True, keys=folder)
     put_keys.provision("door-1", DEVICE, keys=folder)
     assert board.id == id_of(made)
+
+
+def test_keys_whose_secret_the_gateway_has_moved_are_rotated_and_provisioned(folder, board):
+    made = tool.make("door-1", keys=folder)
+    (made / f"gateway-{id_of(made)}" / "secret.json").unlink()
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    first = board.id
+    tool.make("door-1", rotate=True, keys=folder)
+    (made / f"gateway-{id_of(made)}" / "secret.json").unlink()
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert board.id == id_of(made) != first and gateways(made) == [board.id]
+
+
+def test_keys_of_an_earlier_version_are_rotated_and_provisioned(folder, board):
+    """They had one context, and one end for gateway and people."""
+    made = tool.make("door-1", keys=folder)
+    one, _ = json.loads((made / "oscore.json").read_text())
+    del one["gateway"]
+    (made / "oscore.json").write_text(json.dumps(one))
+    for path in (made / f"operator-{id_of(made)}").iterdir():
+        path.unlink()
+    (made / f"operator-{id_of(made)}").rmdir()
+    for file in ("client.json", "server.json"):
+        text = (made / file).read_text().replace("/operator-", "/gateway-")
+        (made / file).write_text(text)
+    first = id_of(made)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    entry = json.loads((made / "client.json").read_text())["coap://*"]
+    assert entry["oscore"]["basedir"].endswith(f"/gateway-{first}/")
+    tool.make("door-1", rotate=True, keys=folder)
+    put_keys.provision("door-1", DEVICE, keys=folder)
+    assert gateways(made) == [board.id] == [id_of(made)] != [first]
+    assert list(credentials(made)[0].values()) == [board.id]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", ".", "x" * 33, "a b"])
@@ -529,7 +571,7 @@ def test_what_the_board_is_asked_tells_no_more_than_an_id(folder, tmp_path, monk
     assert ask() == "False"
     made = tool.make("door-1", keys=folder)
     text = (made / "oscore.json").read_text()
-    for content, told in ((text, id_of(made)), (text[:60], "{"), ("", "")):
+    for content, told in ((text, id_of(made)), (text[:60], "[\n  {"), ("", "")):
         (tmp_path / "oscore.json").write_text(content)
         assert ask() == told
 

@@ -16,6 +16,8 @@ from setup.console import Problem, fail  # noqa: E402
 from . import nodes, settings, store  # noqa: E402
 from .app import Gateway  # noqa: E402
 from .banner import banner  # noqa: E402
+from .hub import Hub  # noqa: E402
+from .import_keys import Importer  # noqa: E402
 
 
 def main(argv: list[str]) -> None:
@@ -25,6 +27,8 @@ def main(argv: list[str]) -> None:
         store.backup(found.data / store.FILE, options.backup)
     elif options.forget:
         asyncio.run(forget(found, options.forget))
+    elif options.import_keys:
+        asyncio.run(import_keys(found))
     elif options.check:
         print(f"coap {found.coap}, http {found.http}, data {found.data}, keys {found.keys}")
     elif options.demo:
@@ -79,6 +83,16 @@ def on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     return ended
+
+
+async def import_keys(found: settings.Settings) -> None:
+    """Take the keys that `make keys` has made, and say whose."""
+    kept = store.Store(found.data)
+    try:
+        names = await Importer(kept, Hub(), found.keys).look()
+        print(f"keys of {', '.join(names)}" if names else f"no new keys in {found.keys}")
+    finally:
+        kept.close()
 
 
 async def forget(found: settings.Settings, name: str) -> None:

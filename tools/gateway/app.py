@@ -15,10 +15,11 @@ from .contexts import Contexts, context_of
 from .delivery import Delivery
 from .guard import Guard
 from .hub import Hub
+from .import_keys import EVERY_S, Importer, make_operator
 from .intake import Intake
 from .mirror import Mirror
 from .settings import Settings
-from .store import Store
+from .store import Store, StoreError
 from .tickets import Tickets
 
 log = logging.getLogger("gateway")
@@ -48,6 +49,7 @@ class Gateway:
             self.spawn,
             settings.strict,
         )
+        self.importer = Importer(self.store, self.hub, settings.keys)
         self.root.mirror = self.mirror
         self.root.add_resource(("r",), self.intake)
         self.root.add_resource(("n",), self.mirror)
@@ -58,10 +60,13 @@ class Gateway:
 
     async def start(self) -> None:
         """Listen. Raises Problem when an address is taken."""
+        await self.importer.look()
+        await make_operator(self.store, self.settings.data, operator_uri(self.settings))
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
         self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
         self.spawn(self.mirror.run())
         self.spawn(self.tickets.run())
+        self.spawn(self._look_for_keys())
 
     async def stop(self) -> None:
         """End the web server and all tasks, close the socket and the store."""
@@ -82,6 +87,14 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    async def _look_for_keys(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.importer.look()
+            except StoreError as error:
+                log.warning("keys are left where they are: %s", error)
+
     def _ended(self, task: asyncio.Task) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
@@ -93,3 +106,10 @@ class Gateway:
     async def _ask(self, message: aiocoap.Message, limit_s: float) -> aiocoap.Message:
         assert self.context is not None  # reports come once it listens
         return await server.request(self.context, message, limit_s)
+
+
+def operator_uri(settings: Settings) -> str:
+    """Return the URI under which programs on this computer reach the CoAP server."""
+    host, port = settings.coap_address
+    host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)
+    return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"

@@ -94,7 +94,7 @@ class Contexts:
         if context is None:
             rows = self._store.read(
                 "SELECT node, secret, salt, sender, next, win_index, win_bits, kid, id_context"
-                " FROM key WHERE kid = ? AND id_context = ? AND state != 'lost'",
+                " FROM key WHERE kid = ? AND id_context = ? AND state = 'good'",
                 key,
             )
             if not rows:
@@ -103,13 +103,6 @@ class Contexts:
         if context.reserved - context.sender_sequence_number < LEAST:
             await self._reserve(context)
         return context
-
-    async def of_node(self, node: int) -> KeyContext | None:
-        """Return the newest context of a node, ready to send with; None if it has no keys."""
-        rows = self._store.read(
-            "SELECT kid, id_context FROM key WHERE node = ? AND state = 'good'", (node,)
-        )
-        return await self.prepare(rows[0]) if rows else None
 
     async def make_window_unknown(self, context: KeyContext) -> None:
         """Commit that the window is unknown, once between two reports."""
@@ -122,10 +115,21 @@ class Contexts:
         store_window(connection, context.key, context.window())
         context.is_unknown = False
 
-    def forget(self, node: int) -> None:
-        """Drop the loaded contexts of a node whose keys have changed."""
-        for key in [key for key, one in self._loaded.items() if one.node == node]:
-            del self._loaded[key]
+    def retire_older(self, connection: Any, context: KeyContext) -> list[Key]:
+        """Mark the older keys of a node, which has now used newer ones; return them."""
+        return connection.execute(
+            "UPDATE key SET state = 'old' WHERE node = ? AND state = 'good' AND made <"
+            " (SELECT made FROM key WHERE kid = ? AND id_context = ?) RETURNING kid, id_context",
+            (context.node, *context.key),
+        ).fetchall()
+
+    def drop(self, keys: list[Key]) -> None:
+        """Accept nothing more under these keys, which are marked in the store.
+
+        A context in use is never loaded a second time: both would take the same numbers.
+        """
+        for key in keys:
+            self._loaded.pop(key, None)
 
     def _reserve_later(self, context: KeyContext) -> None:
         async def reserve() -> None:

@@ -16,7 +16,7 @@ import cbor2
 from aiocoap.resource import PathCapable, Resource
 
 from . import nodes, senml
-from .contexts import Contexts, KeyContext, context_of
+from .contexts import Contexts, Key, KeyContext, context_of
 from .delivery import Delivery
 from .hub import Hub
 from .senml import Pack, Record
@@ -41,11 +41,14 @@ class Event(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a report has changed: its node, rows of `event` that are new, paths with values."""
+    """What a report has changed: its node, rows of `event` that are new, paths with values, and
+    keys that the node has no more.
+    """
 
     node: nodes.Node
     events: list[dict[str, Any]]
     paths: list[str]
+    old_keys: list[Key]
 
 
 class Intake(Resource, PathCapable):
@@ -99,6 +102,7 @@ class Intake(Resource, PathCapable):
             return response
         self.counts["reports"] += 1
         self.counts["repeats"] += bool(events) and not taken.events
+        self._contexts.drop(taken.old_keys)
         self._tell(taken, heard_s)
         return aiocoap.Message(
             code=aiocoap.CHANGED, payload=cbor2.dumps(await self._wait(taken.node, request.remote))
@@ -137,12 +141,14 @@ class Intake(Resource, PathCapable):
         addr: str,
     ) -> Taken:
         """Store a report, within the writer's transaction."""
+        old_keys: list[Key] = []
         if context is None:
             node = nodes.without_keys(connection, ep, pack.eui, self._is_strict)
             epoch = f"open-{epoch}"
         else:
             node = nodes.with_keys(connection, context.node, ep, pack.eui)
             self._contexts.save_window(connection, context)
+            old_keys = self._contexts.retire_older(connection, context)
             epoch = f"{context.key[0].hex()}-{epoch}"
         if node.heard is not None:
             heard_s = max(heard_s, node.heard)  # a clock that was set back
@@ -169,7 +175,7 @@ class Intake(Resource, PathCapable):
                 " (SELECT id FROM event WHERE node = ? ORDER BY id DESC LIMIT ?)",
                 (node.id, node.id, NEW_EVENTS_MAX),
             )
-        return Taken(node._replace(heard=heard_s, addr=addr, kind=kind), new, paths)
+        return Taken(node._replace(heard=heard_s, addr=addr, kind=kind), new, paths, old_keys)
 
     def _tell(self, taken: Taken, heard_s: float) -> None:
         for event in taken.events:

@@ -69,11 +69,10 @@ def with_keys(connection: sqlite3.Connection, node: int, ep: str, eui: str) -> N
         raise Mismatch(f"these are not the keys of {ep}")
     if found.eui != eui or found.state != "adopted":
         # a new board with the keys of this node, or the same board before it had keys
+        other = get(connection, "eui = ? AND id != ?", eui, node)
+        if other is not None and other.state == "new" and not other.needs_key:
+            remove(connection, other.id)
         connection.execute("UPDATE node SET eui = NULL WHERE eui = ? AND id != ?", (eui, node))
-        connection.execute(
-            "DELETE FROM node WHERE eui IS NULL AND state = 'new' AND id != ? AND needs_key = 0",
-            (node,),
-        )
         connection.execute(
             "UPDATE node SET eui = ?, state = 'adopted', needs_key = 1 WHERE id = ?", (eui, node)
         )

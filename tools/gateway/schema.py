@@ -30,7 +30,7 @@ MIGRATIONS = (
         next INTEGER NOT NULL DEFAULT 0,      -- sender sequence numbers below it may be used up
         win_index INTEGER,                    -- replay window; NULL: unknown, an Echo tells it
         win_bits INTEGER,
-        state TEXT NOT NULL DEFAULT 'good',   -- 'good', 'old' (a newer key is in use), 'lost'
+        state TEXT NOT NULL DEFAULT 'good',   -- 'good', 'old' (a newer one is in use), 'lost'
         PRIMARY KEY (kid, id_context)
     ) WITHOUT ROWID;
     CREATE TABLE event (
@@ -101,6 +101,7 @@ MIGRATIONS = (
     CREATE TABLE cursor (sink TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
     """,
     """
+    ALTER TABLE key ADD COLUMN made INTEGER NOT NULL DEFAULT 0; -- the order in which they came
     ALTER TABLE node ADD COLUMN about REAL;   -- when it was asked what it is
     ALTER TABLE last ADD COLUMN format INTEGER; -- Content-Format of a text as the node wrote it
     """,

@@ -65,6 +65,7 @@ def load(argv: list[str]) -> tuple[Settings, Any]:
     parser.add_argument("--demo", action="store_true", help="run with three simulated nodes")
     parser.add_argument("--check", action="store_true", help="check the settings and end")
     parser.add_argument("--backup", type=Path, metavar="FILE", help="write a copy and end")
+    parser.add_argument("--import-keys", action="store_true", help="take new keys and end")
     parser.add_argument("--forget", metavar="NODE", help="remove a node and end")
     options = parser.parse_args(argv)
     given = {key: value for key, value in vars(options).items() if value not in (None, "")}

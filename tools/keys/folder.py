@@ -21,6 +21,7 @@ PROVISIONED = "provisioned"  # the ids of keys that have been on a board, one a 
 CLIENT = "client.json"
 SERVER = "server.json"
 GATEWAY = "gateway-"  # followed by the id
+OPERATOR = "operator-"  # the same
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 OTHERS_MAY_WRITE = 0o022
 NO_PERMISSION = (errno.EACCES, errno.EPERM)
@@ -97,7 +98,7 @@ def node_id(folder):
     """Return the id of the newest keys. Raise Problem if their file is broken."""
     path = folder / NODE_FILE
     ids = sender_ids(path)
-    if len(ids) != 1:
+    if len(set(ids)) != 1:
         raise Problem(unusable(folder, f"{shown(path)} has more than one node's keys"))
     return ids[0]
 
@@ -133,15 +134,15 @@ def provisioned_ids(folder):
         return []
 
 
-def gateway_folders(folder):
-    """Return {id: folder} of the gateway's ends of keys."""
-    return {path.name.removeprefix(GATEWAY): path for path in folder.glob(GATEWAY + "*")}
+def gateway_folders(folder, prefix=GATEWAY):
+    """Return {id: folder} of the gateway's ends of keys, or of the operator's."""
+    return {path.name.removeprefix(prefix): path for path in folder.glob(prefix + "*")}
 
 
 def client_entry(folder):
     """Return (the client's URL, the id of its keys); both "" if its file is missing or broken."""
     try:
         url, entry = next(iter(json.loads((folder / CLIENT).read_text()).items()))
-        return url, Path(entry["oscore"]["basedir"]).name.removeprefix(GATEWAY)
+        return url, Path(entry["oscore"]["basedir"]).name.partition("-")[2]
     except (OSError, StopIteration, *WRONG_CONTENT):
         return "", ""  # it is written again

@@ -1,9 +1,12 @@
 """Make the OSCORE keys of a node and its gateway: `make keys NODE=name`; ROTATE=1 makes new ones.
 
 keys/NAME/oscore.json is the node's end, for `make provision` and `tools/simulator --oscore`, and
-oscore.json.numbers has its first sender sequence numbers, without which no node takes the keys.
-keys/NAME/gateway-ID/ is the other end in aiocoap's format, named by the id of the node's end;
-client.json refers to it for `aiocoap-client --credentials`, server.json for a server of aiocoap.
+oscore.json.numbers has its first sender sequence numbers, without which no node takes the keys. It
+has two security contexts, since no two programs may share one: gateway-ID/ is the other end of the
+first, under which the node reports, operator-ID/ that of the second, for people. Both are in
+aiocoap's format and named by the id of the node's end. client.json refers to the operator's, for
+`aiocoap-client --credentials`, server.json to the gateway's, for a server of aiocoap. The gateway
+of `make gateway` takes its end by itself, and moves the secret into its store.
 Only their owner can read them, and no secret is printed.
 
 Keys that have been on a board stay valid until `make provision` has put newer ones there: the
@@ -25,6 +28,7 @@ from keys.folder import (
     GATEWAY,
     NODE_FILE,
     NUMBERS,
+    OPERATOR,
     PROVISIONED,
     SERVER,
     check_private,
@@ -41,7 +45,7 @@ SECRET_BYTES = 16
 SALT_BYTES = 8
 NODE_ID_BYTES = 2
 CONTEXT_BYTES = 4
-GATEWAY_ID = "67"
+GATEWAY_ID, OPERATOR_ID = "67", "6f"
 
 
 def work(argv):
@@ -82,25 +86,31 @@ def make(name, host="", rotate=False, keys=FOLDER):
 
 def _make(host, rotate, folder):
     """Write new keys to a locked folder; keep those that are on a board."""
-    node = {
-        "secret": secrets.token_hex(SECRET_BYTES),
-        "salt": secrets.token_hex(SALT_BYTES),
-        "sender_id": new_id(folder.parent),
-        "recipient_id": GATEWAY_ID,
-    }
-    if rotate:
-        node["id_context"] = secrets.token_hex(CONTEXT_BYTES)
     kept = [one for one in provisioned_ids(folder) if one in gateway_folders(folder)]
-    gateway = folder / (GATEWAY + node["sender_id"])
-    gateway.mkdir(mode=0o700)
-    write(gateway / "secret.json", {"secret_hex": node["secret"]})
-    write(gateway / "settings.json", gateway_settings(node))
-    ids = [*kept, node["sender_id"]]
+    name = new_id(folder.parent)
+    id_context = secrets.token_hex(CONTEXT_BYTES) if rotate else None
+    entries = []
+    for prefix, peer in ((GATEWAY, GATEWAY_ID), (OPERATOR, OPERATOR_ID)):
+        entry = {
+            "secret": secrets.token_hex(SECRET_BYTES),
+            "salt": secrets.token_hex(SALT_BYTES),
+            "sender_id": name,
+            "recipient_id": peer,
+            "gateway": prefix == GATEWAY,
+        }
+        if id_context is not None:
+            entry["id_context"] = id_context
+        entries.append(entry)
+        end = folder / (prefix + name)
+        end.mkdir(mode=0o700, exist_ok=True)
+        write(end / "secret.json", {"secret_hex": entry["secret"]})
+        write(end / "settings.json", settings_of_peer(entry))
+    ids = [*kept, name]
     _, current = client_entry(folder)
     write_credentials(folder, current if current in kept else (kept or ids)[-1], ids, host)
     # The numbers of the old keys stay until these are replaced: a simulated node may have them.
-    save_first_numbers(folder / NUMBERS, [credentials.check(node)])
-    write(folder / NODE_FILE, node)
+    save_first_numbers(folder / NUMBERS, [credentials.check(entry) for entry in entries])
+    write(folder / NODE_FILE, entries)
     remove_others(folder, ids)
 
 
@@ -112,27 +122,29 @@ def save_first_numbers(path, entries):
 
 def write_credentials(folder, current, ids, host=""):
     """Write the files with which the client uses the keys `current`, the server all of `ids`."""
-    paths = gateway_folders(folder)
+    gateways, operators = gateway_folders(folder), gateway_folders(folder, OPERATOR)
 
-    def context(name):
-        """Return aiocoap's entry for the keys of this id."""
-        return {"oscore": {"basedir": f"{paths[name].resolve()}/"}}
+    def context(path):
+        """Return aiocoap's entry for the keys in this folder."""
+        return {"oscore": {"basedir": f"{path.resolve()}/"}}
 
     url = f"coap://{host}/*" if host else client_entry(folder)[0] or "coap://*"
-    others = {f":{folder.name}/{name}": context(name) for name in ids if name != current}
-    write(folder / CLIENT, {url: context(current)})
-    write(folder / SERVER, {f":{folder.name}": context(current), **others})
+    others = {f":{folder.name}/{name}": context(gateways[name]) for name in ids if name != current}
+    # Keys that an earlier version made have one end for both.
+    write(folder / CLIENT, {url: context(operators.get(current, gateways[current]))})
+    write(folder / SERVER, {f":{folder.name}": context(gateways[current]), **others})
 
 
 def remove_others(folder, ids):
-    """Delete the gateway's ends of all keys but those of `ids`."""
-    for name, path in gateway_folders(folder).items():
-        if name not in ids:
-            shutil.rmtree(path)
+    """Delete the other ends of all keys but those of `ids`."""
+    for prefix in (GATEWAY, OPERATOR):
+        for name, path in gateway_folders(folder, prefix).items():
+            if name not in ids:
+                shutil.rmtree(path)
 
 
-def gateway_settings(node):
-    """Return the gateway's end of a context in aiocoap's format, without the secret."""
+def settings_of_peer(node):
+    """Return the other end of a context in aiocoap's format, without the secret."""
     found = {
         "sender-id_hex": node["recipient_id"],
         "recipient-id_hex": node["sender_id"],
@@ -148,7 +160,7 @@ def new_id(keys):
     taken = {name for folder in keys.iterdir() for name in gateway_folders(folder)}
     while True:
         found = secrets.token_hex(NODE_ID_BYTES)
-        if found not in taken and found != GATEWAY_ID:
+        if found not in taken and found not in (GATEWAY_ID, OPERATOR_ID):
             return found
 
 

@@ -105,15 +105,16 @@ def check(folder):
     """Return the id of the keys to provision. Raise Problem if they must not go to a board."""
     new = node_id(folder)
     try:
-        context = credentials.make_contexts(credentials.load(str(folder / NODE_FILE)))[0]
+        contexts = credentials.make_contexts(credentials.load(str(folder / NODE_FILE)))
     except ValueError as error:
         raise Problem(unusable(folder, error)) from None
     numbers = folder / NUMBERS
-    limit = limit_of(numbers.read_bytes(), context) if numbers.exists() else None
-    if limit is None:
+    stored = numbers.read_bytes() if numbers.exists() else b""
+    limits = [limit_of(stored, context) if stored else None for context in contexts]
+    if None in limits:
         raise Problem(unusable(folder, f"{shown(numbers)} does not have the first numbers"))
     where = "on a board" if new in provisioned_ids(folder) else ""
-    if limit != NEVER_USED:
+    if any(limit != NEVER_USED for limit in limits):
         where = "in a simulated node"
     if where:
         raise Problem(
