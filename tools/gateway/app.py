@@ -8,20 +8,25 @@ from collections.abc import Awaitable
 from typing import Any
 
 import aiocoap
+import aiocoap.error
 from aiohttp.web import AppRunner
 
 from . import server, web
+from .awake import Awake, Silent
 from .contexts import Contexts, context_of
 from .delivery import Delivery
+from .directory import Directory
 from .guard import Guard
 from .hub import Hub
 from .import_keys import EVERY_S, Importer, make_operator
 from .intake import Intake
 from .mirror import Mirror
+from .nodes import Node
 from .settings import Settings
 from .store import Store, StoreError
-from .tickets import Tickets
+from .tickets import Tickets, require_operator
 
+LINKS_S = 20.0
 log = logging.getLogger("gateway")
 
 
@@ -38,7 +43,7 @@ class Gateway:
         self.guard = Guard(settings.rate_hz, time.time)
         self.root = server.Root(self.guard, self.contexts)
         self.tickets = Tickets(self.store, self.hub, time.time)
-        self.mirror = Mirror(self.store, self.hub, time.time, self.tickets.keep, self._may_read)
+        self.mirror = Mirror(self.store, self.hub, time.time, self._send, self._may_read)
         self.delivery = Delivery(self.store, self.hub, self._ask, time.time, settings.wake_s)
         self.intake = Intake(
             self.store,
@@ -55,6 +60,9 @@ class Gateway:
         self.root.add_resource(("n",), self.mirror)
         self.root.add_resource(("q",), self.tickets)
         self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]
+        self.awake = Awake(self.store, self.contexts, self.hub, time.time)
+        self.directory = Directory(self.store, time.time, self.awake.changed, self._fetch_links)
+        self.directory.add_to(self.root)
         self.context: aiocoap.Context | None = None
         self.web: AppRunner | None = None
 
@@ -64,6 +72,7 @@ class Gateway:
         await make_operator(self.store, self.settings.data, operator_uri(self.settings))
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
         self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
+        self.awake.start(self.context, self.directory)
         self.spawn(self.mirror.run())
         self.spawn(self.tickets.run())
         self.spawn(self._look_for_keys())
@@ -72,6 +81,7 @@ class Gateway:
         """End the web server and all tasks, close the socket and the store."""
         if self.web is not None:
             await self.web.cleanup()
+        await self.awake.stop()
         for task in list(self._tasks):
             task.cancel()
         for task in list(self._tasks):
@@ -102,6 +112,34 @@ class Gateway:
 
     def _may_read(self, request: aiocoap.Message) -> bool:
         return self.settings.read == "open" or context_of(request.remote) is not None
+
+    async def _send(self, request: aiocoap.Message, node: Node, path: str) -> aiocoap.Message:
+        """Pass a write on to a node that is awake, keep it for one that sleeps."""
+        if not self.awake.is_awake(node.ep):
+            return await self.tickets.keep(request, node, path)
+        require_operator(request)
+        message = aiocoap.Message(code=request.code, payload=request.payload)
+        message.opt.uri_path = tuple(path.split("/"))
+        message.opt.uri_query = request.opt.uri_query
+        message.opt.content_format = request.opt.content_format
+        try:
+            response = await self.awake.request(node, message)
+        except Silent as why:
+            return aiocoap.Message(code=aiocoap.GATEWAY_TIMEOUT, payload=str(why).encode())
+        found = aiocoap.Message(code=response.code, payload=response.payload)
+        found.opt.content_format = response.opt.content_format
+        return found
+
+    async def _fetch_links(self, remote: Any) -> str:
+        """Return the links of a node that has announced itself, "" if it does not respond."""
+        assert self.context is not None  # requests come once it listens
+        message = aiocoap.Message(code=aiocoap.GET, uri_path=(".well-known", "core"))
+        message.remote = remote
+        with contextlib.suppress(TimeoutError, aiocoap.error.Error, OSError):
+            request = self.context.request(message)
+            response = await asyncio.wait_for(request.response, LINKS_S)
+            return response.payload.decode("utf-8", "replace")
+        return ""
 
     async def _ask(self, message: aiocoap.Message, limit_s: float) -> aiocoap.Message:
         assert self.context is not None  # reports come once it listens

@@ -88,7 +88,7 @@ def _card(row: Any, last: dict[str, Any], awake: bool, now_s: float) -> dict[str
         "heard": heard,
         "due": None if heard is None or awake else heard + beat_s,
         "beat": beat_s,
-        "overdue": late and not awake,
+        "overdue": late,
         "awake": awake,
         "keys": bool(keys),
         "keys_lost": bool(lost) or bool(needs_key and not keys),

@@ -152,15 +152,7 @@ class Intake(Resource, PathCapable):
             epoch = f"{context.key[0].hex()}-{epoch}"
         if node.heard is not None:
             heard_s = max(heard_s, node.heard)  # a clock that was set back
-        new = store_events(connection, node.id, epoch, events, heard_s)
-        lost = pack.first("lost")
-        if lost is not None and events:
-            after = (events[0].number - 1) % MODULUS
-            missing = lost if isinstance(lost, int) else None
-            connection.execute(
-                "INSERT INTO gap VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET missing = ?",
-                (node.id, epoch, after, missing, heard_s, missing),
-            )
+        new = store_told(connection, node.id, epoch, pack, events, heard_s)
         paths = store_values(connection, node.id, pack, heard_s)
         beat = pack.first("beat")
         kind = node.kind or kind_of(pack)
@@ -210,6 +202,34 @@ def events_of(pack: Pack) -> tuple[list[Event], str]:
         for i, (source, value, age_s) in enumerate(found)
     ]
     return events, str(epoch or "")
+
+
+def store_told(
+    connection: sqlite3.Connection,
+    node: int,
+    epoch: str,
+    pack: Pack,
+    events: list[Event],
+    heard_s: float,
+) -> list[dict[str, Any]]:
+    """Store the events of a pack, and the gap before them; return those that are new."""
+    lost = pack.first("lost")
+    if lost and events:
+        after = (events[0].number - 1) % MODULUS
+        missing = lost if isinstance(lost, int) else None
+        connection.execute(
+            "INSERT INTO gap VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET missing = ?",
+            (node, epoch, after, missing, heard_s, missing),
+        )
+    return store_events(connection, node, epoch, events, heard_s)
+
+
+def store_heard(connection: sqlite3.Connection, node: int, heard_s: float, beat_s: float) -> None:
+    """Note that a node was heard, which is to be heard again within beat_s."""
+    connection.execute(
+        "UPDATE node SET heard = max(coalesce(heard, 0), ?), beat_s = ? WHERE id = ?",
+        (heard_s, int(beat_s), node),
+    )
 
 
 def store_events(

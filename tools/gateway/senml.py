@@ -53,16 +53,16 @@ class Pack(NamedTuple):
         return next((one.value for one in self.records if one.name == name), None)
 
 
-def decode(payload: bytes) -> Pack:
+def decode(payload: bytes, bytes_max: int = BYTES_MAX, records_max: int = RECORDS_MAX) -> Pack:
     """Return the pack in CBOR. Raises ValueError that says what is wrong."""
-    if len(payload) > BYTES_MAX:
-        raise ValueError(f"a report has at most {BYTES_MAX} bytes")
+    if len(payload) > bytes_max:
+        raise ValueError(f"a report has at most {bytes_max} bytes")
     try:
         rows = cbor2.loads(payload)
     except Exception:  # cbor2 raises many kinds
         raise ValueError("a report is SenML in CBOR") from None
-    if not isinstance(rows, list) or not rows or len(rows) > RECORDS_MAX:
-        raise ValueError(f"a report is an array of 1 to {RECORDS_MAX} records")
+    if not isinstance(rows, list) or not rows or len(rows) > records_max:
+        raise ValueError(f"a report is an array of 1 to {records_max} records")
     base_name, base_unit, base_s, base_value = "", "", 0.0, 0.0
     records = []
     for row in rows:
