@@ -59,14 +59,17 @@ async def test_what_needs_a_look(gateway):
 
 @scenario
 async def test_a_registered_node_is_awake(gateway):
-    await gateway.add_door(heard=NOW_S - 99999)
-    reg = {"href": "/reg/1", "ep": "door-1", "lt": 90000, "base": "", "links": ""}
+    await gateway.add_door(heard=NOW_S - 60, beat_s=300)
+    reg = {"href": "1", "ep": "door-1", "lt": 90000, "base": "", "links": ""}
     await gateway.add("reg", until=NOW_S + 10, addr="127.0.0.1:5683", **reg)
     _, _, node = await gateway.ask("GET", "/api/nodes/1")
     assert node["awake"] and not node["overdue"] and node["due"] is None
     gateway.now_s += 20
     _, _, node = await gateway.ask("GET", "/api/nodes/1")
-    assert not node["awake"] and node["overdue"]
+    assert not node["awake"] and not node["overdue"]
+    gateway.now_s += 1000
+    _, _, node = await gateway.ask("GET", "/api/nodes/1")
+    assert node["overdue"]
 
 
 @scenario

@@ -12,6 +12,7 @@ import aiocoap.error
 from aiohttp.web import AppRunner
 
 from . import server, web
+from .announce import Announcement
 from .awake import Awake, Silent
 from .contexts import Contexts, context_of
 from .delivery import Delivery
@@ -63,6 +64,7 @@ class Gateway:
         self.awake = Awake(self.store, self.contexts, self.hub, time.time)
         self.directory = Directory(self.store, time.time, self.awake.changed, self._fetch_links)
         self.directory.add_to(self.root)
+        self.announcement = Announcement(settings)
         self.context: aiocoap.Context | None = None
         self.web: AppRunner | None = None
 
@@ -72,6 +74,7 @@ class Gateway:
         await make_operator(self.store, self.settings.data, operator_uri(self.settings))
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
         self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
+        await self.announcement.start()
         self.awake.start(self.context, self.directory)
         self.spawn(self.mirror.run())
         self.spawn(self.tickets.run())
@@ -81,6 +84,7 @@ class Gateway:
         """End the web server and all tasks, close the socket and the store."""
         if self.web is not None:
             await self.web.cleanup()
+        await self.announcement.stop()
         await self.awake.stop()
         for task in list(self._tasks):
             task.cancel()

@@ -6,6 +6,7 @@ peer with keys in the clear.
 
 import asyncio
 import errno
+import random
 import socket
 from typing import Any
 
@@ -24,6 +25,9 @@ from .mirror import Mirror, links
 TRANSPORTS = ["oscore", "udp6"]
 RECEIVE_BYTES = 4 << 20  # a thousand nodes may report at once when power comes back
 CORE = (".well-known", "core")
+EVERY = ("", "::", "0.0.0.0")
+LEISURE_S = 1.0  # within which a request to a group is served
+SUPPRESS_ALL = 26  # of the option No-Response (RFC 7967)
 
 
 class Root(Site):
@@ -38,6 +42,13 @@ class Root(Site):
     async def render_to_pipe(self, pipe: Any) -> None:
         """Refuse what is too much; before anything but a report, make the window unknown."""
         request = pipe.request
+        if getattr(request.remote, "is_multicast_locally", False):
+            if request.opt.uri_path != CORE or request.code != Code.GET:
+                # an error in response to a group is silence (RFC 7252 section 8.2)
+                silence = aiocoap.Message(code=Code.NOT_FOUND, no_response=SUPPRESS_ALL)
+                pipe.add_response(silence, is_last=True)
+                return
+            await asyncio.sleep(random.uniform(0, LEISURE_S))
         self._guard.admit(request)
         context = context_of(request.remote)
         if context is not None and request.opt.uri_path[:1] != ("r",):
@@ -72,7 +83,7 @@ async def start(root: Root, contexts: Contexts, host: str, port: int) -> aiocoap
     try_exclusively(host, port)
     try:
         context = await aiocoap.Context.create_server_context(
-            None, bind=(host, port), transports=TRANSPORTS
+            None, bind=(host, port), transports=TRANSPORTS, multicast=groups(host)
         )
     except (OSError, aiocoap.error.Error) as error:
         raise Problem(f"COAP={host}:{port}: {error}: name another address") from None
@@ -80,6 +91,11 @@ async def start(root: Root, contexts: Contexts, host: str, port: int) -> aiocoap
     sock = socket_of(context)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     return context
+
+
+def groups(host: str) -> list[str]:
+    """Return the interfaces on which to join the groups of all CoAP nodes."""
+    return [name for _, name in socket.if_nameindex()] if host in EVERY else []
 
 
 def try_exclusively(host: str, port: int) -> None:
