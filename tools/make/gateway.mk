@@ -11,7 +11,7 @@ override gateway = "$$VENV_PYTHON" -m tools.gateway --coap "$$COAP" --http "$$HT
 	--data "$$DATA" $(if $(call typed,KEYS),--keys "$$KEYS") \
 	$(if $(call yes,LAN),--lan) $(if $(call yes,STRICT),--strict)
 
-.PHONY: gateway demo gateway-setup
+.PHONY: gateway demo gateway-picture gateway-setup
 
 ## gateway: take the reports of sleeping nodes and answer for them [COAP=host:port HTTP=host:port DATA=folder KEYS=folder LAN=1 STRICT=1 ARGS=--check|--backup file|--forget node]
 gateway: gateway-setup
@@ -20,6 +20,10 @@ gateway: gateway-setup
 ## demo: run the gateway with three simulated nodes, and its page [COAP= HTTP=]
 demo: gateway-setup
 	@$(gateway) --demo
+
+## gateway-picture: draw the page anew for tools/gateway/README.md
+gateway-picture: gateway-setup
+	@"$$VENV_PYTHON" tests/gateway/household.py --picture tools/gateway/page.png
 
 # what the gateway needs beside the rest, and its tests
 gateway-setup: setup

@@ -8,7 +8,11 @@ const SPANS = [["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 ye
 const EVENTS = 20;
 const UNITS = {hr: " /min", spo2: " %", temp: " °C", batt: " %"};
 const CURVES = ["hr", "spo2", "temp", "steps", "batt"];
+const SHARES = new Set(["spo2"]);  // told as a share of 1, drawn in percent
 let chosen = 604800;
+
+const percent = (told) => !SHARES.has(told.name) ? told :
+  {...told, points: told.points.map(([at, ...rest]) => [at, ...rest.map((share) => share === null ? null : 100 * share)])};
 
 // A form whose failure is said below it.
 function form(attributes, onsubmit, ...children) {
@@ -99,7 +103,7 @@ export function showNode(main, id, refreshAll) {
     const before = document.activeElement?.id;
     charts.replaceChildren(h("div", {class: "head"}, h("h2", {id: "course"}, "Course"), spans(chosen, SPANS, (seconds) => { chosen = seconds; drawCharts(); })),
       found[0].length ? h("div", {class: "panel"}, lanes(found[0], from, to, false)) : "",
-      ...found.slice(1).map((told) => h("div", {class: "panel"},
+      ...found.slice(1).map(percent).map((told) => h("div", {class: "panel"},
         h("div", {class: "head"}, h("h3", {}, nameOf(told.name)), h("a", {href: `/api/nodes/${id}/history.csv?name=${encodeURIComponent(told.name)}&${query}`}, "CSV")),
         told.points.length ? curve(told, from, to, UNITS[told.name] ?? "") : h("p", {class: "quiet"}, "Nothing in this span."))));
     if (before?.startsWith("span-")) document.getElementById(before)?.focus();

@@ -98,6 +98,7 @@ export function batteryText({percent, days, low, high}) {
 
 export function value({value: told, unit}) {
   if (typeof told === "boolean") return told ? "yes" : "no";
+  if (unit === "/" && typeof told === "number") return `${Math.round(100 * told)}\u00a0%`;
   const number = typeof told === "number" ? Number(told.toFixed(1)).toLocaleString() : told;
   return `${number}${SUFFIXES[unit] ?? (unit ? " " + unit : "")}`;
 }
