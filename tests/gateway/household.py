@@ -6,6 +6,7 @@ python household.py [PORT]     serves it until stdin ends; prints its address
 import asyncio
 import math
 import random
+import subprocess
 import sys
 import tempfile
 import time
