@@ -53,6 +53,9 @@ def parse(argv):
     parser.add_argument("--no-hold", action="store_true", help="REED_HOLD = False")
     parser.add_argument("--no-pulls", action="store_true", help="an image without IDF's pulls")
     parser.add_argument("--cold", action="store_true", help="an hour of brown-outs by the radio")
+    parser.add_argument(
+        "--gateway", action="store_true", help="with the gateway of `make gateway`"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="simulations at a time")
     options = parser.parse_args(argv)
     if not options.seed.isdecimal():
@@ -65,6 +68,10 @@ def parse(argv):
         raise Problem("--days is 1 to 366, --hours likewise, --seeds 1 to 1000")
     if options.cold and hours < COLD_HOURS_MIN:
         raise Problem(f"--cold needs --hours {COLD_HOURS_MIN} or more")
+    if options.gateway:
+        options.jobs = 1  # the gateway's event loop is of the main thread
+        if options.app != "door" or options.observed:
+            raise Problem("--gateway is for a door without an observer")
     if not 1 <= options.jobs <= 64:
         raise Problem("--jobs is 1 to 64")
     if not 10 <= options.heartbeat_s <= 86400:
@@ -81,6 +88,7 @@ def parse(argv):
         holds=not options.no_hold,
         sets_pulls=not options.no_pulls,
         cold=options.cold,
+        real_gateway=options.gateway,
     )
 
 

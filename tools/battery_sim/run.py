@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from battery_sim import real_gateway
 from build_mpy import compile_file, sources
 from fold import counterpart, folded
 from host.device import ROOT, Problem
@@ -37,7 +38,8 @@ class Scenario:
 
     wiring: of the contacts, one of PULLS, "" for that of the board; holds: REED_HOLD of the board;
     sets_pulls: False for an image whose IDF does not set pulls before deep sleep; cold: in the
-    seventh hour the supply drops out at each start of the radio.
+    seventh hour the supply drops out at each start of the radio; real_gateway: that of
+    tools/gateway, with keys for even seeds.
     """
 
     app: str = "door"
@@ -51,6 +53,7 @@ class Scenario:
     holds: bool = True
     sets_pulls: bool = True
     cold: bool = False
+    real_gateway: bool = False
 
     def boot_ms(self, seed):
         """Return the time from reset to the first line of Python."""
@@ -120,6 +123,7 @@ def simulate(firmware, seed, scenario):
         "troubles": not scenario.calm,
         "observed": scenario.observed,
         "cold": scenario.cold,
+        "real_gateway": scenario.real_gateway,
     }
     argv = [program.path.absolute(), "-X", "heapsize=64m", counterpart(HERE / "simulation.py")]
     with tempfile.TemporaryDirectory() as folder:
@@ -129,22 +133,33 @@ def simulate(firmware, seed, scenario):
         options["board"] = str(board)
         (flash / "config.json").write_text(json.dumps(settings))
         (flash / "secrets.json").write_text(json.dumps(SECRETS))
-        try:
-            done = subprocess.run(
-                [str(word) for word in argv],
-                cwd=flash,
-                input=json.dumps(options),
-                capture_output=True,
-                text=True,
-                timeout=TIME_LIMIT_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise Problem(f"SEED={seed}: the simulation took more than {TIME_LIMIT_S} s") from None
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines or not lines[-1].startswith("RESULT "):
-        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        if scenario.real_gateway:
+            lines = real_gateway.simulate(argv, flash, options)
+        else:
+            lines = run_alone(argv, flash, options)
+    if not lines or not lines[-1].startswith("RESULT "):
+        words = [line for line in lines if line.strip()]
         raise Problem(f"SEED={seed}: the simulation failed: {words[-1] if words else 'no output'}")
     return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def run_alone(argv, flash, options):
+    """Run a simulation; return the lines that it prints. Raises Problem when it takes too long."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv],
+            cwd=flash,
+            input=json.dumps(options) + "\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIME_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise Problem(
+            f"SEED={options['seed']}: the simulation took more than {TIME_LIMIT_S} s"
+        ) from None
+    return done.stdout.splitlines()
 
 
 def simulate_all(jobs, threads=2):

@@ -2,7 +2,7 @@
 
     micropython simulation.py < OPTIONS
 
-OPTIONS: a JSON object (an argument may have 255 bytes at most)
+OPTIONS: a line with a JSON object (an argument may have 255 bytes at most)
     tests, simulator, firmware, board   folders for sys.path; board has board.py
     app               "door" or "wearable"
     seed, hours       of the random numbers; the simulated span
@@ -14,6 +14,7 @@ OPTIONS: a JSON object (an argument may have 255 bytes at most)
     troubles          whether datagrams are lost, Wi-Fi has outages and the power fails
     observed          whether a client observes the node
     cold              whether the supply drops out at each start of the radio, in the seventh hour
+    real_gateway      whether the gateway is that of tools/gateway, see piped_gateway.py
 
 The working directory is the board's flash. Prints "RESULT " and the counts as a JSON object.
 """
@@ -21,7 +22,7 @@ The working directory is the board's flash. Prints "RESULT " and the counts as a
 import json
 import sys
 
-OPTIONS = json.load(sys.stdin)
+OPTIONS = json.loads(sys.stdin.readline())
 for name in ("tests", "simulator", "firmware", "board"):
     sys.path.insert(0, OPTIONS[name])
 
@@ -70,7 +71,12 @@ class Simulation:
         loss_pct, stuck_pct = (LOSS_PCT, STUCK_PCT) if troubles else (0, 0)
         self.access_point = AccessPoint(clock, loss_pct, stuck_pct, self.chip.is_rp2)
         self.chip.radio_draws = self.access_point.radio_draws
-        self.gateway = Gateway(clock, self.access_point, NODE_NAME)
+        if OPTIONS["real_gateway"]:
+            from piped_gateway import PipedGateway
+
+            self.gateway = PipedGateway(clock, self.access_point)
+        else:
+            self.gateway = Gateway(clock, self.access_point, NODE_NAME)
         self.boots = self.cuts = self.brownouts = self.restarts = self.safe_modes = 0
         self.outages = 0
         self.unwatched = []
@@ -300,6 +306,8 @@ def main():
         observer = Observer(simulation.clock, simulation.access_point, path)
         simulation.gateway.on_report = observer.on_report
     simulation.run()
+    if OPTIONS["real_gateway"]:
+        simulation.gateway.fetch_events()
     counts = simulation.counts()
     counts["observer"] = observer.summary() if observer else None
     print("RESULT " + json.dumps(counts))

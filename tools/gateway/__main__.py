@@ -78,11 +78,17 @@ async def serve_demo(found: settings.Settings, folder: Path) -> None:
 
 
 def on_signals() -> asyncio.Event:
-    """Return an event that SIGINT, SIGTERM and SIGHUP set."""
+    """Return an event that SIGINT, SIGTERM and SIGHUP set; log errors of the loop in one line."""
+    asyncio.get_running_loop().set_exception_handler(log_line)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     return ended
+
+
+def log_line(_loop: Any, context: dict[str, Any]) -> None:
+    """Log what went wrong in a callback."""
+    logging.getLogger("gateway").warning("%s", context.get("exception") or context["message"])
 
 
 async def import_keys(found: settings.Settings) -> None:
@@ -114,6 +120,9 @@ async def forget(found: settings.Settings, name: str) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    # aiocoap calls what strangers send an error; what matters comes as an exception, too
+    logging.getLogger("coap").setLevel(logging.CRITICAL)
+    logging.getLogger("coap-server").setLevel(logging.CRITICAL)
     try:
         main(sys.argv[1:])
     except Problem as problem:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiocoap
@@ -14,6 +14,7 @@ from aiohttp.web import AppRunner
 from . import server, web
 from .announce import Announcement
 from .awake import Awake, Silent
+from .clock import Clock
 from .contexts import Contexts, context_of
 from .delivery import Delivery
 from .directory import Directory
@@ -34,23 +35,29 @@ log = logging.getLogger("gateway")
 class Gateway:
     """All parts, made and running between start() and stop()."""
 
-    def __init__(self, settings: Settings):
-        """Open the store. Raises Problem when that cannot be done."""
+    def __init__(self, settings: Settings, wall: Callable[[], float] = time.time):
+        """Open the store; wall: the computer's clock, seconds since 1970.
+
+        Raises:
+            Problem: the store cannot be opened.
+        """
         self.settings = settings
         self.store = Store(settings.data)
+        self.clock = Clock(self.store, wall)
+        now = self.clock.now
         self.hub = Hub()
         self._tasks: set[asyncio.Task] = set()
         self.contexts = Contexts(self.store, self.spawn)
-        self.guard = Guard(settings.rate_hz, time.time)
+        self.guard = Guard(settings.rate_hz, now)
         self.root = server.Root(self.guard, self.contexts)
-        self.tickets = Tickets(self.store, self.hub, time.time)
-        self.mirror = Mirror(self.store, self.hub, time.time, self._send, self._may_read)
-        self.delivery = Delivery(self.store, self.hub, self._ask, time.time, settings.wake_s)
+        self.tickets = Tickets(self.store, self.hub, now)
+        self.mirror = Mirror(self.store, self.hub, now, self._send, self._may_read)
+        self.delivery = Delivery(self.store, self.hub, self._ask, now, settings.wake_s)
         self.intake = Intake(
             self.store,
             self.contexts,
             self.hub,
-            time.time,
+            now,
             self.delivery,
             self.spawn,
             settings.strict,
@@ -61,8 +68,8 @@ class Gateway:
         self.root.add_resource(("n",), self.mirror)
         self.root.add_resource(("q",), self.tickets)
         self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]
-        self.awake = Awake(self.store, self.contexts, self.hub, time.time)
-        self.directory = Directory(self.store, time.time, self.awake.changed, self._fetch_links)
+        self.awake = Awake(self.store, self.contexts, self.hub, now)
+        self.directory = Directory(self.store, now, self.awake.changed, self._fetch_links)
         self.directory.add_to(self.root)
         self.announcement = Announcement(settings)
         self.context: aiocoap.Context | None = None
@@ -73,9 +80,12 @@ class Gateway:
         await self.importer.look()
         await make_operator(self.store, self.settings.data, operator_uri(self.settings))
         self.context = await server.start(self.root, self.contexts, *self.settings.coap_address)
-        self.web = await web.start(self.settings, self.store, self.hub, self.mirror, self.context)
+        self.web = await web.start(
+            self.settings, self.store, self.hub, self.mirror, self.context, self.clock.now
+        )
         await self.announcement.start()
         self.awake.start(self.context, self.directory)
+        self.spawn(self.clock.run())
         self.spawn(self.mirror.run())
         self.spawn(self.tickets.run())
         self.spawn(self._look_for_keys())

@@ -214,12 +214,18 @@ def store_told(
 ) -> list[dict[str, Any]]:
     """Store the events of a pack, and the gap before them; return those that are new."""
     lost = pack.first("lost")
-    if lost and events:
-        after = (events[0].number - 1) % MODULUS
+    if lost:
+        if events:
+            place = (epoch, (events[0].number - 1) % MODULUS)
+        else:
+            place = connection.execute(
+                "SELECT epoch, number FROM event WHERE node = ? ORDER BY id DESC LIMIT 1", (node,)
+            ).fetchone() or (epoch, -1)
         missing = lost if isinstance(lost, int) else None
         connection.execute(
-            "INSERT INTO gap VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET missing = ?",
-            (node, epoch, after, missing, heard_s, missing),
+            "INSERT INTO gap VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET missing = excluded.missing, heard = excluded.heard",
+            (node, *place, missing, heard_s),
         )
     return store_events(connection, node, epoch, events, heard_s)
 

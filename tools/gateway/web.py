@@ -6,6 +6,7 @@ read there. auth.py decides who may ask.
 
 import errno
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ STATIC = {
     "uplot.css": UPLOT / "uPlot.min.css",
 }
 Alive = Callable[[], Awaitable[str]]
+Clock = Callable[[], float]
 
 
 class Web:
@@ -116,7 +118,7 @@ async def store_errors(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 async def start(
-    settings: Settings, store: Store, hub: Hub, mirror: Any, context: Any
+    settings: Settings, store: Store, hub: Hub, mirror: Any, context: Any, now: Clock = time.time
 ) -> web.AppRunner:
     """Return the running server; its cleanup() ends it.
 
@@ -131,8 +133,8 @@ async def start(
     except (OSError, ValueError) as error:
         raise Problem(f"{settings.data / TOKEN}: {error}") from None
     health = Health(store, *settings.coap_address)
-    api = Api(store, hub, coap_authority(*settings.coap_address))
-    app = Web(store, hub, auth, health.problem).app(api, Proxy(store, hub, mirror, context))
+    api = Api(store, hub, coap_authority(*settings.coap_address), now)
+    app = Web(store, hub, auth, health.problem).app(api, Proxy(store, hub, mirror, context, now))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
