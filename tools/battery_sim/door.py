@@ -18,7 +18,7 @@ WIRINGS = {"internal": None, "external": None, "changeover": 1}
 
 
 class Event:
-    """An edge that counts: the power was on. outcome: set by ledger_check.py.
+    """An edge. outcome: set by ledger_check.py.
 
     contact: "contact" or "tamper", as in the node's SenML; level: 1 for open
     """
@@ -31,7 +31,8 @@ class Event:
 
 
 class Door:
-    """Drives the wires of the contact and the lid. events, lid_events: lists of Event.
+    """Drives the wires of the contact and the lid. events, lid_events: lists of Event; unpowered:
+    edges of either without power, which no node has to tell.
 
     wiring: WIRINGS says what an open contact does to its wire; a closed one connects it to ground
     lid_delay_ms: the longest time after which the node notices the lid
@@ -40,6 +41,7 @@ class Door:
     def __init__(self, clock, wire, lid_wire, wiring, end_ms):
         self.events = []
         self.lid_events = []
+        self.unpowered = []
         self.lid_delay_ms = 0
         self._clock = clock
         self._wire = wire
@@ -79,8 +81,8 @@ class Door:
         self._lid_free_ms = now_ms + 2 * self.lid_delay_ms
 
     def _set_lid(self, level):
-        if self._powered:
-            self.lid_events.append(Event(self._clock.now_ms, level, "tamper"))
+        events = self.lid_events if self._powered else self.unpowered
+        events.append(Event(self._clock.now_ms, level, "tamper"))
         self._set(self._lid_wire, level)
 
     def _set(self, wire, level):
@@ -108,8 +110,8 @@ class Door:
     def _move(self, _):
         self._level = level = 1 - self._level
         now_ms = self._clock.now_ms
-        if self._powered:
-            self.events.append(Event(now_ms, level))
+        events = self.events if self._powered else self.unpowered
+        events.append(Event(now_ms, level))
         self._moves += 1
         self._set_contact(level)
         # the number of bounces is counted, not random: drawing would change the rest of the week
