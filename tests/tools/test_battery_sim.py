@@ -205,7 +205,10 @@ def checked(events, reported, unwatched=(), blind=(), unknown_ms=()):
         unknown_ms=list(unknown_ms),
     )
     door = SimpleNamespace(
-        events=[Event(when_ms, level) for when_ms, level in events], lid_events=[], lid_delay_ms=0
+        events=[Event(when_ms, level) for when_ms, level in events],
+        lid_events=[],
+        unpowered=[],
+        lid_delay_ms=0,
     )
     counts = ledger_check.check_events(
         SimpleNamespace(door=door, gateway=gateway, unwatched=unwatched, blind=blind)
