@@ -47,7 +47,7 @@ setup:
 	@"$$PYTHON" tools/setup
 
 ## test: run every test on every interpreter [ARGS=pytest arguments JOBS=processes]
-test: setup gateway-setup micropython-min micropython-frozen qemu pico
+test: setup gateway-test-setup micropython-min micropython-frozen qemu pico
 	@$(append) ARGS "$$VENV_PYTHON" -m pytest -q -n "$$JOBS" --dist loadfile
 
 include $(wildcard tools/make/*.mk)

@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from setup.console import Problem, fail  # noqa: E402
 
-from . import nodes, settings, store  # noqa: E402
+from . import nodes, service, settings, store  # noqa: E402
 from .app import Gateway  # noqa: E402
 from .banner import banner  # noqa: E402
 from .hub import Hub  # noqa: E402
@@ -29,6 +29,8 @@ def main(argv: list[str]) -> None:
         asyncio.run(forget(found, options.forget))
     elif options.import_keys:
         asyncio.run(import_keys(found))
+    elif options.service:
+        service.install(found)
     elif options.check:
         print(f"coap {found.coap}, http {found.http}, data {found.data}, keys {found.keys}")
     elif options.demo:

@@ -63,6 +63,7 @@ def load(argv: list[str]) -> tuple[Settings, Any]:
     parser.add_argument("--lan", action="store_true", default=None)
     parser.add_argument("--strict", action="store_true", default=None)
     parser.add_argument("--demo", action="store_true", help="run with three simulated nodes")
+    parser.add_argument("--service", action="store_true", help="print or install its unit")
     parser.add_argument("--check", action="store_true", help="check the settings and end")
     parser.add_argument("--backup", type=Path, metavar="FILE", help="write a copy and end")
     parser.add_argument("--import-keys", action="store_true", help="take new keys and end")

@@ -11,7 +11,7 @@ override gateway = "$$VENV_PYTHON" -m tools.gateway --coap "$$COAP" --http "$$HT
 	--data "$$DATA" $(if $(call typed,KEYS),--keys "$$KEYS") \
 	$(if $(call yes,LAN),--lan) $(if $(call yes,STRICT),--strict)
 
-.PHONY: gateway demo gateway-picture gateway-setup
+.PHONY: gateway demo gateway-picture gateway-service gateway-setup gateway-test-setup
 
 ## gateway: take the reports of sleeping nodes and answer for them [COAP=host:port HTTP=host:port DATA=folder KEYS=folder LAN=1 STRICT=1 ARGS=--check|--backup file|--forget node]
 gateway: gateway-setup
@@ -22,9 +22,17 @@ demo: gateway-setup
 	@$(gateway) --demo
 
 ## gateway-picture: draw the page anew for tools/gateway/README.md
-gateway-picture: gateway-setup
+gateway-picture: gateway-test-setup
 	@"$$VENV_PYTHON" tests/gateway/household.py --picture tools/gateway/page.png
 
-# what the gateway needs beside the rest, and its tests
+## gateway-service: have systemd run the gateway; without root, print its unit [the same]
+gateway-service: gateway-setup
+	@$(gateway) --service
+
+# what the gateway needs beside the rest
 gateway-setup: setup
-	@"$$PYTHON" tools/setup gateway browser
+	@"$$PYTHON" tools/setup gateway
+
+# what its tests need besides
+gateway-test-setup: gateway-setup
+	@"$$PYTHON" tools/setup browser

@@ -31,8 +31,8 @@ def gateway():
 
 
 def browser():
-    """Install the browser that opens the gateway's page in tests."""
-    packages.require(packages.BROWSER, "a test of the gateway's page")
+    """Install the browser that opens the gateway's page in tests, and what checks its service."""
+    packages.require(packages.GATEWAY_TESTS, "a test of the gateway")
 
 
 def attempt(step, lost):
@@ -63,7 +63,7 @@ STEPS = {
     "oldest": lambda: attempt(micropython.oldest, f"tests on MicroPython {micropython.VERSION}"),
     "frozen": lambda: attempt(micropython.frozen, "tests in a small heap"),
     "gateway": gateway,
-    "browser": lambda: attempt(browser, "tests of the gateway's page"),
+    "browser": lambda: attempt(browser, "tests of the gateway"),
     "interpreter": lambda: say(str(get_interpreter())),
 }
 WITH_ARGUMENTS = {"firmware": firmware.work, "qemu": qemu.work}

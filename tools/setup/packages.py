@@ -76,7 +76,7 @@ RP2 = (
     Package("cmake", "cmake"),
     Package("ninja-build", "ninja"),
 )
-BROWSER = (Package("chromium", "chromium"),)
+GATEWAY_TESTS = (Package("chromium", "chromium"), Package("systemd", "systemd-analyze"))
 QEMU_ARM = (*ARM_COMPILER, Package("qemu-system-arm", "qemu-system-arm"))
 QEMU_RISCV = (
     Package("gcc-riscv64-unknown-elf", RISCV),
