@@ -11,7 +11,7 @@ import aiocoap
 import aiocoap.error
 from aiohttp.web import AppRunner
 
-from . import server, web
+from . import retention, server, web
 from .announce import Announcement
 from .awake import Awake, Silent
 from .clock import Clock
@@ -86,6 +86,7 @@ class Gateway:
         await self.announcement.start()
         self.awake.start(self.context, self.directory)
         self.spawn(self.clock.run())
+        self.spawn(retention.run(self.store, self.clock.now))
         self.spawn(self.mirror.run())
         self.spawn(self.tickets.run())
         self.spawn(self._look_for_keys())
