@@ -11,7 +11,7 @@ override gateway = "$$VENV_PYTHON" -m tools.gateway --coap "$$COAP" --http "$$HT
 	--data "$$DATA" $(if $(call typed,KEYS),--keys "$$KEYS") \
 	$(if $(call yes,LAN),--lan) $(if $(call yes,STRICT),--strict)
 
-.PHONY: gateway demo gateway-picture gateway-service gateway-setup gateway-test-setup
+.PHONY: bench-gateway gateway demo gateway-picture gateway-service gateway-setup gateway-test-setup
 
 ## gateway: take the reports of sleeping nodes and answer for them [COAP=host:port HTTP=host:port DATA=folder KEYS=folder LAN=1 STRICT=1 ARGS=--check|--backup file|--forget node]
 gateway: gateway-setup
@@ -24,6 +24,10 @@ demo: gateway-setup
 ## gateway-picture: draw the page anew for tools/gateway/README.md
 gateway-picture: gateway-test-setup
 	@"$$VENV_PYTHON" tests/gateway/household.py --picture tools/gateway/page.png
+
+## bench-gateway: measure the gateway, for tools/gateway/README.md
+bench-gateway: gateway-setup
+	@"$$VENV_PYTHON" tools/bench/gateway.py
 
 ## gateway-service: have systemd run the gateway; without root, print its unit [the same]
 gateway-service: gateway-setup
