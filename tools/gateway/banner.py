@@ -38,6 +38,6 @@ def networks() -> list[tuple[str, str]]:
     found = []
     for adapter in ifaddr.get_adapters():
         for one in adapter.ips:
-            if one.is_IPv4 and not ipaddress.ip_address(one.ip).is_loopback:
+            if one.is_IPv4 and not ipaddress.ip_address(str(one.ip)).is_loopback:
                 found.append((adapter.nice_name, str(one.ip)))
     return found

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiocoap
+import aiocoap.error
 import aiocoap.oscore
 from aiocoap.oscore import COSE_KID, COSE_KID_CONTEXT
 from aiocoap.oscore_sitewrapper import OscoreSiteWrapper
@@ -68,7 +69,7 @@ class KeyContext(
         if not self.recipient_replay_window.is_initialized():
             return None
         state = self.recipient_replay_window.persist()
-        return state["index"], state["bitfield"]
+        return int(state["index"] or 0), int(state["bitfield"] or 0)
 
 
 class Contexts:

@@ -111,8 +111,9 @@ class Delivery:
         message.opt.content_format = content_format
         if method == "GET" and by == BY_GATEWAY and path != ABOUT[2]:
             message.opt.accept = senml.JSON
-        message.remote = OSCOREAddress(context_of(remote), remote.underlying_address)
-        message.remote.maximum_block_size_exp = BLOCK_EXPONENT
+        place: Any = OSCOREAddress(context_of(remote), remote.underlying_address)
+        place.maximum_block_size_exp = BLOCK_EXPONENT
+        message.remote = place
         try:
             response = await self._request(message, min(MESSAGE_S, left_s))
         except (TimeoutError, aiocoap.error.Error, OSError) as error:

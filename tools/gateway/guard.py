@@ -91,7 +91,7 @@ class Guard:
 class TooManyRequests(aiocoap.error.RenderableError):
     """A 4.29 (RFC 8516) that says when to try again."""
 
-    def to_message(self) -> aiocoap.Message:
+    def to_message(self) -> Any:
         """Return the response."""
         return aiocoap.Message(code=Code.TOO_MANY_REQUESTS, max_age=1)
 

@@ -216,7 +216,7 @@ class Mirror(ObservableResource, PathCapable):
 
     def _listing(self, queries: tuple[str, ...]) -> aiocoap.Message:
         """Return links to the nodes; filters rt= and ep=, pages by page= and count=."""
-        wanted = dict(one.partition("=")[::2] for one in queries)
+        wanted = {name: value for name, _, value in (one.partition("=") for one in queries)}
         try:
             count = max(int(wanted.get("count", PAGE)), 1)
             begin = int(wanted.get("page", 0)) * count

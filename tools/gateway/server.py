@@ -39,7 +39,7 @@ class Root(Site):
         self.mirror: Mirror | None = None
         self.links: list[str] = []  # of what is no node
 
-    async def render_to_pipe(self, pipe: Any) -> None:
+    async def render_to_pipe(self, pipe: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Refuse what is too much; before anything but a report, make the window unknown."""
         request = pipe.request
         if getattr(request.remote, "is_multicast_locally", False):

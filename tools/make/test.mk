@@ -13,8 +13,8 @@ override EMULATED_SERVERS := mote-pico,mote-pico-oscore
 
 .PHONY: lint conformance conformance-emulated qemu pico test-emulated test-hostile fuzz
 
-## lint: check style, and types against the stubs of ESP32 and RP2
-lint: setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
+## lint: check style, types against the stubs of ESP32 and RP2, and those of the gateway
+lint: gateway-setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run \`$(VENV)/bin/ruff format\`" >&2; exit 1; }
 	@test -x $(PYRIGHT) || { echo "pyright is missing: install node 20, then \`make setup\`" >&2; exit 2; }
@@ -22,6 +22,8 @@ lint: setup $(STUBS)/esp32/stamp $(STUBS)/rp2/stamp
 		echo "pyright, $$port"; \
 		$(PYRIGHT) --project tools/stubs/$$port.json || exit 1; \
 	done
+	@echo 'pyright, gateway'
+	@$(PYRIGHT) --project tools/gateway/pyright.json
 
 # The stubs of both ports have the same names, so each set has a folder of its own.
 $(STUBS)/%/stamp: tools/stubs/%.txt | setup
