@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 
 import aiocoap
 import cbor2
@@ -260,7 +261,7 @@ def test_a_full_queue_is_told(tmp_path):
         async with stage(tmp_path) as (gateway, node, context, config, person):
             for i in range(queue.PER_NODE):
                 await gateway.store.write(
-                    queue.insert, node, "POST", f"p{i}", None, b"", "page", 0.0
+                    queue.insert, node, "POST", f"p{i}", None, b"", "page", time.time()
                 )
             response = await ask(person, gateway.uri + "/n/door-1/config", "PUT", b"{}")
             assert response.code == Code.SERVICE_UNAVAILABLE

@@ -9,6 +9,7 @@ OPTIONS: a file with a JSON object
     speed             how much faster time passes while the node sleeps
     host              IPv4 address from which the node sends, at a free port
     boot_ms, work_ms  as in simulation.py
+    serial            the chip's unique ID, 12 hexadecimal digits
 
 boot.py and main.py run unchanged, boot after boot, on the fakes of `make sim-week`. The node's
 datagrams pass through a real UDP socket, so its gateway may be any CoAP server with an IPv4
@@ -27,6 +28,7 @@ for name in ("simulator", "firmware", "board"):
 import select  # noqa: E402
 import socket  # noqa: E402
 import time  # noqa: E402
+from binascii import unhexlify  # noqa: E402
 
 import board  # noqa: E402
 import machine  # noqa: E402
@@ -195,6 +197,7 @@ class LiveNode:
         self._options = options
         self.clock = clock = PacedClock(options["speed"])
         machine.power_on()
+        machine.set_unique_id(unhexlify(options["serial"]))
         self.chip = Chip(clock, options["chip"], has_mem_backup=True)
         self.access_point = AccessPoint(clock, 0, 0, self.chip.is_rp2)
         self.access_point.endpoints = network = Network(options["host"])

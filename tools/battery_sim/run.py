@@ -1,5 +1,6 @@
 """Runs simulations on the host: builds the firmware, starts simulation.py under MicroPython."""
 
+import hashlib
 import json
 import platform
 import shutil
@@ -192,6 +193,8 @@ def start_live(flash, app, name, gateway, host, speed, files=(), **options):
         "host": host,
         "boot_ms": BOOT_MS["frozen"],
         "work_ms": WORK_MS,
+        # of its own: two boards with one ID are one node to a gateway
+        "serial": hashlib.sha256(name.encode()).hexdigest()[:12],
     }
     written = {"config.json": settings, "secrets.json": SECRETS, "options.json": node}
     for file, content in {**written, **dict(files)}.items():
