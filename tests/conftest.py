@@ -16,7 +16,8 @@ IMPORT_PATHS = ["lib", "firmware", "tests", "tools/simulator"]
 PICO = ROOT / "tests" / "emulated"
 # Here processes, emulators and sockets run in real time, so that a busy computer can be too slow.
 REAL_TIME = [
-    ROOT / "tests" / name for name in ("conformance", "emulated", "hostile", "interop", "tools")
+    ROOT / "tests" / name
+    for name in ("conformance", "emulated", "gateway", "hostile", "interop", "tools")
 ]
 OLDEST = "1.25"
 # What every run of the tests does on a Cortex-M3 and a RISC-V core.
