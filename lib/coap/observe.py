@@ -471,7 +471,7 @@ class Observe(Extension, Observers):
         if n <= len(self.requests[0]) and i < 0:
             i = self.claim(view)
             if i < 0:
-                i = self.oldest_of_host(view)
+                i = self.yielded_by_host(view)
             if i >= 0 and self.words[i * OB_WORDS]:
                 self.dismiss(i)
         if n > len(self.requests[0]) or i < 0:

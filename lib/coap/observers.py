@@ -150,7 +150,7 @@ class Observers(ClaimedTable):
 
     # Scarcity
 
-    def oldest_of_host(self, view):
+    def yielded_by_host(self, view):
         """Return the entry that the sender's host gives up for this registration, -1: none."""
         messaging = self.node.messaging
         host = messaging.host_of(view)
