@@ -11,7 +11,7 @@ override gateway = "$$VENV_PYTHON" -m tools.gateway --coap "$$COAP" --http "$$HT
 	--data "$$DATA" $(if $(call typed,KEYS),--keys "$$KEYS") \
 	$(if $(call yes,LAN),--lan) $(if $(call yes,STRICT),--strict)
 
-.PHONY: bench-gateway gateway demo gateway-picture gateway-service gateway-setup gateway-test-setup
+.PHONY: bench-gateway gateway demo gateway-day gateway-picture gateway-service gateway-setup gateway-test-setup
 
 ## gateway: take the reports of sleeping nodes and answer for them [COAP=host:port HTTP=host:port DATA=folder KEYS=folder LAN=1 STRICT=1 ARGS=--check|--backup file|--forget node]
 gateway: gateway-setup
@@ -28,6 +28,10 @@ gateway-picture: gateway-test-setup
 ## bench-gateway: measure the gateway, for tools/gateway/README.md
 bench-gateway: gateway-setup
 	@"$$VENV_PYTHON" tools/bench/gateway.py
+
+## gateway-day: play a door's day over real sockets that lose a third of the datagrams
+gateway-day: gateway-test-setup
+	@GATEWAY_DAY=1 "$$VENV_PYTHON" -m pytest -q -n 0 tests/gateway/test_day.py
 
 ## gateway-service: have systemd run the gateway; without root, print its unit [the same]
 gateway-service: gateway-setup
