@@ -34,6 +34,7 @@ for name in (
     "main",
     "ppp",
     "recovery",
+    "roaming",
     "serve",
     "startup",
     "unload",
