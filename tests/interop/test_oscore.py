@@ -70,7 +70,7 @@ def test_aiocoap_client(secured):
     assert answers[0].payload == b"closed" or answers[0].payload
     assert json.loads(answers[2].payload)["heartbeat_s"] == 77
     assert b"</config>" in answers[3].payload
-    assert b"oscore: 1 contexts" in answers[4].payload
+    assert b"oscore: 2 contexts" in answers[4].payload
     assert all("OSCORE" in type(answer.remote).__name__.upper() for answer in answers)
 
 
@@ -111,14 +111,14 @@ def test_libcoap_client(secured, tmp_path):
     assert json.loads(payload)["heartbeat_s"] == 88, printed
     # more than one block inside
     payload, printed = libcoap_request(made, tmp_path, node.url + "/diag", "-b", "64")
-    assert b"oscore: 1 contexts" in payload, printed
+    assert b"oscore: 2 contexts" in payload, printed
 
 
 class Asker:
     """A node of ours with keys, in this process."""
 
     def __init__(self, made, port, *features, file="oscore.json"):
-        (entry,) = node_keys.load(str(made / file))
+        entry, _ = node_keys.load(str(made / file))
         ids = entry["sender_id"], entry["recipient_id"]
         context = Context(entry["secret"], *ids, entry["salt"], entry["id_context"])
         self.node = Node(*default_extensions(requests=2), volatile([context]), *features)

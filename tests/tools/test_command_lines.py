@@ -15,7 +15,7 @@ OWN = re.compile(r"\bArguments\((?!argparse)")
 # Of each file that reads arguments, those that come before the unknown one.
 PROGRAMS = {
     "bench/bench.py": (),
-    "bench/gateway.py": (),
+    "bench/gateway_load.py": (),
     "bench/icount.py": (),
     "build_mpy.py": (),
     "check_board/__main__.py": (),

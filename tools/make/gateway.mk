@@ -27,7 +27,7 @@ gateway-picture: gateway-test-setup
 
 ## bench-gateway: measure the gateway, for tools/gateway/README.md
 bench-gateway: gateway-setup
-	@"$$VENV_PYTHON" tools/bench/gateway.py
+	@"$$VENV_PYTHON" tools/bench/gateway_load.py
 
 ## gateway-day: play a door's day over real sockets that lose a third of the datagrams
 gateway-day: gateway-test-setup
