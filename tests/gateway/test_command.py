@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 
-from tools.gateway.store import FILE, Store
+from tools.gateway.store import Store
 
 from setup.console import ROOT
 
