@@ -1,10 +1,12 @@
 """The resource directory: registration, lookup, lifetimes, limits, keys, and a restart."""
 
+import sqlite3
+
 import aiocoap
 import pytest
 from aiocoap.numbers.codes import Code
 from parts import GATEWAY_ID, NODE_ID, add_keys, ask, client, keys_of, run, running
-from tools.gateway import directory
+from tools.gateway import directory, schema
 
 LINKS = b'</s/contact>;rt="oic.r.sensor.contact";obs,</dev>;ct=50'
 
@@ -90,6 +92,11 @@ def test_its_places_are_in_the_list_of_resources(tmp_path):
         ("ep=lamp&lt=x", LINKS, Code.BAD_REQUEST),
         ("ep=lamp&lt=4294967296", LINKS, Code.BAD_REQUEST),
         ("ep=lamp&d=" + "d" * 64, LINKS, Code.BAD_REQUEST),
+        ("ep=lamp&d=a%22b", LINKS, Code.BAD_REQUEST),
+        ("ep=lamp&base=x", LINKS, Code.BAD_REQUEST),
+        ("ep=lamp&base=coap://" + "b" * 255, LINKS, Code.BAD_REQUEST),
+        ("ep=lamp&base=coap://x%3E,%3C/n/door-1", LINKS, Code.BAD_REQUEST),
+        ("ep=lamp&base=coap://x%22;rt=%22y", LINKS, Code.BAD_REQUEST),
         ("ep=lamp", b"</a>," * 2000, Code.REQUEST_ENTITY_TOO_LARGE),
     ],
 )
@@ -125,6 +132,35 @@ def test_strangers_cannot_fill_it(tmp_path, monkeypatch):
             codes = [(await register(context, gateway, f"ep=n{i}")).code for i in range(5)]
             assert codes == [Code.CREATED] * 3 + [Code.SERVICE_UNAVAILABLE] * 2
             assert (await register(context, gateway, "ep=n1")).code == Code.CREATED
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("192.0.2.1", "192.0.2.1:5000"), ("[2001:db8::1]", "[2001:db8::1]:5000")]
+)
+def test_the_registrations_of_a_host_count_whatever_its_ports(monkeypatch, first, second):
+    monkeypatch.setattr(directory, "PER_HOST", 3)
+    store = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(store)
+    for i, addr in enumerate((first, second, first)):
+        directory.insert(store, {"ep": f"n{i}"}, "", addr, None, 0.0)
+    for addr in (first, second):
+        with pytest.raises(directory.Refused, match="too many"):
+            directory.insert(store, {"ep": "more"}, "", addr, None, 0.0)
+    directory.insert(store, {"ep": "other"}, "", "192.0.2.2", None, 0.0)
+    directory.insert(store, {"ep": "n0"}, "", first, None, 0.0)
+    store.close()
+
+
+def test_a_renewal_is_checked_like_a_registration(tmp_path):
+    async def main():
+        async with running(tmp_path) as gateway, client() as context:
+            where = place(gateway, await register(context, gateway))
+            for query in ("base=x", "base=coap://x%3E,%3C/y", "base=coap://" + "b" * 255, "lt=1"):
+                response = await ask(context, f"{where}?{query}", "POST")
+                assert response.code == Code.BAD_REQUEST
+            assert gateway.store.read("SELECT base, lt FROM reg") == [("", directory.LT_S)]
 
     run(main())
 

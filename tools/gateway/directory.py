@@ -14,6 +14,7 @@ import aiocoap
 import aiocoap.error
 from aiocoap.numbers.codes import Code
 from aiocoap.resource import PathCapable, Resource
+from aiocoap.util import hostportsplit
 
 from . import nodes, senml
 from .contexts import context_of
@@ -24,10 +25,14 @@ LT_S, LT_MIN_S, LT_MAX_S = 90000, 60, 0xFFFFFFFF
 PER_HOST = 64
 IN_ALL = 2000
 LINKS_MAX = 8192
-TEXT_MAX = 63
+BASE_MAX = 255
 PAGE = 50
 LINK = re.compile(r'<([^>]*)>((?:;[^,;="]+(?:=(?:"(?:[^"\\]|\\.)*"|[^",;]*))?)*)')
 ATTRIBUTE = re.compile(r';([^,;="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",;]*)))?')
+# Lookups put these into links as they are: they must not end one, and begin another node's
+SAFE = r'(?:(?!["\\<>,;])[!-~])'
+SECTOR = re.compile(f"{SAFE}{{0,63}}")
+BASE = re.compile(f"(?:[a-z][a-z0-9+.-]*://{SAFE}+)?")
 COLUMNS = "href, ep, d, lt, base, links, until, addr"
 
 
@@ -146,6 +151,7 @@ class Directory:
         wanted = dict(one.partition("=")[::2] for one in request.opt.uri_query)
         try:
             lt_s = lifetime(wanted, found.lt)
+            base = base_of(wanted, found.base)
         except Refused as why:
             return failed(why.code, str(why))
         addr = request.remote.hostinfo
@@ -153,10 +159,13 @@ class Directory:
         def update(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "UPDATE reg SET lt = ?, until = ?, addr = ?, base = ? WHERE href = ?",
-                (lt_s, self._now() + lt_s, addr, wanted.get("base", found.base), found.href),
+                (lt_s, self._now() + lt_s, addr, base, found.href),
             )
 
-        await self._store.write(update)
+        try:
+            await self._store.write(update)
+        except StoreError:
+            return failed(Code.SERVICE_UNAVAILABLE, "cannot store it")
         if addr != found.addr:
             self._on_change(found.ep)
         return aiocoap.Message(code=Code.CHANGED)
@@ -168,7 +177,10 @@ class Directory:
         def delete(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM reg WHERE href = ?", (found.href,))
 
-        await self._store.write(delete)
+        try:
+            await self._store.write(delete)
+        except StoreError:
+            return failed(Code.SERVICE_UNAVAILABLE, "cannot store it")
         self._on_change(found.ep)
         return aiocoap.Message(code=Code.DELETED)
 
@@ -289,22 +301,22 @@ def insert(
 ) -> str:
     """Store a registration and its node; return its path below /reg. Raises Refused."""
     ep, d = wanted.get("ep", ""), wanted.get("d", "")
-    if not nodes.NAME.fullmatch(ep) or len(d.encode()) > TEXT_MAX:
-        raise Refused(Code.BAD_REQUEST, "ep is a name of at most 63 letters, digits, dots, dashes")
-    base = wanted.get("base", "")
-    if len(text) > LINKS_MAX or len(base) > 255 or not base.isprintable():
+    if not nodes.NAME.fullmatch(ep) or not SECTOR.fullmatch(d):
+        raise Refused(
+            Code.BAD_REQUEST, "ep and d are names of at most 63 letters, digits, dots, dashes"
+        )
+    base = base_of(wanted, "")
+    if len(text) > LINKS_MAX:
         raise Refused(Code.REQUEST_ENTITY_TOO_LARGE, f"at most {LINKS_MAX} bytes of links")
     lt_s = lifetime(wanted, LT_S)
     require_owner(lambda sql, args: connection.execute(sql, args).fetchall(), ep, key_node)
     connection.execute("DELETE FROM reg WHERE until <= ?", (now_s,))
     known = connection.execute("SELECT href FROM reg WHERE ep = ? AND d = ?", (ep, d)).fetchone()
     if known is None:
-        host = addr.rpartition(":")[0] or addr
-        (mine,) = connection.execute(
-            "SELECT count(*) FROM reg WHERE addr LIKE ?", (f"{host}:%",)
-        ).fetchone()
-        (all_,) = connection.execute("SELECT count(*) FROM reg").fetchone()
-        if mine >= PER_HOST or all_ >= IN_ALL:
+        # an address has no port where it is 5683
+        host = hostportsplit(addr)[0]
+        hosts = [hostportsplit(one)[0] for (one,) in connection.execute("SELECT addr FROM reg")]
+        if hosts.count(host) >= PER_HOST or len(hosts) >= IN_ALL:
             raise Refused(Code.SERVICE_UNAVAILABLE, "too many registrations")
         (last,) = connection.execute("SELECT max(CAST(href AS INTEGER)) FROM reg").fetchone()
         known = (str((last or 0) + 1),)
@@ -336,6 +348,14 @@ def lifetime(wanted: dict[str, str], default_s: int) -> int:
     if not text.isdecimal() or not LT_MIN_S <= int(text) <= LT_MAX_S:
         raise Refused(Code.BAD_REQUEST, f"lt is {LT_MIN_S} to {LT_MAX_S}")
     return int(text)
+
+
+def base_of(wanted: dict[str, str], default: str) -> str:
+    """Return the base URI that a registration asks for. Raises Refused."""
+    base = wanted.get("base", default)
+    if len(base) > BASE_MAX or not BASE.fullmatch(base):
+        raise Refused(Code.BAD_REQUEST, "base is like coap://192.0.2.1:5683")
+    return base
 
 
 def endpoint_link(told: dict[str, str]) -> str:
