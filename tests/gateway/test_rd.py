@@ -5,7 +5,17 @@ import sqlite3
 import aiocoap
 import pytest
 from aiocoap.numbers.codes import Code
-from parts import GATEWAY_ID, NODE_ID, add_keys, ask, client, keys_of, run, running
+from parts import (
+    GATEWAY_ID,
+    NODE_ID,
+    add_keys,
+    ask,
+    client,
+    keys_of,
+    report,
+    run,
+    running,
+)
 from tools.gateway import directory, schema
 
 LINKS = b'</s/contact>;rt="oic.r.sensor.contact";obs,</dev>;ct=50'
@@ -40,9 +50,9 @@ def test_a_registration_is_found_renewed_and_removed(tmp_path):
             assert (await ask(context, where)).payload == LINKS
             found = await lookup(context, gateway, "ep", "ep=lamp")
             assert '</reg/1>;ep="lamp";base="coap://127.0.0.1:' in found
-            assert ';d="attic";lt=600;rt="core.rd-ep"' in found
+            assert ';d="attic";lt="600";rt="core.rd-ep"' in found
             assert (await ask(context, where + "?lt=700", "POST")).code == Code.CHANGED
-            assert "lt=700" in await lookup(context, gateway, "ep")
+            assert 'lt="700"' in await lookup(context, gateway, "ep")
             again = await register(context, gateway, "ep=lamp&d=attic")
             assert again.opt.location_path == made.opt.location_path
             assert (await ask(context, where, "DELETE")).code == Code.DELETED
@@ -211,8 +221,17 @@ def test_simple_registration_fetches_the_links(tmp_path):
 def test_who_sleeps_is_listed_at_the_mirror(tmp_path):
     async def main():
         async with running(tmp_path) as gateway, client() as context:
-            await add_keys(gateway, "door-1")
-            found = await lookup(context, gateway, "ep")
-            assert found == '</n/door-1>;ep="door-1";rt="mote.node"'
+            await report(context, gateway, ("contact", False))
+            await gateway.store.write(
+                lambda connection: connection.execute("UPDATE node SET state = 'adopted'")
+            )
+            base = f"{gateway.uri}/n/door-1"
+            found = await lookup(context, gateway, "ep", "rt=mote.node")
+            assert found == (f'</n/door-1>;ep="door-1";base="{base}";rt="core.rd-ep mote.node"')
+            assert await lookup(context, gateway, "res", "ep=door-1") == (
+                f"<{base}/s/contact>;obs"
+            )
+            uri = (await lookup(context, gateway, "res", "ep=door-1")).partition(">")[0][1:]
+            assert (await ask(context, uri)).payload == b"closed"
 
     run(main())

@@ -48,6 +48,11 @@ class Registration(NamedTuple):
     until: float
     addr: str
 
+    @property
+    def place(self) -> str:
+        """Return the URI that its links are relative to."""
+        return self.base or f"coap://{self.addr}"
+
 
 class Refused(Exception):
     """A registration that is not taken; code: of the response."""
@@ -184,35 +189,49 @@ class Directory:
         self._on_change(found.ep)
         return aiocoap.Message(code=Code.DELETED)
 
-    def endpoints(self) -> list[tuple[dict[str, str], str]]:
-        """Return (attributes, link) of all endpoints, those that sleep too."""
+    def endpoints(self, place: str) -> list[tuple[dict[str, str], str]]:
+        """Return (attributes, link) of all endpoints, those that sleep too.
+
+        place: host and port of the gateway, as the client has reached it.
+        """
         found = []
         for one in self.living():
-            base = one.base or f"coap://{one.addr}"
-            told = {"ep": one.ep, "base": base, "lt": str(one.lt), "href": f"/reg/{one.href}"}
-            if one.d:
-                told["d"] = one.d
+            told = {"ep": one.ep, "base": one.place, "href": f"/reg/{one.href}"}
+            told |= {"lt": str(one.lt), "rt": "core.rd-ep", **({"d": one.d} if one.d else {})}
             found.append((told, endpoint_link(told)))
-        awake = {one[0]["ep"] for one in found}
-        for (ep,) in self._store.read("SELECT ep FROM node WHERE state = 'adopted' ORDER BY ep"):
-            if ep not in awake:
-                told = {"ep": ep, "href": f"/n/{ep}"}
-                found.append((told, f'</n/{ep}>;ep="{ep}";rt="mote.node"'))
+        for ep in self._asleep():
+            told = {"ep": ep, "base": f"coap://{place}/n/{ep}", "href": f"/n/{ep}"}
+            told |= {"rt": "core.rd-ep mote.node"}
+            found.append((told, endpoint_link(told)))
         return found
 
-    def resources(self) -> list[tuple[dict[str, str], str]]:
-        """Return (attributes, link) of all resources of the endpoints that are awake."""
+    def resources(self, place: str) -> list[tuple[dict[str, str], str]]:
+        """Return (attributes, link) of all resources; of nodes that sleep those of the mirror."""
         found = []
         for one in self.living():
-            base = one.base or f"coap://{one.addr}"
+            base = one.place
             for target, attributes in LINK.findall(one.links):
-                told = {"ep": one.ep, "d": one.d, "href": target, "base": base}
+                told = {"ep": one.ep, "d": one.d, "href": target, "base": base, "lt": str(one.lt)}
                 told |= {
                     name: quoted or word for name, quoted, word in ATTRIBUTE.findall(attributes)
                 }
-                place = base + target if target.startswith("/") else target
-                found.append((told, f"<{place}>{attributes}"))
+                full = base + target if target.startswith("/") else target
+                found.append((told, f"<{full}>{attributes}"))
+        for ep in self._asleep():
+            rows = self._store.read(
+                "SELECT path FROM last JOIN node ON node.id = node WHERE ep = ? ORDER BY path",
+                (ep,),
+            )
+            for (path,) in rows:
+                told = {"ep": ep, "href": f"/{path}", "base": f"coap://{place}/n/{ep}", "obs": ""}
+                found.append((told, f"<coap://{place}/n/{ep}/{path}>;obs"))
         return found
+
+    def _asleep(self) -> list[str]:
+        """Return the names of the adopted nodes that have no living registration."""
+        awake = {one.ep for one in self.living()}
+        rows = self._store.read("SELECT ep FROM node WHERE state = 'adopted' ORDER BY ep")
+        return [ep for (ep,) in rows if ep not in awake]
 
 
 class Register(Resource):
@@ -282,7 +301,7 @@ class Lookup(Resource, PathCapable):
             raise aiocoap.error.BadRequest("page and count are numbers") from None
         found = [
             link
-            for told, link in kind()
+            for told, link in kind(str(request.remote.hostinfo_local))
             if all(
                 name in told and matches(value, [told[name], *told[name].split()])
                 for name, value in wanted.items()
@@ -360,8 +379,9 @@ def base_of(wanted: dict[str, str], default: str) -> str:
 
 def endpoint_link(told: dict[str, str]) -> str:
     """Return the link of an endpoint (section 6.4)."""
-    rest = "".join(f';{name}="{told[name]}"' for name in ("ep", "base", "d") if name in told)
-    return f'<{told["href"]}>{rest};lt={told["lt"]};rt="core.rd-ep"'
+    names = ("ep", "base", "d", "lt", "rt")
+    rest = "".join(f';{name}="{told[name]}"' for name in names if name in told)
+    return f"<{told['href']}>{rest}"
 
 
 def failed(code: Any, why: str) -> aiocoap.Message:
