@@ -8,7 +8,7 @@ import pytest
 
 from setup.console import ROOT
 
-HOURS = 24
+HOURS = 12
 pytestmark = pytest.mark.takes(180)
 
 

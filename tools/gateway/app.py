@@ -64,7 +64,7 @@ class Gateway:
         )
         self.importer = Importer(self.store, self.hub, settings.keys)
         self.root.mirror = self.mirror
-        self.root.add_resource(("r",), self.intake)
+        self.root.reports = self.intake
         self.root.add_resource(("n",), self.mirror)
         self.root.add_resource(("q",), self.tickets)
         self.root.links = ['</r>;rt="mote.reports"', "</n>;ct=40"]

@@ -13,7 +13,7 @@ from typing import Any
 import aiocoap
 import aiocoap.error
 from aiocoap.numbers.codes import Code
-from aiocoap.resource import Site
+from aiocoap.resource import Resource, Site
 from aiocoap.transports.oscore import OSCOREAddress
 
 from setup.console import Problem
@@ -37,6 +37,7 @@ class Root(Site):
         super().__init__()
         self._guard, self._contexts = guard, contexts
         self.mirror: Mirror | None = None
+        self.reports: Resource | None = None
         self.links: list[str] = []  # of what is no node
 
     async def render_to_pipe(self, pipe: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -57,6 +58,11 @@ class Root(Site):
             if request.code != Code.GET:
                 raise aiocoap.error.UnallowedMethod
             pipe.add_response(self._guard.bound(request, self._core()), is_last=True)
+            return
+        if request.opt.uri_path[:1] == ("r",) and self.reports is not None:
+            # without the Site, whose copy of the request costs as much as its decryption
+            request.opt.uri_path = request.opt.uri_path[1:]
+            await self.reports.render_to_pipe(pipe)
             return
         if request.opt.uri_path == ("n",):  # a Site looks below the paths of its sites only
             pipe.request = request.copy(uri_path=("n", ""))
